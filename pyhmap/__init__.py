@@ -1,0 +1,15 @@
+"""A hash map over NumPy arrays: ``dict`` for millions of typed keys, with look-ups in bulk and a table one can see.
+
+>>> import numpy as np
+>>> from pyhmap import HMap
+>>> ids = np.arange(0, 1_000_000, 7)
+>>> m = HMap.from_arrays(ids, np.sqrt(ids))
+>>> m[49], m.get_many(np.array([0, 7, 8]), default=np.nan).round(2).tolist()
+(7.0, [0.0, 2.65, nan])
+"""
+
+from pyhmap.errors import CorruptMapError
+from pyhmap.hmap import HMap
+
+__all__ = ["CorruptMapError", "HMap"]
+__version__ = "0.1.0"

@@ -1,0 +1,133 @@
+# When a table grows, and how its old array is emptied a few buckets at a time. Imports the layers below it.
+#
+#     old, 2^B main buckets                      now, 2^(B+1) main buckets
+#     ┌──────────────┐  hash bit B = 0   ┌──────────────────────────────┐
+#     │ b            │ ────── X ───────> │ b              b + 2^B       │
+#     └──────────────┘  hash bit B = 1   └────────────────────^─────────┘
+#       0 .. nevacuate     └──────── Y ───────────────────────┘
+#       all evacuated
+#
+# A same-size growth (against overflow build-up) has only X. Each write evacuates the old bucket it is about to touch
+# and one more at nevacuate, so growth ends after at most 2^B writes and no write does more than two buckets' work.
+#
+# Room. An array has 2^B overflow rows, and these suffice, so that no kernel ever has to stop for want of one:
+# * Not growing: an insert first starts a growth when 2^B of them are taken.
+# * Growing: chains of the new array are untouched before their old bucket arrives, and arrive packed. So overflow rows
+#   are at most (keys evacuated + keys inserted meanwhile) / 8 <= (6.5 + 1) * 2^B / 8 < 2^B.
+#
+# Go counts overflow buckets in 16 bits, by chance from B = 16 on, and compares with 2^min(B, 15): in expectation
+# 2^B of them. Here the count is exact, and so is the limit.
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from pyhmap._hash cimport hash_word
+from pyhmap._layout cimport Buckets, Slot, Table, evacuated, growing, slot_at
+from pyhmap._probe cimport Place, find_place, occupy
+from pyhmap._types cimport (
+    ADVANCE_LIMIT,
+    EMPTY_ONE,
+    EVACUATED_EMPTY,
+    EVACUATED_X,
+    EVACUATED_Y,
+    LOAD_DEN,
+    LOAD_NUM,
+    SLOTS,
+)
+
+
+cdef inline bint over_load(uint64_t count, uint64_t nmain) noexcept nogil:
+    """More than 6.5 keys a bucket (a single bucket may be full)."""
+    return count > SLOTS and count > LOAD_NUM * (nmain // LOAD_DEN)
+
+
+cdef inline bint too_many_overflow(const Buckets *b) noexcept nogil:
+    return b.next_row - b.nmain >= b.nmain
+
+
+cdef inline bint must_grow(const Table *t) noexcept nogil:
+    """Whether one more key starts a growth."""
+    return not growing(t) and (over_load(t.count + 1, t.now.nmain) or too_many_overflow(&t.now))
+
+
+cdef inline void advance_mark(Table *t) noexcept nogil:
+    """Move nevacuate past evacuated buckets; at the end of the old array growth is over."""
+    cdef uint64_t stop = t.nevacuate + ADVANCE_LIMIT + 1
+    if stop > t.old.nmain:
+        stop = t.old.nmain
+    t.nevacuate += 1
+    while t.nevacuate != stop and evacuated(&t.old, t.nevacuate):
+        t.nevacuate += 1
+    if t.nevacuate == t.old.nmain:
+        t.old.tophash = NULL        # the class still owns the arrays and lets go of them
+
+
+cdef inline void evacuate(Table *t, uint64_t bucket) noexcept nogil:
+    """Move the chain of an old bucket to the new array, once."""
+    cdef Place to[2]
+    cdef uint64_t row = bucket
+    cdef uint64_t h
+    cdef Slot *slot
+    cdef uint8_t *state
+    cdef unsigned i, y
+    cdef bint doubling = t.now.nmain != t.old.nmain
+    if not evacuated(&t.old, bucket):
+        to[0].row = bucket
+        to[1].row = bucket + t.old.nmain
+        to[0].i = to[1].i = 0
+        while True:
+            for i in range(SLOTS):
+                state = &t.old.tophash[row * SLOTS + i]
+                if state[0] <= EMPTY_ONE:
+                    state[0] = EVACUATED_EMPTY
+                    continue
+                slot = slot_at(&t.old, row, i)
+                y = 0
+                if doubling:
+                    h = hash_word(t.hash_key, slot.key)
+                    y = (h & t.old.nmain) != 0
+                occupy_next(&t.now, &to[y], state[0])[0] = slot[0]
+                state[0] = EVACUATED_Y if y else EVACUATED_X
+            row = t.old.overflow[row]
+            if row == 0:
+                break
+    if bucket == t.nevacuate:
+        advance_mark(t)
+
+
+cdef inline Slot *occupy_next(Buckets *b, Place *to, uint64_t tophash) noexcept nogil:
+    """Occupy the place and step to the one behind it."""
+    cdef Slot *slot = occupy(b, to[0], tophash)
+    if to.i == SLOTS:
+        to.row = b.next_row - 1
+        to.i = 0
+    to.i += 1
+    return slot
+
+
+cdef inline void grow_work(Table *t, uint64_t h) noexcept nogil:
+    """The share of one write in a growth: the bucket it touches, and one more so that growth ends."""
+    evacuate(t, h & (t.old.nmain - 1))
+    if growing(t):
+        evacuate(t, t.nevacuate)
+
+
+cdef inline void evacuate_some(Table *t, uint64_t buckets) noexcept nogil:
+    """Evacuate at the mark up to so many times. Old rows are read, and both targets written, in address order."""
+    while buckets and growing(t):
+        evacuate(t, t.nevacuate)
+        buckets -= 1
+
+
+cdef inline void rebuild(Table *t, Buckets *fresh) noexcept nogil:
+    """Insert every key of a settled table into an empty array of any size."""
+    cdef uint64_t row, h
+    cdef unsigned i
+    cdef uint8_t state
+    cdef Slot *slot
+    for row in range(t.now.next_row):
+        for i in range(SLOTS):
+            state = t.now.tophash[row * SLOTS + i]
+            if state > EMPTY_ONE:
+                slot = slot_at(&t.now, row, i)
+                h = hash_word(t.hash_key, slot.key)
+                occupy(fresh, find_place(fresh, h & (fresh.nmain - 1)), state)[0] = slot[0]

@@ -1,0 +1,77 @@
+# The bucket arrays as the kernels see them: raw pointers, row = bucket. Imports _types only.
+#
+#     row        tophash uint8[rows, 8]      slots[rows, 8], 16 bytes each          overflow uint32[rows]
+#     0          t0 t1 t2 t3 t4 t5 t6 t7     k0 v0 │ k1 v1 │ ... │ k7 v7            row of the next bucket of
+#     ...        one 64-bit word             128 bytes = two cache lines            the chain, 0 = none
+#     2^B - 1    ── main buckets end ──
+#     2^B        first overflow bucket taken
+#     ...
+#     next_row   first overflow row not yet taken (rows behind it are untouched, still zero: they cost no memory)
+#
+# Key and value of a slot are neighbours: a miss touches one tophash row, a hit one slot's cache line more.
+# Links are row numbers, never pointers, so the arrays can be copied, saved, mapped and shared as they are.
+# Row 0 is a main bucket and never anybody's overflow bucket, which is why 0 can mean "none".
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from pyhmap._types cimport EVACUATED_X, MIN_TOPHASH, SLOTS
+
+cdef extern from *:
+    """
+    #include <assert.h>
+    #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    #error "pyhmap matches tophash rows as little-endian words"
+    #endif
+    #ifndef PYHMAP_DEBUG
+    #define PYHMAP_DEBUG 0
+    #endif
+    #define pyhmap_prefetch(p) __builtin_prefetch((const void *)(p), 0, 3)
+    #define pyhmap_lowest_bit(x) ((unsigned)__builtin_ctzll(x))
+    """
+    const bint DEBUG "PYHMAP_DEBUG"
+    void kernel_assert "assert"(bint) noexcept nogil        # compiled away by NDEBUG in the release build
+    void prefetch "pyhmap_prefetch"(const void *) noexcept nogil
+    unsigned lowest_bit "pyhmap_lowest_bit"(uint64_t) noexcept nogil
+
+
+cdef packed struct Slot:
+    uint64_t key
+    uint64_t value
+
+
+cdef struct Buckets:            # one bucket array
+    uint8_t *tophash
+    Slot *slots
+    uint32_t *overflow
+    uint64_t nmain              # 2^B main buckets
+    uint64_t next_row           # rows in use: nmain + overflow buckets taken
+    uint64_t rows               # rows there is room for
+
+
+cdef struct Table:              # the whole state a kernel works on
+    Buckets now                 # where keys are inserted
+    Buckets old                 # where they are evacuated from; tophash is NULL when the map is not growing
+    uint64_t count              # keys in both arrays
+    uint64_t nevacuate          # old buckets below this one are all evacuated
+    uint64_t hash_key[4]        # secret of the hash, see _hash.pxd
+    bint float_keys             # key words are float64 bits: make NaN and -0.0 canonical
+
+
+cdef inline bint growing(const Table *t) noexcept nogil:
+    return t.old.tophash != NULL
+
+
+cdef inline uint64_t tophash_word(const Buckets *b, uint64_t row) noexcept nogil:
+    """The 8 tophash bytes of a row as one word; slot i is byte i."""
+    kernel_assert(row < b.next_row)
+    return (<const uint64_t *> b.tophash)[row]
+
+
+cdef inline Slot *slot_at(const Buckets *b, uint64_t row, unsigned i) noexcept nogil:
+    kernel_assert(row < b.next_row and i < SLOTS)
+    return &b.slots[row * SLOTS + i]
+
+
+cdef inline bint evacuated(const Buckets *b, uint64_t bucket) noexcept nogil:
+    cdef uint8_t state = b.tophash[bucket * SLOTS]
+    return EVACUATED_X <= state < MIN_TOPHASH

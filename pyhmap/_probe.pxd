@@ -1,0 +1,124 @@
+# Searching and editing one chain of one bucket array. Knows nothing of growth. Imports _types, _layout, _hash.
+#
+# A tophash row is matched in one step: with the wanted byte repeated eight times, row ^ repeated has a zero byte
+# where the tophash is equal, and  (x - 0x01..01) & ~x & 0x80..80  raises the top bit of each zero byte.
+# (Juan Manuel Bello's and Alan Mycroft's trick; see "Determine if a word has a zero byte" in Bit Twiddling Hacks.)
+# The lowest raised bit is always right. A higher one may be a false alarm, in the byte after a true match whose
+# value differs from the wanted one in its lowest bit only: still a full slot, with another key, so comparing keys
+# settles it.
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from pyhmap._layout cimport Buckets, Slot, kernel_assert, lowest_bit, slot_at, tophash_word
+from pyhmap._types cimport EMPTY_ONE, EMPTY_REST, SLOTS
+
+cdef enum:
+    LOW = 0x0101010101010101
+    HIGH = 0x8080808080808080
+    NOT_LOW = 0xFEFEFEFEFEFEFEFE
+
+
+cdef struct Place:          # where a chain can take a new key
+    uint64_t row            # row of the first empty slot, or the chain's last row when there is none
+    unsigned i              # slot in that row, or SLOTS when the chain is full
+
+
+cdef inline uint64_t zero_bytes(uint64_t x) noexcept nogil:
+    return (x - <uint64_t> LOW) & ~x & <uint64_t> HIGH
+
+
+cdef inline uint64_t match(uint64_t word, uint64_t tophash) noexcept nogil:
+    """One raised bit a slot whose tophash is equal; use first_slot and word & (word - 1) to walk them."""
+    return zero_bytes(word ^ (tophash * <uint64_t> LOW))
+
+
+cdef inline uint64_t match_empty(uint64_t word) noexcept nogil:
+    """The slots in state EMPTY_REST (0) or EMPTY_ONE (1); exact for the lowest one."""
+    return zero_bytes(word & <uint64_t> NOT_LOW)
+
+
+cdef inline bint chain_ends(uint64_t word) noexcept nogil:
+    """A slot of the row is EMPTY_REST: nothing of the chain lies behind this row."""
+    return zero_bytes(word) != 0
+
+
+cdef inline unsigned first_slot(uint64_t matches) noexcept nogil:
+    return lowest_bit(matches) >> 3
+
+
+cdef inline Slot *find(const Buckets *b, uint64_t row, uint64_t tophash, uint64_t key) noexcept nogil:
+    """The slot of key in the chain that starts at row, or NULL."""
+    cdef uint64_t word, matches
+    cdef Slot *slot
+    while True:
+        word = tophash_word(b, row)
+        matches = match(word, tophash)
+        while matches:
+            slot = slot_at(b, row, first_slot(matches))
+            if slot.key == key:
+                return slot
+            matches &= matches - 1
+        if chain_ends(word):
+            return NULL
+        row = b.overflow[row]
+        if row == 0:
+            return NULL
+
+
+cdef inline Place find_place(const Buckets *b, uint64_t row) noexcept nogil:
+    """The first empty slot of the chain that starts at row."""
+    cdef Place place
+    cdef uint64_t empty
+    while True:
+        place.row = row
+        empty = match_empty(tophash_word(b, row))
+        if empty:
+            place.i = first_slot(empty)
+            return place
+        row = b.overflow[row]
+        if row == 0:
+            place.i = SLOTS
+            return place
+
+
+cdef inline Slot *occupy(Buckets *b, Place place, uint64_t tophash) noexcept nogil:
+    """Mark the place full, taking an overflow row first when the chain is full. _grow.pxd proves that there is one."""
+    if place.i == SLOTS:
+        kernel_assert(b.next_row < b.rows)
+        b.overflow[place.row] = <unsigned int> b.next_row
+        place.row = b.next_row
+        place.i = 0
+        b.next_row += 1
+    b.tophash[place.row * SLOTS + place.i] = <uint8_t> tophash
+    return slot_at(b, place.row, place.i)
+
+
+cdef inline void erase(Buckets *b, uint64_t bucket, Slot *slot) noexcept nogil:
+    """Empty a slot of the chain of a main bucket, and keep EMPTY_REST true for the slots before it."""
+    cdef uint64_t row = <uint64_t> (slot - b.slots) >> 3
+    cdef unsigned i = <unsigned> (<uint64_t> (slot - b.slots) & 7)
+    cdef uint64_t after, before
+    slot.key = 0
+    slot.value = 0
+    b.tophash[row * SLOTS + i] = EMPTY_ONE
+    if i < SLOTS - 1:
+        if b.tophash[row * SLOTS + i + 1] != EMPTY_REST:
+            return
+    else:
+        after = b.overflow[row]
+        if after != 0 and b.tophash[after * SLOTS] != EMPTY_REST:
+            return
+    while True:
+        b.tophash[row * SLOTS + i] = EMPTY_REST
+        if i > 0:
+            i -= 1
+        else:
+            if row == bucket:
+                return
+            before = bucket         # links go one way: find the row before this one from the chain's start
+            while b.overflow[before] != row:
+                before = b.overflow[before]
+            row = before
+            i = SLOTS - 1
+        if b.tophash[row * SLOTS + i] != EMPTY_ONE:
+            return

@@ -1,0 +1,46 @@
+# Widths, constants, tophash states and status codes: the vocabulary of every kernel. Imports nothing.
+#
+# The states of one slot, kept in its tophash byte, and the only legal steps between them:
+#
+#     EMPTY_REST ──insert──> full (>= 5) ──delete──> EMPTY_ONE ──insert──> full
+#         ^                                             │
+#         └────── nothing behind it in the chain ───────┘
+#
+#     during growth, in the old array only, and for good:
+#     full ──> EVACUATED_X (to the same bucket index) | EVACUATED_Y (to index + old size)
+#     EMPTY_REST, EMPTY_ONE ──> EVACUATED_EMPTY
+#
+# EMPTY_REST says more than EMPTY_ONE: this slot and every later one of the chain is empty, so a search ends there
+# and a miss never reads the overflow link. A bucket is evacuated as a whole: the state of its slot 0 tells.
+
+cdef enum:
+    SLOTS = 8               # slots a bucket: one tophash row is then one 64-bit word, matched in one step
+
+    EMPTY_REST = 0          # zero, so that a lazily zeroed array is an empty table
+    EMPTY_ONE = 1
+    EVACUATED_X = 2
+    EVACUATED_Y = 3
+    EVACUATED_EMPTY = 4
+    MIN_TOPHASH = 5         # smaller tophashes have 5 added, to keep clear of the states
+
+    # Load factor 13/2 = 6.5 keys a bucket, as in Go: of the factors measured there the last one at which
+    # only a fifth of the buckets has an overflow bucket.
+    LOAD_NUM = 13
+    LOAD_DEN = 2
+
+    MAX_B = 30              # 2^31 rows: an overflow link is a uint32 and half of the rows are overflow rows
+
+    ADVANCE_LIMIT = 1024    # buckets the evacuation mark may skip at once: bounds the work of one write
+    EVACUATE_PER_KEY = 8    # old buckets a batch may evacuate per key: some 8 x 15 ns beside the key's own work
+
+    # The ring of the batch pipeline. 64 entries of key, hash and match fit in 1.5 KiB of L1; a lag of 24 keys
+    # a stage covers a memory access (some 100 ns) at 4-5 ns of work a key.
+    RING = 64
+    LAG = 24
+
+# What a kernel reports. Kernels never raise: the class reads the status, acts, and calls again.
+cdef enum Status:
+    FOUND = 0               # the key was there (and was overwritten, by a write)
+    INSERTED = 1
+    MISSING = 2
+    NEED_GROWTH = 3         # nothing was written: install a larger (or fresh) array, then call again

@@ -1,0 +1,8 @@
+"""The exceptions that are pyhmap's own. Everything else it raises is a built-in one. Imports nothing."""
+
+
+class CorruptMapError(Exception):
+    """``check()`` found an invariant broken; the message names the first one and where.
+
+    No use of the public interface may lead here: it means a bug in pyhmap, or memory overwritten by other native code.
+    """

@@ -1,0 +1,45 @@
+"""The public map: the compiled engine with the dict surface. Imports _many and _surface."""
+
+from __future__ import annotations
+
+from pyhmap._many import HMapMany
+from pyhmap._surface import MapSurface
+
+
+class HMap(HMapMany, MapSurface):
+    """A hash map from one dtype to another, stored in NumPy arrays.
+
+    Parameters
+    ----------
+    key, value
+        Dtypes, as ``np.dtype`` takes them. Keys: int64, uint64, float64. Values: any numeric dtype of 8 bytes.
+    items
+        A mapping, or an iterable of (key, value) pairs.
+    capacity
+        Keys to make room for, so that inserting them causes no growth. ``ValueError`` below 0, ``OverflowError`` above
+        6,979,321,856 (2**30 buckets at 6.5 keys each).
+    hash
+        ``None``: the keyed hash of the key type.
+    seed
+        An int makes the map's layout reproducible. Without it the key of the hash comes from ``os.urandom``, so nobody
+        can prepare keys that collide.
+
+    It behaves as a ``dict`` does, except that iteration is in the order of the table, that a key or value the dtype
+    cannot hold raises ``TypeError`` or ``OverflowError`` (also in look-ups), that all NaN are one key, and that -0.0
+    is stored as 0.0. The calls ending in ``_many`` take and return arrays and work without the GIL.
+
+    The design is that of Go's classic map (``src/runtime/map.go``, up to Go 1.23).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyhmap import HMap
+    >>> m = HMap(np.int64, np.float64, {10: 0.5})
+    >>> m[11] = 1.5
+    >>> m.get_many(np.array([11, 10, 12]), default=-1.0)
+    array([ 1.5,  0.5, -1. ])
+    >>> len(m), 12 in m, m.get(12)
+    (2, False, None)
+    """
+
+    __slots__ = ("__weakref__",)

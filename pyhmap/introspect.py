@@ -1,0 +1,378 @@
+"""Looking into a map: header, statistics, layout, and the check of every invariant. Imports NumPy and errors only.
+
+Everything here is computed by NumPy from the bucket arrays themselves (:class:`RawTable`), for the compiled map and
+its twin alike. Nothing is shared with the kernels, so ``check()`` is a second opinion: it has its own hash function and
+walks the chains its own way, all chains of the table one link further at each step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pyhmap.errors import CorruptMapError
+
+SLOTS = 8
+EMPTY_REST, EMPTY_ONE, EVACUATED_X, EVACUATED_Y, EVACUATED_EMPTY, MIN_TOPHASH = range(6)
+SAME_SIZE_GROW = 8
+BLOCK_ROWS = 1 << 16  # rows checked at once: 8 MiB of slots, so that checking takes little memory beside the map
+
+
+# ---- what an engine hands over ---------------------------------------------------------------------------------------
+
+
+class RawBuckets(NamedTuple):
+    """The rows in use of one bucket array."""
+
+    tophash: npt.NDArray[np.uint8]  #: [n, 8]
+    slots: npt.NDArray[Any]  #: [n, 8], records with the fields ``key`` and ``value``
+    overflow: npt.NDArray[np.uint32]  #: [n]; row of the chain's next bucket, 0 for none
+    nmain: int  #: 2**B
+
+
+class RawTable(NamedTuple):
+    """The whole state of a map, as an engine's ``_state()`` returns it."""
+
+    count: int
+    flags: int
+    B: int
+    nevacuate: int
+    hash_key: tuple[int, int, int, int]
+    now: RawBuckets
+    old: RawBuckets | None
+    key_dtype: np.dtype[Any]
+    value_dtype: np.dtype[Any]
+    growths: int
+    same_size_growths: int
+
+
+# ---- what users see --------------------------------------------------------------------------------------------------
+
+
+class Header(NamedTuple):
+    """The fields of Go's ``hmap``, as the article lists them."""
+
+    count: int  #: keys in the map
+    flags: int  #: 4: a batch write is under way; 8: growing to the same size
+    B: int  #: there are 2**B main buckets
+    noverflow: int  #: overflow buckets of the current array, exact
+    hash0: int  #: the low 32 bits of the hash's secret offset
+    buckets: int  #: main buckets of the current array
+    oldbuckets: int  #: main buckets of the array being evacuated, 0 when not growing
+    nevacuate: int  #: old buckets below this one are evacuated
+
+
+class FieldLayout(NamedTuple):
+    """Where one field of a bucket lies: the article's ``unsafe.Offsetof``."""
+
+    name: str
+    array: str  #: the bucket array it is part of
+    offset: int  #: bytes from the start of the bucket's row in that array
+    size: int  #: bytes
+    dtype: np.dtype[Any]
+
+
+class BucketArrays(NamedTuple):
+    """Read-only views of the current bucket array. They keep it alive; after a growth they show the array of before."""
+
+    tophash: npt.NDArray[np.uint8]  #: [n, 8]
+    keys: npt.NDArray[Any]  #: [n, 8]
+    values: npt.NDArray[Any]  #: [n, 8]
+    overflow: npt.NDArray[np.uint32]  #: [n]
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What ``stats()`` returns. Histograms are tuples indexed by the length; comparisons are means a look-up."""
+
+    count: int
+    buckets: int  #: main buckets
+    load_factor: float  #: keys a main bucket
+    overflow_buckets: int
+    chain_lengths: tuple[int, ...]  #: [n]: chains of n buckets
+    probe_lengths: tuple[int, ...]  #: [n]: keys found in the n-th bucket of their chain, n from 1
+    hit_comparisons: float  #: keys compared to find one that is there, at least 1
+    expected_hit_comparisons: float  #: the same for an ideal hash
+    miss_comparisons: float  #: keys compared to find that one is not there
+    expected_miss_comparisons: float
+    growths: int  #: doublings since the map was made
+    same_size_growths: int
+    tophash_bytes: int  #: rows in use, of both arrays while growing
+    slot_bytes: int
+    overflow_bytes: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows in use."""
+        return self.tophash_bytes + self.slot_bytes + self.overflow_bytes
+
+
+def header(raw: RawTable) -> Header:
+    """The map's header, from its state."""
+    return Header(
+        count=raw.count,
+        flags=raw.flags,
+        B=raw.B,
+        noverflow=len(raw.now.tophash) - raw.now.nmain,
+        hash0=raw.hash_key[0] & 0xFFFFFFFF,
+        buckets=raw.now.nmain,
+        oldbuckets=raw.old.nmain if raw.old else 0,
+        nevacuate=raw.nevacuate if raw.old else 0,
+    )
+
+
+def layout(raw: RawTable) -> tuple[FieldLayout, ...]:
+    """Each field of a bucket, slot by slot, in the order of memory."""
+    fields = [FieldLayout("tophash", "tophash", 0, SLOTS, np.dtype((np.uint8, SLOTS)))]
+    record = raw.now.slots.dtype
+    for i in range(SLOTS):
+        for name in ("key", "value"):
+            dtype, offset = record.fields[name][:2]  # type: ignore[index]
+            fields.append(FieldLayout(f"{name}[{i}]", "slots", i * record.itemsize + offset, dtype.itemsize, dtype))
+    fields.append(FieldLayout("overflow", "overflow", 0, 4, np.dtype(np.uint32)))
+    return tuple(fields)
+
+
+def bucket_arrays(raw: RawTable) -> BucketArrays:
+    """The current array's rows in use as read-only views."""
+    slots = _read_only(raw.now.slots)
+    return BucketArrays(_read_only(raw.now.tophash), slots["key"], slots["value"], _read_only(raw.now.overflow))
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view that cannot be made writable again, as one with its flag cleared could be."""
+    flat = memoryview(array.reshape(-1).view(np.uint8)).toreadonly()
+    return np.frombuffer(flat, array.dtype).reshape(array.shape)
+
+
+# ---- statistics ------------------------------------------------------------------------------------------------------
+
+
+def stats(raw: RawTable) -> Stats:
+    """Statistics of a map, by walking its arrays and sorting its tophashes."""
+    arrays = [raw.now, raw.old] if raw.old else [raw.now]
+    lengths = np.zeros(1, np.int64)
+    found_at = np.zeros(1, np.int64)
+    hit = miss = 0.0
+    chains = 0
+    for array in arrays:
+        depth, main = _chains(array)
+        first = array.tophash[: array.nmain, 0]
+        pending = ~_is_evacuated(first) if array is raw.old else np.ones(array.nmain, bool)
+        if array is raw.now and raw.old:  # its chains stand for the evacuated part of the old array only
+            pending = _is_evacuated(raw.old.tophash[:, 0])[np.arange(array.nmain) % raw.old.nmain]
+        row_counts = np.where(pending[main], (array.tophash >= MIN_TOPHASH).sum(1), 0)
+        longest = np.zeros(array.nmain, np.int64)
+        np.maximum.at(longest, main, depth)
+        lengths = _add(lengths, np.bincount(longest[pending]))
+        found_at = _add(found_at, np.bincount(depth, row_counts).astype(np.int64))
+        pairs, strangers = _tophash_pairs(array, main, pending)
+        hit += pairs
+        miss += strangers * (raw.now.nmain / array.nmain)
+        chains += int(pending.sum()) * (raw.now.nmain // array.nmain)
+    rows = sum(len(array.tophash) for array in arrays)
+    load = raw.count / raw.now.nmain
+    # Of the other keys of a bucket (Poisson: load of them on average, also seen from a key of it) 1 in 256 shares the
+    # tophash; on average half of those stand before the key. The five states raise it by little: 251 values, five of
+    # them twice as likely, make sum p^2 = (246 + 5 * 4) / 256^2.
+    share = (246 + 5 * 4) / 256**2
+    return Stats(
+        count=raw.count,
+        buckets=raw.now.nmain,
+        load_factor=load,
+        overflow_buckets=len(raw.now.tophash) - raw.now.nmain,
+        chain_lengths=tuple(int(n) for n in lengths),
+        probe_lengths=tuple(int(n) for n in found_at),
+        hit_comparisons=1 + hit / raw.count if raw.count else 0.0,
+        expected_hit_comparisons=1 + load * share / 2 if raw.count else 0.0,
+        miss_comparisons=miss / chains if chains else 0.0,
+        expected_miss_comparisons=load * share,
+        growths=raw.growths,
+        same_size_growths=raw.same_size_growths,
+        tophash_bytes=rows * SLOTS,
+        slot_bytes=rows * SLOTS * raw.now.slots.dtype.itemsize,
+        overflow_bytes=rows * 4,
+    )
+
+
+def _add(a: npt.NDArray[np.int64], b: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    out = np.zeros(max(len(a), len(b)), np.int64)
+    out[: len(a)] += a
+    out[: len(b)] += b
+    return out
+
+
+def _chains(array: RawBuckets) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each row its place in its chain, from 1, and its main bucket; 0 for a row on no chain."""
+    depth = np.zeros(len(array.tophash), np.int64)
+    main = np.zeros(len(array.tophash), np.int64)
+    rows = np.arange(array.nmain)
+    buckets = rows
+    step = 1
+    while len(rows):
+        depth[rows] = step
+        main[rows] = buckets
+        step += 1
+        following = array.overflow[rows]
+        rows, buckets = following[following != 0].astype(np.int64), buckets[following != 0]
+    return depth, main
+
+
+def _tophash_pairs(
+    array: RawBuckets, main: npt.NDArray[np.int64], pending: npt.NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Comparisons beyond the first, summed over all hits; and the mean number a miss makes, summed over all buckets.
+
+    n keys of one bucket with the same tophash cost 0 + 1 + ... + (n-1) extra comparisons when each is looked up once.
+    A miss has a random tophash and compares every key that shares it.
+    """
+    full = (array.tophash >= MIN_TOPHASH) & pending[main][:, None]
+    buckets = np.broadcast_to(main[:, None], full.shape)[full]
+    tophash = array.tophash[full].astype(np.int64)
+    _, same = np.unique(buckets * 256 + tophash, return_counts=True)
+    likely = np.where(tophash < 2 * MIN_TOPHASH, 2, 1) / 256
+    return float((same * (same - 1) / 2).sum()), float(likely.sum())
+
+
+def _is_evacuated(first: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    return (first > EMPTY_ONE) & (first < MIN_TOPHASH)
+
+
+# ---- the check -------------------------------------------------------------------------------------------------------
+
+
+def hash_words(words: npt.NDArray[np.uint64], hash_key: tuple[int, int, int, int]) -> npt.NDArray[np.uint64]:
+    """The keyed hash of 64-bit words, in NumPy. Source: see ``_hash.pxd``."""
+    offset, *multipliers = (np.uint64(k) for k in hash_key)
+    x = words ^ offset
+    for multiplier, shift in zip(multipliers, (32, 29, 32), strict=True):
+        x = x * multiplier
+        x ^= x >> np.uint64(shift)
+    return x
+
+
+def tophashes(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    """The tophash of each hash: its top 8 bits, plus 5 if below 5."""
+    top = (hashes >> np.uint64(56)).astype(np.uint8)
+    return np.where(top < MIN_TOPHASH, top + MIN_TOPHASH, top).astype(np.uint8)
+
+
+def check(raw: RawTable) -> None:
+    """Walk every invariant of a table and raise :class:`CorruptMapError` naming the first that is broken."""
+    _check_sizes(raw)
+    full = _check_array(raw, raw.now, "buckets", np.ones(raw.now.nmain, bool))
+    if raw.old:
+        evacuated = _is_evacuated(raw.old.tophash[: raw.old.nmain, 0])
+        _check_evacuation(raw, raw.old, evacuated)
+        full += _check_array(raw, raw.old, "oldbuckets", ~evacuated)
+    if full != raw.count:
+        raise CorruptMapError(f"count is {raw.count}, but {full} slots are full")
+
+
+def _check_sizes(raw: RawTable) -> None:
+    if raw.now.nmain != 1 << raw.B:
+        raise CorruptMapError(f"B is {raw.B}, but there are {raw.now.nmain} main buckets")
+    if raw.old and raw.old.nmain != raw.now.nmain >> (0 if raw.flags & SAME_SIZE_GROW else 1):
+        raise CorruptMapError(f"{raw.old.nmain} old main buckets cannot grow to {raw.now.nmain}")
+    if not raw.old and raw.count > SLOTS and raw.count > 13 * (raw.now.nmain // 2):
+        raise CorruptMapError(f"{raw.count} keys in {raw.now.nmain} buckets, and no growth has begun")
+
+
+def _check_evacuation(raw: RawTable, old: RawBuckets, evacuated: npt.NDArray[np.bool_]) -> None:
+    if not evacuated[: raw.nevacuate].all():
+        bucket = int(evacuated[: raw.nevacuate].argmin())
+        raise CorruptMapError(f"old bucket {bucket} is below nevacuate = {raw.nevacuate} but not evacuated")
+    _, main = _check_links(old, "oldbuckets")
+    marks = (old.tophash >= EVACUATED_X) & (old.tophash <= EVACUATED_EMPTY)
+    wrong = (marks != evacuated[main][:, None]).any(1)
+    if wrong.any():
+        raise CorruptMapError(f"oldbuckets row {int(wrong.argmax())} is evacuated in part")
+    waiting = ~evacuated[np.arange(raw.now.nmain) % old.nmain]
+    early = waiting & (raw.now.tophash[: raw.now.nmain, 0] != EMPTY_REST)
+    if early.any():
+        raise CorruptMapError(f"buckets row {int(early.argmax())} is in use before its old bucket was evacuated")
+
+
+def _check_links(array: RawBuckets, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Each overflow row is linked to from exactly one row, and every chain ends. Returns ``_chains``."""
+    rows = len(array.tophash)
+    links = array.overflow[array.overflow != 0].astype(np.int64)
+    outside = (links < array.nmain) | (links >= rows)
+    if outside.any():
+        raise CorruptMapError(
+            f"{name}: a link to row {int(links[outside][0])}; overflow rows are {array.nmain} to {rows}"
+        )
+    used = np.bincount(links, minlength=rows)[array.nmain :]
+    if (used != 1).any():
+        row = int((used != 1).argmax())
+        raise CorruptMapError(f"{name}: overflow row {array.nmain + row} is linked to {int(used[row])} times")
+    # One link into each overflow row and none into a main row: chains from main rows end, what they miss is a ring.
+    depth, main = _chains(array)
+    if not depth.all():
+        raise CorruptMapError(f"{name}: overflow row {int(depth.argmin())} is reached from no main bucket")
+    return depth, main
+
+
+def _check_array(raw: RawTable, array: RawBuckets, name: str, live: npt.NDArray[np.bool_]) -> int:
+    """Check the chains of the main buckets that are live; returns the number of full slots in them."""
+    _, main = _check_links(array, name)
+    after = np.where(array.overflow != 0, array.tophash[array.overflow.astype(np.int64), 0], EMPTY_REST)
+    full_slots = 0
+    for start in range(0, len(main), BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, len(main))
+        tophash = array.tophash[start:stop]
+        rows_live = live[main[start:stop]]
+        full = (tophash >= MIN_TOPHASH) & rows_live[:, None]
+        _check_states(tophash, after[start:stop], rows_live, name, start)
+        words = np.ascontiguousarray(array.slots["key"][start:stop]).view(np.uint64)
+        hashes = hash_words(words, raw.hash_key)
+        buckets = np.broadcast_to(main[start:stop, None], full.shape)
+        _expect(full, tophashes(hashes) == tophash, name, start, "has a tophash that is not its key's")
+        _expect(full, (hashes & np.uint64(array.nmain - 1)) == buckets, name, start, "belongs to another bucket")
+        if raw.key_dtype.kind == "f":
+            numbers = words.view(np.float64)
+            canonical = np.where(np.isnan(numbers), words == np.uint64(0x7FF8000000000000), words != np.uint64(1 << 63))
+            _expect(full, canonical, name, start, "has a NaN or zero that is not canonical")
+        empty = rows_live[:, None] & (tophash <= EMPTY_ONE)
+        record = np.ascontiguousarray(array.slots[start:stop])
+        clean = (record.view(np.uint8).reshape(*record.shape, -1) == 0).all(-1)
+        _expect(empty, clean, name, start, "is empty but not zeroed")
+        full_slots += int(full.sum())
+    _check_unique(array, live[main], name)
+    return full_slots
+
+
+def _check_states(
+    tophash: npt.NDArray[np.uint8],
+    after: npt.NDArray[np.uint8],
+    rows_live: npt.NDArray[np.bool_],
+    name: str,
+    start: int,
+) -> None:
+    marked = (tophash >= EVACUATED_X) & (tophash < MIN_TOPHASH)
+    _expect(rows_live[:, None] & marked, ~marked, name, start, "is marked evacuated in a live bucket")
+    following = np.concatenate([tophash[:, 1:], after[:, None].astype(np.uint8)], axis=1)
+    rest = rows_live[:, None] & (tophash == EMPTY_REST)
+    _expect(rest, following == EMPTY_REST, name, start, "is EMPTY_REST, but the slot behind it is not")
+    last = rows_live[:, None] & (tophash == EMPTY_ONE)
+    _expect(last, following != EMPTY_REST, name, start, "is EMPTY_ONE, but nothing follows it")
+
+
+def _check_unique(array: RawBuckets, rows_live: npt.NDArray[np.bool_], name: str) -> None:
+    """Equal keys share a bucket, so a sort of all keys finds every duplicate."""
+    keys = array.slots["key"][(array.tophash >= MIN_TOPHASH) & rows_live[:, None]]
+    keys = np.sort(keys.view(np.uint64))
+    twice = keys[1:] == keys[:-1]
+    if twice.any():
+        key = keys[1:][twice][:1].view(array.slots.dtype["key"]).item()
+        raise CorruptMapError(f"{name}: key {key!r} is in two slots")
+
+
+def _expect(where: npt.NDArray[np.bool_], holds: npt.NDArray[np.bool_], name: str, start: int, complaint: str) -> None:
+    broken = where & ~holds
+    if broken.any():
+        row, slot = divmod(int(broken.argmax()), SLOTS)
+        raise CorruptMapError(f"{name} row {start + row} slot {slot} {complaint}")

@@ -1,0 +1,385 @@
+"""Several threads on one map: right answers, writes that wait for reads, and no crash. The compiled map only.
+
+Batches of at least 512 keys give up the GIL, so they are what really runs at the same time.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+from pyhmap import HMap, introspect
+from support import items_of
+
+N = 50_000
+SECONDS = 60  # after which a thread that has not ended is held to be deadlocked
+
+
+@pytest.fixture(autouse=True)
+def switch_often():
+    """Let the interpreter change threads as often as it can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def together(*functions, done=None):
+    """Run each function in a thread of its own, all started at once; raise what any of them raised.
+
+    `done` is the event that some of them wait for; it is set if any fails.
+    """
+    errors = []
+    barrier = threading.Barrier(len(functions))
+
+    def run(function):
+        barrier.wait()
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+            if done:
+                done.set()
+
+    threads = [threading.Thread(target=run, args=(function,), daemon=True) for function in functions]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + SECONDS
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
+    assert not any(thread.is_alive() for thread in threads), "deadlock"
+    if errors:
+        raise errors[0]
+
+
+def repeat(times, function):
+    def run():
+        for i in range(times):
+            function(i)
+
+    return run
+
+
+@pytest.fixture
+def m():
+    return HMap.from_arrays(np.arange(N), np.zeros(N, np.int64))
+
+
+def test_a_batch_sees_all_of_another_or_nothing(m):
+    """One thread sets all values to 0, 1, 2, ...; every read must find one number, not a mixture.
+
+    Readers go on until the writer has ended, so this also shows that they cannot shut it out.
+    """
+    keys = np.random.default_rng(1).permutation(N)
+    seen = set()
+    done = threading.Event()
+
+    def write():
+        for i in range(150):
+            m.set_many(keys, np.full(N, i))
+        done.set()
+
+    def read():
+        while not done.is_set():
+            values = m.get_many(keys)
+            assert values.min() == values.max()
+            seen.add(int(values[0]))
+
+    def collect():
+        while not done.is_set():
+            values = m.values_array()
+            assert values.min() == values.max()
+
+    together(write, read, read, collect, done=done)
+    assert len(seen) > 1
+    m.check()
+
+
+def test_scalar_writes_wait_for_batch_reads(m):
+    """Inserts and deletes that move the slots being read; the keys that stay are always found with their values."""
+    keys = np.arange(N)
+    m.set_many(keys, keys * 7)
+
+    def write(i):
+        for key in range(N + 1000 * i, N + 1000 * (i + 1)):
+            m[key] = key * 7
+        for key in range(N + 1000 * i, N + 1000 * i + 900):
+            del m[key]
+
+    def read(_):
+        assert (m.get_many(keys) == keys * 7).all()
+        values, found = m.lookup_many(keys + N // 2)
+        assert (values[found] == (keys + N // 2)[found] * 7).all()
+        assert not values[~found].any()
+
+    together(repeat(40, write), repeat(60, read), repeat(60, read))
+    assert len(m) == N + 40 * 100
+    m.check()
+
+
+def test_threads_that_write_and_grow_one_map():
+    m = HMap(np.int64, np.int64)
+
+    def scalar(offset):
+        return repeat(20_000, lambda i: m.__setitem__(4 * i + offset, offset))
+
+    def batch(offset):
+        return repeat(20, lambda i: m.set_many(np.arange(1000 * i, 1000 * (i + 1)) * 4 + offset, np.full(1000, offset)))
+
+    together(scalar(0), batch(1), scalar(2), batch(3))
+    assert items_of(m) == {key: key % 4 for key in range(80_000)}
+    m.check()
+
+
+def test_reads_during_every_part_of_a_growth():
+    m = HMap(np.int64, np.int64)
+    done = threading.Event()
+
+    def write():
+        for key in range(60_000):
+            m[key] = -key
+        done.set()
+
+    def read():
+        keys = np.arange(700)
+        while not done.is_set():
+            keys = (keys + 331) % 60_000
+            values, found = m.lookup_many(keys)
+            assert (values[found] == -keys[found]).all()
+            assert m.get(int(keys[0])) in (None, -keys[0])
+
+    together(write, read, read, done=done)
+    assert len(m) == 60_000
+    m.check()
+
+
+def test_threads_of_one_call_beside_other_calls(m):
+    keys = np.arange(4 * 2**15)
+
+    def read(_):
+        assert m.contains_many(keys, threads=4).sum() == N
+        with pytest.raises(KeyError, match=f"key {N} at position {N} "):
+            m.get_many(keys, threads=4)
+
+    together(repeat(20, read), repeat(20, read), repeat(2000, lambda i: m.__setitem__(i, i)))
+
+
+def test_everything_that_looks_at_a_map_while_others_change_it():
+    m = HMap(np.int64, np.int64, seed=1)
+    done = threading.Event()
+
+    def write():
+        rng = np.random.default_rng(2)
+        for i in range(150):
+            keys = rng.integers(0, 30_000, 3000)
+            m.set_many(keys, keys * 3)
+            for key in keys[:500].tolist():
+                m.pop(key, None)
+            if i % 50 == 49:
+                m.clear()
+        done.set()
+
+    def look():
+        while not done.is_set():
+            keys, values = m.to_arrays()
+            assert (values == keys * 3).all()
+            assert len(np.unique(keys)) == len(keys)
+            m.check()
+            stats = m.stats()
+            assert sum(stats.probe_lengths) == stats.count
+            m.header()
+            assert m.bucket_arrays().tophash.shape[1] == 8
+            assert m.nbytes > 0
+            m.copy().check()
+
+    def iterate():
+        while not done.is_set():
+            with contextlib.suppress(RuntimeError):  # the size changed
+                for key, value in m.items():
+                    assert value == key * 3
+
+    def remove():
+        while not done.is_set():
+            with contextlib.suppress(KeyError):  # empty
+                key, value = m.popitem()
+                assert value == key * 3
+            m.reserve(len(m) + 100)
+            m.finish_growth()
+
+    together(write, look, iterate, remove, done=done)
+    m.check()
+
+
+def test_checks_writes_and_batches_in_every_thread():
+    """Writes wait for the checks of other threads, and are not taken for writes within a check of their own."""
+    m = HMap.from_arrays(np.arange(2000), np.zeros(2000, np.int64))
+    keys = np.arange(20_000) % 2000
+
+    def work(i):
+        m.check()
+        m[i] = i
+        m.stats()
+        m.get_many(keys)
+
+    together(*[repeat(100, work)] * 4)
+    m.check()
+
+
+def test_a_thread_may_write_after_its_check_overlapped_with_another(m, monkeypatch):
+    """Two checks, the first to begin is the first to end; then its thread writes while batches run elsewhere."""
+    second_began, first_ended, second_ended, done = (threading.Event() for _ in range(4))
+    keys = np.arange(500_000) % N
+    first_began = threading.Event()
+
+    def held_check(_):
+        if not first_began.is_set():
+            first_began.set()
+            second_began.wait(SECONDS)
+        else:
+            second_began.set()
+            first_ended.wait(SECONDS)
+
+    monkeypatch.setattr(introspect, "check", held_check)
+
+    def first():
+        m.check()
+        first_ended.set()
+        second_ended.wait(SECONDS)
+        for i in range(2000):
+            m[i] = i
+        done.set()
+
+    def second():
+        first_began.wait(SECONDS)
+        m.check()
+        second_ended.set()
+
+    def read():
+        while not done.is_set():
+            m.get_many(keys)
+
+    together(first, second, read, read, done=done)
+    assert m[1999] == 1999
+
+
+def test_an_insert_while_clear_draws_a_new_hash_key(hmap_type, monkeypatch):
+    """Drawing gives up the GIL. What another thread then inserts must not be left where the old hash key put it."""
+    m = hmap_type(np.int64, np.int64, {1: 1})
+    urandom = os.urandom
+
+    def urandom_with_another_thread(n):
+        m.update((key, key) for key in range(100))
+        return urandom(n)
+
+    monkeypatch.setattr(os, "urandom", urandom_with_another_thread)
+    m.clear()
+    m.check()
+    assert all(key in m for key in list(m))
+
+
+def test_the_last_pair_of_one_iterator_in_several_threads():
+    """Threads that wait in next() for a batch write to end get the one pair that is left, or the end."""
+    m = HMap.from_arrays(np.arange(600), np.zeros(600, np.int64))
+    keys = np.arange(200_000) % 600
+    done = threading.Event()
+
+    def write():
+        while not done.is_set():
+            m.set_many(keys, keys)
+
+    def take_all():
+        for _ in range(100):
+            iterator = iter(m)
+            before = list(itertools.islice(iterator, 599))
+            taken = []
+            together(*[lambda iterator=iterator, taken=taken: taken.append(next(iterator, "end"))] * 3)
+            assert taken.count("end") == 2
+            assert len({*before, *taken}) == 601
+        done.set()
+
+    together(write, take_all, done=done)
+
+
+def forever(call):
+    while True:
+        call()
+
+
+def test_an_exception_in_a_batch_leaves_the_map_usable_by_other_threads(m):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    keys = np.arange(5_000_000)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for call in (
+            lambda: m.contains_many(keys),
+            lambda: m.set_many(keys % N, keys),
+            lambda: m.lookup_many(keys, threads=2),
+        ):
+            signal.setitimer(signal.ITIMER_REAL, 0.005)
+            with pytest.raises(Interrupted):
+                forever(call)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            together(lambda: m.__setitem__(1, 2), lambda: m.set_many(keys[:N], keys[:N]), lambda: m.get_many(keys[:N]))
+            m.check()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_batches_run(m):
+    """The child has neither the reading threads nor their hold on the map: it reads and writes at once."""
+    done = threading.Event()
+    keys = np.arange(N)
+
+    def read():
+        while not done.is_set():
+            m.get_many(keys)
+
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(20):
+            assert exit_code_of_a_child_that_uses(m) == 0
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join(SECONDS)
+    m.check()
+
+
+def exit_code_of_a_child_that_uses(m):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on, for a fork of a process with threads
+        child = os.fork()
+    if child == 0:
+        try:
+            m[N] = 1
+            m.set_many(np.arange(N), 5)
+            ok = m.get_many(np.arange(N)).tolist() == [5] * N and len(m) == N + 1
+            m.check()
+            os._exit(0 if ok else 1)
+        finally:
+            os._exit(2)
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "deadlock"

@@ -1,0 +1,40 @@
+"""The examples: of every public module's docstrings, and in README.md."""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap").glob("[!_]*.py")))]
+MODULES += ["pyhmap._core", "pyhmap._dtypes", "pyhmap._many", "pyhmap._pure", "pyhmap._surface"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_the_map_has_examples():
+    """Finding none would pass above: a compiled module hides its docstrings from doctest if not built for it."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    examples = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
+    names = {test.name.rpartition(".")[2] for test in examples}
+    assert {"HMap", "get_many", "lookup_many", "contains_many", "set_many", "from_arrays"} <= names
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="there is no README.md yet")
+def test_python_blocks_of_the_readme():
+    """Blocks share names, from top to bottom, as a reader would type them; those with prompts are compared."""
+    readme, names = (ROOT / "README.md").read_text(), {}
+    blocks = re.findall(r"^```(?:python|pycon)\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
+    assert blocks
+    for number, block in enumerate(blocks):
+        if ">>>" in block:
+            test = doctest.DocTestParser().get_doctest(block, names, f"block {number}", "README.md", 0)
+            assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
+            names = test.globs
+        else:
+            exec(compile(block, f"README.md, block {number}", "exec"), names)
