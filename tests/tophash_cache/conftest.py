@@ -1,0 +1,23 @@
+"""What the cache's tests share: a clean configuration, and the expected digest."""
+
+import pytest
+import xxhash
+
+from tophash_cache import config
+
+
+@pytest.fixture(autouse=True)
+def clean_config(monkeypatch):
+    """Each test starts from the defaults, whatever this process's environment or an earlier test says."""
+    for layer in ("_file", "_environment", "_configured"):
+        monkeypatch.setattr(config, layer, {})
+
+
+@pytest.fixture(scope="session")
+def digest():
+    """The digest as the `xxhash` package gives it."""
+
+    def expected(key):
+        return xxhash.xxh64_intdigest(key.encode() if isinstance(key, str) else bytes(key))
+
+    return expected

@@ -1,0 +1,384 @@
+"""TopHashCache: the same digest in every state, the bound, what is cached and what is counted, switching."""
+
+import copy
+import gc
+import pickle
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tophash_cache import ConfigError, Mode, TopHashCache, xxh64
+from tophash_cache.controller import GAPS
+
+SMALL = {"max_entries": 64, "window": 64}  # the warm-up is 256 look-ups
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Octets(bytes):
+    pass
+
+
+def scan(cache: TopHashCache, count: int, start: int = 0) -> None:
+    for number in range(start, start + count):
+        cache.hash(f"scan {number}")
+
+
+def modes(cache: TopHashCache) -> list[Mode]:
+    """The modes a cache has been in since its warm-up."""
+    first, *rest = cache.stats().transitions
+    assert first == (0, Mode.DISABLED, Mode.WARM_UP, None)
+    return [change.new for change in rest]
+
+
+def cache_in(mode: Mode) -> TopHashCache:
+    """A cache that hashing alone (or `disable`) has brought into a mode."""
+    cache = TopHashCache(**SMALL)
+    if mode is Mode.DISABLED:
+        cache.disable()
+    elif mode is Mode.ACTIVE:
+        for _ in range(4):
+            scan(cache, 64)
+    elif mode in (Mode.BYPASS, Mode.PROBE):
+        scan(cache, 256 + 2 * 64)
+        if mode is Mode.PROBE:
+            scan(cache, GAPS[0])
+    assert cache.stats().mode is mode
+    return cache
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_digest_is_the_same_in_every_mode(mode, digest):
+    cache = cache_in(mode)
+    keys = ["", "a", "user:42", "x" * 32, "x" * 33, "ä" * 16, "ä" * 17, "\U0001f600" * 8, "é" * 300]
+    keys += [key.encode() for key in keys] + [Text("sub"), Octets(b"sub"), bytearray(b"ab"), memoryview(b"ab")]
+    for key in keys * 3:
+        assert cache.hash(key) == digest(key)
+    assert cache.stats().mode is mode
+
+
+@pytest.mark.parametrize("mode", [Mode.WARM_UP, Mode.DISABLED])
+def test_any_text_and_bytes(mode, digest):
+    cache = cache_in(mode)
+
+    @given(st.one_of(st.text(max_size=40), st.binary(max_size=40)))
+    def check(key):
+        assert cache.hash(key) == cache.hash(key) == digest(key)
+
+    check()
+
+
+def test_digests_stay_right_through_all_changes_of_mode(digest):
+    cache = TopHashCache(**SMALL)
+    rng = random.Random(1)
+    for call in range(2 * GAPS[0]):
+        key = f"key {rng.randrange(10 if call // 1000 % 2 else 10**6)}"
+        assert cache.hash(key) == digest(key)
+    assert set(modes(cache)) >= {Mode.ACTIVE, Mode.BYPASS, Mode.PROBE}
+
+
+def test_a_hit_returns_the_stored_int_and_allocates_nothing():
+    cache = TopHashCache()
+    key = "user:42"
+    first = cache.hash(key)
+    assert cache.hash("user:" + str(42)) is first
+    before = sys.getallocatedblocks()
+    for _ in range(1000):
+        cache.hash(key)
+    assert sys.getallocatedblocks() - before < 10
+
+
+def test_hits_and_misses_are_those_of_the_trace():
+    cache = TopHashCache(max_entries=100)
+    for key in ["a", "b", "a", b"a", "a", b"a", "c"]:
+        cache.hash(key)
+    assert cache.cache_info() == (3, 4, 100, 4)
+    assert cache.stats().hit_rate == 3 / 7
+
+
+@pytest.mark.parametrize(
+    ("key", "count"),
+    [
+        ("x" * 33, "oversize"),
+        (b"x" * 33, "oversize"),
+        ("ä" * 17, "oversize"),
+        ("\ud7ff" * 11, "oversize"),
+        (Text("a"), "uncacheable"),
+        (Octets(b"a"), "uncacheable"),
+        (bytearray(b"a"), "uncacheable"),
+        (memoryview(b"a"), "uncacheable"),
+    ],
+)
+def test_what_is_not_cached_is_counted_apart(key, count):
+    cache = TopHashCache()
+    for _ in range(3):
+        cache.hash(key)
+    assert getattr(cache.stats(), count) == 3
+    assert cache.cache_info() == (0, 0, 8192, 0)
+
+
+@pytest.mark.parametrize("key", ["x" * 32, b"x" * 32, "ä" * 16, "\ud7ff" * 10, "", b""])
+def test_keys_up_to_the_limit_in_utf8_bytes_are_cached(key):
+    cache = TopHashCache()
+    cache.hash(key)
+    cache.hash(key)
+    assert cache.cache_info()[:2] == (1, 1)
+
+
+@pytest.mark.parametrize("mode", [Mode.ACTIVE, Mode.BYPASS, Mode.DISABLED])
+@pytest.mark.parametrize(
+    ("key", "error", "message"),
+    [
+        (42, TypeError, "type int"),
+        (None, TypeError, "type NoneType"),
+        (["a"], TypeError, "type list"),
+        ("\ud800", UnicodeEncodeError, "surrogates not allowed"),
+        (memoryview(b"abcd")[::2], BufferError, "contiguous"),
+    ],
+)
+def test_a_bad_key_raises_and_is_not_counted(mode, key, error, message):
+    cache = cache_in(mode)
+    before = cache.stats()
+    with pytest.raises(error, match=message):
+        cache.hash(key)
+    assert cache.stats() == before
+
+
+@pytest.mark.parametrize("entries", [1, 2, 3, 7, 64])
+def test_never_more_than_max_entries(entries):
+    cache = TopHashCache(max_entries=entries, policy="always")
+    rng = random.Random(entries)
+    for _ in range(5000):
+        number = rng.randrange(200)
+        cache.hash(str(number) if number % 2 else str(number).encode())
+        assert cache.cache_info().currsize <= entries
+    stats = cache.stats()
+    assert stats.evictions > 0
+    assert stats.entries == entries == stats.misses - stats.rejected - stats.evictions
+
+
+def test_used_keys_survive_a_scan_that_repeats_nothing():
+    cache = TopHashCache(max_entries=100, policy="always")
+    hot = [f"hot {number}" for number in range(80)]
+    for key in hot * 2:
+        cache.hash(key)
+    scan(cache, 2_000)
+    before = cache.cache_info().hits
+    for key in hot:
+        cache.hash(key)
+    assert cache.cache_info().hits - before >= 65
+
+
+def test_a_full_cache_takes_a_key_at_its_second_sighting():
+    cache = TopHashCache(max_entries=4, policy="always")
+    scan(cache, 4)
+    hits = []
+    for _ in range(3):
+        before = cache.cache_info().hits
+        cache.hash("late")
+        hits.append(cache.cache_info().hits - before)
+    assert hits == [0, 0, 1]
+
+
+def test_a_key_that_is_used_outlives_one_that_is_not():
+    cache = TopHashCache(max_entries=64, policy="always")
+    scan(cache, 64)
+    for late in range(1000):
+        for key in (f"late {late}", f"late {late}", "scan 0"):
+            cache.hash(key)
+    before = cache.cache_info().hits
+    cache.hash("scan 0")
+    assert cache.cache_info().hits == before + 1
+
+
+def test_new_hot_keys_replace_old_ones():
+    cache = TopHashCache(max_entries=100, policy="always")
+    scan(cache, 100)
+    for _ in range(10):
+        scan(cache, 80, start=1000)
+    before = cache.cache_info().hits
+    scan(cache, 80, start=1000)
+    assert cache.cache_info().hits - before >= 70
+
+
+def zipf(count: int, keys: int, exponent: float, prefix: str) -> list[str]:
+    weights = [1 / rank**exponent for rank in range(1, keys + 1)]
+    return [f"{prefix} {key}" for key in random.Random(1).choices(range(keys), weights, k=count)]
+
+
+@pytest.mark.parametrize(
+    ("exponent", "expected"),
+    [(1.3, [Mode.ACTIVE]), (1.1, [Mode.ACTIVE]), (0.8, [Mode.ACTIVE, Mode.BYPASS, Mode.PROBE, Mode.BYPASS])],
+)
+def test_skew_decides(exponent, expected):
+    cache = TopHashCache()
+    for key in zipf(140_000, 50_000, exponent, "key"):
+        cache.hash(key)
+    assert modes(cache) == expected
+
+
+def test_few_keys_stay_on():
+    cache = TopHashCache()
+    for _ in range(30):
+        scan(cache, 4000)
+    assert modes(cache) == [Mode.ACTIVE]
+
+
+def test_it_comes_back_after_a_scan():
+    cache = TopHashCache()
+    hot = zipf(100_000, 20_000, 1.2, "hot")
+    for key in hot:
+        cache.hash(key)
+    scan(cache, 30_000)
+    for key in hot:
+        cache.hash(key)
+    assert modes(cache) == [Mode.ACTIVE, Mode.BYPASS, Mode.PROBE, Mode.ACTIVE]
+    assert cache.stats().transitions[-1].hit_rate >= 0.90
+
+
+def test_a_scan_is_looked_up_for_the_warm_up_and_the_probes_only():
+    cache = TopHashCache(max_entries=1024)
+    scan(cache, 100_000)
+    stats = cache.stats()
+    assert stats.misses == 4096 + 2 * 4096 + 2 * 4096
+    assert stats.hits + stats.misses + stats.bypassed == 100_000
+    assert (stats.probes, stats.next_probe_in) == (1, GAPS[1] - (100_000 - 20_480 - GAPS[0]))
+
+
+def test_policy_always_stays_on():
+    cache = TopHashCache(policy="always", **SMALL)
+    scan(cache, 5000)
+    assert cache.stats().mode is Mode.ACTIVE
+    assert cache.stats().window_hit_rate == 0.0
+
+
+def test_disable_empties_and_hashes_directly():
+    cache = cache_in(Mode.ACTIVE)
+    cache.disable()
+    before = cache.cache_info()
+    scan(cache, 100)
+    assert cache.cache_info() == before
+    assert (before.currsize, cache.stats().bypassed) == (0, 100)
+
+
+def test_enable_starts_afresh_and_is_of_no_effect_on_a_cache_that_is_on():
+    cache = cache_in(Mode.ACTIVE)
+    cache.disable()
+    cache.enable()
+    scan(cache, 10)
+    assert (cache.stats().mode, cache.stats().entries) == (Mode.WARM_UP, 10)
+    cache.enable()
+    assert cache.stats().entries == 10
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_clear_empties_and_keeps_the_counters(mode):
+    cache = cache_in(mode)
+    before = cache.stats()
+    cache.clear()
+    after = cache.stats()
+    assert after.entries == 0
+    assert after.mode is (Mode.WARM_UP if mode in (Mode.ACTIVE, Mode.PROBE) else mode)
+    assert (after.hits, after.misses, after.bypassed) == (before.hits, before.misses, before.bypassed)
+
+
+def test_clear_does_not_put_off_the_next_probe():
+    cache = cache_in(Mode.BYPASS)
+    scan(cache, 1000)
+    before = cache.stats().next_probe_in
+    cache.clear()
+    assert cache.stats().next_probe_in == before == GAPS[0] - 1000
+
+
+def test_transitions_tell_when_from_where_to_and_why():
+    cache = cache_in(Mode.BYPASS)
+    scan(cache, 10)
+    cache.disable()
+    assert cache.stats().transitions == (
+        (0, Mode.DISABLED, Mode.WARM_UP, None),
+        (256, Mode.WARM_UP, Mode.ACTIVE, 0.0),
+        (256 + 128, Mode.ACTIVE, Mode.BYPASS, 0.0),
+        (256 + 128 + 10, Mode.BYPASS, Mode.DISABLED, None),
+    )
+
+
+@pytest.mark.parametrize(("key", "top"), [("", 0xEF), ("a", 0xD2)])
+def test_tophash_is_the_top_byte(key, top):
+    assert TopHashCache().tophash(key) == top
+
+
+def test_tophash_leaves_the_values_of_states_out():
+    cache = TopHashCache()
+    tops = {key: xxh64(str(key)) >> 56 for key in range(2000)}
+    assert {tops[key] for key in tops} >= {0, 4, 5, 255}
+    for key, top in tops.items():
+        assert cache.tophash(str(key)) == (top + 5 if top < 5 else top)
+
+
+@pytest.mark.parametrize("send", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_it_cannot_be_pickled_or_copied(send):
+    with pytest.raises(TypeError, match="cannot be pickled or copied: build a new one"):
+        send(TopHashCache())
+
+
+def test_bad_settings_are_named():
+    with pytest.raises(ConfigError, match="did you mean 'max_entries'"):
+        TopHashCache(max_entrys=3)
+
+
+def test_new_alone_gives_a_working_cache(digest):
+    cache = TopHashCache.__new__(TopHashCache)
+    assert cache.hash("a") == digest("a")
+
+
+def test_a_subclass_can_be_weakly_referenced_and_collected():
+    class Sub(TopHashCache):
+        pass
+
+    cache = Sub()
+    cache.itself = cache
+    cache.hash("a")
+    del cache
+    assert gc.collect() >= 1
+
+
+def test_repr_says_what_it_is_doing():
+    cache = TopHashCache(max_entries=10)
+    cache.hash("a")
+    assert repr(cache) == "<TopHashCache warm-up, 1 of 10 entries>"
+
+
+def test_str_and_bytes_of_equal_content_are_never_compared():
+    code = (
+        "import tophash_cache as t; c = t.TopHashCache(); print(c.hash('a') == c.hash(b'a'), c.cache_info().currsize)"
+    )
+    done = subprocess.run([sys.executable, "-bb", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True 2\n"
+
+
+@pytest.mark.parametrize("policy", ["hit-rate", "always"])
+def test_nothing_is_left_behind(policy):
+    def work(count):
+        cache = TopHashCache(max_entries=256, window=64, policy=policy)
+        for number in range(count):
+            cache.hash(f"key {number % 1000}")
+            cache.hash(b"key %d" % (number % 300))
+            cache.hash("ключ" * (number % 30))
+            if number % 500 == 0:
+                cache.clear()
+            if number % 700 == 0:
+                cache.disable()
+                cache.enable()
+
+    work(2000)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    work(100_000)
+    gc.collect()
+    assert abs(sys.getallocatedblocks() - before) < 100

@@ -1,0 +1,191 @@
+"""`hash_many`: lists, tuples and arrays, each against the `xxhash` package key by key."""
+
+import gc
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tophash_cache import TopHashCache
+
+TEXTS = ["", "a", "user:42", "x" * 32, "y" * 33, "ä" * 20, "漢字" * 30, "\U0001f600", "with\0nul", " blank "]
+OCTETS = [text.encode() for text in TEXTS]
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@pytest.fixture
+def cache():
+    return TopHashCache()
+
+
+@pytest.fixture
+def expected(digest):
+    return lambda keys: np.array([digest(key) for key in keys], np.uint64)
+
+
+def check(digests, wanted):
+    assert digests.dtype == np.uint64
+    assert digests.flags.owndata
+    np.testing.assert_array_equal(digests, wanted)
+
+
+@pytest.mark.parametrize("form", [list, tuple])
+@pytest.mark.parametrize("keys", [TEXTS, OCTETS, TEXTS + OCTETS, [Text("sub"), np.str_("np"), np.bytes_(b"np")], []])
+def test_lists_and_tuples(cache, expected, form, keys):
+    check(cache.hash_many(form(keys)), expected(keys))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        np.array(TEXTS),
+        np.array(OCTETS),
+        np.array(TEXTS)[::-1],
+        np.array(OCTETS * 3)[::3],
+        np.array(TEXTS).astype(np.array(TEXTS).dtype.newbyteorder()),
+        np.array(TEXTS, object),
+        np.array(TEXTS, np.dtypes.StringDType()),
+        np.array(TEXTS + OCTETS, object)[::-2],
+        np.array(["a", "b"], "U1"),
+        np.array([b"a", b"b"], "S1"),
+        np.array([b"", b""], "S0"),
+        np.array([], "U5"),
+        np.array([], "S5"),
+        np.array([], object),
+    ],
+    ids=lambda keys: f"{keys.dtype.str}-{len(keys)}",
+)
+def test_arrays(cache, expected, keys):
+    check(cache.hash_many(keys), expected(list(keys)))
+
+
+def test_a_read_only_array(cache, expected):
+    keys = np.array(TEXTS)
+    keys.flags.writeable = False
+    check(cache.hash_many(keys), expected(TEXTS))
+
+
+def test_nuls_at_the_end_of_a_fixed_item_do_not_count_and_others_do(cache, expected):
+    keys = np.array([b"ab", b"ab\0", b"a\0b", b"\0ab", b"\0"], "S4")
+    check(cache.hash_many(keys), expected([b"ab", b"ab", b"a\0b", b"\0ab", b""]))
+    check(cache.hash_many(keys.astype("U4")), expected([b"ab", b"ab", b"a\0b", b"\0ab", b""]))
+
+
+def test_a_list_keeps_nuls_at_the_end(cache, expected):
+    check(cache.hash_many([b"ab\0", "ab\0"]), expected([b"ab\0", "ab\0"]))
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=50), max_size=20))
+def test_any_texts_as_list_and_as_array(texts):
+    cache = TopHashCache()
+    digests = cache.hash_many(texts)
+    assert digests.tolist() == [cache.hash(text) for text in texts]
+    if texts:
+        fixed = np.array(texts)
+        assert cache.hash_many(fixed).tolist() == [cache.hash(str(text)) for text in fixed]
+
+
+def test_it_neither_asks_nor_fills_the_cache(cache):
+    before = cache.stats()
+    cache.hash_many(TEXTS * 10)
+    assert cache.stats() == before
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_it_works_whether_the_cache_is_on_or_off(mode, expected):
+    check(TopHashCache(enabled=mode).hash_many(TEXTS), expected(TEXTS))
+
+
+@pytest.mark.parametrize("bad", [None, 1, 1.5, bytearray(b"a"), ("a",)])
+@pytest.mark.parametrize("form", [list, tuple, lambda keys: np.fromiter(keys, object, len(keys))])
+def test_a_key_of_another_type_is_named_with_its_position(cache, bad, form):
+    with pytest.raises(TypeError, match=f"position 2 is of type {type(bad).__name__}: give str or bytes"):
+        cache.hash_many(form(["a", b"b", bad, "d"]))
+
+
+@pytest.mark.parametrize("form", [list, np.array])
+def test_a_lone_surrogate_is_named_with_its_position(cache, form):
+    with pytest.raises(UnicodeEncodeError, match="surrogates not allowed") as caught:
+        cache.hash_many(form(["a", "b", "c\ud800", "d"]))
+    assert caught.value.__notes__ == ["the key at position 2"]
+
+
+def test_a_code_point_beyond_unicode_is_an_error(cache):
+    keys = np.array([0x41, 0x110000], np.uint32).view("U1")
+    with pytest.raises(ValueError, match="position 1 is not text"):
+        cache.hash_many(keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "message"),
+    [
+        ("abc", TypeError, "not str: pass list"),
+        (b"abc", TypeError, "not bytes"),
+        ({"a"}, TypeError, "not set"),
+        (iter(["a"]), TypeError, "not list_iterator"),
+        (None, TypeError, "not NoneType"),
+        (np.array([1, 2]), TypeError, "dtype int64"),
+        (np.array([1.5]), TypeError, "dtype float64"),
+        (np.array("a"), ValueError, "one-dimensional"),
+        (np.array([["a"]]), ValueError, r"shape \(1, 1\): pass keys.ravel"),
+    ],
+)
+def test_other_inputs_are_refused(cache, keys, error, message):
+    with pytest.raises(error, match=message):
+        cache.hash_many(keys)
+
+
+def test_a_list_that_a_finaliser_shrinks_is_noticed(cache):
+    keys = ["a"] * 10_000
+
+    def shrink(phase, info):
+        keys.pop()
+
+    def hash_until_noticed():
+        held = []
+        for _ in range(1000):
+            held.append([])  # the collection is due at the next new object, which is one of the call's
+            cache.hash_many(keys)
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(shrink)
+    gc.set_threshold(1)  # a collection at nearly each new object
+    try:
+        with pytest.raises(RuntimeError, match="changed its size"):
+            hash_until_noticed()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(shrink)
+
+
+@pytest.mark.parametrize("keys", [np.full(20_000, b"x" * 100), np.full(20_000, "x" * 100)], ids=["S", "U"])
+def test_other_threads_run_while_an_array_is_hashed(cache, keys):
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(100)  # seconds: only a thread that lets go of the GIL by itself lets others run
+    done = threading.Event()
+    turns = 0
+
+    def count():
+        nonlocal turns
+        while not done.is_set():
+            turns += 1
+            time.sleep(0)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        before = turns
+        for _ in range(50):
+            cache.hash_many(keys)
+        assert turns > before
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(interval)

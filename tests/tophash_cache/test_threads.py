@@ -1,0 +1,193 @@
+"""Many threads on one cache: every digest right, the bound held, nothing counted twice or lost."""
+
+import random
+import sys
+import threading
+
+import pytest
+
+from tophash_cache import Mode, TopHashCache, config, configure
+from tophash_cache.controller import Controller
+
+
+@pytest.fixture(autouse=True)
+def frequent_switches():
+    """Let the interpreter switch threads as often as it can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def run(*jobs):
+    """Run all jobs at once, each in its own thread; the first error of any is raised."""
+    errors = []
+    barrier = threading.Barrier(len(jobs))
+
+    def guarded(job):
+        try:
+            barrier.wait()
+            job()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+CALLS = 20_000
+
+
+def hasher(cache, digest, seed, keys):
+    wanted = {key: digest(key) for key in keys}
+
+    def job():
+        rng = random.Random(seed)
+        for key in rng.choices(keys, k=CALLS):
+            assert cache.hash(key) == wanted[key]
+            assert cache.cache_info().currsize <= 200
+
+    return job
+
+
+def test_hits_misses_clears_and_switches_at_once(digest):
+    cache = TopHashCache(max_entries=200, window=64)
+    few = [f"few {number}" for number in range(100)]
+    many = [f"many {number}" for number in range(3000)] + [b"many %d" % number for number in range(3000)]
+    running = threading.Event()
+    running.set()
+
+    def switch():
+        rng = random.Random(9)
+        while running.is_set():
+            rng.choice([cache.enable, cache.disable, cache.clear, cache.stats])()
+
+    hashers = [hasher(cache, digest, seed, few if seed % 2 else many) for seed in range(8)]
+    switcher = threading.Thread(target=switch)
+    switcher.start()
+    try:
+        run(*hashers)
+    finally:
+        running.clear()
+        switcher.join()
+    stats = cache.stats()
+    assert stats.hits + stats.misses + stats.bypassed == 8 * CALLS
+
+
+def test_counts_add_up_across_ends_of_windows(digest):
+    cache = TopHashCache(max_entries=200, window=64, hit_rate_floor=0.5, resume_at=0.5)
+    keys = [f"key {number}" for number in range(400)]
+    run(*[hasher(cache, digest, seed, keys) for seed in range(8)])
+    stats = cache.stats()
+    assert stats.hits + stats.misses + stats.bypassed == 8 * CALLS
+    assert stats.entries == stats.misses - stats.rejected - stats.evictions
+
+
+@pytest.mark.parametrize(("last", "mode"), [(False, Mode.DISABLED), (True, Mode.WARM_UP)])
+def test_the_last_switch_wins_against_ends_of_windows(last, mode):
+    cache = TopHashCache(max_entries=10_000, window=64)
+
+    def switch():
+        for _ in range(300):
+            cache.disable()
+            cache.enable()
+            if not last:
+                cache.disable()
+
+    run(switch, *[lambda: [cache.hash(f"key {number % 500}") for number in range(10_000)] for _ in range(3)])
+    assert cache.stats().mode is mode
+
+
+# Where Python code runs inside the class, anything may happen in between. These tests make it happen there, so that
+# they need no luck: what another thread would do is done by the patched function.
+
+
+def test_a_switch_while_the_controller_is_asked_wins(monkeypatch):
+    cache = TopHashCache(max_entries=16, window=64)
+    original = Controller.advance
+
+    def advance(machine, hit_rate):
+        cache.disable()
+        return original(machine, hit_rate)
+
+    monkeypatch.setattr(Controller, "advance", advance)
+    for number in range(100):
+        cache.hash(str(number))
+    stats = cache.stats()
+    assert (stats.mode, stats.entries, stats.misses, stats.bypassed) == (Mode.DISABLED, 0, 64, 36)
+
+
+@pytest.mark.parametrize(
+    ("step", "method", "mode"),
+    [("disabled", TopHashCache.disable, Mode.DISABLED), ("emptied", TopHashCache.clear, Mode.WARM_UP)],
+)
+def test_a_command_is_carried_out_although_the_state_changes_meanwhile(monkeypatch, step, method, mode):
+    cache = TopHashCache(max_entries=16, window=64)
+    original = getattr(Controller, step)
+
+    def meanwhile(machine):
+        monkeypatch.setattr(Controller, step, original)
+        for number in range(64):
+            cache.hash(str(number))  # the warm-up ends
+        return original(machine)
+
+    monkeypatch.setattr(Controller, step, meanwhile)
+    method(cache)
+    assert (cache.stats().mode, cache.stats().entries) == (mode, 0)
+
+
+def test_an_interrupt_while_the_controller_is_asked_loses_nothing(monkeypatch, digest):
+    cache = TopHashCache(max_entries=16, window=64)
+    original = Controller.advance
+
+    def advance(machine, hit_rate):
+        monkeypatch.setattr(Controller, "advance", original)
+        raise KeyboardInterrupt
+
+    for number in range(63):
+        cache.hash(str(number))
+    monkeypatch.setattr(Controller, "advance", advance)
+    with pytest.raises(KeyboardInterrupt):
+        cache.hash("last")
+    assert cache.stats().mode is Mode.WARM_UP
+    assert cache.hash("next") == digest("next")
+    assert (cache.stats().mode, cache.stats().misses) == (Mode.ACTIVE, 65)
+
+
+def test_a_change_while_a_cache_is_built_reaches_it(monkeypatch):
+    original = config.attach
+    changes = threading.Thread(target=configure, kwargs={"enabled": False})
+
+    def attach(cache, arguments):
+        settings = original(cache, arguments)
+        changes.start()
+        changes.join(0.1)  # long enough for it to go through, if nothing held it back
+        return settings
+
+    monkeypatch.setattr(config, "attach", attach)
+    cache = TopHashCache()
+    changes.join()
+    assert cache.stats().mode is Mode.DISABLED
+
+
+def test_caches_built_while_the_setting_changes_end_as_it_says():
+    caches = []
+
+    def build():
+        for _ in range(300):
+            caches.append(TopHashCache(max_entries=4))
+
+    def change():
+        for _ in range(150):
+            configure(enabled=False)
+            configure(enabled=True)
+        configure(enabled=False)
+
+    run(build, build, change)
+    assert len(caches) == 600
+    assert {cache.stats().mode for cache in caches} == {Mode.DISABLED}

@@ -1,0 +1,508 @@
+"""The cache and its bounded storage.
+
+Owns `TopHashCache`. Imports the hashing (`_hashing`, `_xxh64`), the rules (`config`, `controller`, `stats`) and NumPy
+for the arrays of the storage.
+
+    hash(key) --- off or in bypass ---------------------------------------> hash directly
+       |----- another type, or too long ----------------------------------> hash directly
+       `----- str or bytes ---> dict: hit ---> the int object held there; one bit says "used"
+                                  miss --> hash --> room, or seen before? --> store (evicting by CLOCK)
+
+A span is the number of look-ups (or direct calls) until the controller is asked again; one counter, `_left`, runs down
+in both cases, and hits are what is not a miss, so a hit writes that counter and at most one bit.
+
+Threads and re-entrancy. The GIL makes each stretch without Python code atomic. Python code runs where the controller is
+asked, and objects are created there, so a finaliser or another thread may call any method in between: such a place
+first prepares all it needs, then checks that the state it started from is still the present one, then changes the
+fields in one stretch. All storage is behind one reference, so a clear swaps it whole.
+"""
+
+from collections import deque
+
+import numpy as np
+
+from tophash_cache import config
+from tophash_cache.controller import Controller, Mode
+from tophash_cache.stats import CacheInfo, CacheStats, Transition
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_GET_LENGTH
+from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
+from libc.string cimport memset
+
+from tophash_cache._hashing cimport hash_array, hash_object, hash_sequence, hash_text
+from tophash_cache._xxh64 cimport xxh64_bytes
+
+
+# Declared here, since Cython's own declaration takes the dict as an object, and counts its references up and down.
+cdef extern from "Python.h":
+    PyObject *PyDict_GetItemWithError(PyObject *entries, object key) except? NULL
+
+
+cdef enum:
+    # Go's minTopHash: values below it are states of a slot.
+    MIN_TOP_HASH = 5
+    # "Used" bits an entry. Two entries may share one, and then both stay a little longer; with 8 an entry some 12 %
+    # of all do.
+    BITS_PER_ENTRY = 8
+    # Low bits of an object's address that are always 0: the interpreter aligns objects to 16 bytes.
+    ADDRESS_ZEROS = 4
+    # The doorkeeper's bits an entry, and the first sightings an entry after which it is emptied. A sighting sets two
+    # bits; just before, 1 key in 70 that was never seen finds both of its bits set by others.
+    SIGHTING_BITS_PER_ENTRY = 32
+    SIGHTINGS_PER_ENTRY = 2
+    # Changes of mode kept for stats().
+    TRANSITIONS = 64
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Storage
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef inline bint test_and_set(uint8_t *bits, uint64_t place) noexcept nogil:
+    """Whether a bit is set; it is written only if it is not."""
+    cdef uint8_t bit = <uint8_t>(1 << (place & 7))
+    if bits[place >> 3] & bit:
+        return True
+    bits[place >> 3] |= bit
+    return False
+
+
+cdef class Store:
+    """At most `capacity` digests by key: CLOCK eviction, and a doorkeeper once full.
+
+    Slots are a ring of keys in the order of their arrival. The hand sweeps it: a key whose "used" bit is set loses the
+    bit and stays, the first without one makes room. The doorkeeper lets a key into a full store at its second sighting
+    only, so that a scan, which never repeats, evicts nothing.
+
+    str and bytes have a dict each: of equal content they have equal hashes, so in one dict they would be compared,
+    which is slow and, under `python -bb`, an error.
+
+    Sources: CLOCK, F. J. Corbato, "A paging experiment with the Multics system", 1968; the doorkeeper, Einziger,
+    Friedman and Manes, "TinyLFU: a highly efficient cache admission policy", 2017, section 3.4.2.
+    """
+
+    cdef dict texts             # str -> digest
+    cdef dict blobs             # bytes -> digest
+    cdef list keys              # slot -> key
+    cdef Py_ssize_t capacity    # greatest number of slots
+    cdef Py_ssize_t used        # slots in use
+    cdef Py_ssize_t hand        # the slot that the next sweep begins with
+    cdef uint64_t[::1] places   # slot -> place of its "used" bit, so that a sweep need not ask the dicts
+    cdef uint8_t[::1] bits      # the "used" bits
+    cdef uint64_t bit_mask
+    cdef uint8_t[::1] sightings  # the doorkeeper: a Bloom filter, two bits for each key seen since it was emptied
+    cdef uint64_t sighting_mask
+    cdef Py_ssize_t sighted     # first sightings since it was emptied
+    cdef Py_ssize_t evictions
+    cdef Py_ssize_t rejected
+
+    def __cinit__(self, Py_ssize_t capacity):
+        cdef Py_ssize_t rounded = 1 << max(capacity - 1, 1).bit_length()  # a power of two, for the masks
+        self.texts = {}
+        self.blobs = {}
+        self.keys = []
+        self.capacity = capacity
+        self.places = np.zeros(max(capacity, 1), np.uint64)
+        self.bits = np.zeros(rounded * BITS_PER_ENTRY // 8, np.uint8)
+        self.bit_mask = rounded * BITS_PER_ENTRY - 1
+        self.sightings = np.zeros(rounded * SIGHTING_BITS_PER_ENTRY // 8, np.uint8)
+        self.sighting_mask = rounded * SIGHTING_BITS_PER_ENTRY - 1
+
+    cdef Py_ssize_t size(self) noexcept:
+        return len(self.texts) + len(self.blobs)
+
+    cdef inline uint64_t place(self, PyObject *number) noexcept:
+        """Where the "used" bit of a digest is: by the address of its int, which is at hand; the int's value is not."""
+        return <uint64_t><uintptr_t>number >> ADDRESS_ZEROS & self.bit_mask
+
+    cdef inline void mark(self, PyObject *number) noexcept:
+        """Set the "used" bit of a digest, if it is clear."""
+        test_and_set(&self.bits[0], self.place(number))
+
+    cdef bint seen_before(self, uint64_t digest) noexcept:
+        """Whether the doorkeeper remembers a key; from now on it does."""
+        cdef bint low = test_and_set(&self.sightings[0], digest & self.sighting_mask)
+        cdef bint high = test_and_set(&self.sightings[0], digest >> 32 & self.sighting_mask)
+        if low and high:
+            return True
+        self.sighted += 1
+        if self.sighted >= SIGHTINGS_PER_ENTRY * self.capacity:
+            memset(&self.sightings[0], 0, self.sightings.shape[0])
+            self.sighted = 0
+        return False
+
+    cdef int add(self, object key, uint64_t digest, object number) except -1:
+        """Store a missed key, if there is room or it was seen before."""
+        cdef dict entries = self.texts if type(key) is str else self.blobs
+        cdef Py_ssize_t slot
+        if self.used < self.capacity:
+            slot = self.used
+            if slot == len(self.keys):
+                self.keys.append(None)
+            entries[key] = number
+            self.used += 1
+        elif not self.seen_before(digest):
+            self.rejected += 1
+            return 0
+        else:
+            entries[key] = number
+            slot = self.sweep()
+            old = self.keys[slot]
+            (self.texts if type(old) is str else self.blobs).pop(old, None)
+            self.evictions += 1
+        self.keys[slot] = key
+        self.places[slot] = self.place(<PyObject *>number)
+        return 0
+
+    cdef Py_ssize_t sweep(self) noexcept:
+        """The slot to empty. It ends within two turns of the hand: the first leaves no bit set."""
+        cdef Py_ssize_t slot
+        cdef uint64_t place
+        cdef uint8_t bit
+        while True:
+            slot = self.hand
+            self.hand = slot + 1 if slot + 1 < self.used else 0
+            place = self.places[slot]
+            bit = <uint8_t>(1 << (place & 7))
+            if not self.bits[place >> 3] & bit:
+                return slot
+            self.bits[place >> 3] &= ~bit
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The cache
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef class TopHashCache:
+    """A bounded cache of XXH64 digests that switches itself off while it misses too often.
+
+    Every digest is the one that `xxh64` gives, whatever the cache is doing. Exact `str` and `bytes` of at most
+    `max_key_bytes` bytes (of UTF-8) are cached. Longer ones, subclasses, `bytearray` and `memoryview` are hashed
+    directly and never stored.
+
+    Args:
+        **settings: any field of `Settings`, over what the configuration says; None means "not given".
+
+    Raises:
+        ConfigError: a setting has an unknown name or a bad value.
+
+    Any thread may call any method at any time. A cache cannot be pickled or copied; one of its settings costs less to
+    build than to send.
+
+    Example:
+        >>> cache = TopHashCache(max_entries=1000)
+        >>> cache.hash("user:42") == xxh64("user:42")
+        True
+        >>> cache.hash("user:42") == cache.hash(b"user:42")
+        True
+        >>> cache.cache_info()
+        CacheInfo(hits=1, misses=2, maxsize=1000, currsize=2)
+    """
+
+    cdef object __weakref__
+    cdef readonly object settings  # the Settings the cache was built with
+    # What a look-up reads.
+    cdef Store _store
+    cdef bint _looks_up
+    cdef Py_ssize_t _max_key_bytes
+    cdef int64_t _left             # look-ups or direct calls until the controller is asked
+    # What the end of a span reads and writes.
+    cdef object _controller
+    cdef int64_t _span             # what _left began with
+    cdef int64_t _misses_before    # misses when the span began
+    cdef object _window_hit_rate
+    cdef object _transitions
+    # Counters, the look-ups or direct calls of the running span not included.
+    cdef int64_t _lookups
+    cdef int64_t _bypassed
+    cdef int64_t _misses
+    cdef int64_t _oversize
+    cdef int64_t _uncacheable
+    cdef int64_t _evictions        # of stores that were dropped
+    cdef int64_t _rejected         # of stores that were dropped
+    cdef int64_t _probes
+
+    # In __cinit__, so that it runs exactly once and no method can meet a half-made object. Under the lock, so that no
+    # change of a setting falls between reading the settings and being told of changes.
+    def __cinit__(self, **settings):
+        self._store = Store(0)
+        self._transitions = deque(maxlen=TRANSITIONS)
+        with config.lock:
+            self.settings = chosen = config.attach(self, settings)
+            self._max_key_bytes = chosen.max_key_bytes
+            self._controller = Controller.start(
+                window=chosen.window,
+                max_entries=chosen.max_entries,
+                floor=chosen.hit_rate_floor,
+                resume_at=chosen.resume_at,
+                adaptive=chosen.policy == "hit-rate",
+            ).disabled()
+            self._span = self._left = self._controller.span
+            self._follow(chosen.enabled)
+
+    def hash(self, key, /):
+        """The XXH64 digest of a key, from the cache where that pays.
+
+        Args:
+            key: str, bytes, bytearray or contiguous memoryview, or a subclass of these.
+
+        Returns:
+            The digest, 0 <= digest < 2**64.
+
+        Raises:
+            TypeError, UnicodeEncodeError, BufferError: as `xxh64` does; such a call is not counted.
+
+        Example:
+            >>> TopHashCache().hash("") == 0xEF46DB3751D8E999
+            True
+        """
+        return look_up(self, key)
+
+    def tophash(self, key, /):
+        """The tophash of a key as Go's map has it: the digest's top 8 bits, plus 5 if they are below 5.
+
+        Raises:
+            TypeError, UnicodeEncodeError, BufferError: as `hash` does.
+
+        Example:
+            >>> TopHashCache().tophash("") == 0xEF
+            True
+        """
+        cdef uint64_t top = <uint64_t>look_up(self, key) >> 56
+        return top + MIN_TOP_HASH if top < MIN_TOP_HASH else top
+
+    def hash_many(self, keys, /):
+        """The XXH64 digests of many keys, hashed directly: in a batch that costs less than a look-up.
+
+        The cache is neither asked nor filled, and nothing is counted.
+
+        Args:
+            keys: a list or tuple of str and bytes (or subclasses), or a one-dimensional array: of dtype S or U, which
+                is hashed with the GIL released, or of str and bytes objects (dtype object or StringDType). NULs at the
+                end of an item of S or U do not belong to it, as NumPy has it when the item is read.
+
+        Returns:
+            A uint64 array of as many digests.
+
+        Raises:
+            TypeError: `keys` is of another type, or a key is; the message names its position.
+            UnicodeEncodeError: a str holds a lone surrogate; a note names its position.
+            ValueError: the array is not one-dimensional.
+
+        Example:
+            >>> [hex(digest) for digest in TopHashCache().hash_many(["", b"a"])]
+            ['0xef46db3751d8e999', '0xd24ec4f1a98c6e5b']
+        """
+        if isinstance(keys, (list, tuple)):
+            return hash_sequence(keys)
+        if isinstance(keys, np.ndarray):
+            return hash_array(np.asarray(keys))  # a subclass may give its items in another form
+        raise TypeError(f"hash_many takes a list, a tuple or an array, not {type(keys).__name__}: pass list(keys)")
+
+    def cache_info(self):
+        """Hits, misses, the greatest and the present number of entries, as `functools.lru_cache` reports them.
+
+        Example:
+            >>> TopHashCache(max_entries=10).cache_info()
+            CacheInfo(hits=0, misses=0, maxsize=10, currsize=0)
+        """
+        cdef int64_t hits = self._lookups - self._misses + (self._span - self._left if self._looks_up else 0)
+        return CacheInfo(hits, self._misses, self.settings.max_entries, self._store.size())
+
+    def stats(self):
+        """All counters and what the cache is doing, as a `CacheStats`.
+
+        Example:
+            >>> TopHashCache(enabled=False).stats().mode
+            <Mode.DISABLED: 'disabled'>
+        """
+        # All counters are read in one stretch; the classes below are Python code, and other threads may run there.
+        cdef int64_t running = self._span - self._left
+        cdef int64_t hits = self._lookups - self._misses + (running if self._looks_up else 0)
+        cdef int64_t misses = self._misses
+        cdef int64_t bypassed = self._bypassed + (0 if self._looks_up else running)
+        cdef int64_t oversize = self._oversize
+        cdef int64_t uncacheable = self._uncacheable
+        cdef int64_t evictions = self._evictions + self._store.evictions
+        cdef int64_t rejected = self._rejected + self._store.rejected
+        cdef int64_t probes = self._probes
+        cdef int64_t left = self._left
+        cdef Py_ssize_t entries = self._store.size()
+        window_hit_rate, machine, transitions = self._window_hit_rate, self._controller, tuple(self._transitions)
+        return CacheStats(
+            mode=machine.mode,
+            hits=hits,
+            misses=misses,
+            window_hit_rate=window_hit_rate,
+            bypassed=bypassed,
+            oversize=oversize,
+            uncacheable=uncacheable,
+            entries=entries,
+            evictions=evictions,
+            rejected=rejected,
+            probes=probes,
+            next_probe_in=left if machine.mode is Mode.BYPASS else None,
+            transitions=transitions,
+        )
+
+    def enable(self):
+        """Switch the cache on, whatever the configuration says from now on. Of no effect on one that is on.
+
+        Example:
+            >>> cache = TopHashCache(enabled=False)
+            >>> cache.enable()
+            >>> cache.stats().mode
+            <Mode.WARM_UP: 'warm-up'>
+        """
+        config.detach(self)
+        self._follow(True)
+
+    def disable(self):
+        """Switch the cache off, whatever the configuration says from now on, and release its memory.
+
+        Example:
+            >>> cache = TopHashCache()
+            >>> cache.disable()
+            >>> cache.stats().mode
+            <Mode.DISABLED: 'disabled'>
+        """
+        config.detach(self)
+        self._follow(False)
+
+    def clear(self):
+        """Drop all entries. A cache in use warms up again; one that is off or in bypass stays so.
+
+        Example:
+            >>> cache = TopHashCache()
+            >>> cache.hash("a") == xxh64("a")
+            True
+            >>> cache.clear()
+            >>> cache.cache_info().currsize
+            0
+        """
+        entered = False
+        while not entered:
+            machine = self._controller
+            store = Store(0 if machine.mode is Mode.DISABLED else self.settings.max_entries)
+            entered = self._enter(machine, machine.emptied(), None, store)
+
+    def _follow(self, enabled):
+        """Switch the cache on or off; `config` calls it when the setting changes."""
+        entered = False
+        while not entered:
+            machine = self._controller
+            if enabled == (machine.mode is not Mode.DISABLED):
+                return
+            new = machine.restarted() if enabled else machine.disabled()
+            entered = self._enter(machine, new, None, Store(self.settings.max_entries if enabled else 0))
+
+    def __reduce__(self):
+        raise TypeError("a TopHashCache cannot be pickled or copied: build a new one from its settings")
+
+    def __repr__(self):
+        info = self.cache_info()
+        return f"<TopHashCache {self._controller.mode}, {info.currsize} of {info.maxsize} entries>"
+
+    cdef object _uncached(self, object key):
+        """The digest of a key that cannot be in the cache, which the hit rate leaves out."""
+        number = hash_object(key, 0)
+        if type(key) is str or type(key) is bytes:
+            self._oversize += 1
+        else:
+            self._uncacheable += 1
+        return number
+
+    cdef object _miss(self, object key):
+        cdef Py_ssize_t size
+        cdef uint64_t digest
+        cdef object number
+        if type(key) is str:
+            digest = hash_text(key, 0, &size)
+            number = digest
+            if size > self._max_key_bytes:  # not ASCII: more bytes than code points
+                self._oversize += 1
+                return number
+        else:
+            digest = xxh64_bytes(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), 0)
+            number = digest
+        self._store.add(key, digest, number)
+        self._misses += 1
+        self._left -= 1
+        if self._left <= 0:
+            self._end_span()
+        return number
+
+    cdef int _end_span(self) except -1:
+        """Ask the controller. If the cache leaves this state meanwhile (another thread, a finaliser), that counts."""
+        cdef int64_t calls = self._span - self._left
+        cdef int64_t misses = self._misses - self._misses_before
+        machine = self._controller
+        hit_rate = 1.0 - <double>misses / <double>calls if self._looks_up else None
+        self._enter(machine, machine.advance(hit_rate), hit_rate, None)
+        return 0
+
+    cdef bint _enter(self, object old, object new, object hit_rate, Store store) except -1:
+        """Go from one state of the controller to the next, with a new store or (None) the present one.
+
+        Returns False, having changed nothing, if the cache is no longer in the old state.
+        """
+        cdef int64_t span = new.span
+        cdef bint looks_up = new.looks_up
+        cdef int64_t running = self._span - self._left
+        cdef bint probes = False
+        change = None
+        if new.mode is not old.mode:
+            probes = new.mode is Mode.PROBE
+            call = self._lookups + self._bypassed + running + self._oversize + self._uncacheable
+            change = Transition(call, old.mode, new.mode, hit_rate)
+        if self._controller is not old:
+            return False
+        # No Python code runs from here on, so no other thread and no finaliser does.
+        if new is not old or self._left <= 0:
+            running = self._span - self._left
+            if self._looks_up:
+                self._lookups += running
+            else:
+                self._bypassed += running
+            self._span = self._left = span
+            self._misses_before = self._misses
+        if hit_rate is not None:
+            self._window_hit_rate = hit_rate
+        if change is not None:
+            self._transitions.append(change)
+            self._probes += probes
+        self._controller = new
+        self._looks_up = looks_up
+        if store is not None:
+            self._evictions += self._store.evictions
+            self._rejected += self._store.rejected
+            self._store = store
+        return True
+
+
+# A function, since a method of a class that can be subclassed is called through a table of pointers.
+cdef inline object look_up(TopHashCache cache, object key):
+    """The digest of a key by the shortest way that the cache's mode allows."""
+    cdef PyObject *entries  # borrowed, as is `found`: a count up and down takes a good part of a hit's time
+    cdef PyObject *found
+    cdef object number
+    if not cache._looks_up:
+        number = hash_object(key, 0)
+    else:
+        if type(key) is str and PyUnicode_GET_LENGTH(key) <= cache._max_key_bytes:
+            entries = <PyObject *>cache._store.texts
+        elif type(key) is bytes and PyBytes_GET_SIZE(key) <= cache._max_key_bytes:
+            entries = <PyObject *>cache._store.blobs
+        else:
+            return cache._uncached(key)
+        found = PyDict_GetItemWithError(entries, key)
+        if found is NULL:
+            return cache._miss(key)
+        number = <object>found
+        cache._store.mark(found)
+    cache._left -= 1
+    if cache._left <= 0:
+        cache._end_span()
+    return number

@@ -1,0 +1,9 @@
+# What `_hashing` gives to other compiled modules; imports only C integer types. The contracts are in the .pyx.
+
+from libc.stdint cimport uint64_t
+
+
+cdef uint64_t hash_text(object text, uint64_t seed, Py_ssize_t *size) except? 0
+cdef uint64_t hash_object(object key, uint64_t seed) except? 0
+cdef object hash_sequence(object keys)
+cdef object hash_array(object keys)

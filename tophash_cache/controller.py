@@ -1,0 +1,167 @@
+"""When the cache is worth its look-ups: a state machine over windows of look-ups.
+
+Owns the rule and its constants. Imports the standard library only; it neither hashes, nor reads a clock, nor does any
+input or output, so made-up hit rates are enough to test it.
+
+    WARM_UP --(4 x max_entries look-ups)--> ACTIVE --(2 windows in a row under the floor)--> BYPASS
+                                              ^                                               |  ^
+                                              |                           (gap of direct calls)  |
+                                              |                                               v  |
+                                              +--------(a window at resume_at or above)----- PROBE
+                                                                                      (none in 4 windows)
+
+    DISABLED: switched off by a setting; it never ends by itself.
+
+A window is a number of look-ups, not a time: an idle program learns nothing, and neither does its cache. In BYPASS
+keys are hashed directly and nothing is looked up, so the hit rate there cannot be known; a probe looks up again for a
+few windows to find out. The gaps between probes grow while probes fail. The rule (hysteresis, probes, growing gaps) is
+that of the adaptive parts of other systems: CPython's specialising interpreter (backoff counters), Trino's partial
+aggregation and Caffeine's hill climber.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from sys import maxsize
+from typing import Self
+
+# Look-ups, as a multiple of max_entries, before the first verdict: an empty cache can only miss. Four fills let 4000
+# equally frequent keys reach their steady rate; judged earlier they would look like a scan.
+WARM_UP_FILLS = 4
+
+# Windows in a row under the floor before the cache goes off: a single bad one is often a change of phase.
+TRIP_WINDOWS = 2
+
+# Windows a probe may take. The first is never judged, since it refills what the time in bypass made stale.
+PROBE_WINDOWS = 4
+
+# A probe this far under resume_at in its second window ends there: the two windows left would not lift it enough.
+HOPELESS = 0.20
+
+# Direct calls between probes. Each four times the last, since failures are rarely transient, and prime, so that a
+# program with a period of its own cannot stay in step with the probes.
+GAPS = (65_537, 262_147, 1_048_583, 4_194_319)
+
+# Good windows in a row that take the gaps back to the shortest: a cache that only just recovered keeps its long gap.
+TRUSTED_WINDOWS = 16
+
+
+class Mode(StrEnum):
+    """What the cache is doing."""
+
+    DISABLED = "disabled"
+    WARM_UP = "warm-up"
+    ACTIVE = "active"
+    BYPASS = "bypass"
+    PROBE = "probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controller:
+    """One state of the machine; `advance` gives the next one, and none ever changes.
+
+    A caller that shares it between threads reads the state, calls `advance`, and stores the result only if the state is
+    still the one it read.
+
+    Attributes:
+        window: look-ups in a window.
+        warm_up: look-ups before the first verdict.
+        floor: hit rate (0 to 1) under which a window is bad.
+        resume_at: hit rate at which a probe succeeds.
+        adaptive: False keeps the cache on whatever it hits.
+        mode: what the cache is to do now.
+        streak: ACTIVE: good windows in a row, or bad ones as a negative number; PROBE: windows done.
+        rung: index into GAPS of the next gap.
+
+    Example:
+        >>> machine = Controller.start(window=4096, max_entries=1024, floor=0.85, resume_at=0.90)
+        >>> machine = machine.advance(0.10)          # the warm-up ends; its hit rate is not judged
+        >>> machine.advance(0.50).advance(0.50).mode
+        <Mode.BYPASS: 'bypass'>
+    """
+
+    window: int
+    warm_up: int
+    floor: float
+    resume_at: float
+    adaptive: bool = True
+    mode: Mode = Mode.WARM_UP
+    streak: int = 0
+    rung: int = 0
+
+    @classmethod
+    def start(cls, *, window: int, max_entries: int, floor: float, resume_at: float, adaptive: bool = True) -> Self:
+        """The state of an empty cache that has just been switched on."""
+        return cls(
+            window=window,
+            warm_up=max(window, WARM_UP_FILLS * max_entries),
+            floor=floor,
+            resume_at=resume_at,
+            adaptive=adaptive,
+        )
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether keys are looked up now, rather than hashed directly."""
+        return self.mode not in (Mode.DISABLED, Mode.BYPASS)
+
+    @property
+    def span(self) -> int:
+        """Look-ups (or direct calls, when `looks_up` is False) until `advance` is due."""
+        match self.mode:
+            case Mode.DISABLED:
+                return maxsize
+            case Mode.WARM_UP:
+                return self.warm_up
+            case Mode.BYPASS:
+                return GAPS[self.rung]
+        return self.window
+
+    def disabled(self) -> Self:
+        """The state of a cache that is switched off."""
+        return replace(self, mode=Mode.DISABLED, streak=0, rung=0)
+
+    def restarted(self) -> Self:
+        """The state of a cache that is switched on, empty."""
+        return replace(self, mode=Mode.WARM_UP, streak=0, rung=0)
+
+    def emptied(self) -> Self:
+        """The state after all entries were dropped: a cache in use warms up again, any other stays as it is."""
+        return replace(self, mode=Mode.WARM_UP, streak=0) if self.looks_up else self
+
+    def advance(self, hit_rate: float) -> Self:
+        """The state after the `span` look-ups or direct calls of this one.
+
+        Args:
+            hit_rate: hits among those look-ups, 0 to 1; not read in BYPASS, where nothing was looked up.
+        """
+        match self.mode:
+            case Mode.WARM_UP:
+                return replace(self, mode=Mode.ACTIVE, streak=0)
+            case Mode.BYPASS:
+                longer = min(self.rung + 1, len(GAPS) - 1)
+                return replace(self, mode=Mode.PROBE, streak=0, rung=longer)
+            case Mode.ACTIVE:
+                return self._after_active(hit_rate)
+            case Mode.PROBE:
+                return self._after_probe(hit_rate)
+        return self
+
+    def _after_active(self, hit_rate: float) -> Self:
+        if not self.adaptive:
+            return self
+        if hit_rate < self.floor:
+            streak = min(self.streak, 0) - 1
+            if streak == -TRIP_WINDOWS:
+                return replace(self, mode=Mode.BYPASS, streak=0)
+            return replace(self, streak=streak)
+        streak = max(self.streak, 0) + 1
+        return replace(self, streak=streak, rung=0 if streak >= TRUSTED_WINDOWS else self.rung)
+
+    def _after_probe(self, hit_rate: float) -> Self:
+        windows = self.streak + 1
+        if windows > 1 and hit_rate >= self.resume_at:
+            return replace(self, mode=Mode.ACTIVE, streak=0)
+        hopeless = windows == 2 and hit_rate < self.resume_at - HOPELESS
+        if hopeless or windows == PROBE_WINDOWS:
+            return replace(self, mode=Mode.BYPASS, streak=0)
+        return replace(self, streak=windows)
