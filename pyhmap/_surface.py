@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from contextlib import AbstractContextManager, nullcontext
 from reprlib import recursive_repr
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +112,7 @@ class MapSurface(MutableMapping[Any, Any]):
         return self.__copy__()
 
     def __copy__(self) -> Self:
-        return _remake(*self.__reduce__()[1])
+        return cast("Self", _remake(*self.__reduce__()[1]))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.__copy__()
@@ -163,7 +163,7 @@ class MapSurface(MutableMapping[Any, Any]):
 
     def _empty_like(self) -> Self:
         nothing = np.empty(0, self.key_dtype), np.empty(0, self.value_dtype)
-        return _remake(type(self), self.key_dtype, self.value_dtype, self._seed, *nothing)
+        return cast("Self", _remake(type(self), self.key_dtype, self.value_dtype, self._seed, *nothing))
 
     def __eq__(self, other: object) -> bool:
         if self is other:

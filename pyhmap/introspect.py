@@ -36,7 +36,7 @@ class RawBuckets(NamedTuple):
 class RawTable(NamedTuple):
     """The whole state of a map, as an engine's ``_state()`` returns it."""
 
-    count: int
+    count: int  # type: ignore[assignment]
     flags: int
     B: int
     nevacuate: int
@@ -55,7 +55,7 @@ class RawTable(NamedTuple):
 class Header(NamedTuple):
     """The fields of Go's ``hmap``, as the article lists them."""
 
-    count: int  #: keys in the map
+    count: int  # type: ignore[assignment]  # keys in the map
     flags: int  #: 4: a batch write is under way; 8: growing to the same size
     B: int  #: there are 2**B main buckets
     noverflow: int  #: overflow buckets of the current array, exact
@@ -144,7 +144,7 @@ def bucket_arrays(raw: RawTable) -> BucketArrays:
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A view that cannot be made writable again, as one with its flag cleared could be."""
-    flat = memoryview(array.reshape(-1).view(np.uint8)).toreadonly()
+    flat = memoryview(array.reshape(-1).view(np.uint8).data).toreadonly()
     return np.frombuffer(flat, array.dtype).reshape(array.shape)
 
 
