@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact, PyFloat_FromDouble
 from cpython.long cimport PyLong_CheckExact, PyLong_FromLongLong, PyLong_FromUnsignedLongLong
 from libc.stdint cimport int64_t, uint64_t
@@ -43,6 +44,7 @@ from pyhmap._types cimport EMPTY_ONE, FOUND, INSERTED, MAX_B, MISSING, NEED_GROW
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
+    unsigned long long PyLong_AsUnsignedLongLong(object)    # after -1, PyErr_Occurred tells whether it failed
 
 cdef enum:
     GROWING_FLAG = 8            # same-size growth, as in Go's flags
@@ -198,6 +200,11 @@ cdef class HMapCore:
             word[0] = <uint64_t> PyLong_AsLongLongAndOverflow(key, &overflow)
             if not overflow:
                 return 0
+        elif self.key_kind == UINT and PyLong_CheckExact(key):
+            word[0] = PyLong_AsUnsignedLongLong(key)
+            if word[0] != <uint64_t> -1 or not PyErr_Occurred():
+                return 0
+            PyErr_Clear()       # the longer way has the clear message
         elif self.key_kind == FLOAT and PyFloat_CheckExact(key):
             number = PyFloat_AS_DOUBLE(key)
             memcpy(word, &number, 8)
@@ -214,6 +221,11 @@ cdef class HMapCore:
             word[0] = <uint64_t> PyLong_AsLongLongAndOverflow(value, &overflow)
             if not overflow:
                 return 0
+        elif self.value_kind == UINT and PyLong_CheckExact(value):
+            word[0] = PyLong_AsUnsignedLongLong(value)
+            if word[0] != <uint64_t> -1 or not PyErr_Occurred():
+                return 0
+            PyErr_Clear()       # the longer way has the clear message
         elif self.value_kind == FLOAT and PyFloat_CheckExact(value):
             number = PyFloat_AS_DOUBLE(value)
             memcpy(word, &number, 8)

@@ -1,0 +1,115 @@
+"""Estimates from samples: medians with their spread, paired ratios, intervals of shares.
+
+Owns the statistics of the harness. Imports numpy only. (Not named ``statistics``: the folder of the
+harness comes first on the module path, and that name is the standard library's.)
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+# The two-sided 95 % quantile of the normal distribution.
+Z95 = 1.959963984540054
+# Below this many pairs even their whole range holds the true median less than 95 times in 100.
+FEWEST_PAIRS = 6
+# A change smaller than this is not called one, however sure it is: another build's code placement can make as much.
+SMALLEST_CHANGE = 0.02
+
+
+class Estimate(NamedTuple):
+    """A value and its 95 % interval; both ends equal the value where it is exact."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Spread(NamedTuple):
+    """Median and quartiles of a sample, and its size."""
+
+    median: float
+    q1: float
+    q3: float
+    n: int
+
+
+def spread(values: list[float]) -> Spread:
+    """Median and quartiles, between neighbours by linear interpolation.
+
+    >>> spread([4.0, 1.0, 2.0, 3.0])
+    Spread(median=2.5, q1=1.75, q3=3.25, n=4)
+    """
+    q1, median, q3 = np.percentile(values, [25, 50, 75]).tolist()
+    return Spread(median, q1, q3, len(values))
+
+
+def wilson(successes: int, trials: int) -> Estimate:
+    """A share and its 95 % Wilson score interval, which stays sound near 0 and 1 (Wilson 1927).
+
+    >>> wilson(0, 10).high > 0.25
+    True
+    """
+    if not 0 <= successes <= trials or trials == 0:
+        raise ValueError(f"a share needs 0 <= successes <= trials and trials > 0, not {successes} of {trials}")
+    p, z2 = successes / trials, Z95 * Z95
+    centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = Z95 * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
+    return Estimate(p, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def paired_ratio(after: list[float], before: list[float]) -> Estimate:
+    """Median of ``after[i] / before[i]``, with the 95 % interval of the sign test.
+
+    Values with the same index were measured one after the other, so what slows the machine for a while
+    slows both and leaves their ratio alone. The ends are those order statistics that hold the true
+    median with 95 % at least, whatever the distribution (Conover, Practical Nonparametric Statistics,
+    section 3.2); a bootstrap of so few pairs would be too narrow. Fewer than ``FEWEST_PAIRS`` give
+    their whole range, which holds it less often.
+
+    >>> paired_ratio([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    Estimate(value=2.0, low=2.0, high=2.0)
+    """
+    if len(after) != len(before) or not after:
+        raise ValueError(f"pairs need two samples of the same size, not {len(after)} and {len(before)}")
+    ratios = sorted(np.asarray(after, float) / np.asarray(before, float))
+    n, place, tail = len(ratios), 0, 0.0
+    while (tail := tail + math.comb(n, place) / 2**n) <= 0.025:
+        place += 1
+    place = max(place, 1)
+    return Estimate(float(np.median(ratios)), float(ratios[place - 1]), float(ratios[-place]))
+
+
+def share_ratio(after: tuple[int, int], before: tuple[int, int]) -> Estimate:
+    """The ratio of two shares, each given as (successes, trials), with a 95 % interval.
+
+    The interval is Katz's, on the logarithm (Katz et al. 1978), with half a success added to each so
+    that a share of 0 has one too.
+
+    >>> share_ratio((50, 100), (50, 100)).value
+    1.0
+    """
+    (x1, n1), (x0, n0) = after, before
+    value = (x1 / n1) / (x0 / n0) if x0 else math.inf
+    x1, n1, x0, n0 = x1 + 0.5, n1 + 0.5, x0 + 0.5, n0 + 0.5
+    centre, error = math.log(x1 / n1 / (x0 / n0)), Z95 * math.sqrt(1 / x1 - 1 / n1 + 1 / x0 - 1 / n0)
+    return Estimate(value, math.exp(centre - error), math.exp(centre + error))
+
+
+def exact(value: float) -> Estimate:
+    """A figure without an interval: a count, or a single run."""
+    return Estimate(value, value, value)
+
+
+def as_change(ratio: Estimate) -> Estimate:
+    """A ratio as a relative change: 0.25 is -75 %.
+
+    >>> as_change(exact(0.25))
+    Estimate(value=-0.75, low=-0.75, high=-0.75)
+    """
+    return Estimate(*(end - 1 for end in ratio))
+
+
+def is_change(relative: Estimate) -> bool:
+    """Whether a relative change can be told from none: its interval leaves out 0, and it is over 2 %."""
+    return (relative.low > 0 or relative.high < 0) and abs(relative.value) > SMALLEST_CHANGE

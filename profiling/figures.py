@@ -1,0 +1,173 @@
+"""From raw samples to the rows of the before/after table, with a verdict on each.
+
+Owns the article's figures, what each row means and the rule of the verdicts. Imports the sibling
+``estimates``. Pure: a result file's samples give the same rows again.
+
+The rule, for a row that the article has too:
+
+* reproduced: the fall from before to cache is at least the article's, over the whole 95 % interval;
+* direction only: it falls by more than 2 %, and the interval leaves out "no change";
+* not reproduced: anything else.
+
+A row without a figure in the article says what happened: lower, higher, or ~ where nothing can be said.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import estimates
+from estimates import Estimate, exact
+
+ARMS = ("before", "oneshot", "cache", "direct", "batch")
+# Article, section 2.3: pprof's share of CPU time and benchmark allocations of a Go service. Falls as printed there.
+ARTICLE_SHARE = (18.7, 4.2, 0.775)
+ARTICLE_ALLOCATIONS = (124, 21, 0.831)
+# Article, section 2.3: below this hit rate its cache switches itself off.
+ARTICLE_HIT_RATE = 0.85
+
+Samples = list[dict[str, Any]]
+Row = dict[str, Any]
+
+
+def verdict(relative: Estimate, articles_fall: float) -> str:
+    """The verdict on a row of the article.
+
+    >>> verdict(Estimate(-0.80, -0.82, -0.79), 0.775), verdict(Estimate(-0.50, -0.52, -0.48), 0.775)
+    ('reproduced', 'direction only')
+    """
+    if relative.high <= -articles_fall:
+        return "reproduced"
+    if relative.high < 0 and estimates.is_change(relative):
+        return "direction only"
+    return "not reproduced"
+
+
+def plain_verdict(relative: Estimate) -> str:
+    """The verdict on a row that the article does not have."""
+    if not estimates.is_change(relative):
+        return "~"
+    return "lower" if relative.value < 0 else "higher"
+
+
+def rows(samples: Samples) -> list[Row]:
+    """All rows of the table; a row with no samples is left out, one whose tool was unavailable says why."""
+    built = [
+        article_row("py-spy", ARTICLE_SHARE, samples, sampled_share, sampled_ratio),
+        article_row("cProfile", ARTICLE_SHARE, samples, profiled_share),
+        article_row("memray", ARTICLE_ALLOCATIONS, samples, allocations_per_op),
+        time_row(samples),
+        hit_rate_row(samples),
+    ]
+    return [row for row in built if row]
+
+
+def of(samples: Samples, measure: str, arm: str) -> Samples:
+    """The samples of one arm in one measure."""
+    return [sample for sample in samples if sample["measure"] == measure and sample.get("arm") == arm]
+
+
+def sample_counts(samples: Samples) -> tuple[int, int]:
+    """Samples in hashing, and in the loop."""
+    return sum(s["in_hashing"] for s in samples), sum(s["in_loop"] for s in samples)
+
+
+def sampled_share(samples: Samples) -> Estimate | None:
+    """Share of the samples in the loop that were in hashing, once there are any."""
+    in_hashing, in_loop = sample_counts(samples)
+    return estimates.wilson(in_hashing, in_loop) if in_loop else None
+
+
+def sampled_ratio(after: Samples, before: Samples) -> Estimate:
+    """The ratio of two such shares."""
+    return estimates.share_ratio(sample_counts(after), sample_counts(before))
+
+
+def profiled_share(samples: Samples) -> Estimate:
+    """Share of the loop's seconds that cProfile gives to hashing."""
+    return exact(sum(s["hashing_s"] for s in samples) / sum(s["loop_s"] for s in samples))
+
+
+def allocations_per_op(samples: Samples) -> Estimate | None:
+    """The slope between the run of n and the run of 2n operations, once both are there."""
+    if len(samples) < 2:
+        return None
+    small, large = sorted(samples, key=lambda sample: sample["ops"])
+    return exact((large["allocations"] - small["allocations"]) / (large["ops"] - small["ops"]))
+
+
+def article_row(
+    measure: str,
+    article: tuple[float, float, float],
+    samples: Samples,
+    estimate: Callable[[Samples], Estimate | None],
+    ratio: Callable[[Samples, Samples], Estimate] | None = None,
+) -> Row | None:
+    """A row of the article, from the samples of one tool; ``ratio`` where the figures have intervals."""
+    row: Row = {"measure": measure, "article": article}
+    reasons = [sample["unavailable"] for sample in samples if sample["measure"] == measure and "unavailable" in sample]
+    if reasons:
+        return row | {"unavailable": reasons[0]}
+    groups = {arm: of(samples, measure, arm) for arm in ARMS}
+    arms = {arm: value for arm, group in groups.items() if group and (value := estimate(group))}
+    if not arms:
+        return None
+    row["arms"] = {arm: value._asdict() for arm, value in arms.items()}
+    for before, key in (("before", "change"), ("oneshot", "change_from_oneshot")):
+        if "cache" in arms and before in arms:
+            quotient = exact(arms["cache"].value / arms[before].value)
+            if ratio:
+                quotient = ratio(groups["cache"], groups[before])
+            row[key] = estimates.as_change(quotient)._asdict()
+    if "change" in row:
+        row["verdict"] = verdict(Estimate(**row["change"]), article[2])
+    return row
+
+
+def per_op(samples: Samples, arm: str) -> dict[int, float]:
+    """CPU nanoseconds per operation of an arm, by block."""
+    return {sample["block"]: sample["cpu_ns"] / sample["ops"] for sample in of(samples, "time", arm)}
+
+
+def relative(samples: Samples, after: str, before: str) -> Estimate | None:
+    """The relative change of time between two arms, if enough blocks have both to say anything."""
+    a, b = per_op(samples, after), per_op(samples, before)
+    shared = sorted(a.keys() & b.keys())
+    if len(shared) < estimates.FEWEST_PAIRS:
+        return None
+    return estimates.as_change(estimates.paired_ratio([a[block] for block in shared], [b[block] for block in shared]))
+
+
+def time_row(samples: Samples) -> Row | None:
+    """CPU time per operation, its change by pairs, and the null arm, which decides whether to believe it."""
+    times = {arm: list(per_op(samples, arm).values()) for arm in ARMS}
+    times = {arm: values for arm, values in times.items() if values}
+    if not times:
+        return None
+    row: Row = {"measure": "time", "article": None}
+    row["arms"] = {arm: estimates.spread(values)._asdict() for arm, values in times.items()}
+    fall, from_oneshot = relative(samples, "cache", "before"), relative(samples, "cache", "oneshot")
+    if fall:
+        row |= {"change": fall._asdict(), "verdict": plain_verdict(fall)}
+    if from_oneshot:
+        row["change_from_oneshot"] = from_oneshot._asdict()
+    others = {arm: relative(samples, "cache", arm) for arm in ARMS if arm != "cache"}
+    row["loses_to"] = [arm for arm, against in others.items() if against and plain_verdict(against) == "higher"]
+    null = relative(samples, "before2", "before")
+    if null:
+        row["null"] = null._asdict()
+        if estimates.is_change(null):
+            row["verdict"] = "invalid"
+    return row
+
+
+def hit_rate_row(samples: Samples) -> Row | None:
+    """Hits among the look-ups of the cache arm, over all its timed passes."""
+    infos = [sample["cache_info"] for sample in of(samples, "time", "cache")]
+    looked_up = sum(info["hits"] + info["misses"] for info in infos)
+    if not looked_up:
+        return None
+    rate = sum(info["hits"] for info in infos) / looked_up
+    asked = sum(sample["keys"] for sample in of(samples, "time", "cache"))
+    row: Row = {"measure": "hits", "article": None}
+    row |= {"arms": {"cache": exact(rate)._asdict()}, "looked_up": looked_up / asked}
+    return row | {"verdict": f"{'above' if rate >= ARTICLE_HIT_RATE else 'below'} {ARTICLE_HIT_RATE:.0%}"}

@@ -1,0 +1,55 @@
+"""Result files: one JSON object with the environment, the workload, every raw sample and the figures.
+
+Owns the form of a file and where it goes. Imports the standard library and the sibling ``environment``.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import environment
+
+# Raised when a reader of an older file would misread a newer one; added fields do not raise it.
+SCHEMA_VERSION = 1
+DEFAULT_FOLDER = Path(__file__).resolve().parent / "out"
+
+
+class OutputError(Exception):
+    """The result folder cannot be written; the message names it and the reason."""
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder and prove that a file can be written there, before minutes are spent on measuring."""
+    probe = folder / ".write-test"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
+
+
+def begin(verb: str, *, quick: bool, workload: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """The head of a result. Its verb adds ``ended_by`` (empty for a whole run), ``samples`` and ``figures``."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verb": verb,
+        "mode": "quick" if quick else "full",
+        "command": f"python profiling {verb}" + (" --quick" if quick else ""),
+        "environment": environment.describe(),
+        "workload": workload,
+        "config": config,
+    }
+
+
+def write(document: dict[str, Any], folder: Path) -> Path:
+    """Write ``<verb>.json`` and return its path; a file that was there stays whole until the new one is."""
+    path = folder / f"{document['verb']}.json"
+    unfinished = path.with_suffix(".json.part")
+    try:
+        unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}; the figures above were not saved") from error
+    return path

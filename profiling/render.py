@@ -1,0 +1,246 @@
+"""What people see: consoles, and the tables of the verbs, drawn from a result document.
+
+Owns widths, colours and wording. Imports rich, and the sibling ``estimates``. Everything drawn comes
+from the document, so a committed result file gives the same picture again.
+Colour and the live display appear on a terminal only, and NO_COLOR is honoured (both by rich).
+"""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import estimates
+
+Document = dict[str, Any]
+
+# Where the output is no terminal there is no width to ask for; the before/after table needs this much.
+PLAIN_WIDTH = 100
+ARM_TITLES = {"before": "before", "oneshot": "one-shot", "cache": "cache", "direct": "direct", "batch": "batch"}
+ROW_TITLES = {
+    "py-spy": ("CPU in hashing", "%, py-spy"),
+    "cProfile": ("CPU in hashing", "%, cProfile"),
+    "memray": ("allocs per op", "memray"),
+    "time": ("ns per op", "CPU time"),
+    "hits": ("cache hit rate", "%"),
+}
+COLOURS = {
+    "reproduced": "green",
+    "lower": "green",
+    "direction only": "yellow",
+    "~": "yellow",
+    "not reproduced": "red",
+    "higher": "red",
+    "invalid": "red",
+}
+
+
+def output_console() -> Console:
+    """Standard output."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, PLAIN_WIDTH)
+    return console
+
+
+def progress_console() -> Console:
+    """Standard error, for progress and complaints."""
+    return Console(stderr=True, highlight=False)
+
+
+def signed(fraction: float, digits: int = 1) -> str:
+    """A relative change in percent, with its sign.
+
+    >>> signed(-0.775)
+    '-77.5'
+    """
+    return f"{100 * fraction:+.{digits}f}"
+
+
+def interval(estimate: dict[str, float]) -> str:
+    """The interval of a relative change in percent; empty where the figure is exact."""
+    if estimate["low"] == estimate["high"]:
+        return ""
+    return f"{signed(estimate['low'], 0)}..{signed(estimate['high'], 0)}"
+
+
+def change_cell(estimate: dict[str, float] | None) -> str:
+    """A relative change over its interval."""
+    return "" if estimate is None else f"{signed(estimate['value'])} %\n{interval(estimate)}"
+
+
+def value_cell(row: dict[str, Any], arm: str) -> str:
+    """An arm's figure over its uncertainty: half of its 95 % interval, or of the middle half of its samples."""
+    value = row["arms"].get(arm)
+    if value is None:
+        return "" if row["measure"] == "hits" else "-"
+    if row["measure"] == "time":
+        return f"{value['median']:.0f}\n±{50 * (value['q3'] - value['q1']) / value['median']:.0f} %"
+    if row["measure"] == "memray":
+        return f"{value['value']:.1f}"
+    half = 50 * (value["high"] - value["low"])
+    return f"{100 * value['value']:.1f}" + (f"\n±{half:.1f}" if half else "")
+
+
+def article_cell(row: dict[str, Any]) -> str:
+    """Go's figures and their fall, as the article prints them."""
+    if row["article"] is None:
+        return ""
+    before, after, fall = row["article"]
+    return f"{before} → {after}\n{signed(-fall)} %"
+
+
+def before_after(document: Document) -> Table:
+    """The article's table with our arms beside it."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("")
+    table.add_column("article\n(Go)", justify="right")
+    for title in ARM_TITLES.values():
+        table.add_column(title.replace("-", "-\n"), justify="right", style="bold" if title == "cache" else "")
+    table.add_column("cache vs\nbefore", justify="right")
+    table.add_column("cache vs\none-shot", justify="right")
+    table.add_column("verdict")
+    for row in document["figures"]:
+        title = "\n".join(ROW_TITLES[row["measure"]])
+        if "unavailable" in row:
+            table.add_row(title, article_cell(row), *["-"] * len(ARM_TITLES), "-", "-", "not\nmeasured")
+            continue
+        verdict = row.get("verdict", "")
+        table.add_row(
+            title,
+            article_cell(row),
+            *[value_cell(row, arm) for arm in ARM_TITLES],
+            change_cell(row.get("change")),
+            change_cell(row.get("change_from_oneshot")),
+            f"[{COLOURS.get(verdict, 'default')}]{verdict.replace(' ', chr(10))}[/]",
+        )
+    return table
+
+
+def row_title(row: dict[str, Any]) -> str:
+    """A row's title on one line.
+
+    >>> row_title({"measure": "cProfile"})
+    'CPU in hashing (cProfile)'
+    """
+    what, how = ROW_TITLES[row["measure"]]
+    return f"{what} ({how.removeprefix('%, ')})"
+
+
+def verdict_sentence(document: Document) -> str:
+    """The result in a sentence or three, before any table."""
+    rows = {row["measure"]: row for row in document["figures"]}
+    parts = []
+    judged = [row for row in document["figures"] if row["article"] and "verdict" in row]
+    if judged:
+        said = "; ".join(f"{row_title(row)}: {row['verdict']}" for row in judged)
+        parts.append(f"From the article's before to the cache: {said}.")
+    time = rows.get("time", {})
+    if time.get("verdict") == "invalid":
+        parts.append("The null arm differs from itself: believe no time of this run.")
+    elif time.get("verdict") == "~":
+        parts.append("No difference in the CPU time of a request can be told.")
+    elif "verdict" in time:
+        amount = abs(time["change"]["value"])
+        parts.append(f"A request takes {amount:.0%} {'less' if time['verdict'] == 'lower' else 'more'} CPU time.")
+    if time.get("loses_to") and time.get("verdict") != "invalid":
+        parts.append(f"The cache is slower than {' and '.join(ARM_TITLES[arm] for arm in time['loses_to'])}.")
+    parts += early_end(document)
+    return " ".join(parts) or "Nothing was measured."
+
+
+def notes(document: Document) -> list[str]:
+    """What a reader must know to judge the table."""
+    workload, lines = document["workload"], []
+    lines.append(
+        f"One op: a request of {workload['keys_per_request']} identifiers: hash, look up, count. Input: "
+        f"{workload['identifiers']:,} identifiers, {workload['distinct']:,} distinct, of {workload['files']:,} files."
+    )
+    for row in document["figures"]:
+        if "unavailable" in row:
+            lines.append(f"{row_title(row)}: {row['unavailable']}.")
+        if "null" in row:
+            null = row["null"]
+            lines.append(f"Null arm, before against itself: {signed(null['value'])} % ({interval(null)}).")
+        if row["measure"] == "hits":
+            lines.append(f"The cache looked up {row['looked_up']:.1%} of the keys and stood aside for the rest.")
+    lines.append(
+        "reproduced: the fall is at least the article's over the whole 95 % interval; direction only: it falls "
+        "by more than 2 %, interval without 0. ± is half a 95 % interval (shares) or half the quartile range (ns)."
+    )
+    return lines
+
+
+def early_end(document: Document) -> list[str]:
+    """The warning of a run that is not whole."""
+    reason = document["ended_by"]
+    return [f"The run ended early ({reason}); this is what had been measured."] if reason else []
+
+
+def show_table(console: Console, document: Document) -> None:
+    """Print the result of ``table``: the verdict, the rows, the notes."""
+    console.print(verdict_sentence(document), style="bold", markup=False)
+    console.print()
+    console.print(before_after(document))
+    console.print()
+    for line in notes(document):
+        console.print(line, markup=False)
+
+
+def spread_cell(value: dict[str, float]) -> str:
+    """A median over half its quartile range.
+
+    >>> spread_cell({"median": 20.0, "q1": 19.0, "q3": 21.0}).splitlines()
+    ['20.0', '±5 %']
+    """
+    return f"{value['median']:.1f}\n±{50 * (value['q3'] - value['q1']) / value['median']:.0f} %"
+
+
+def ratio_cell(ratio: dict[str, float] | None) -> str:
+    """A ratio over its interval, to three digits."""
+    return "" if ratio is None else f"{ratio['value']:.3g}\n{ratio['low']:.3g}..{ratio['high']:.3g}"
+
+
+def show_peers(console: Console, document: Document) -> None:
+    """Print the result of ``peers``: nanoseconds a key, and how many times pyhmap's time each peer takes."""
+    peers = [name for name in document["config"]["libraries"] if name != "pyhmap"]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("")
+    table.add_column("keys", justify="right")
+    table.add_column("pyhmap\nns", justify="right", style="bold")
+    for name in peers:
+        table.add_column(f"{name}\nns", justify="right")
+        table.add_column("times\npyhmap", justify="right", style="cyan")
+    for row in document["figures"]:
+        cells = [spread_cell(row["ns"]["pyhmap"]) if "pyhmap" in row["ns"] else "-"]
+        for name in peers:
+            cells.append(spread_cell(row["ns"][name]) if name in row["ns"] else "-")
+            cells.append(ratio_cell(row["ratios"].get(name)))
+        table.add_row(row["operation"], f"{row['size']:,}", *cells)
+    console.print(peers_sentence(document), style="bold", markup=False)
+    console.print()
+    console.print(table)
+    console.print()
+    console.print("int64 to int64, random order, one thread. ns: CPU time a key, median, ± half the quartile range.")
+    pairs = document["config"]["blocks"]
+    interval = "95 % interval" if pairs >= estimates.FEWEST_PAIRS else "range"
+    console.print(f"times pyhmap: the library's time over pyhmap's, median of {pairs} pairs over their {interval}.")
+    for name, reason in document["left_out"].items():
+        console.print(f"Left out: {name}: {reason}.", markup=False)
+
+
+def peers_sentence(document: Document) -> str:
+    """At how many points pyhmap is ahead of each peer, and at which it is behind."""
+    parts = []
+    for name in document["config"]["libraries"]:
+        ratios = {(row["operation"], row["size"]): row["ratios"].get(name) for row in document["figures"]}
+        known = {point: ratio for point, ratio in ratios.items() if ratio}
+        if not known or name == "np.take":  # the floor is no competitor
+            continue
+        ahead = sum(ratio["low"] > 1 for ratio in known.values())
+        behind = [f"{operation} at {size:,}" for (operation, size), ratio in known.items() if ratio["high"] < 1]
+        where = f", behind for {', '.join(behind)}" if behind else ""
+        parts.append(f"pyhmap is ahead of {name} at {ahead} of {len(known)} points{where}.")
+    parts += early_end(document)
+    return " ".join(parts) or "Nothing to compare."

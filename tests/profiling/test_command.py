@@ -1,0 +1,147 @@
+"""The command line: its errors in one line, its exit status, and the file it writes."""
+
+import json
+import re
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import peers
+import records
+import table
+
+HARNESS = Path(table.__file__).parent
+
+
+def profiling(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(HARNESS), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_an_unknown_verb_names_the_choices() -> None:
+    done = profiling("tabel")
+
+    assert done.returncode == 2
+    assert "table" in done.stderr
+    assert "peers" in done.stderr
+
+
+def test_an_unwritable_folder_is_one_clear_line_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    done = profiling("table", "--quick", "--out", str(tmp_path / "file"))
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert re.search(r"cannot write to .*file: .*--out", done.stderr)
+
+
+def test_a_result_holds_its_command_workload_and_environment_but_nothing_of_the_machine_s_names(tmp_path: Path) -> None:
+    document = records.begin("table", quick=True, workload={"sha256": "ab"}, config={"blocks": 3})
+    path = records.write(document | {"ended_by": "", "samples": []}, tmp_path)
+
+    text = path.read_text()
+    read = json.loads(text)
+    assert (read["schema_version"], read["verb"], read["mode"]) == (1, "table", "quick")
+    assert read["command"] == "python profiling table --quick"
+    assert read["environment"]["packages"]["numpy"]
+    assert read["environment"]["python"].startswith(sys.implementation.name.replace("cpython", "CPython"))
+    assert socket.gethostname() not in text
+    assert str(HARNESS.parent) not in text
+    assert str(Path.home()) not in text
+
+
+def test_a_full_disk_is_told_and_the_old_result_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records.write({"verb": "table", "n": 1}, tmp_path)
+
+    def full(self: Path, *arguments: object, **options: object) -> int:
+        self.write_bytes(b'{"verb": ')
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(records.OutputError, match=r"table\.json: No space left on device"):
+        records.write({"verb": "table", "n": 2}, tmp_path)
+
+    assert json.loads((tmp_path / "table.json").read_text())["n"] == 1
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Plans and an input that take seconds, and no sampler."""
+    source = tmp_path / "library"
+    source.mkdir()
+    for number in range(10):
+        (source / f"m{number}.py").write_text(" ".join(f"name{n * n % 91}" for n in range(400)))
+    monkeypatch.setattr(table.corpus, "standard_library", lambda: source)
+    monkeypatch.setattr(table, "QUICK", table.Plan(every=2, blocks=2, sampled_seconds=0.01))
+    monkeypatch.setattr(table, "ARMS", ("before", "cache"))
+    monkeypatch.setattr(table, "TIMED", ("before", "cache", "before2"))
+    monkeypatch.setattr(table.tools_pyspy, "missing", lambda: "py-spy is not installed")
+    return tmp_path
+
+
+def test_table_measures_prints_and_writes(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert table.run(quick=True, out=small / "out") == ""
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("From the article's before to the cache")
+    document = json.loads((small / "out" / "table.json").read_text())
+    assert document["ended_by"] == ""
+    assert document["workload"]["identifiers"] == 2000
+    assert [sample["measure"] for sample in document["samples"]].count("time") == 6
+    assert {row["measure"] for row in document["figures"]} == {"py-spy", "cProfile", "memray", "time", "hits"}
+
+
+def test_a_peer_that_takes_longer_has_a_ratio_above_one() -> None:
+    samples = [
+        {"library": library, "size": 1000, "block": block, "hit": nanoseconds}
+        for block in range(6)
+        for library, nanoseconds in (("pyhmap", 5.0 + block), ("dict", 20.0 + 4 * block))
+    ]
+
+    (row,) = peers.rows(samples)
+
+    assert row["ns"]["pyhmap"]["median"] == 7.5
+    assert row["ratios"] == {"dict": {"value": 4.0, "low": 4.0, "high": 4.0}}
+
+
+def test_peers_measures_prints_and_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "QUICK", peers.Plan(sizes=(1000,), blocks=1))
+    monkeypatch.setattr(peers, "LIBRARIES", ("pyhmap", "dict"))
+
+    assert peers.run(quick=True, out=tmp_path) == ""
+
+    assert "pyhmap is ahead of dict" in capsys.readouterr().out
+    document = json.loads((tmp_path / "peers.json").read_text())
+    assert {(row["operation"], row["size"]) for row in document["figures"]} == {("hit", 1000), ("miss", 1000)}
+    assert len(document["samples"]) == 2
+
+
+@pytest.mark.parametrize(("ended_by", "status"), [("", 0), ("interrupted", 130), ("killed", 1)])
+def test_the_exit_status_tells_how_a_run_ended(
+    ended_by: str, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = runpy.run_path(str(HARNESS / "__main__.py"))["main"]
+    monkeypatch.setattr(table, "run", lambda quick, out: ended_by)
+
+    assert main(["table"]) == status
+    assert capsys.readouterr().err == ("python profiling: killed\n" if status == 1 else "")
+
+
+def test_a_time_limit_keeps_what_was_measured(tmp_path: Path) -> None:
+    command = [sys.executable, str(HARNESS), "peers", "--quick", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "1,000 keys" in running.stderr.readline()
+        running.terminate()
+        printed, _ = running.communicate()
+
+    assert running.returncode == 130
+    assert "ended early (interrupted)" in printed
+    assert json.loads((tmp_path / "peers.json").read_text())["ended_by"] == "interrupted"

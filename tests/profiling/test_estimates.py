@@ -1,0 +1,88 @@
+"""The statistics against published values, closed forms and simulation."""
+
+import statistics
+
+import numpy as np
+import pytest
+
+import estimates
+from estimates import Estimate, exact
+
+
+def test_spread_is_the_quartiles_of_the_standard_library() -> None:
+    values = [3.1, 9.0, 2.2, 7.7, 5.0, 1.4, 8.8]
+    q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
+
+    assert estimates.spread(values) == pytest.approx((median, q1, q3, 7))
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    # Newcombe 1998, Statistics in Medicine 17, table I, method 3 (score, no continuity correction).
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_gives_newcombes_published_intervals(successes: int, trials: int, low: float, high: float) -> None:
+    assert estimates.wilson(successes, trials) == pytest.approx((successes / trials, low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(1, 0), (-1, 5), (6, 5)])
+def test_wilson_refuses_what_is_no_share(successes: int, trials: int) -> None:
+    with pytest.raises(ValueError, match=f"{successes} of {trials}"):
+        estimates.wilson(successes, trials)
+
+
+def test_paired_ratio_ignores_what_slows_both_of_a_pair() -> None:
+    machine = np.random.default_rng(3).uniform(1.0, 10.0, 20)
+    noise = np.random.default_rng(4).normal(1.0, 0.001, 20)
+
+    ratio = estimates.paired_ratio((machine * 1.1 * noise).tolist(), machine.tolist())
+
+    assert 1.098 < ratio.low < 1.1 < ratio.high < 1.102
+
+
+@pytest.mark.parametrize(
+    ("n", "first", "last"),
+    # The tabulated 95 % intervals of the sign test, as positions in the ordered sample.
+    [(3, 1, 3), (5, 1, 5), (6, 1, 6), (8, 1, 8), (9, 2, 8), (10, 2, 9), (15, 4, 12), (20, 6, 15), (30, 10, 21)],
+)
+def test_paired_ratio_has_the_interval_of_the_sign_test(n: int, first: int, last: int) -> None:
+    ratios = [float(number) for number in range(1, n + 1)]
+    shuffled = np.random.default_rng(5).permutation(ratios).tolist()
+
+    assert estimates.paired_ratio(shuffled, [1.0] * n) == (statistics.median(ratios), first, last)
+
+
+def test_paired_ratio_refuses_samples_that_are_no_pairs() -> None:
+    with pytest.raises(ValueError, match="2 and 1"):
+        estimates.paired_ratio([1.0, 2.0], [1.0])
+
+
+def test_share_ratio_interval_holds_the_truth_about_95_times_in_100() -> None:
+    rng = np.random.default_rng(6)
+    held = 0
+    for after, before in zip(rng.binomial(2000, 0.05, 400), rng.binomial(1500, 0.2, 400), strict=True):
+        ratio = estimates.share_ratio((int(after), 2000), (int(before), 1500))
+        held += ratio.low <= 0.25 <= ratio.high
+
+    assert 370 <= held <= 392
+
+
+def test_share_ratio_of_a_share_of_zero_still_has_an_interval() -> None:
+    ratio = estimates.share_ratio((0, 500), (250, 500))
+
+    assert ratio.value == 0.0
+    assert 0 < ratio.low < ratio.high < 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "called_one"),
+    [
+        (Estimate(-0.10, -0.12, -0.08), True),
+        (Estimate(0.10, 0.08, 0.12), True),
+        (Estimate(-0.10, -0.25, 0.05), False),  # the interval holds "no change"
+        (Estimate(-0.01, -0.011, -0.009), False),  # sure, but too small to mean anything
+        (exact(0.0), False),
+    ],
+)
+def test_is_change_needs_a_sure_and_large_enough_difference(change: Estimate, called_one: bool) -> None:
+    assert estimates.is_change(change) is called_one

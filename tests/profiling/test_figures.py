@@ -1,0 +1,116 @@
+"""From made-up samples to rows and verdicts: each expected figure is worked out by hand."""
+
+from typing import Any
+
+import pytest
+
+import figures
+from estimates import Estimate
+
+
+def counted(arm: str, small: int, large: int) -> list[dict[str, Any]]:
+    return [
+        {"measure": "memray", "arm": arm, "ops": 100, "allocations": small},
+        {"measure": "memray", "arm": arm, "ops": 200, "allocations": large},
+    ]
+
+
+def timed(arm: str, times: list[float]) -> list[dict[str, Any]]:
+    info = {"hits": 720, "misses": 80, "maxsize": 10, "currsize": 10}
+    passes = [{"measure": "time", "arm": arm, "block": b, "ops": 10, "cpu_ns": 10 * t} for b, t in enumerate(times)]
+    return [sample | {"keys": 1000, "cache_info": info} for sample in passes]
+
+
+def row(samples: list[dict[str, Any]], measure: str) -> dict[str, Any]:
+    return next(row for row in figures.rows(samples) if row["measure"] == measure)
+
+
+@pytest.mark.parametrize(
+    ("fall", "expected"),
+    [
+        (Estimate(-0.80, -0.81, -0.78), "reproduced"),
+        (Estimate(-0.80, -0.90, -0.77), "direction only"),  # the interval reaches above the article's fall
+        (Estimate(-0.30, -0.32, -0.28), "direction only"),
+        (Estimate(-0.30, -0.70, 0.10), "not reproduced"),
+        (Estimate(0.30, 0.20, 0.40), "not reproduced"),
+    ],
+)
+def test_the_rule_of_the_verdicts(fall: Estimate, expected: str) -> None:
+    assert figures.verdict(fall, 0.775) == expected
+
+
+def test_allocations_are_the_slope_so_that_start_up_cancels() -> None:
+    samples = counted("before", 5_000 + 12_400, 5_000 + 24_800) + counted("cache", 9_000 + 2_000, 9_000 + 4_000)
+
+    found = row(samples, "memray")
+
+    assert found["arms"]["before"]["value"] == 124
+    assert found["arms"]["cache"]["value"] == 20
+    assert found["change"]["value"] == pytest.approx(20 / 124 - 1)
+    assert found["verdict"] == "reproduced"
+
+
+def test_shares_by_sampling_have_an_interval_and_a_verdict() -> None:
+    samples = [
+        {"measure": "py-spy", "arm": arm, "samples": 5000, "in_loop": 4000, "in_hashing": hashing}
+        for arm, hashing in (("before", 800), ("oneshot", 600), ("cache", 400))
+    ]
+
+    found = row(samples, "py-spy")
+
+    assert found["arms"]["before"]["low"] < 0.2 < found["arms"]["before"]["high"]
+    assert found["change"]["low"] < -0.5 < found["change"]["high"]
+    assert found["change_from_oneshot"]["value"] == pytest.approx(400 / 600 - 1)
+    assert found["verdict"] == "direction only"
+
+
+def test_times_are_compared_by_pairs_and_lost_cases_are_named() -> None:
+    before = [100.0, 200.0, 120.0, 90.0, 150.0, 110.0]
+    samples = timed("before", before) + timed("before2", before)
+    samples += timed("cache", [t * 0.8 for t in before]) + timed("direct", [t * 0.5 for t in before])
+
+    found = row(samples, "time")
+
+    assert found["change"] == pytest.approx({"value": -0.2, "low": -0.2, "high": -0.2})
+    assert found["verdict"] == "lower"
+    assert found["loses_to"] == ["direct"]
+    assert found["arms"]["before"]["median"] == 115
+
+
+def test_a_null_arm_that_differs_makes_the_times_invalid() -> None:
+    before = [100.0, 200.0, 120.0, 90.0, 150.0, 110.0]
+    samples = timed("before", before) + timed("before2", [t * 1.1 for t in before]) + timed("cache", before)
+
+    assert row(samples, "time")["verdict"] == "invalid"
+
+
+def test_an_incomplete_block_is_left_out_of_the_pairs() -> None:
+    samples = timed("before", [100.0] * 6 + [900.0]) + timed("cache", [50.0] * 6)
+
+    assert row(samples, "time")["change"]["value"] == -0.5
+
+
+def test_too_few_pairs_give_times_but_no_verdict() -> None:
+    found = row(timed("before", [100.0] * 5) + timed("cache", [50.0] * 5), "time")
+
+    assert found["arms"]["cache"]["median"] == 50
+    assert "change" not in found
+    assert "verdict" not in found
+
+
+def test_the_hit_rate_counts_the_look_ups_that_were_made() -> None:
+    found = row(timed("cache", [1.0, 2.0]), "hits")
+
+    assert found["arms"]["cache"]["value"] == 0.9
+    assert found["looked_up"] == 0.8
+    assert found["verdict"] == "above 85%"
+
+
+def test_a_tool_that_is_unavailable_keeps_its_row_and_its_reason() -> None:
+    samples = [{"measure": "py-spy", "unavailable": "py-spy is not installed"}]
+
+    assert row(samples, "py-spy")["unavailable"] == "py-spy is not installed"
+
+
+def test_no_samples_give_no_rows() -> None:
+    assert figures.rows([]) == []
