@@ -41,7 +41,7 @@ def run(*, quick: bool, out: Path) -> str:
     plan = QUICK if quick else FULL
     left_out: dict[str, str] = {}
     libraries, sizes = list(LIBRARIES), list(plan.sizes)
-    if not importlib.util.find_spec("cykhash"):
+    if "cykhash" in libraries and not importlib.util.find_spec("cykhash"):
         libraries.remove("cykhash")
         left_out["cykhash"] = "it is not installed; pip install 'pyhmap[peers]'"
     if LARGEST_SIZE in sizes and psutil.virtual_memory().available < ITS_MEMORY:

@@ -147,6 +147,7 @@ cdef class HMapCore:
                 self.t.now = fresh.raw
                 self.t.nevacuate = 0
                 self.pop_row = 0
+                self.version += 1           # the new key that starts a growth comes later; iterators must stop now
                 if self.same_size:
                     self._same_size_growths += 1
                 else:
@@ -375,8 +376,8 @@ cdef class HMapCore:
 
     cdef object iterator(self, Part part):
         # In a settled table overwriting moves nothing, and a new growth begins only with a new key.
+        cdef HMapIterator iterator = HMapIterator.__new__(HMapIterator)     # may collect garbage: before settle()
         self.settle()
-        cdef HMapIterator iterator = HMapIterator.__new__(HMapIterator)
         iterator.map = self
         iterator.part = part
         iterator.version = self.version

@@ -203,10 +203,10 @@ def test_threads_and_out_change_nothing_but_where_it_lies(m, dtype, threads):
     assert m.lookup_many(keys, threads=threads)[1].tolist() == (expected != -1).tolist()
 
 
-@pytest.mark.parametrize("shift", [-1, 0, 1])
+@pytest.mark.parametrize("shift", [-500, -1, 0, 1, 100, 500])
 def test_out_may_overlap_the_keys(ints, shift):
-    buffer = np.arange(1002) % 50
-    keys, out = buffer[1:1001], buffer[1 + shift : 1001 + shift]
+    buffer = np.arange(2000) % 50
+    keys, out = buffer[500:1500], buffer[500 + shift : 1500 + shift]
     expected = (10 * keys).tolist()
     ints.get_many(keys, out=out)
     assert out.tolist() == expected
@@ -355,6 +355,16 @@ def test_a_batch_ends_the_growth_it_can_pay_for(hmap_type):
     m.lookup_many(np.arange(256 // 8))
     assert m.header().oldbuckets == 0
     m.check()
+
+
+def test_nan_and_zero_in_reads_of_a_growing_map(hmap_type):
+    m, _ = growing(hmap_type, 6, dtype=np.float64)
+    m[float("nan")] = 7
+    odd = np.array([1 << 63, 0x7FF8000000000001, 0xFFF8000000000000], np.uint64).view(np.float64)
+    assert m.get_many(odd, -1).tolist() == [0, 7, 7]
+    assert m.header().oldbuckets == 64
+    assert m.contains_many(odd).all()
+    assert m.header().oldbuckets == 64
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 50, 500])

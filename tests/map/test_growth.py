@@ -322,6 +322,7 @@ CHANGES = {
     "clear": lambda m: m.clear(),
     "insert and delete": lambda m: (m.__setitem__(1000, 1), m.__delitem__(1000)),
     "delete and insert": lambda m: (m.__delitem__(3), m.__setitem__(3, 9)),
+    "reserve": lambda m: m.reserve(1000),
     "a growth": lambda m: m.update((key, 1) for key in range(1000, 2000)),
 }
 

@@ -254,6 +254,28 @@ def test_both_engines_churn_into_the_same_same_size_growths():
     assert_same_rows(*maps)
 
 
+def test_both_engines_pop_items_in_the_same_order():
+    """Also when a growth or reserve() comes between: after either it begins anew at the first row."""
+    maps = [hmap_type(np.int64, np.int64, seed=9) for hmap_type in (HMap, PureHMap)]
+
+    def popped(n):
+        pairs, twins = ([m.popitem() for _ in range(n)] for m in maps)
+        assert pairs == twins
+
+    for size in (100, 150, 190, 1000):
+        for m in maps:
+            m.update((key, size) for key in range(size))
+        popped(60)
+        for m in maps:
+            m.update((key, size) for key in range(size, size + 70))
+        popped(60)
+        for m in maps:
+            m.reserve(2 * size)
+        popped(30)
+        assert_same_rows(*maps)
+    popped(len(maps[0]))
+
+
 def test_both_engines_grow_a_batch_in_the_same_way():
     """Each batch starts growths of its own and meets others at every possible step."""
     for first in range(100, 220, 7):

@@ -284,6 +284,34 @@ def test_an_insert_while_clear_draws_a_new_hash_key(hmap_type, monkeypatch):
     assert all(key in m for key in list(m))
 
 
+def test_iterators_beside_the_beginning_of_a_growth():
+    """A growth moves every key before the first new one is there: an iterator ends whole, or with an error."""
+    old, new = np.arange(13 << 11), np.arange(13 << 11, 14 << 11)
+    errors = []
+
+    for _ in range(60):
+        m = HMap.from_arrays(old, old)
+        assert m.header().B == 12
+        iterators = [iter(m) for _ in range(3)]
+
+        def read(iterator):
+            seen = []
+            try:
+                for key in iterator:
+                    seen.append(key)
+            except RuntimeError as error:
+                errors.append(error)
+            else:
+                assert np.array_equal(np.sort(seen), old)
+
+        together(
+            lambda m=m: m.set_many(new, new), *[lambda iterator=iterator: read(iterator) for iterator in iterators]
+        )
+        assert m.header().B == 13
+        m.check()
+    assert errors
+
+
 def test_the_last_pair_of_one_iterator_in_several_threads():
     """Threads that wait in next() for a batch write to end get the one pair that is left, or the end."""
     m = HMap.from_arrays(np.arange(600), np.zeros(600, np.int64))
