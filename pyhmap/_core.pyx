@@ -88,12 +88,12 @@ cdef class HMapCore:
             raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
         if hash is not None:
             raise ValueError(f"hash={hash!r}: only None, the keyed hash, is available for these keys")
-        if seed is not None and not isinstance(seed, int):
+        if seed is not None and not isinstance(seed, (int, np.integer)):
             raise TypeError(f"seed={seed!r}: give an int, or None for a random one")
         key_dtype, value_dtype = _dtypes.key_dtype(key), _dtypes.value_dtype(value)
         arrays = BucketArrays(buckets_for(capacity))
         self.seed = seed
-        self.seed_state = 0 if seed is None else seed & 0xFFFFFFFFFFFFFFFF
+        self.seed_state = 0 if seed is None else int(seed) & 0xFFFFFFFFFFFFFFFF
         self.draw_hash_key(self.t.hash_key)
         self.install(arrays)
         self._key_dtype, self._value_dtype = key_dtype, value_dtype
@@ -189,7 +189,8 @@ cdef class HMapCore:
         self.version += keys_changed
         self.let_go()
         if DEBUG and self.t.count <= DEBUG_CHECK:
-            introspect.check(self._state())
+            with self._frozen():
+                introspect.check(self._state())
         return 0
 
     # ---- one key --------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ cdef class HMapMany(HMapCore):
         """Read all keys; returns the position of the first miss if stopping there, else len(keys)."""
         cdef ReadCall call = ReadCall(self, keys, values, found)
         cdef uint64_t n = len(keys)
-        if not isinstance(threads, int) or threads < 1:
+        if not isinstance(threads, (int, np.integer)) or threads < 1:
             raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
         call.r.fill = fill
         call.r.stop_at_miss = stop_at_miss
@@ -248,9 +248,13 @@ cdef class ReadCall:
         """Read all n keys in so many threads, of which the calling one is the first."""
         bounds = [n * part // parts for part in range(parts + 1)]
         ends = bounds[1:]
+        errors = []
 
         def read(part):
-            ends[part] = self.run(bounds[part], bounds[part + 1])
+            try:
+                ends[part] = self.run(bounds[part], bounds[part + 1])
+            except BaseException as error:
+                errors.append(error)
 
         helpers = [threading.Thread(target=read, args=(part,)) for part in range(1, parts)]
         for helper in helpers:
@@ -260,6 +264,8 @@ cdef class ReadCall:
         finally:
             for helper in helpers:
                 helper.join()
+        if errors:
+            raise errors[0]
         for part in range(parts):
             if ends[part] < bounds[part + 1]:
                 return ends[part]

@@ -176,6 +176,9 @@ class MappingContract:
             assert m != other
             assert other != m
         assert m != hmap_type(self.dtype, np.int64, reference | {key: -99})
+        larger = m | {self.dtype(77): 1}
+        assert m != larger
+        assert larger != m
         changed = m.copy()
         changed[self.dtype(77)] = changed.pop(key)
         assert m != changed
