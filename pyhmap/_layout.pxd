@@ -25,7 +25,8 @@ cdef extern from *:
     #ifndef PYHMAP_DEBUG
     #define PYHMAP_DEBUG 0
     #endif
-    #define pyhmap_prefetch(p) __builtin_prefetch((const void *)(p), 0, 3)
+    /* The empty asm is an effect: without one gcc drops a call to a function that does nothing but prefetch. */
+    #define pyhmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
     #define pyhmap_lowest_bit(x) ((unsigned)__builtin_ctzll(x))
     """
     const bint DEBUG "PYHMAP_DEBUG"
