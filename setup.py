@@ -38,7 +38,10 @@ extensions = [
     )
     for name, source in [
         ("pyhmap._arrays", "pyhmap/_arrays.pyx"),
+        ("pyhmap._arrow", "pyhmap/_arrow.pyx"),
+        ("pyhmap._texts", "pyhmap/_texts.pyx"),
         ("pyhmap._core", "pyhmap/_core.pyx"),
+        ("pyhmap._single", "pyhmap/_single.pyx"),
         ("pyhmap._many", "pyhmap/_many.pyx"),
         ("tophash_cache._hashing", "tophash_cache/_hashing.pyx"),
         ("tophash_cache._cache", "tophash_cache/_cache.pyx"),

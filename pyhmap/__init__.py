@@ -8,8 +8,10 @@
 (7.0, [0.0, 2.65, nan])
 """
 
-from pyhmap.errors import CorruptMapError
+from pyhmap.errors import CorruptMapError, NilMapError
 from pyhmap.hmap import HMap
+from pyhmap.hset import HSet
+from pyhmap.nil import nil
 
-__all__ = ["CorruptMapError", "HMap"]
+__all__ = ["CorruptMapError", "HMap", "HSet", "NilMapError", "nil"]
 __version__ = "0.1.0"

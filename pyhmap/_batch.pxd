@@ -1,115 +1,143 @@
 # Many keys in one call: the software pipeline. Imports the layers below it.
 #
-# One look-up in a table larger than the cache is two memory accesses one after the other (tophash row, then slot), and
-# a processor asked for one key at a time waits for both. Here each key passes three stages, LAG keys apart, so that
-# some 2 x LAG keys' accesses are under way at once:
+# One look-up in a table larger than the cache is two memory accesses one after the other (tophash row, then slot; a
+# long text is a third), and a processor asked for one key at a time waits for each. Here every key passes through
+# stages, LAG keys apart, so that some 2 x LAG keys' accesses are under way at once:
 #
 #     key i             hash it, prefetch its tophash row
 #     key i - LAG       match that row, prefetch the one slot that matched (or the link of a full row without a match)
 #     key i - 2 LAG     compare the key, hand out the value
+#     (long texts: key i - 2 LAG prefetches the stored text, key i - 3 LAG compares)
 #
-# What a key needs between the stages lies in a ring of RING entries on the stack. Each key is read from the caller's
+# What a key needs between the stages lies in rings of RING entries on the stack. Each key is read from the caller's
 # array once, so another thread that writes there meanwhile can spoil an answer, but never the walk. Keys finish in
 # order, so the first miss is the first by position.
 #
 # Slots are prefetched only after the match: prefetching a slot line per key made a miss three times dearer.
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
-from pyhmap._hash cimport canonical_float, hash_word, tophash_of
-from pyhmap._layout cimport Buckets, Slot, Table, growing, prefetch, slot_at, tophash_word
-from pyhmap._ops cimport get, put_hashed
+from pyhmap._combine cimport Combine, combine_value
+from pyhmap._hash cimport tophash_of
+from pyhmap._layout cimport Buckets, Table, Text, growing, key_t, prefetch, slot_at, tophash_word
+from pyhmap._ops cimport delete, get, put
 from pyhmap._probe cimport chain_ends, find, first_slot, match, match_empty
-from pyhmap._types cimport EMPTY_ONE, LAG, NEED_GROWTH, RING, SLOTS
-
-
-cdef struct InFlight:       # one key in the ring
-    uint64_t key
-    uint64_t hash
-    Slot *candidate         # the first slot of its main row that matched, or NULL
+from pyhmap._slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
+from pyhmap._types cimport EMPTY_ONE, FOUND, INSERTED, LAG, MISSING, NEED_ARENA, NEED_GROWTH, RING, SLOTS, Status
 
 
 cdef struct Reading:        # what a read call is to do with each key
-    const uint64_t *keys
-    uint64_t *values        # receives values, or NULL
+    uint8_t *values         # receives values, value_size bytes each, or NULL
     uint8_t *found          # receives 0 or 1, or NULL
-    uint64_t fill           # the value of a missing key
+    const void *fill        # the value of a missing key
     bint stop_at_miss
 
 
-cdef inline void start_key(const Table *t, InFlight *f, uint64_t key) noexcept nogil:
-    """First stage, of reads and writes."""
-    if t.float_keys:
-        key = canonical_float(key)
-    f.key = key
-    f.hash = hash_word(t.hash_key, key)
-    prefetch(&t.now.tophash[(f.hash & (t.now.nmain - 1)) * SLOTS])
+cdef enum Action:
+    SET
+    SETDEFAULT
+    ACCUMULATE
+    FACTORIZE
+    POP
+    DISCARD
 
 
-cdef inline void match_key(const Buckets *b, InFlight *f) noexcept nogil:
-    """Second stage of a read."""
-    cdef uint64_t row = f.hash & (b.nmain - 1)
-    cdef uint64_t word = tophash_word(b, row)
-    cdef uint64_t matches = match(word, tophash_of(f.hash))
-    f.candidate = NULL
-    if matches:
-        f.candidate = slot_at(b, row, first_slot(matches))
-        prefetch(f.candidate)
-    elif not chain_ends(word):
-        prefetch(&b.overflow[row])
+cdef struct Writing:        # what a write call is to do with each key
+    Action action
+    const uint8_t *values   # SET, SETDEFAULT, ACCUMULATE: values to store, value_step bytes apart (0: one for all)
+    uint64_t value_step
+    uint8_t *out            # SETDEFAULT, POP: receives values, value_size bytes each; FACTORIZE: int64 codes
+    const void *fill        # POP: the value of a missing key
+    bint stop_at_miss       # POP
+    Combine combine         # ACCUMULATE
+    int64_t next_code       # FACTORIZE: the code of the next new key, and the largest that a value can hold
+    int64_t last_code
+    bint signed_codes
+    uint64_t removed        # POP, DISCARD: counts
 
 
-cdef inline bint answer(const Reading *r, uint64_t i, const Slot *slot) noexcept nogil:
+cdef inline bint answer(const Table *t, const Reading *r, uint64_t i, const uint8_t *value) noexcept nogil:
     """Hand out the answer for key i; False if the call is to stop here."""
-    if slot != NULL:
-        if r.values != NULL:
-            r.values[i] = slot.value
-        if r.found != NULL:
-            r.found[i] = 1
-        return True
-    if r.stop_at_miss:
-        return False
-    if r.values != NULL:
-        r.values[i] = r.fill
     if r.found != NULL:
-        r.found[i] = 0
+        r.found[i] = value != NULL
+    if value != NULL:
+        if r.values != NULL:
+            hand_out(t, r.values + i * t.value_size, value)
+    elif r.stop_at_miss:
+        return False
+    elif r.values != NULL:
+        copy_bytes(r.values + i * t.value_size, r.fill, t.value_size)
     return True
 
 
-cdef inline bint finish_key(const Table *t, const Reading *r, uint64_t i, const InFlight *f) noexcept nogil:
-    """Third stage of a read. The first match is nearly always the key; else probe the chain as for a single key."""
-    cdef const Slot *slot = f.candidate
-    if slot == NULL or slot.key != f.key:
-        slot = find(&t.now, f.hash & (t.now.nmain - 1), tophash_of(f.hash), f.key)
-    return answer(r, i, slot)
+cdef inline uint64_t start_key(const Table *t, key_t *key) noexcept nogil:
+    """First stage, of reads and writes: the hash."""
+    cdef uint64_t h
+    canonical(t, key)
+    h = hash_of(t, key)
+    prefetch(&t.now.tophash[(h & (t.now.nmain - 1)) * SLOTS])
+    return h
 
 
-cdef inline uint64_t read_batch(const Table *t, const Reading *r, uint64_t start, uint64_t stop) noexcept nogil:
+cdef inline uint8_t *match_row(const Buckets *b, uint64_t h) noexcept nogil:
+    """Second stage of a read: the first slot of the main row that matches, or NULL."""
+    cdef uint64_t row = h & (b.nmain - 1)
+    cdef uint64_t word = tophash_word(b, row)
+    cdef uint64_t matches = match(word, tophash_of(h))
+    cdef uint8_t *slot
+    if matches:
+        slot = slot_at(b, row, first_slot(matches))
+        prefetch(slot)
+        return slot
+    if not chain_ends(word):
+        prefetch(&b.overflow[row])
+    return NULL
+
+
+cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *keys,
+                                uint64_t start, uint64_t stop) noexcept nogil:
     """Look up keys[start:stop]. Returns stop, or the position of the missing key it stopped at."""
-    cdef InFlight ring[RING]
-    cdef uint64_t i, n = stop - start
-    cdef uint64_t key
+    cdef key_t key[RING]
+    cdef uint64_t h[RING]
+    cdef uint8_t *slot[RING]
+    cdef uint64_t i, j, end, n = stop - start
+    cdef uint64_t last_lag = 3 * LAG if key_t is Text else 2 * LAG
     if growing(t):              # two arrays: the scalar look-up, key by key
         for i in range(start, stop):
-            key = canonical_float(r.keys[i]) if t.float_keys else r.keys[i]
-            if not answer(r, i, get(t, key)):
+            key[0] = keys[i]
+            canonical(t, key)
+            if not answer(t, r, i, get(t, key)):
                 return i
         return stop
-    for i in range(n + 2 * LAG):
+    for i in range(n + last_lag):
         if i < n:
-            start_key(t, &ring[i & (RING - 1)], r.keys[start + i])
+            j = i % RING
+            key[j] = keys[start + i]
+            h[j] = start_key(t, &key[j])
         if LAG <= i < n + LAG:
-            match_key(&t.now, &ring[(i - LAG) & (RING - 1)])
-        if i >= 2 * LAG and not finish_key(t, r, start + i - 2 * LAG, &ring[(i - 2 * LAG) & (RING - 1)]):
-            return start + i - 2 * LAG
+            j = (i - LAG) % RING
+            slot[j] = match_row(&t.now, h[j])
+        if key_t is Text:
+            if 2 * LAG <= i < n + 2 * LAG:
+                j = (i - 2 * LAG) % RING
+                if slot[j] != NULL:
+                    prefetch_key(t, slot[j], &key[j])
+        if i >= last_lag:
+            j = (i - last_lag) % RING
+            if slot[j] == NULL or not same_key(t, slot[j], &key[j]):    # the first match nearly always is the key
+                slot[j] = find(t, &t.now, h[j] & (t.now.nmain - 1), tophash_of(h[j]), &key[j])
+            end = start + i - last_lag
+            if not answer(t, r, end, NULL if slot[j] == NULL else value_of(slot[j], &key[j])):
+                return end
     return stop
 
 
-cdef inline void seek_place(const Buckets *b, InFlight *f) noexcept nogil:
+cdef inline void seek_place(const Buckets *b, uint64_t h) noexcept nogil:
     """Second stage of a write: prefetch the slot that will probably be written, matched or empty."""
-    cdef uint64_t row = f.hash & (b.nmain - 1)
+    cdef uint64_t row = h & (b.nmain - 1)
     cdef uint64_t word = tophash_word(b, row)
-    cdef uint64_t likely = match(word, tophash_of(f.hash))
+    cdef uint64_t likely = match(word, tophash_of(h))
     if not likely:
         likely = match_empty(word)
     if likely:
@@ -118,43 +146,98 @@ cdef inline void seek_place(const Buckets *b, InFlight *f) noexcept nogil:
         prefetch(&b.overflow[row])
 
 
-cdef inline uint64_t put_batch(Table *t, const uint64_t *keys, const uint64_t *values,
-                               uint64_t start, uint64_t stop) noexcept nogil:
-    """Insert or overwrite keys[start:stop] in order. Returns stop, or the position of a key that needs a growth."""
-    cdef InFlight ring[RING]
-    cdef InFlight *f
-    cdef Slot *slot
-    cdef uint64_t i, n = stop - start
+cdef inline int64_t code_of(const uint8_t *stored, uint64_t size, bint signed) noexcept nogil:
+    """An int value of `size` bytes."""
+    cdef uint64_t code = 0
+    cdef int shift = <int> (64 - 8 * size)
+    memcpy(&code, stored, size)
+    code <<= shift
+    return <int64_t> code >> shift if signed else <int64_t> (code >> shift)
+
+
+cdef inline Status write_one(Table *t, Writing *w, uint64_t i, const key_t *key, uint64_t h) noexcept nogil:
+    """Last stage of a write. FOUND or INSERTED when key i is done, anything else to stop there."""
+    cdef uint8_t *stored
+    cdef const uint8_t *value = w.values + i * w.value_step
+    cdef Status status
+    if w.action == SET:
+        return put(t, key, h, value, True, &stored)
+    if w.action == SETDEFAULT:
+        status = put(t, key, h, value, False, &stored)
+        if status <= INSERTED:
+            hand_out(t, w.out + i * t.value_size, stored)
+        return status
+    if w.action == ACCUMULATE:
+        status = put(t, key, h, value, False, &stored)
+        if status == FOUND:
+            combine_value(w.combine, stored, value)
+        return status
+    if w.action == FACTORIZE:
+        if w.next_code > w.last_code:       # a new key would have no code
+            stored = get(t, key)
+            if stored == NULL:
+                return MISSING
+            status = FOUND
+        else:
+            status = put(t, key, h, &w.next_code, False, &stored)
+        w.next_code += status == INSERTED
+        if status <= INSERTED:
+            (<int64_t *> w.out)[i] = code_of(stored, t.value_size, w.signed_codes)
+        return status
+    stored = NULL if w.out == NULL else w.out + i * t.value_size
+    status = delete(t, key, h, stored)
+    if status == FOUND:
+        w.removed += 1
+    elif not w.stop_at_miss:
+        if stored != NULL:
+            copy_bytes(stored, w.fill, t.value_size)
+        status = FOUND
+    return status
+
+
+cdef inline uint64_t write_batch(Table *t, Writing *w, const key_t *keys, uint64_t start, uint64_t stop,
+                                 Status *status) noexcept nogil:
+    """Write keys[start:stop] in order. Returns stop; or, and why in status, the position it could not do."""
+    cdef key_t key[RING]
+    cdef uint64_t h[RING]
+    cdef uint64_t i, j, end, n = stop - start
+    status[0] = FOUND
     if growing(t):
         for i in range(start, stop):
-            start_key(t, &ring[0], keys[i])
-            if put_hashed(t, ring[0].key, values[i], ring[0].hash, True, &slot) == NEED_GROWTH:
+            key[0] = keys[i]
+            h[0] = start_key(t, key)
+            status[0] = write_one(t, w, i, key, h[0])
+            if status[0] > INSERTED:
                 return i
         return stop
     for i in range(n + 2 * LAG):
         if i < n:
-            start_key(t, &ring[i & (RING - 1)], keys[start + i])
+            j = i % RING
+            key[j] = keys[start + i]
+            h[j] = start_key(t, &key[j])
         if LAG <= i < n + LAG:
-            seek_place(&t.now, &ring[(i - LAG) & (RING - 1)])
+            seek_place(&t.now, h[(i - LAG) % RING])
         if i >= 2 * LAG:
-            f = &ring[(i - 2 * LAG) & (RING - 1)]
-            if put_hashed(t, f.key, values[start + i - 2 * LAG], f.hash, True, &slot) == NEED_GROWTH:
-                return start + i - 2 * LAG
+            j = (i - 2 * LAG) % RING
+            end = start + i - 2 * LAG
+            status[0] = write_one(t, w, end, &key[j], h[j])
+            if status[0] > INSERTED:
+                return end
     return stop
 
 
-cdef inline uint64_t collect(const Buckets *b, uint64_t *keys, uint64_t *values) noexcept nogil:
-    """Copy the full slots of a settled array in row order; either target may be NULL. Returns how many."""
+cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values, const key_t *form) noexcept nogil:
+    """Copy the keys and values of a settled table out in row order; either target may be NULL. Returns how many."""
     cdef uint64_t row, n = 0
     cdef unsigned i
-    cdef const Slot *slot
-    for row in range(b.next_row):
+    cdef uint8_t *slot
+    for row in range(t.now.next_row):
         for i in range(SLOTS):
-            if b.tophash[row * SLOTS + i] > EMPTY_ONE:
-                slot = slot_at(b, row, i)
+            if t.now.tophash[row * SLOTS + i] > EMPTY_ONE:
+                slot = slot_at(&t.now, row, i)
                 if keys != NULL:
-                    keys[n] = slot.key
+                    load_key(t, slot, &(<key_t *> keys)[n])
                 if values != NULL:
-                    values[n] = slot.value
+                    hand_out(t, values + n * t.value_size, value_of(slot, form))
                 n += 1
     return n

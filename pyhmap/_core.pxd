@@ -1,24 +1,21 @@
 # The engine's fields, and what of it the batch calls use. Imports _arrays, _gate, _layout.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from pyhmap._arrays cimport BucketArrays
+from pyhmap._arrays cimport ArenaBlocks, BucketArrays
 from pyhmap._gate cimport Gate
 from pyhmap._layout cimport Table
 
 
-cdef enum Kind:                 # how a word becomes an object and back
+cdef enum Kind:                 # how stored bytes become an object and back
     NO_KIND = 0                 # __init__ has not run
-    INT = 1
-    UINT = 2
-    FLOAT = 3
-    OTHER = 4                   # through _dtypes
-
-
-cdef enum Part:                 # what an iterator yields
-    KEYS
-    VALUES
-    ITEMS
+    INT = 1                     # int64
+    UINT = 2                    # uint64
+    FLOAT = 3                   # float64
+    STR = 4
+    BYTES = 5
+    OBJECT = 6
+    OTHER = 7                   # through the codec
 
 
 cdef class HMapCore:
@@ -26,27 +23,31 @@ cdef class HMapCore:
     cdef Gate gate
     cdef BucketArrays now
     cdef BucketArrays old           # None unless growing, or just grown and not yet let go of
-    cdef object _key_dtype, _value_dtype
+    cdef ArenaBlocks texts          # the blocks of t.arena
+    cdef list key_objects           # object keys and values, by index; freed places hold None
+    cdef list value_objects
+    cdef list free_keys             # indices of freed places
+    cdef list free_values
+    cdef readonly object _key_codec, _value_codec
     cdef Kind key_kind, value_kind
-    cdef uint64_t version           # changes whenever a key comes or goes: iterators compare it
+    cdef uint64_t value_at, stride  # of a slot
+    cdef uint64_t version           # changes whenever keys come, go, or begin to move: iterators compare it
+    cdef uint64_t membership        # changes whenever keys come or go: what seek() found holds until then
     cdef uint64_t pop_row           # where popitem() goes on looking
+    cdef int64_t next_code          # of factorize(); -1 when other writes may have stored a larger one
     cdef bint same_size
     cdef uint64_t _growths, _same_size_growths
-    cdef object seed
+    cdef object seed, hash_name
     cdef uint64_t seed_state        # of splitmix64, when there is a seed
 
     # the table
-    cdef void install(self, BucketArrays arrays)
-    cdef draw_hash_key(self, uint64_t *hash_key)
+    cdef int install(self, BucketArrays arrays) except -1
+    cdef int draw_hash_key(self, uint64_t *hash_key) except -1
     cdef int start_growth(self) except -1
-    cdef void let_go(self)
+    cdef int more_arena(self, uint64_t least) except -1
+    cdef int let_go(self) except -1
     cdef int spend(self, uint64_t budget) except -1
     cdef int settle(self) except -1
     cdef int B(self)
     cdef int written(self, bint keys_changed) except -1
-    # one key or value
-    cdef int key_word(self, object key, uint64_t *word) except -1
-    cdef int value_word(self, object value, uint64_t *word) except -1
     cdef int check_initialised(self) except -1
-    cdef object value_object(self, uint64_t word)
-    cdef object iterator(self, Part part)

@@ -19,10 +19,12 @@
 # 2^B of them. Here the count is exact, and so is the limit.
 
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
 
-from pyhmap._hash cimport hash_word
-from pyhmap._layout cimport Buckets, Slot, Table, evacuated, growing, slot_at
+from pyhmap._layout cimport Arena, Buckets, Table, Text, evacuated, growing, key_t, slot_at
 from pyhmap._probe cimport Place, find_place, occupy
+from pyhmap._slot cimport hash_of, load_key
+from pyhmap._text cimport move_text
 from pyhmap._types cimport (
     ADVANCE_LIMIT,
     EMPTY_ONE,
@@ -31,7 +33,9 @@ from pyhmap._types cimport (
     EVACUATED_Y,
     LOAD_DEN,
     LOAD_NUM,
+    MIN_TOPHASH,
     SLOTS,
+    TEXT,
 )
 
 
@@ -61,16 +65,17 @@ cdef inline void advance_mark(Table *t) noexcept nogil:
         t.old.tophash = NULL        # the class still owns the arrays and lets go of them
 
 
-cdef inline void evacuate(Table *t, uint64_t bucket) noexcept nogil:
-    """Move the chain of an old bucket to the new array, once."""
+cdef inline void evacuate(Table *t, uint64_t bucket, const key_t *form) noexcept nogil:
+    """Move the chain of an old bucket to the new array, once. `form` only tells the form of the keys."""
     cdef Place to[2]
     cdef uint64_t row = bucket
-    cdef uint64_t h
-    cdef Slot *slot
+    cdef uint8_t *slot
     cdef uint8_t *state
+    cdef key_t key
     cdef unsigned i, y
     cdef bint doubling = t.now.nmain != t.old.nmain
     if not evacuated(&t.old, bucket):
+        t.moves += 1
         to[0].row = bucket
         to[1].row = bucket + t.old.nmain
         to[0].i = to[1].i = 0
@@ -83,9 +88,9 @@ cdef inline void evacuate(Table *t, uint64_t bucket) noexcept nogil:
                 slot = slot_at(&t.old, row, i)
                 y = 0
                 if doubling:
-                    h = hash_word(t.hash_key, slot.key)
-                    y = (h & t.old.nmain) != 0
-                occupy_next(&t.now, &to[y], state[0])[0] = slot[0]
+                    load_key(t, slot, &key)
+                    y = (hash_of(t, &key) & t.old.nmain) != 0
+                copy_slot(occupy_next(&t.now, &to[y], state[0]), slot, t.now.stride)
                 state[0] = EVACUATED_Y if y else EVACUATED_X
             row = t.old.overflow[row]
             if row == 0:
@@ -94,9 +99,16 @@ cdef inline void evacuate(Table *t, uint64_t bucket) noexcept nogil:
         advance_mark(t)
 
 
-cdef inline Slot *occupy_next(Buckets *b, Place *to, uint64_t tophash) noexcept nogil:
+cdef inline void copy_slot(uint8_t *target, const uint8_t *source, uint64_t stride) noexcept nogil:
+    if stride == 16:
+        memcpy(target, source, 16)
+    else:
+        memcpy(target, source, stride)
+
+
+cdef inline uint8_t *occupy_next(Buckets *b, Place *to, uint64_t tophash) noexcept nogil:
     """Occupy the place and step to the one behind it."""
-    cdef Slot *slot = occupy(b, to[0], tophash)
+    cdef uint8_t *slot = occupy(b, to[0], tophash)
     if to.i == SLOTS:
         to.row = b.next_row - 1
         to.i = 0
@@ -104,30 +116,54 @@ cdef inline Slot *occupy_next(Buckets *b, Place *to, uint64_t tophash) noexcept 
     return slot
 
 
-cdef inline void grow_work(Table *t, uint64_t h) noexcept nogil:
+cdef inline void grow_work(Table *t, uint64_t h, const key_t *form) noexcept nogil:
     """The share of one write in a growth: the bucket it touches, and one more so that growth ends."""
-    evacuate(t, h & (t.old.nmain - 1))
+    evacuate(t, h & (t.old.nmain - 1), form)
     if growing(t):
-        evacuate(t, t.nevacuate)
+        evacuate(t, t.nevacuate, form)
 
 
-cdef inline void evacuate_some(Table *t, uint64_t buckets) noexcept nogil:
+cdef inline void evacuate_some(Table *t, uint64_t buckets, const key_t *form) noexcept nogil:
     """Evacuate at the mark up to so many times. Old rows are read, and both targets written, in address order."""
     while buckets and growing(t):
-        evacuate(t, t.nevacuate)
+        evacuate(t, t.nevacuate, form)
         buckets -= 1
 
 
-cdef inline void rebuild(Table *t, Buckets *fresh) noexcept nogil:
+cdef inline void rebuild(Table *t, Buckets *fresh, const key_t *form) noexcept nogil:
     """Insert every key of a settled table into an empty array of any size."""
     cdef uint64_t row, h
     cdef unsigned i
     cdef uint8_t state
-    cdef Slot *slot
+    cdef uint8_t *slot
+    cdef key_t key
     for row in range(t.now.next_row):
         for i in range(SLOTS):
             state = t.now.tophash[row * SLOTS + i]
             if state > EMPTY_ONE:
                 slot = slot_at(&t.now, row, i)
-                h = hash_word(t.hash_key, slot.key)
-                occupy(fresh, find_place(fresh, h & (fresh.nmain - 1)), state)[0] = slot[0]
+                load_key(t, slot, &key)
+                h = hash_of(t, &key)
+                copy_slot(occupy(fresh, find_place(fresh, h & (fresh.nmain - 1)), state), slot, fresh.stride)
+
+
+cdef inline void move_texts(Table *t, Arena *fresh) noexcept nogil:
+    """Copy every long text that a slot refers to into a fresh arena whose one block has room for all of them."""
+    _move_texts_of(t, &t.now, fresh)
+    if growing(t):
+        _move_texts_of(t, &t.old, fresh)
+    t.arena = fresh[0]
+
+
+cdef inline void _move_texts_of(const Table *t, Buckets *b, Arena *fresh) noexcept nogil:
+    cdef uint64_t row
+    cdef unsigned i
+    cdef uint8_t *slot
+    for row in range(b.next_row):
+        for i in range(SLOTS):
+            if b.tophash[row * SLOTS + i] >= MIN_TOPHASH:
+                slot = slot_at(b, row, i)
+                if t.form == TEXT:
+                    move_text(&t.arena, <Text *> slot, fresh)
+                if t.text_values:
+                    move_text(&t.arena, <Text *> (slot + b.value_at), fresh)

@@ -3,67 +3,79 @@
 # While a map grows, a key lives in exactly one array: in the old one until its old bucket is evacuated, then in the
 # new one. Reads look where that bucket is and change nothing; writes evacuate it first and then only see the new array.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyhmap._grow cimport grow_work, must_grow
-from pyhmap._hash cimport hash_word, tophash_of
-from pyhmap._layout cimport Slot, Table, evacuated, growing
+from pyhmap._hash cimport tophash_of
+from pyhmap._layout cimport Buckets, Table, evacuated, growing, key_t
 from pyhmap._probe cimport erase, find, find_place, occupy
-from pyhmap._types cimport FOUND, INSERTED, MISSING, NEED_GROWTH, Status
+from pyhmap._slot cimport drop_key, drop_value, hand_out, hash_of, room_for, store_key, store_value, value_of
+from pyhmap._types cimport FOUND, INSERTED, MISSING, NEED_ARENA, NEED_GROWTH, Status
 
 
-cdef inline Slot *get(const Table *t, uint64_t key) noexcept nogil:
-    """The slot of key, or NULL."""
-    cdef uint64_t h = hash_word(t.hash_key, key)
+cdef inline const Buckets *home(const Table *t, uint64_t h) noexcept nogil:
+    """The array in which a key of this hash is, if it is in the map."""
+    if growing(t) and not evacuated(&t.old, h & (t.old.nmain - 1)):
+        return &t.old
+    return &t.now
+
+
+cdef inline uint8_t *get(const Table *t, const key_t *key) noexcept nogil:
+    """The value of key in its slot, or NULL."""
+    cdef uint64_t h = hash_of(t, key)
+    cdef const Buckets *b = home(t, h)
+    cdef uint8_t *slot = find(t, b, h & (b.nmain - 1), tophash_of(h), key)
+    return NULL if slot == NULL else value_of(slot, key)
+
+
+cdef inline Status put(Table *t, const key_t *key, uint64_t h, const void *value, bint overwrite,
+                       uint8_t **stored) noexcept nogil:
+    """Insert key, or overwrite its value if asked to. FOUND or INSERTED, and the value in its slot; or NEED_GROWTH or
+    NEED_ARENA with nothing written."""
     cdef uint64_t bucket
+    cdef uint8_t *slot
+    if not room_for(t, key, value):     # before anything else, so that the call can be repeated as if it had not been
+        return NEED_ARENA
     if growing(t):
-        bucket = h & (t.old.nmain - 1)
-        if not evacuated(&t.old, bucket):
-            return find(&t.old, bucket, tophash_of(h), key)
-    return find(&t.now, h & (t.now.nmain - 1), tophash_of(h), key)
-
-
-cdef inline Status put_hashed(Table *t, uint64_t key, uint64_t value, uint64_t h, bint overwrite,
-                              Slot **where) noexcept nogil:
-    """Insert key, or overwrite its value if asked to. FOUND, INSERTED, or NEED_GROWTH with nothing written."""
-    cdef uint64_t bucket
-    cdef Slot *slot
-    if growing(t):
-        grow_work(t, h)
+        grow_work(t, h, key)
     bucket = h & (t.now.nmain - 1)
-    slot = find(&t.now, bucket, tophash_of(h), key)
-    where[0] = slot
+    slot = find(t, &t.now, bucket, tophash_of(h), key)
     if slot != NULL:
+        stored[0] = value_of(slot, key)
         if overwrite:
-            slot.value = value
+            drop_value(t, stored[0])
+            store_value(t, stored[0], value)
         return FOUND
     if must_grow(t):
         return NEED_GROWTH
     slot = occupy(&t.now, find_place(&t.now, bucket), tophash_of(h))
-    slot.key = key
-    slot.value = value
+    store_key(t, slot, key)
+    stored[0] = value_of(slot, key)
+    store_value(t, stored[0], value)
     t.count += 1
-    where[0] = slot
     return INSERTED
 
 
-cdef inline Status put(Table *t, uint64_t key, uint64_t value) noexcept nogil:
-    cdef Slot *slot
-    return put_hashed(t, key, value, hash_word(t.hash_key, key), True, &slot)
-
-
-cdef inline Status delete(Table *t, uint64_t key, uint64_t *value) noexcept nogil:
-    """Remove key and hand out its value. FOUND or MISSING."""
-    cdef uint64_t h = hash_word(t.hash_key, key)
-    cdef uint64_t bucket
-    cdef Slot *slot
-    if growing(t):
-        grow_work(t, h)
-    bucket = h & (t.now.nmain - 1)
-    slot = find(&t.now, bucket, tophash_of(h), key)
-    if slot == NULL:
-        return MISSING
-    value[0] = slot.value
+cdef inline void remove(Table *t, uint64_t bucket, uint8_t *slot, const key_t *key) noexcept nogil:
+    """Empty the slot of a key in the new array."""
+    drop_key(t, slot, key)
+    drop_value(t, value_of(slot, key))
     erase(&t.now, bucket, slot)
     t.count -= 1
+
+
+cdef inline Status delete(Table *t, const key_t *key, uint64_t h, void *value) noexcept nogil:
+    """Remove key. If value is not NULL it receives the value first; a long text stays readable in the arena.
+    FOUND or MISSING."""
+    cdef uint64_t bucket
+    cdef uint8_t *slot
+    if growing(t):
+        grow_work(t, h, key)
+    bucket = h & (t.now.nmain - 1)
+    slot = find(t, &t.now, bucket, tophash_of(h), key)
+    if slot == NULL:
+        return MISSING
+    if value != NULL:
+        hand_out(t, value, value_of(slot, key))
+    remove(t, bucket, slot, key)
     return FOUND

@@ -1,4 +1,4 @@
-# Searching and editing one chain of one bucket array. Knows nothing of growth. Imports _types, _layout, _hash.
+# Searching and editing one chain of one bucket array. Knows nothing of growth. Imports the layers below it.
 #
 # A tophash row is matched in one step: with the wanted byte repeated eight times, row ^ repeated has a zero byte
 # where the tophash is equal, and  (x - 0x01..01) & ~x & 0x80..80  raises the top bit of each zero byte.
@@ -7,9 +7,11 @@
 # value differs from the wanted one in its lowest bit only: still a full slot, with another key, so comparing keys
 # settles it.
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
-from pyhmap._layout cimport Buckets, Slot, kernel_assert, lowest_bit, slot_at, tophash_word
+from pyhmap._layout cimport Buckets, Reference, Table, kernel_assert, key_t, lowest_bit, slot_at, tophash_word
+from pyhmap._slot cimport same_key
 from pyhmap._types cimport EMPTY_ONE, EMPTY_REST, SLOTS
 
 cdef enum:
@@ -46,16 +48,17 @@ cdef inline unsigned first_slot(uint64_t matches) noexcept nogil:
     return lowest_bit(matches) >> 3
 
 
-cdef inline Slot *find(const Buckets *b, uint64_t row, uint64_t tophash, uint64_t key) noexcept nogil:
+cdef inline uint8_t *find(const Table *t, const Buckets *b, uint64_t row, uint64_t tophash,
+                          const key_t *key) noexcept nogil:
     """The slot of key in the chain that starts at row, or NULL."""
     cdef uint64_t word, matches
-    cdef Slot *slot
+    cdef uint8_t *slot
     while True:
         word = tophash_word(b, row)
         matches = match(word, tophash)
         while matches:
             slot = slot_at(b, row, first_slot(matches))
-            if slot.key == key:
+            if same_key(t, slot, key):
                 return slot
             matches &= matches - 1
         if chain_ends(word):
@@ -81,11 +84,11 @@ cdef inline Place find_place(const Buckets *b, uint64_t row) noexcept nogil:
             return place
 
 
-cdef inline Slot *occupy(Buckets *b, Place place, uint64_t tophash) noexcept nogil:
+cdef inline uint8_t *occupy(Buckets *b, Place place, uint64_t tophash) noexcept nogil:
     """Mark the place full, taking an overflow row first when the chain is full. _grow.pxd proves that there is one."""
     if place.i == SLOTS:
         kernel_assert(b.next_row < b.rows)
-        b.overflow[place.row] = <unsigned int> b.next_row
+        b.overflow[place.row] = <uint32_t> b.next_row
         place.row = b.next_row
         place.i = 0
         b.next_row += 1
@@ -93,13 +96,13 @@ cdef inline Slot *occupy(Buckets *b, Place place, uint64_t tophash) noexcept nog
     return slot_at(b, place.row, place.i)
 
 
-cdef inline void erase(Buckets *b, uint64_t bucket, Slot *slot) noexcept nogil:
+cdef inline void erase(Buckets *b, uint64_t bucket, uint8_t *slot) noexcept nogil:
     """Empty a slot of the chain of a main bucket, and keep EMPTY_REST true for the slots before it."""
-    cdef uint64_t row = <uint64_t> (slot - b.slots) >> 3
-    cdef unsigned i = <unsigned> (<uint64_t> (slot - b.slots) & 7)
+    cdef uint64_t position = <uint64_t> (slot - b.slots) // b.stride
+    cdef uint64_t row = position // SLOTS
+    cdef unsigned i = <unsigned> (position % SLOTS)
     cdef uint64_t after, before
-    slot.key = 0
-    slot.value = 0
+    memset(slot, 0, b.stride)
     b.tophash[row * SLOTS + i] = EMPTY_ONE
     if i < SLOTS - 1:
         if b.tophash[row * SLOTS + i + 1] != EMPTY_REST:
@@ -122,3 +125,27 @@ cdef inline void erase(Buckets *b, uint64_t bucket, Slot *slot) noexcept nogil:
             i = SLOTS - 1
         if b.tophash[row * SLOTS + i] != EMPTY_ONE:
             return
+
+
+cdef inline bint next_candidate(const Buckets *b, uint64_t tophash, uint64_t h, uint64_t *row, uint64_t *left,
+                                uint64_t *index) noexcept nogil:
+    """Object keys are equal when Python says so: find the next one of the chain with the wanted hash.
+
+    Start with the main bucket in `row` and ~0 in `left`, which keeps the slots of the row not yet looked at.
+    """
+    cdef uint64_t word, matches
+    cdef const Reference *key
+    while True:
+        word = tophash_word(b, row[0])
+        matches = match(word, tophash) & left[0]
+        while matches:
+            key = <const Reference *> slot_at(b, row[0], first_slot(matches))
+            matches &= matches - 1
+            if key.hash == h:
+                index[0] = key.index
+                left[0] = matches
+                return True
+        if chain_ends(word) or b.overflow[row[0]] == 0:
+            return False
+        row[0] = b.overflow[row[0]]
+        left[0] = ~<uint64_t> 0

@@ -1,176 +1,56 @@
-"""The map in plain Python: the specification of the compiled table, and its oracle in the tests.
+"""The map in plain Python: the specification of the compiled engine, and its oracle in the tests.
 
-Owns: every rule of the table, in the fewest words. For the same seed and the same calls the compiled engine must
-produce the very same rows. May import: NumPy, `_dtypes`, `_surface` and `introspect`.
+Owns: what each call does to the table of `_pure_table`, in the fewest words. For the same seed and the same calls the
+compiled engine must produce the very same rows. May import: NumPy, xxhash, `_pure_table`, `_codecs`, `_one_by_one`,
+`_surface` and `introspect`. Arrow arrays are left to the compiled map.
 
-The table is Go's map before its Swiss rewrite (`src/runtime/map.go` up to Go 1.23). Keys and values are 64-bit words:
-
-    hash     63      56 55                      B        0      the low B bits choose the main bucket,
-            [ tophash  |          ...           | bucket ]      the top 8 bits are kept beside the slot
-
-    row         tophash[8]                  slots[8] (key, value)         overflow
-    0           a7 31 00 00 00 00 00 00     (17, 1) (4, 9) ...            0         main bucket 0
-    1           5c 90 1f 77 e2 05 b1 c8     (2, 3) (8, 1) ...             2         main bucket 1 = 2^B - 1
-    2           44 00 00 00 00 00 00 00     (5, 7) ...                    0         overflow bucket of row 1
-
-A chain is a main bucket and the overflow buckets linked behind it. Overflow buckets lie behind the main ones in the
-order in which they were taken, so 0 (always a main bucket) can mean "no next". A tophash below 5 is the state of a
-slot without a key:
-
-    0 EMPTY_REST        this slot and every later one of its chain are empty: a search ends here
-    1 EMPTY_ONE         this slot alone is empty
-    2 EVACUATED_X       its key moved to the same main bucket of the new table
-    3 EVACUATED_Y       its key moved to main bucket + old size
-    4 EVACUATED_EMPTY   it was empty when its bucket was evacuated
-
-Growth doubles the table when it would hold more than 6.5 keys a bucket, and rebuilds it at the same size when deletions
-have left too many overflow buckets. Either way the old table stays, and each write evacuates two of its buckets: the
-one that it is about to touch, then the next in order. A search looks into the old table while the key's bucket there is
-not evacuated.
+Keys and values are the bytes that their codecs make of them, or Python objects. Converting, comparing and releasing
+objects may run any code, which may use the map: so each call converts first, then searches, then changes the table in
+one go, and what it removes is released when it returns.
 """
 
-import os
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from operator import index
 from typing import Any
 
 import numpy as np
+import xxhash
 
-from pyhmap import _dtypes
+from pyhmap import _codecs, _one_by_one
+from pyhmap._one_by_one import MISSING
+from pyhmap._pure_table import (
+    M64,
+    SLOTS,
+    Array,
+    Buckets,
+    Key,
+    Packer,
+    Reference,
+    Slot,
+    draw_hash_key,
+    hash_word,
+    over_load,
+    smallest_B,
+    splitmix64,
+)
 from pyhmap._surface import MapSurface
-from pyhmap.introspect import RawBuckets, RawTable
+from pyhmap.introspect import RawTable, RawTexts, siphash13
 
-Array = np.ndarray[Any, Any]
-
-M64 = (1 << 64) - 1
-SLOTS = 8  # a row of tophashes is one 64-bit word
-EMPTY_REST, EMPTY_ONE, EVACUATED_X, EVACUATED_Y, EVACUATED_EMPTY, MIN_TOPHASH = range(6)
-MAX_B = 30  # rows are numbered by uint32, and half of the 2^(B+1) rows are for overflow
 MAX_MARK_STEPS = 1024  # bounds the work of one write that meets a long run of evacuated buckets
 BATCH_EVACUATIONS = 8  # for each key of a batch: cheap beside the key's own work, and soon ends a growth
 SAME_SIZE_GROWTH = 8  # bit of `flags`
-_MISSING: Any = object()
+NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] + [np.dtype("f4"), np.dtype("f8")]
 
-
-def splitmix64(state: int) -> Iterator[int]:
-    """Endless 64-bit outputs of SplitMix64 (Steele, Lea and Flood, 2014).
-
-    >>> hex(next(splitmix64(0)))
-    '0xe220a8397b1dcdaf'
-    """
-    while True:
-        state = state + 0x9E3779B97F4A7C15 & M64
-        z = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & M64
-        z = (z ^ z >> 27) * 0x94D049BB133111EB & M64
-        yield z ^ z >> 31
-
-
-def draw_hash_key(seeds: Iterator[int] | None) -> tuple[int, int, int, int]:
-    """A new hash key: the next four words of the seed's stream, or of the system's randomness."""
-    k, m0, m1, m2 = (next(seeds) if seeds else int.from_bytes(os.urandom(8), "little") for _ in range(4))
-    return k, m0 | 1, m1 | 1, m2 | 1  # an odd multiplier can be inverted modulo 2^64
-
-
-def hash_word(word: int, hash_key: tuple[int, int, int, int]) -> int:
-    """The keyed mixer: three multiply-xor-shift rounds, a bijection of 64-bit words.
-
-    >>> hash_word(1 << 32, (0, 1, 1, 1)) == 1 << 32 | 8
-    True
-    """
-    k, m0, m1, m2 = hash_key
-    x = (word ^ k) * m0 & M64
-    x = (x ^ x >> 32) * m1 & M64
-    x = (x ^ x >> 29) * m2 & M64
-    return x ^ x >> 32
-
-
-def tophash_of(h: int) -> int:
-    return (h >> 56) + (MIN_TOPHASH if h >> 56 < MIN_TOPHASH else 0)
-
-
-def over_load(count: int, B: int) -> bool:
-    """Whether `count` keys are more than 6.5 a bucket; a single bucket may be full."""
-    return count > SLOTS and count > 13 * ((1 << B) // 2)
-
-
-def smallest_B(count: int) -> int:
-    """The B of the smallest table that holds `count` keys without growing."""
-    if count < 0:
-        raise ValueError(f"capacity {count} is negative")
-    for B in range(MAX_B + 1):
-        if not over_load(count, B):
-            return B
-    raise OverflowError(f"capacity {count:,} is more than an HMap can hold ({13 << MAX_B - 1:,} keys)")
-
-
-class Buckets:
-    """One table. A slot is named by its number counted through all rows: 8 * row + place in the row."""
-
-    def __init__(self, B: int) -> None:
-        self.B, self.nmain = B, 1 << B
-        self.tophash = bytearray(SLOTS * self.nmain)
-        self.slots = [(0, 0)] * (SLOTS * self.nmain)
-        self.overflow = array("I", bytes(4 * self.nmain))
-
-    def main(self, h: int) -> int:
-        return h & self.nmain - 1
-
-    def chain(self, row: int) -> Iterator[int]:
-        """The slots of the chain that starts at main bucket `row`."""
-        yield from range(SLOTS * row, SLOTS * (row + 1))
-        while row := self.overflow[row]:
-            yield from range(SLOTS * row, SLOTS * (row + 1))
-
-    def find(self, h: int, key: int) -> int | None:
-        for slot in self.chain(self.main(h)):
-            if self.tophash[slot] == EMPTY_REST:
-                break
-            if self.tophash[slot] == tophash_of(h) and self.slots[slot][0] == key:
-                return slot
-        return None
-
-    def place(self, h: int, key: int, value: int) -> None:
-        """Put an absent key into the first empty slot of its chain, in a new overflow bucket if there is none."""
-        for slot in self.chain(self.main(h)):
-            if self.tophash[slot] <= EMPTY_ONE:
-                break
-        else:
-            self.overflow[slot // SLOTS] = len(self.overflow)
-            slot = SLOTS * len(self.overflow)
-            self.overflow.append(0)
-            self.tophash.extend(bytes(SLOTS))
-            self.slots.extend([(0, 0)] * SLOTS)
-        self.tophash[slot] = tophash_of(h)
-        self.slots[slot] = key, value
-
-    def remove(self, h: int, slot: int) -> None:
-        """Empty a slot; if nothing follows in its chain, EMPTY_REST moves back to behind the last full slot."""
-        self.tophash[slot] = EMPTY_ONE
-        self.slots[slot] = 0, 0
-        chain = list(self.chain(self.main(h)))
-        at = chain.index(slot)
-        if slot == chain[-1] or self.tophash[chain[at + 1]] == EMPTY_REST:
-            while at >= 0 and self.tophash[chain[at]] == EMPTY_ONE:
-                self.tophash[chain[at]] = EMPTY_REST
-                at -= 1
-
-    def evacuated(self, row: int) -> bool:
-        return EVACUATED_X <= self.tophash[SLOTS * row] <= EVACUATED_EMPTY
-
-    def next_full(self, slot: int) -> int | None:
-        """The first full slot from this one on."""
-        return next((s for s in range(slot, len(self.tophash)) if self.tophash[s] >= MIN_TOPHASH), None)
-
-    def raw(self, key: np.dtype[Any], value: np.dtype[Any]) -> RawBuckets:
-        slots = np.array(self.slots, np.uint64).view([("key", key), ("value", value)]).reshape(-1, SLOTS)
-        tophash = np.array(self.tophash, np.uint8).reshape(-1, SLOTS)
-        return RawBuckets(tophash, slots, np.array(self.overflow, np.uint32), self.nmain)
+ABSENT: Any = object()  # not the MISSING of a batch call, which hands it to pop() as a default
 
 
 class PureCore:
     """The engine: the same methods, results and rows as the compiled `HMapCore`."""
 
+    __slots__ = (
+        "_changes", "_count", "_cursor", "_hash_key", "_key_codec", "_nevacuate", "_next_code",
+        "_now", "_old", "_seeds", "_settings", "_value_codec", "growths", "same_size_growths",
+    )  # fmt: skip
     update: Any  # MapSurface brings it
 
     def __init__(
@@ -181,25 +61,41 @@ class PureCore:
         /,
         *,
         capacity: int = 0,
-        hash: None = None,
+        hash: str | None = None,
         seed: int | None = None,
     ) -> None:
-        if vars(self):
+        if hasattr(self, "_now"):
             raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
-        if hash is not None:
-            raise ValueError(f"hash={hash!r}: only None, the keyed hash, is available for these keys")
-        self.key_dtype, self.value_dtype = _dtypes.key_dtype(key), _dtypes.value_dtype(value)
-        self._seed = None if seed is None else index(seed) & M64
-        self._seeds = None if self._seed is None else splitmix64(self._seed)
+        key_codec, value_codec = _codecs.key_codec(key), _codecs.value_codec(value)
+        if hash is not None and (hash != "xxh64" or key_codec.form != "text"):
+            raise ValueError(f"hash={hash!r}: give None, or for str, bytes and other text keys 'xxh64'")
+        self._key_codec, self._value_codec = key_codec, value_codec
+        self._settings: dict[str, Any] = {"hash": hash, "seed": None if seed is None else index(seed)}
+        self._seeds = None if seed is None else splitmix64(index(seed) & M64)
         self._hash_key = draw_hash_key(self._seeds)
         self._count = 0
         self._changes = 0  # of the set of keys: what iterators watch
+        self._next_code: int | None = 0  # of factorize(); None when a write may have stored a larger one
         self._old: Buckets | None = None  # not None while growing
         self._nevacuate = 0  # old buckets below this one are evacuated
         self.growths = self.same_size_growths = 0
         self._install(Buckets(smallest_B(index(capacity))))
         if items is not None:
             self.update(items)
+
+    def __getstate__(self) -> dict[str, Any] | None:
+        """What copies and pickles hold beside the items: the attributes of a subclass."""
+        return getattr(self, "__dict__", None)
+
+    @property
+    def key_dtype(self) -> Any:
+        return self._key_codec.dtype
+
+    @property
+    def value_dtype(self) -> Any:
+        return self._value_codec.dtype
+
+    # ---- the table ----
 
     def _install(self, table: Buckets) -> None:
         self._now = table
@@ -213,13 +109,7 @@ class PureCore:
 
     def _evacuate(self, old: Buckets, row: int) -> None:
         if not old.evacuated(row):
-            for slot in old.chain(row):
-                if old.tophash[slot] <= EMPTY_ONE:
-                    old.tophash[slot] = EVACUATED_EMPTY
-                    continue
-                h = hash_word(old.slots[slot][0], self._hash_key)
-                self._now.place(h, *old.slots[slot])
-                old.tophash[slot] = EVACUATED_X if self._now.main(h) == row else EVACUATED_Y
+            old.evacuate(row, self._now)
         if row == self._nevacuate:
             self._nevacuate += 1
             stop = min(self._nevacuate + MAX_MARK_STEPS, old.nmain)
@@ -243,96 +133,148 @@ class PureCore:
         while self._old is not None:
             self._evacuate(self._old, self._nevacuate)
 
-    def reserve(self, n: int) -> None:
+    def reserve(self, n: int, /) -> None:
         B = smallest_B(index(n))
         if B > self._now.B:
-            slots = [self._now.slots[slot] for slot in self._slots()]
+            items = list(self._items())
             self._install(Buckets(B))
-            for key, value in slots:
-                self._now.place(hash_word(key, self._hash_key), key, value)
+            for item in items:
+                self._now.place(item)
             self._changes += 1  # every slot moved
 
-    def _read(self, word: int) -> int | None:
-        h, old = hash_word(word, self._hash_key), self._old
-        table = self._now if old is None or old.evacuated(old.main(h)) else old
-        slot = table.find(h, word)
-        return None if slot is None else table.slots[slot][1]
+    # ---- one key, as the table holds it ----
 
-    def _write(self, word: int, value: int, batch_left: int = 0) -> None:
-        h = hash_word(word, self._hash_key)
+    def _key(self, key: Any) -> Key:
+        return Reference(key) if self._key_codec.form == "object" else self._key_codec.encode(key)
+
+    def _value(self, value: Any) -> Any:
+        return value if self._value_codec.form == "object" else self._value_codec.encode(value)
+
+    def _key_object(self, key: Key) -> Any:
+        return key.object if isinstance(key, Reference) else self._key_codec.decode(key)
+
+    def _value_object(self, value: Any) -> Any:
+        return value if self._value_codec.form == "object" else self._value_codec.decode(value)
+
+    def _hash(self, key: Key) -> int:
+        if isinstance(key, Reference):
+            return hash_word(key.number, self._hash_key)
+        if self._key_codec.form != "text":
+            return hash_word(int.from_bytes(key, "little"), self._hash_key)
+        if self._settings["hash"] == "xxh64":
+            return xxhash.xxh64_intdigest(key, self._hash_key[0])
+        return siphash13(key, self._hash_key[0], self._hash_key[1])
+
+    def _home(self, h: int) -> Buckets:
+        """The table in which a key of this hash is, if it is in the map."""
+        old = self._old
+        return self._now if old is None or old.evacuated(old.main(h)) else old
+
+    def _seek(self, key: Key) -> tuple[int, Key]:
+        """The hash of a key; and for an object the one in the map that is equal to it, if there is one.
+
+        An `__eq__` may change the map: then the search starts over.
+        """
+        while isinstance(key, Reference):
+            h, changes = self._hash(key), self._changes
+            home = self._home(h)
+            for stored in [home.slots[slot] for slot in home.candidates(h)]:
+                if stored.hash != h:
+                    continue
+                equal = stored.key.object is key.object or stored.key.object == key.object
+                if changes != self._changes:
+                    break
+                if equal:
+                    return h, stored.key
+            else:
+                return h, key
+        return self._hash(key), key
+
+    def _read(self, h: int, key: Key) -> Any:
+        """The stored value of a key that was sought, or ABSENT."""
+        table = self._home(h)
+        slot = table.find(h, key)
+        return ABSENT if slot is None else table.slots[slot].value
+
+    def _write(
+        self, h: int, key: Key, value: Any, found: Callable[[Any], Any] | None = None, batch_left: int = 0
+    ) -> Any:
+        """Insert a key that was sought; or if it is there, store `found(its value)`, by default `value`.
+
+        Returns the stored value.
+        """
+        self._next_code = None
         self._grow_work(h)
-        slot = self._now.find(h, word)
+        slot = self._now.find(h, key)
         if slot is not None:
-            self._now.slots[slot] = word, value
-            return
+            before = self._now.slots[slot]  # released on return, see remove()
+            value = found(before.value) if found else value
+            self._now.slots[slot] = Slot(h, key, value)
+            return value
         overloaded = over_load(self._count + 1, self._now.B)
         too_many_overflow = len(self._now.overflow) - self._now.nmain >= self._now.nmain
         if self._old is None and (overloaded or too_many_overflow):
             self._grow(self._now.B + overloaded)
             self._evacuate_next(BATCH_EVACUATIONS * batch_left)
             self._grow_work(h)
-        self._now.place(h, word, value)
+        self._now.place(Slot(h, key, value))
         self._count += 1
-        self._changes += 1
-
-    def _delete(self, word: int) -> int | None:
-        """The value that was there, or None."""
-        h = hash_word(word, self._hash_key)
-        self._grow_work(h)
-        slot = self._now.find(h, word)
-        if slot is None:
-            return None
-        value = self._now.slots[slot][1]
-        self._now.remove(h, slot)
-        self._count -= 1
         self._changes += 1
         return value
 
-    def _key(self, word: int) -> Any:
-        return _dtypes.word_to_key(word, self.key_dtype)
+    def _delete(self, h: int, key: Key) -> Any:
+        """The value of a key that was sought, or ABSENT."""
+        self._grow_work(h)
+        slot = self._now.find(h, key)
+        return ABSENT if slot is None else self._remove(slot).value
 
-    def _value(self, word: int) -> Any:
-        return _dtypes.word_to_value(word, self.value_dtype)
+    def _remove(self, slot: int) -> Slot:
+        item = self._now.remove(slot)
+        self._count -= 1
+        self._changes += 1
+        return item
+
+    # ---- one key ----
 
     def __len__(self) -> int:
         return self._count
 
     def __contains__(self, key: Any) -> bool:
-        return self.get(key, _MISSING) is not _MISSING
+        return self._read(*self._seek(self._key(key))) is not ABSENT
 
     def __getitem__(self, key: Any) -> Any:
-        value = self.get(key, _MISSING)
-        if value is _MISSING:
+        value = self.get(key, ABSENT)
+        if value is ABSENT:
             raise KeyError(key)
         return value
 
     def get(self, key: Any, default: Any = None, /) -> Any:
-        word = self._read(_dtypes.key_to_word(key, self.key_dtype))
-        return default if word is None else self._value(word)
+        value = self._read(*self._seek(self._key(key)))
+        return default if value is ABSENT else self._value_object(value)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        word = _dtypes.key_to_word(key, self.key_dtype)
-        self._write(word, _dtypes.value_to_word(value, self.value_dtype))
+        stored, value = self._key(key), self._value(value)
+        self._write(*self._seek(stored), value)
 
     def __delitem__(self, key: Any) -> None:
         self.pop(key)
 
-    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
-        word = self._delete(_dtypes.key_to_word(key, self.key_dtype))
-        if word is None and default is _MISSING:
+    def pop(self, key: Any, default: Any = ABSENT, /) -> Any:
+        value = self._delete(*self._seek(self._key(key)))
+        if value is ABSENT and default is ABSENT:
             raise KeyError(key)
-        return default if word is None else self._value(word)
+        return default if value is ABSENT else self._value_object(value)
 
     def setdefault(self, key: Any, default: Any = None, /) -> Any:
-        key_word = _dtypes.key_to_word(key, self.key_dtype)
-        word = self._read(key_word)
-        if word is None:
-            default_word = _dtypes.value_to_word(default, self.value_dtype)
-            word = self._read(key_word)  # again: the conversion may have run code that set it
-        if word is None:
-            word = default_word
-            self._write(key_word, word)
-        return self._value(word)
+        stored = self._key(key)
+        sought, changes = self._seek(stored), self._changes
+        value = self._read(*sought)
+        if value is ABSENT:
+            default = self._value(default)  # only now: that may run code, which may set the key
+            if changes != self._changes:
+                sought = self._seek(stored)
+            value = self._write(*sought, default, _keep)
+        return self._value_object(value)
 
     def popitem(self) -> tuple[Any, Any]:
         self.finish_growth()
@@ -343,100 +285,175 @@ class PureCore:
             slot = self._now.next_full(0)
         assert slot is not None
         self._cursor = slot // SLOTS
-        key = self._now.slots[slot][0]
-        return self._key(key), self.pop(self._key(key))
+        item = self._remove(slot)
+        return self._key_object(item.key), self._value_object(item.value)
 
     def clear(self) -> None:
+        before = self._now, self._old  # released on return, see remove()
         self._hash_key = draw_hash_key(self._seeds)
         self._install(Buckets(0))
         self._old, self._count = None, 0
         self._changes += 1
+        del before
 
-    def _slots(self) -> Iterator[int]:
+    def _items(self) -> Iterator[Slot]:
         """The full slots in order; RuntimeError once the set of keys has changed."""
         self.finish_growth()
         return self._walk(self._now, self._changes)
 
-    def _walk(self, table: Buckets, changes: int) -> Iterator[int]:
+    def _walk(self, table: Buckets, changes: int) -> Iterator[Slot]:
         slot = table.next_full(0)
         while True:
             if self._changes != changes:
                 raise RuntimeError("HMap changed size during iteration")
             if slot is None:
                 return
-            yield slot
+            yield table.slots[slot]
             slot = table.next_full(slot + 1)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self._key(self._now.slots[slot][0]) for slot in self._slots())
+        return (self._key_object(item.key) for item in self._items())
 
     def _iter_values(self) -> Iterator[Any]:
-        return (self._value(self._now.slots[slot][1]) for slot in self._slots())
+        return (self._value_object(item.value) for item in self._items())
 
     def _iter_items(self) -> Iterator[tuple[Any, Any]]:
-        return ((self._key(key), self._value(value)) for key, value in map(self._now.slots.__getitem__, self._slots()))
+        return ((self._key_object(item.key), self._value_object(item.value)) for item in self._items())
 
-    # ---- batches: the scalar calls in a row, after everything is converted ----
+    # ---- batches: the single calls in a row, after everything is converted ----
 
-    def _words(self, keys: Any) -> list[int]:
-        return [_dtypes.key_to_word(key, self.key_dtype) for key in _dtypes.as_keys(keys, self.key_dtype).tolist()]
+    def _by_objects(self) -> bool:
+        """Whether the compiled map, too, goes key by key."""
+        return "object" in (self._key_codec.form, self._value_codec.form)
 
-    def _values(self, words: Iterable[int]) -> Array:
-        return np.array(list(words), np.uint64).view(self.value_dtype)
+    def _keys(self, keys: Any) -> Array:
+        """A batch of keys, converted; it pays for the growth that it meets."""
+        array = self._key_codec.batch(keys)
+        if not self._by_objects():
+            self._evacuate_next(BATCH_EVACUATIONS * len(array))
+        return array
 
-    def get_many(self, keys: Any, default: Any = _MISSING, *, out: Array | None = None, threads: int = 1) -> Array:
-        words = self._words(keys)
-        if out is not None and (not isinstance(out, np.ndarray) or out.dtype != self.value_dtype):
-            raise TypeError(f"out must be an array of {self.value_dtype}")
-        if out is not None and (out.shape != (len(words),) or not out.flags.writeable):
-            raise ValueError(f"out must be a writable array of shape ({len(words)},)")
-        fill = 0 if default is _MISSING else _dtypes.value_to_word(default, self.value_dtype)
-        found = self._read_many(words, threads)
-        if default is _MISSING and None in found:
-            at = found.index(None)
-            raise KeyError(f"key {self._key(words[at])} at position {at} is not in the map")
-        values = self._values(fill if word is None else word for word in found)
+    def _writes(self, keys: Any, values: Any) -> Iterator[tuple[int, Key, Any, int]]:
+        """Of each write its hash, key and value, and how many keys are left, which pay for the growth it begins."""
+        array = self._key_codec.batch(keys)
+        if self._value_codec.is_scalar(values):
+            values = self._value_codec.single(values)
+            stored = [self._value(values)] * len(array)
+        else:
+            stored = list(map(self._value, _one_by_one.values_of(self._value_codec, values, len(array))))
+        self._evacuate_next(BATCH_EVACUATIONS * len(array))
+        encoded = [self._key(key) for key in array]
+        return zip(map(self._hash, encoded), encoded, stored, range(len(array), 0, -1), strict=True)
+
+    def _default(self, default: Any) -> Any:
+        return MISSING if default is ... else self._value_object(self._value(default))
+
+    def get_many(self, keys: Any, default: Any = ..., *, out: Array | None = None, threads: int = 1) -> Array:
+        check_threads(threads)
+        values = _one_by_one.get_many(self, self._keys(keys), self._default(default))
         if out is None:
             return values
-        out[:] = values
+        if not isinstance(out, np.ndarray) or out.dtype != values.dtype:
+            raise TypeError(f"out must be an array of {values.dtype}")
+        if out.shape != values.shape or not out.flags.writeable:
+            raise ValueError(f"out must be writable and of shape {values.shape}")
+        out[...] = values
         return out
 
-    def _read_many(self, words: list[int], threads: int) -> list[int | None]:
-        if index(threads) < 1:
-            raise ValueError(f"threads={threads}: give a whole number from 1 on")
-        self._evacuate_next(BATCH_EVACUATIONS * len(words))
-        return [self._read(word) for word in words]
-
     def lookup_many(self, keys: Any, *, threads: int = 1) -> tuple[Array, Array]:
-        found = self._read_many(self._words(keys), threads)
-        return self._values(word or 0 for word in found), np.array([word is not None for word in found], np.bool_)
+        check_threads(threads)
+        return _one_by_one.lookup_many(self, self._keys(keys))
 
     def contains_many(self, keys: Any, *, threads: int = 1) -> Array:
-        return self.lookup_many(keys, threads=threads)[1]
+        check_threads(threads)
+        return _one_by_one.contains_many(self, self._keys(keys))
 
     def set_many(self, keys: Any, values: Any) -> None:
-        words = self._words(keys)
-        value_words = _dtypes.as_values(values, self.value_dtype, len(words)).view(np.uint64).tolist()
-        self._evacuate_next(BATCH_EVACUATIONS * len(words))
-        for i, (key, value) in enumerate(zip(words, value_words, strict=True)):
-            self._write(key, value, len(words) - i)
+        if self._by_objects():
+            _one_by_one.set_many(self, keys, values)
+            return
+        for h, key, value, left in self._writes(keys, values):
+            self._write(h, key, value, None, left)
+
+    def setdefault_many(self, keys: Any, values: Any) -> Array:
+        if self._by_objects():
+            return _one_by_one.setdefault_many(self, keys, values)
+        stored = [self._write(h, key, value, _keep, left) for h, key, value, left in self._writes(keys, values)]
+        return _one_by_one.array_of(self._value_codec, list(map(self._value_object, stored)))
+
+    def add_many(self, keys: Any, values: Any = 1, *, op: str = "add") -> None:
+        if op not in _one_by_one.OPERATIONS:
+            raise ValueError(f"op={op!r}: choose one of {', '.join(_one_by_one.OPERATIONS)}")
+        if self.value_dtype is not object and self.value_dtype not in NUMBERS:
+            raise TypeError(f"add_many cannot combine values of type {self._value_codec.name}")
+        if self._by_objects():
+            _one_by_one.add_many(self, keys, values, op)
+            return
+        for h, key, value, left in self._writes(keys, values):
+
+            def combined(old: bytes, value: bytes = value) -> Any:
+                pair = self._value_object(old), self._value_object(value)
+                return self._value(_one_by_one.combine(self._value_codec, op, *pair))
+
+            self._write(h, key, value, combined, left)
+
+    def pop_many(self, keys: Any, default: Any = ...) -> Array:
+        return _one_by_one.pop_many(self, self._keys(keys), self._default(default))
+
+    def discard_many(self, keys: Any) -> int:
+        return _one_by_one.discard_many(self, self._keys(keys))
+
+    def factorize(self, keys: Any) -> Array:
+        dtype = self._value_codec.dtype
+        if not isinstance(dtype, np.dtype) or dtype.kind not in "iu":
+            raise TypeError(f"factorize needs an int value dtype, not {self._value_codec.name}")
+        if self._next_code is None or self._count == 0:
+            self._next_code = max([0, *(int(value) + 1 for value in self._iter_values())])
+        code = self._next_code
+        if self._by_objects():
+            array, self._next_code = _one_by_one.factorize(self, keys, code)
+            return array
+        codes: list[int] = []
+        for h, key, _, left in self._writes(keys, 0):
+            if code <= min(np.iinfo(dtype).max, 2**63 - 2):  # the code after it must be an int64 too
+                before = self._count
+                stored = self._write(h, key, self._value(code), _keep, left)
+                code += self._count - before
+            else:
+                stored = self._read(h, key)
+            if stored is ABSENT:
+                raise OverflowError(f"keys[{len(codes)}]: code {code} is outside {dtype}")
+            codes.append(self._value_object(stored))
+        self._next_code = code
+        return np.array(codes, np.int64)
 
     def to_arrays(self) -> tuple[Array, Array]:
-        words = np.array([self._now.slots[slot] for slot in self._slots()], np.uint64).reshape(-1, 2)
-        return words[:, 0].copy().view(self.key_dtype), words[:, 1].copy().view(self.value_dtype)
+        return self.keys_array(), self.values_array()
 
     def keys_array(self) -> Array:
-        return self.to_arrays()[0]
+        return _one_by_one.array_of(self._key_codec, list(self))
 
     def values_array(self) -> Array:
-        return self.to_arrays()[1]
+        return _one_by_one.array_of(self._value_codec, list(self._iter_values()))
 
     def _state(self) -> RawTable:
-        old, dtypes = self._old, (self.key_dtype, self.value_dtype)
+        old, pack = self._old, Packer(self._key_codec, self._value_codec)
         flags = SAME_SIZE_GROWTH if old is not None and old.B == self._now.B else 0
         header = (self._count, flags, self._now.B, self._nevacuate, self._hash_key)
-        tables = (self._now.raw(*dtypes), None if old is None else old.raw(*dtypes))
-        return RawTable(*header, *tables, *dtypes, self.growths, self.same_size_growths)
+        tables = (pack.table(self._now), None if old is None else pack.table(old))
+        blocks = [np.frombuffer(pack.texts, np.uint8)] if pack.texts else []
+        codecs, growths = (self._key_codec, self._value_codec), (self.growths, self.same_size_growths)
+        texts = RawTexts(blocks, len(pack.texts), len(pack.texts), 0)
+        return RawTable(*header, *tables, *codecs, *growths, self._settings["hash"], texts, pack.keys, pack.values)
+
+
+def _keep(value: Any) -> Any:
+    return value
+
+
+def check_threads(threads: int) -> None:
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
 
 
 class PureHMap(PureCore, MapSurface):
@@ -446,3 +463,6 @@ class PureHMap(PureCore, MapSurface):
     >>> m[17], m.get_many([4, 5], default=-1).tolist(), sorted(m)
     (1, [9, -1], [4, 17])
     """
+
+    __slots__ = ("__weakref__",)
+    _begin = PureCore.__init__  # for a subclass whose __init__ wants other arguments

@@ -1,4 +1,4 @@
-"""What a dict user expects beyond the engine's own methods. Imports introspect only.
+"""What a dict user expects beyond the engine's own methods. Imports _inference, _pickling, _views and introspect.
 
 An engine (the compiled ``HMapCore`` or the plain-Python twin) stores and finds; :class:`MapSurface` adds, once for
 both, what can be said in terms of that: views, operators, comparison, copies, pickling, and looking inside.
@@ -6,48 +6,16 @@ both, what can be said in terms of that: views, operators, comparison, copies, p
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+import copy
+from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 from contextlib import AbstractContextManager, nullcontext
 from reprlib import recursive_repr
 from typing import Any, Self, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from pyhmap import introspect
-
-
-class HMapKeys(KeysView[Any]):
-    """``m.keys()``: fixed to the map's keys from the call of iter() on, not from the first step."""
-
-    __slots__ = ()
-    _mapping: Any
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._mapping)
-
-
-class HMapValues(ValuesView[Any]):
-    """``m.values()``: iterates at the engine's speed, without a look-up a value."""
-
-    __slots__ = ()
-    _mapping: Any
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._mapping._iter_values()  # type: ignore[no-any-return]
-
-    def __contains__(self, value: object) -> bool:
-        return any(own is value or own == value for own in self)
-
-
-class HMapItems(ItemsView[Any, Any]):
-    """``m.items()``: iterates at the engine's speed, without a look-up a pair."""
-
-    __slots__ = ()
-    _mapping: Any
-
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        return self._mapping._iter_items()  # type: ignore[no-any-return]
+from pyhmap import _inference, _pickling, introspect
+from pyhmap._views import HMapItems, HMapKeys, HMapValues
 
 
 class MapSurface(MutableMapping[Any, Any]):
@@ -55,11 +23,16 @@ class MapSurface(MutableMapping[Any, Any]):
 
     __slots__ = ()
 
-    # What the engine brings; named here for the reader and the type checker.
+    # What the engine brings; named here for the reader and the type checker. _begin is its __init__, whatever __init__
+    # a subclass has.
     key_dtype: Any
     value_dtype: Any
+    _key_codec: Any
+    _value_codec: Any
+    _settings: Any
+    _begin: Any
     _state: Any
-    _seed: Any
+    _iter_items: Any
     finish_growth: Any
     set_many: Any
     lookup_many: Any
@@ -71,55 +44,66 @@ class MapSurface(MutableMapping[Any, Any]):
     @classmethod
     def from_arrays(
         cls,
-        keys: npt.ArrayLike,
-        values: npt.ArrayLike,
+        keys: Any,
+        values: Any,
         *,
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
     ) -> Self:
-        """A map of ``keys[i]`` to ``values[i]``, its types taken from the two one-dimensional arrays.
+        """A map of ``keys[i]`` to ``values[i]``, its types taken from the two.
 
-        ``capacity`` is raised to ``len(keys)``. Raises as the constructor and ``set_many`` do.
+        Parameters
+        ----------
+        keys, values
+            n items each: arrays of shape (n,), sequences, or Arrow columns. Items that are all str (in arrays of dtype
+            U, StringDType or object, in lists, in Arrow) make the type ``str``, bytes make it ``bytes``; mixed items
+            make it ``object``.
+        capacity, hash, seed
+            As in the constructor; room is made for n keys at least.
 
+        Raises as the constructor and ``set_many`` do.
+
+        Examples
+        --------
         >>> import numpy as np
         >>> from pyhmap import HMap
         >>> m = HMap.from_arrays(np.arange(3), np.array([0.5, 1.5, 2.5]))
         >>> m[2], m.key_dtype, m.value_dtype
         (2.5, dtype('int64'), dtype('float64'))
+        >>> HMap.from_arrays(["a", "b"], [b"x", None])["a"]
+        b'x'
         """
-        keys, values = np.asarray(keys), np.asarray(values)
-        room = max(capacity, keys.size) if capacity >= 0 else capacity
-        m = cls(keys.dtype, values.dtype, capacity=room, hash=hash, seed=seed)  # type: ignore[call-arg]
+        keys, key = _inference.with_type(keys)
+        values, value = _inference.with_type(values)
+        room = max(capacity, len(keys)) if capacity >= 0 else capacity
+        m = cls(key, value, capacity=room, hash=hash, seed=seed)  # type: ignore[call-arg]
         m.set_many(keys, values)
         return m
 
     @classmethod
-    def fromkeys(cls, keys: Iterable[Any], value: Any, /) -> Self:
-        """A map of every key to the one value; the types are those that NumPy gives the keys and the value.
+    def fromkeys(cls, keys: Any, value: Any = None, /) -> Self:
+        """A map of every key to the one value. The types are found as in ``from_arrays``.
 
         >>> from pyhmap import HMap
         >>> sorted(HMap.fromkeys([3, 4], 0.5).items())
         [(3, 0.5), (4, 0.5)]
         """
-        array = np.asarray(keys if isinstance(keys, np.ndarray) else list(keys))
-        m = cls(array.dtype, np.asarray(value).dtype, capacity=array.size)  # type: ignore[call-arg]
-        m.set_many(array, value)
+        keys, key = _inference.with_type(keys)
+        m = cls(key, _inference.type_of_value(value), capacity=len(keys))  # type: ignore[call-arg]
+        m.set_many(keys, [value] * len(keys))
         return m
 
     def copy(self) -> Self:
         """A map of the same types and items; with a hash key of its own unless made with ``seed``."""
-        return self.__copy__()
+        return copy.copy(self)
 
-    def __copy__(self) -> Self:
-        return cast("Self", _remake(*self.__reduce__()[1]))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.__copy__()
-
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        keys, values = self.to_arrays()
-        return _remake, (type(self), self.key_dtype, self.value_dtype, self._seed, keys, values)
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind = type(self), self.key_dtype, self.value_dtype, self._settings
+        if object in kind:  # item by item: they may refer to the map
+            return _pickling.begun, (*kind, len(self)), self.__getstate__(), None, self._iter_items()
+        columns = map(_pickling.Column, self.to_arrays())
+        return _pickling.restored_map, (*kind, *columns), self.__getstate__()
 
     # ---- dict's methods
 
@@ -152,38 +136,45 @@ class MapSurface(MutableMapping[Any, Any]):
     def __ror__(self, other: Any) -> Self:
         if not isinstance(other, Mapping):
             return NotImplemented
-        merged = self._empty_like()
+        merged = _pickling.begun(type(self), self.key_dtype, self.value_dtype, self._settings, len(self))
         merged.update(other)
         merged.update(self)
-        return merged
+        return cast("Self", merged)
 
     def __ior__(self, other: Any) -> Self:
         self.update(other)
         return self
 
-    def _empty_like(self) -> Self:
-        nothing = np.empty(0, self.key_dtype), np.empty(0, self.value_dtype)
-        return cast("Self", _remake(type(self), self.key_dtype, self.value_dtype, self._seed, *nothing))
-
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if isinstance(other, MapSurface) and other.key_dtype == self.key_dtype:
-            if len(self) != len(other):
-                return False
-            keys, mine = self.to_arrays()
-            theirs, found = other.lookup_many(keys)
-            return bool(found.all() and (mine == theirs).all())
-        if isinstance(other, Mapping):
-            return len(self) == len(other) and dict(self.items()) == dict(other.items())
-        return NotImplemented
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        if len(self) != len(other):
+            return False
+        if isinstance(other, MapSurface):
+            types = self.key_dtype, self.value_dtype
+            if self.key_dtype is object is not other.key_dtype:
+                return other == self  # it knows when two keys are one: all NaN are
+            if (
+                types == (other.key_dtype, other.value_dtype)
+                and object not in types
+                and not self._has_composite_values()
+            ):
+                keys, mine = self.to_arrays()
+                theirs, found = other.lookup_many(keys)
+                return bool(np.all(found & ((mine == theirs) | ((mine != mine) & (theirs != theirs)))))
+        return all(item in self.items() for item in other.items())
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _has_composite_values(self) -> bool:
+        return isinstance(self.value_dtype, np.dtype) and self.value_dtype.kind == "V"
 
     @recursive_repr("HMap(...)")
     def __repr__(self) -> str:
         items = ", ".join(f"{key!r}: {value!r}" for key, value in self.items())
-        return f"{type(self).__name__}({self.key_dtype}, {self.value_dtype}, {{{items}}})"
+        return f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}, {{{items}}})"
 
     # ---- looking inside
 
@@ -222,20 +213,16 @@ class MapSurface(MutableMapping[Any, Any]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the rows in use, of both arrays while growing. Room not yet touched costs none and is left out."""
+        """Bytes of the rows in use (of both arrays while growing), of long texts, and of references to objects.
+
+        Room not yet touched costs nothing and is left out; so are the objects themselves.
+        """
         raw = self._state()
         arrays = [raw.now, raw.old] if raw.old else [raw.now]
-        return sum(a.tophash.nbytes + a.slots.nbytes + a.overflow.nbytes for a in arrays)
+        rows: int = sum(a.tophash.nbytes + a.slots.nbytes + a.overflow.nbytes for a in arrays)
+        arena: int = sum(block.nbytes for block in raw.texts.blocks[:-1]) + raw.texts.used
+        return rows + arena + 8 * (len(raw.key_objects) + len(raw.value_objects))
 
     def _frozen(self) -> AbstractContextManager[None]:
         """A context in which other threads' writes wait; the engine that has such writes overrides it."""
         return nullcontext()
-
-
-def _remake(
-    cls: Any, key_dtype: Any, value_dtype: Any, seed: int | None, keys: npt.NDArray[Any], values: npt.NDArray[Any]
-) -> Any:
-    """Pickle's and copy's way back: the items in a new table."""
-    m = cls(key_dtype, value_dtype, capacity=len(keys), seed=seed)
-    m.set_many(keys, values)
-    return m

@@ -33,10 +33,21 @@ cdef enum:
     ADVANCE_LIMIT = 1024    # buckets the evacuation mark may skip at once: bounds the work of one write
     EVACUATE_PER_KEY = 8    # old buckets a batch may evacuate per key: some 8 x 15 ns beside the key's own work
 
-    # The ring of the batch pipeline. 64 entries of key, hash and match fit in 1.5 KiB of L1; a lag of 24 keys
-    # a stage covers a memory access (some 100 ns) at 4-5 ns of work a key.
-    RING = 64
+    # The rings of the batch pipeline. A lag of 24 keys a stage covers a memory access (some 100 ns) at 4-5 ns of work a
+    # key. Texts have three lags, so a ring needs more than 72 entries; 128 of key, hash and slot take 4 KiB of L1.
+    RING = 128
     LAG = 24
+
+    INLINE_TEXT = 12        # bytes of a text that fit in its slot, as in Arrow's string_view
+    ARENA_BLOCKS = 40       # blocks of an arena; the first has 2^16 bytes and each next one twice that: 2^55 in all
+    ARENA_FIRST = 16
+
+# The physical form of a map's keys, see _layout.pxd.
+cdef enum Form:
+    WORD64 = 0
+    WORD32 = 1
+    TEXT = 2
+    REFERENCE = 3
 
 # What a kernel reports. Kernels never raise: the class reads the status, acts, and calls again.
 cdef enum Status:
@@ -44,3 +55,4 @@ cdef enum Status:
     INSERTED = 1
     MISSING = 2
     NEED_GROWTH = 3         # nothing was written: install a larger (or fresh) array, then call again
+    NEED_ARENA = 4          # nothing was written: install a new arena block, then call again

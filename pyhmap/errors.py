@@ -6,3 +6,10 @@ class CorruptMapError(Exception):
 
     No use of the public interface may lead here: it means a bug in pyhmap, or memory overwritten by other native code.
     """
+
+
+class NilMapError(TypeError):
+    """A write to a nil map (see :func:`pyhmap.nil`): make a map with ``HMap(key, value)`` and write to that.
+
+    A ``TypeError``, as for Python's other objects that can be read with ``[]`` but not written, such as tuples.
+    """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyhmap._many import HMapMany
 from pyhmap._surface import MapSurface
 
@@ -12,14 +14,17 @@ class HMap(HMapMany, MapSurface):
     Parameters
     ----------
     key, value
-        Dtypes, as ``np.dtype`` takes them. Keys: int64, uint64, float64. Values: any numeric dtype of 8 bytes.
+        ``str``, ``bytes``, ``object``, or a dtype as ``np.dtype`` takes it. Keys: ints, floats, bool, datetime64 and
+        timedelta64 of a unit, fixed S, U and V, and structured dtypes, whose keys are tuples. Values: every dtype of a
+        fixed size.
     items
         A mapping, or an iterable of (key, value) pairs.
     capacity
         Keys to make room for, so that inserting them causes no growth. ``ValueError`` below 0, ``OverflowError`` above
         6,979,321,856 (2**30 buckets at 6.5 keys each).
     hash
-        ``None``: the keyed hash of the key type.
+        ``None``: the keyed hash of the key type. ``"xxh64"``: faster for texts (``str``, ``bytes``, S, U, V and
+        structured keys), but whoever chooses the keys can make them collide.
     seed
         An int makes the map's layout reproducible. Without it the key of the hash comes from ``os.urandom``, so nobody
         can prepare keys that collide.
@@ -43,3 +48,19 @@ class HMap(HMapMany, MapSurface):
     """
 
     __slots__ = ("__weakref__",)
+
+    _begin = HMapMany.__init__
+
+    # What would happen without it, spelt out for help() and inspect: they see no signature of a compiled __init__.
+    def __init__(
+        self,
+        key: Any,
+        value: Any,
+        items: Any = None,
+        /,
+        *,
+        capacity: int = 0,
+        hash: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(key, value, items, capacity=capacity, hash=hash, seed=seed)

@@ -1,4 +1,4 @@
-"""Looking into a map: header, statistics, layout, and the check of every invariant. Imports NumPy and errors only.
+"""Looking into a map: header, statistics, layout, and the check of every invariant. Imports _codecs and errors.
 
 Everything here is computed by NumPy from the bucket arrays themselves (:class:`RawTable`), for the compiled map and
 its twin alike. Nothing is shared with the kernels, so ``check()`` is a second opinion: it has its own hash function and
@@ -12,12 +12,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import xxhash
 
+from pyhmap._codecs import CANONICAL_NAN, Codec
 from pyhmap.errors import CorruptMapError
 
 SLOTS = 8
 EMPTY_REST, EMPTY_ONE, EVACUATED_X, EVACUATED_Y, EVACUATED_EMPTY, MIN_TOPHASH = range(6)
 SAME_SIZE_GROW = 8
+INLINE_TEXT = 12
+OFFSET_BITS = 48
+TEXT = np.dtype([("size", "<u4"), ("head", "V4"), ("where", "<u8")])  #: a text in a slot, as _layout.pxd draws it
+REFERENCE = np.dtype([("hash", "<u8"), ("index", "<u8")])  #: an object key in a slot
 BLOCK_ROWS = 1 << 16  # rows checked at once: 8 MiB of slots, so that checking takes little memory beside the map
 
 
@@ -33,6 +39,15 @@ class RawBuckets(NamedTuple):
     nmain: int  #: 2**B
 
 
+class RawTexts(NamedTuple):
+    """The arena of the long texts."""
+
+    blocks: list[npt.NDArray[np.uint8]]
+    used: int  #: bytes taken of the last block
+    live: int  #: bytes that slots refer to
+    dead: int  #: bytes of texts that were deleted or overwritten
+
+
 class RawTable(NamedTuple):
     """The whole state of a map, as an engine's ``_state()`` returns it."""
 
@@ -43,10 +58,21 @@ class RawTable(NamedTuple):
     hash_key: tuple[int, int, int, int]
     now: RawBuckets
     old: RawBuckets | None
-    key_dtype: np.dtype[Any]
-    value_dtype: np.dtype[Any]
+    key_codec: Codec
+    value_codec: Codec
     growths: int
     same_size_growths: int
+    hash_name: str | None
+    texts: RawTexts
+    key_objects: list[Any]
+    value_objects: list[Any]
+
+
+def slot_dtype(key_codec: Codec, value_codec: Codec, value_at: int, stride: int) -> np.dtype[Any]:
+    """The dtype of a slot, with the fields ``key`` and ``value``."""
+    key = {"text": TEXT, "object": REFERENCE}.get(key_codec.form, key_codec.dtype)
+    value = {"text": TEXT, "object": np.dtype(np.uint64)}.get(value_codec.form, value_codec.dtype)
+    return np.dtype({"names": ["key", "value"], "formats": [key, value], "offsets": [0, value_at], "itemsize": stride})
 
 
 # ---- what users see --------------------------------------------------------------------------------------------------
@@ -129,7 +155,7 @@ def layout(raw: RawTable) -> tuple[FieldLayout, ...]:
     fields = [FieldLayout("tophash", "tophash", 0, SLOTS, np.dtype((np.uint8, SLOTS)))]
     record = raw.now.slots.dtype
     for i in range(SLOTS):
-        for name in ("key", "value"):
+        for name in record.names or ():
             dtype, offset = record.fields[name][:2]  # type: ignore[index]
             fields.append(FieldLayout(f"{name}[{i}]", "slots", i * record.itemsize + offset, dtype.itemsize, dtype))
     fields.append(FieldLayout("overflow", "overflow", 0, 4, np.dtype(np.uint32)))
@@ -254,6 +280,92 @@ def hash_words(words: npt.NDArray[np.uint64], hash_key: tuple[int, int, int, int
     return x
 
 
+def siphash13(message: bytes, k0: int, k1: int) -> int:
+    """SipHash-1-3 of one message, in Python. Source: see ``_hash.pxd``.
+
+    >>> hex(siphash13(b"", 0, 0))
+    '0xd1fba762150c532c'
+    """
+    padded = message + bytes(7 - len(message) % 8) + bytes([len(message) & 0xFF])
+    words = [int.from_bytes(padded[start : start + 8], "little") for start in range(0, len(padded), 8)]
+    return int(_siphash13_of_words(words, k0, k1))
+
+
+def siphash13_many(messages: list[bytes], k0: int, k1: int) -> npt.NDArray[np.uint64]:
+    """SipHash-1-3 of many messages: those of one length at once, word by word."""
+    hashes = np.zeros(len(messages), np.uint64)
+    lengths = np.fromiter(map(len, messages), np.int64, len(messages))
+    for length in np.unique(lengths).tolist():
+        chosen = np.flatnonzero(lengths == length)
+        padded = np.zeros((len(chosen), length // 8 * 8 + 8), np.uint8)
+        joined = b"".join(messages[position] for position in chosen.tolist())
+        padded[:, :length] = np.frombuffer(joined, np.uint8).reshape(len(chosen), length)
+        padded[:, -1] = length & 0xFF
+        hashes[chosen] = _siphash13_of_words(list(padded.view(np.uint64).T), k0, k1)
+    return hashes
+
+
+def _siphash13_of_words(words: list[Any], k0: int, k1: int) -> Any:
+    """The hash of a padded message: its words are ints, or arrays of uint64 for many messages of one length."""
+    v: list[Any] = [k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573]
+    for word in words:
+        v[3] = v[3] ^ word
+        _sip_round(v)
+        v[0] = v[0] ^ word
+    v[2] = v[2] ^ 0xFF
+    for _ in range(3):
+        _sip_round(v)
+    return v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+def _sip_round(v: list[Any]) -> None:
+    mask = 0xFFFFFFFFFFFFFFFF
+    v[0] = v[0] + v[1] & mask
+    v[1] = (v[1] << 13 & mask | v[1] >> 51) ^ v[0]
+    v[0] = v[0] << 32 & mask | v[0] >> 32
+    v[2] = v[2] + v[3] & mask
+    v[3] = (v[3] << 16 & mask | v[3] >> 48) ^ v[2]
+    v[0] = v[0] + v[3] & mask
+    v[3] = (v[3] << 21 & mask | v[3] >> 43) ^ v[0]
+    v[2] = v[2] + v[1] & mask
+    v[1] = (v[1] << 17 & mask | v[1] >> 47) ^ v[2]
+    v[2] = v[2] << 32 & mask | v[2] >> 32
+
+
+def text_bytes(raw: RawTable, text: Any) -> bytes:
+    """The bytes of a text in a slot, a record of dtype TEXT."""
+    size = int(text["size"])
+    if size <= INLINE_TEXT:
+        return bytes(text.tobytes()[4 : 4 + size])
+    block, offset = divmod(int(text["where"]), 1 << OFFSET_BITS)
+    if block >= len(raw.texts.blocks) or offset + size > len(raw.texts.blocks[block]):
+        raise CorruptMapError(f"a text of {size} bytes at {offset} of arena block {block} is outside the arena")
+    return bytes(raw.texts.blocks[block][offset : offset + size])
+
+
+def key_hashes(raw: RawTable, slots: npt.NDArray[Any], full: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """The hash of each full slot's key, computed anew; 0 for the other slots."""
+    hashes = np.zeros(full.shape, np.uint64)
+    form = raw.key_codec.form
+    if form.startswith("word"):
+        words = np.ascontiguousarray(slots["key"]).view(f"u{raw.key_codec.size}").astype(np.uint64)
+        return np.where(full, hash_words(words, raw.hash_key), hashes)
+    keys = slots["key"][full]
+    if form == "text":
+        seed = raw.hash_key[0]
+        texts = [text_bytes(raw, key) for key in keys]
+        if raw.hash_name == "xxh64":
+            hashes[full] = [xxhash.xxh64_intdigest(text, seed) for text in texts]
+        else:
+            hashes[full] = siphash13_many(texts, seed, raw.hash_key[1])
+    else:
+        numbers = [hash(raw.key_objects[index]) & 0xFFFFFFFFFFFFFFFF for index in keys["index"].tolist()]
+        hashes[full] = hash_words(np.array(numbers, np.uint64), raw.hash_key)
+        if not np.array_equal(hashes[full], keys["hash"]):
+            raise CorruptMapError("an object key has another hash than when it was inserted")
+    return hashes
+
+
 def tophashes(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
     """The tophash of each hash: its top 8 bits, plus 5 if below 5."""
     top = (hashes >> np.uint64(56)).astype(np.uint8)
@@ -270,6 +382,7 @@ def check(raw: RawTable) -> None:
         full += _check_array(raw, raw.old, "oldbuckets", ~evacuated)
     if full != raw.count:
         raise CorruptMapError(f"count is {raw.count}, but {full} slots are full")
+    _check_texts_and_objects(raw)
 
 
 def _check_sizes(raw: RawTable) -> None:
@@ -327,21 +440,24 @@ def _check_array(raw: RawTable, array: RawBuckets, name: str, live: npt.NDArray[
         rows_live = live[main[start:stop]]
         full = (tophash >= MIN_TOPHASH) & rows_live[:, None]
         _check_states(tophash, after[start:stop], rows_live, name, start)
-        words = np.ascontiguousarray(array.slots["key"][start:stop]).view(np.uint64)
-        hashes = hash_words(words, raw.hash_key)
+        slots = array.slots[start:stop]
+        hashes = key_hashes(raw, slots, full)
         buckets = np.broadcast_to(main[start:stop, None], full.shape)
         _expect(full, tophashes(hashes) == tophash, name, start, "has a tophash that is not its key's")
         _expect(full, (hashes & np.uint64(array.nmain - 1)) == buckets, name, start, "belongs to another bucket")
-        if raw.key_dtype.kind == "f":
-            numbers = words.view(np.float64)
-            canonical = np.where(np.isnan(numbers), words == np.uint64(0x7FF8000000000000), words != np.uint64(1 << 63))
+        if raw.key_codec.form.startswith("word") and np.issubdtype(raw.key_codec.dtype, np.floating):
+            numbers = np.ascontiguousarray(slots["key"])
+            bits = numbers.view(f"u{numbers.dtype.itemsize}")
+            nan = bits == CANONICAL_NAN[numbers.dtype.itemsize]
+            canonical = np.where(np.isnan(numbers), nan, (numbers != 0) | (bits == 0))
             _expect(full, canonical, name, start, "has a NaN or zero that is not canonical")
         empty = rows_live[:, None] & (tophash <= EMPTY_ONE)
-        record = np.ascontiguousarray(array.slots[start:stop])
-        clean = (record.view(np.uint8).reshape(*record.shape, -1) == 0).all(-1)
+        stored = slots.view(np.uint8).reshape(*slots.shape, -1)
+        clean = (stored == 0).all(-1)
         _expect(empty, clean, name, start, "is empty but not zeroed")
         full_slots += int(full.sum())
-    _check_unique(array, live[main], name)
+    if raw.key_codec.form.startswith("word"):
+        _check_unique(array, live[main], name)
     return full_slots
 
 
@@ -361,10 +477,34 @@ def _check_states(
     _expect(last, following != EMPTY_REST, name, start, "is EMPTY_ONE, but nothing follows it")
 
 
+def _check_texts_and_objects(raw: RawTable) -> None:
+    """Every long text's bytes are accounted for, each object's place is referred to once, and no key is twice."""
+    arrays = [raw.now, raw.old] if raw.old else [raw.now]
+    full = np.concatenate([array.slots[array.tophash >= MIN_TOPHASH] for array in arrays])
+    for codec, field, objects in (
+        (raw.key_codec, "key", raw.key_objects),
+        (raw.value_codec, "value", raw.value_objects),
+    ):
+        if codec.form == "object":
+            index = full[field]["index"] if field == "key" else full[field]
+            if len(np.unique(index)) != len(index) or (len(index) and index.max() >= len(objects)):
+                raise CorruptMapError(f"the indices of the {field} objects are not all different or too large")
+    texts = [
+        full[field] for codec, field in ((raw.key_codec, "key"), (raw.value_codec, "value")) if codec.form == "text"
+    ]
+    live = sum(int(part["size"][part["size"] > INLINE_TEXT].sum()) for part in texts)
+    if live != raw.texts.live:
+        raise CorruptMapError(f"texts of {live} bytes are in use, but {raw.texts.live} are accounted for")
+    for part in texts:
+        stored = [text_bytes(raw, text) for text in part]
+        if part is texts[0] and raw.key_codec.form == "text" and len(set(stored)) != len(stored):
+            raise CorruptMapError("a text key is in two slots")
+
+
 def _check_unique(array: RawBuckets, rows_live: npt.NDArray[np.bool_], name: str) -> None:
     """Equal keys share a bucket, so a sort of all keys finds every duplicate."""
     keys = array.slots["key"][(array.tophash >= MIN_TOPHASH) & rows_live[:, None]]
-    keys = np.sort(keys.view(np.uint64))
+    keys = np.sort(keys.view(f"u{keys.dtype.itemsize}"))
     twice = keys[1:] == keys[:-1]
     if twice.any():
         key = keys[1:][twice][:1].view(array.slots.dtype["key"]).item()

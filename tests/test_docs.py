@@ -9,7 +9,16 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap").glob("[!_]*.py")))]
-MODULES += ["pyhmap._core", "pyhmap._dtypes", "pyhmap._many", "pyhmap._pure", "pyhmap._surface"]
+MODULES += [
+    "pyhmap._arrow",
+    "pyhmap._codecs",
+    "pyhmap._core",
+    "pyhmap._many",
+    "pyhmap._single",
+    "pyhmap._texts",
+    "pyhmap._pure",
+    "pyhmap._surface",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -7,8 +7,30 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-KERNELS = ["_types", "_layout", "_hash", "_probe", "_grow", "_ops", "_batch"]  # lower ones first
-CLASSES = ["_gate", "_arrays", "_core", "_many"]  # these come on top, and use the interpreter
+KERNELS = [
+    "_types",
+    "_layout",
+    "_hash",
+    "_utf8",
+    "_text",
+    "_read",
+    "_combine",
+    "_slot",
+    "_probe",
+    "_grow",
+    "_ops",
+    "_batch",
+    "_forms",
+]  # from below
+CLASSES = [
+    "_gate",
+    "_arrays",
+    "_arrow",
+    "_texts",
+    "_core",
+    "_single",
+    "_many",
+]  # these come on top, and use the interpreter
 MAX_LINES = 700
 
 cython_sources = sorted(path for name in ("pyhmap", "tophash_cache") for path in (ROOT / name).glob("*.p[yx][xd]"))

@@ -1,9 +1,14 @@
 """The hash: known values, and how evenly it spreads keys that a weak hash would heap up."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import xxhash
 
-from pyhmap.introspect import hash_words, tophashes
+from pyhmap.introspect import hash_words, siphash13, tophashes
 from support import INT64_MAX
 
 # SplitMix64's first outputs for two seeds, as published with the xoshiro generators and at Rosetta Code.
@@ -125,3 +130,96 @@ def test_chains_stay_short(hmap_type, keys):
     assert len(m) == len(keys)
     assert len(m.stats().chain_lengths) - 1 <= 5
     m.check()
+
+
+# ---- texts: SipHash-1-3, or XXH64 ------------------------------------------------------------------------------------
+
+# CPython 3.11 and later hash bytes with SipHash-1-3 (bpo-29410): an implementation that is not ours.
+needs_siphash13 = pytest.mark.skipif(sys.hash_info.algorithm != "siphash13", reason="this Python hashes otherwise")
+MESSAGES = [bytes(i % 251 + 1 for i in range(size)) for size in [*range(1, 40), 63, 64, 65, 1000]]
+MESSAGES += [b"\0", bytes(8), b"\xff" * 7, b"\xff" * 16]
+
+
+def hashes_of_python(seed):
+    """A fresh interpreter's hashes of the messages; for bytes of length 0 it has a constant instead."""
+    code = "import sys; print(*[hash(bytes.fromhex(line)) for line in sys.stdin.read().split()])"
+    environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+    lines = "\n".join(message.hex() for message in MESSAGES)
+    run = subprocess.run(
+        [sys.executable, "-c", code], input=lines, env=environment, capture_output=True, check=True, text=True
+    )
+    return [int(number) % 2**64 for number in run.stdout.split()]
+
+
+def secret_of_python(seed):
+    """The key that CPython derives from PYTHONHASHSEED: `lcg_urandom` of Python/bootstrap_hash.c; 0 means all zero."""
+    state, secret = seed, bytearray()
+    for _ in range(16):
+        state = (state * 214013 + 2531011) % 2**32
+        secret.append(state >> 16 & 0xFF if seed else 0)
+    return int.from_bytes(secret[:8], "little"), int.from_bytes(secret[8:], "little")
+
+
+@needs_siphash13
+@pytest.mark.parametrize("seed", [0, 1, 42, 4294967295])
+def test_siphash_of_introspect_is_that_of_python(seed):
+    ours = [siphash13(message, *secret_of_python(seed)) for message in MESSAGES]
+    assert [h - (h == 2**64 - 1) for h in ours] == hashes_of_python(seed)  # hash() never gives -1
+
+
+def test_siphash_of_the_empty_message():
+    """For the key 00 01 ... 0f: the first of the SipHash-1-3 vectors that Rust tests its standard library with."""
+    assert siphash13(b"", 0x0706050403020100, 0x0F0E0D0C0B0A0908) == 0xABAC0158050FC4DC
+
+
+def lies_where(m, hash_) -> bool:
+    """Whether the one key of a map lies in the bucket, and has the tophash, of this hash."""
+    tophash = m.bucket_arrays().tophash
+    top = hash_ >> 56
+    return tophash[hash_ & len(tophash) - 1].tolist() == [top if top >= 5 else top + 5, *[0] * 7]
+
+
+@pytest.mark.parametrize("hash_name", [None, "xxh64"])
+@pytest.mark.parametrize("kind", ["bytes", "str", "S", "U", "V", "record"])
+def test_a_text_lies_where_its_hash_says(hmap_type, hash_name, kind):
+    """The hash is of the stored bytes: UTF-8 for str and U, without trailing NULs, all bytes for V and records."""
+    for size in [*range(1, 18), 24, 31, 200]:
+        text = ("ключ€" * 100)[:size]
+        spec, key, stored = {
+            "bytes": (bytes, text.encode()[:size], text.encode()[:size]),
+            "str": (str, text, text.encode()),
+            "S": (f"S{size + 3}", text.encode()[:size], text.encode()[:size]),
+            "U": (f"U{size + 3}", text, text.encode()),
+            "V": (f"V{size}", text.encode()[:size], text.encode()[:size]),
+            "record": ([("a", "<i4"), ("b", f"S{size}")], (7, b"b"), b"\7\0\0\0b".ljust(size + 4, b"\0")),
+        }[kind]
+        for write in (lambda m, key=key: m.__setitem__(key, 1), lambda m, key=key: m.set_many([key], 1)):
+            m = hmap_type(spec, np.int64, capacity=13 << 5, hash=hash_name, seed=size)
+            write(m)
+            k0, k1 = m._state().hash_key[:2]
+            assert lies_where(m, xxhash.xxh64_intdigest(stored, k0) if hash_name else siphash13(stored, k0, k1))
+            m.check()
+
+
+@pytest.mark.parametrize("key", [0, 1, -1, "text", (1, "a"), None, 2**61 - 1, 1.5])
+def test_an_object_lies_where_its_hash_through_the_mixer_says(hmap_type, key):
+    m = hmap_type(object, np.int64, {key: 1}, capacity=13 << 5, seed=5)
+    assert lies_where(m, int(hash_words(np.array([hash(key) % 2**64], np.uint64), m._state().hash_key)[0]))
+
+
+@pytest.mark.parametrize("spec", ["i1", "u2", "i4", "f4", "?", "M8[D]"])
+def test_a_narrow_word_is_hashed_zero_extended(hmap_type, spec):
+    keys = np.array([0, 1], np.uint8).astype(spec) if spec != "i1" else np.array([-1, -128], spec)
+    for key in keys:
+        m = hmap_type(spec, np.int64, capacity=13 << 5, seed=5)
+        m.set_many([key], 1)
+        word = int.from_bytes(key.tobytes(), "little")
+        assert lies_where(m, int(hash_words(np.array([word], np.uint64), m._state().hash_key)[0]))
+
+
+@pytest.mark.parametrize("spec", [np.int64, object, "f4", "M8[s]"])
+def test_xxh64_is_for_texts_only(hmap_type, spec):
+    with pytest.raises(ValueError, match="hash='xxh64'"):
+        hmap_type(spec, np.int64, hash="xxh64")
+    with pytest.raises(ValueError, match="hash='md5'"):
+        hmap_type(str, np.int64, hash="md5")

@@ -314,19 +314,19 @@ def test_an_index_that_differs_at_each_reading_is_read_once(ints):
 # ---- arguments -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec", [np.int32, np.float32, "U8", "S8", "M8[s]", np.complex64, np.bool_, object, "V8"])
+@pytest.mark.parametrize("spec", ["M8", "m8", np.complex64, np.longdouble, ("i4", (2,)), [("a", object)]])
 def test_key_dtypes_that_are_not_supported(hmap_type, spec):
     with pytest.raises(TypeError, match="key"):
         hmap_type(spec, np.int64)
 
 
-@pytest.mark.parametrize("spec", [np.int32, np.complex128, "S8", "M8[s]", object, "V8", None])
+@pytest.mark.parametrize("spec", ["M8", "m8", [("a", object)], None])
 def test_value_dtypes_that_are_not_supported(hmap_type, spec):
     with pytest.raises(TypeError, match="value"):
         hmap_type(np.int64, spec)
 
 
-@pytest.mark.parametrize("spec", [None, "no such type", 3, "i8,i8"])
+@pytest.mark.parametrize("spec", [None, "no such type", 3])
 def test_what_is_no_dtype(hmap_type, spec):
     with pytest.raises(TypeError):
         hmap_type(spec, np.int64)

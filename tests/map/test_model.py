@@ -1,6 +1,7 @@
 """Random operations: each engine against `dict`, and the compiled engine against the twin, row by row."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,11 +9,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from kinds import KINDS, VALUE_KINDS
 from pyhmap import HMap
 from pyhmap._pure import PureHMap
-from support import KEY_DTYPES, assert_same_rows, int64s, items_of, key_strategy
+from support import assert_same_rows, items_of
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+# Each physical form of keys and of values, each kind of conversion, and long texts among short ones.
+PAIRS = {
+    "int64": "int64", "uint8": "str", "int32": "float64", "uint64": "object", "bool": "int8", "float16": "record",
+    "float32": "uint16", "float64": "bytes", "datetime64[s]": "timedelta64[D]", "str": "int64", "bytes": "str",
+    "S5": "U3", "float and text": "datetime64[us]", "padded record": "bytes", "object": "object",
+}  # fmt: skip
+pairs = pytest.mark.parametrize(("key", "value"), PAIRS.items(), ids=[f"{k} to {v}" for k, v in PAIRS.items()])
+
+
+def keys_of(kind):
+    """Keys of a type: mostly from a small range, so that they meet again, and some from the whole of it."""
+    return st.one_of(st.integers(0, min(kind.count, 100) - 1).map(kind.make), kind.any, st.sampled_from(kind.edge))
+
+
+def run_of(kind, start, n):
+    """Up to n numbered keys."""
+    return [kind.make(i) for i in range(start, start + n) if i < kind.count]
+
 
 # ---- against dict ----------------------------------------------------------------------------------------------------
 
@@ -21,11 +42,12 @@ class ModelMachine(RuleBasedStateMachine):
     """A map of either type and a dict that get the same calls; `check()` after each."""
 
     hmap_type: type
-    dtype: type
+    kind: Any
+    values: Any
 
     @initialize(capacity=st.sampled_from([0, 0, 9, 100]), seed=st.integers(0, 2**64 - 1), data=st.data())
     def make(self, capacity, seed, data):
-        self.m = self.hmap_type(self.dtype, np.int64, capacity=capacity, seed=seed)
+        self.m = self.hmap_type(self.kind.spec, self.values.spec, capacity=capacity, seed=seed)
         self.model = {}
         self.data = data
 
@@ -33,15 +55,18 @@ class ModelMachine(RuleBasedStateMachine):
         """A key that is there, or any."""
         if self.model and self.data.draw(st.booleans()):
             return self.data.draw(st.sampled_from(list(self.model)))
-        return self.canonical(self.data.draw(key_strategy(self.dtype)))
+        return self.canonical(self.data.draw(keys_of(self.kind)))
+
+    def value(self):
+        return self.data.draw(st.sampled_from(self.values.values))
 
     def canonical(self, key):
         """A dict finds NaN by identity only, so the model has one NaN object."""
         return NAN if key != key else key
 
-    @rule(value=int64s)
-    def set(self, value):
-        key = self.key()
+    @rule()
+    def set(self):
+        key, value = self.key(), self.value()
         self.m[key] = self.model[key] = value
 
     @rule()
@@ -53,14 +78,14 @@ class ModelMachine(RuleBasedStateMachine):
             with pytest.raises(KeyError):
                 del self.m[key]
 
-    @rule(default=st.one_of(st.none(), int64s))
+    @rule(default=st.sampled_from([None, "absent"]))
     def pop(self, default):
         key = self.key()
         assert self.m.pop(key, default) == self.model.pop(key, default)
 
-    @rule(default=int64s)
-    def setdefault(self, default):
-        key = self.key()
+    @rule()
+    def setdefault(self):
+        key, default = self.key(), self.value()
         assert self.m.setdefault(key, default) == self.model.setdefault(key, default)
 
     @precondition(lambda self: self.model)
@@ -69,24 +94,44 @@ class ModelMachine(RuleBasedStateMachine):
         key, value = self.m.popitem()
         assert self.model.pop(self.canonical(key)) == value
 
-    @rule(n=st.integers(0, 60))
-    def delete_many(self, n):
-        for key in list(self.model)[:n]:
-            del self.m[key], self.model[key]
+    @rule(n=st.integers(0, 60), at_once=st.booleans())
+    def delete_many(self, n, at_once):
+        keys = list(self.model)[:n]
+        if at_once:
+            assert self.m.discard_many(self.kind.array(keys)) == len(keys)
+        for key in keys:
+            if not at_once:
+                del self.m[key]
+            del self.model[key]
 
-    @rule(start=st.integers(0, 500), n=st.integers(0, 300), value=int64s)
-    def set_many(self, start, n, value):
-        self.m.set_many(np.arange(start, start + n).astype(self.dtype), value)
-        self.model.update((key, value) for key in range(start, start + n))
+    @rule(start=st.integers(0, 300), n=st.integers(0, 300))
+    def set_many(self, start, n):
+        keys, value = run_of(self.kind, start, n), self.value()
+        self.m.set_many(self.kind.array(keys), self.values.array([value] * len(keys)))
+        self.model.update(dict.fromkeys(keys, value))
 
-    @rule(extra=st.lists(st.integers(0, 600), max_size=80))
-    def read_many(self, extra):
-        keys = np.array(extra, self.dtype)
-        expected = [self.model.get(key) for key in extra]
-        assert self.m.get_many(keys, -1).tolist() == [-1 if value is None else value for value in expected]
-        values, found = self.m.lookup_many(keys)
-        assert found.tolist() == self.m.contains_many(keys).tolist() == [value is not None for value in expected]
-        assert values.tolist() == [value or 0 for value in expected]
+    @rule(n=st.integers(0, 8))
+    def setdefault_many(self, n):
+        keys, values = [self.key() for _ in range(n)], [self.value() for _ in range(n)]
+        stored = self.m.setdefault_many(keys, self.values.array(values))
+        expected = [self.model.setdefault(key, value) for key, value in zip(keys, values, strict=True)]
+        assert stored.tolist() == self.values.array(expected).tolist()
+
+    @rule(n=st.integers(0, 8))
+    def pop_many(self, n):
+        keys, default = [self.key() for _ in range(n)], self.value()
+        expected = [self.model.pop(key, default) for key in keys]
+        assert self.m.pop_many(keys, default).tolist() == self.values.array(expected).tolist()
+
+    @rule(start=st.integers(0, 300), n=st.integers(0, 80))
+    def read_many(self, start, n):
+        keys, default = run_of(self.kind, start, n), self.value()
+        expected = [self.model.get(key, default) for key in keys]
+        mask = [key in self.model for key in keys]
+        assert self.m.get_many(keys, default).tolist() == self.values.array(expected).tolist()
+        values, found = self.m.lookup_many(self.kind.array(keys))
+        assert found.tolist() == self.m.contains_many(keys).tolist() == mask
+        assert values[found].tolist() == self.values.array(expected)[found].tolist()
 
     @rule()
     def iterate(self):
@@ -123,10 +168,11 @@ class ModelMachine(RuleBasedStateMachine):
 NAN = float("nan")
 
 
-@pytest.mark.parametrize("dtype", KEY_DTYPES, ids=lambda dtype: dtype.__name__)
-def test_any_operations_agree_with_dict(hmap_type, dtype):
-    case = type(ModelMachine.__name__, (ModelMachine,), {"hmap_type": hmap_type, "dtype": dtype}).TestCase()
-    case.settings = settings(max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=RELAXED)
+@pairs
+def test_any_operations_agree_with_dict(hmap_type, key, value):
+    parts = {"hmap_type": hmap_type, "kind": KINDS[key], "values": VALUE_KINDS[value]}
+    case = type(ModelMachine.__name__, (ModelMachine,), parts).TestCase()
+    case.settings = settings(max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=RELAXED)
     case.runTest()
 
 
@@ -168,49 +214,63 @@ def test_a_million_mixed_operations_agree_with_dict():
 # ---- the compiled engine against the twin ----------------------------------------------------------------------------
 
 
-def operations(dtype):
+def operations(kind, value_kind):
     """One call, as the name of a method and its arguments."""
-    keys = key_strategy(dtype)
-    ranges = st.tuples(st.integers(0, 300), st.integers(0, 200)).map(lambda r: np.arange(r[0], sum(r)).astype(dtype))
+    keys, values = keys_of(kind), st.sampled_from(value_kind.values)
+    ranges = st.builds(lambda *bounds: kind.array(run_of(kind, *bounds)), st.integers(0, 300), st.integers(0, 200))
+    some, few = st.lists(keys, max_size=40), st.lists(keys, max_size=4)
+    same = values.map(lambda value: Repeated(value_kind, value))
     return st.one_of(
-        st.tuples(st.just("__setitem__"), keys, int64s),
+        st.tuples(st.just("__setitem__"), keys, values),
         st.tuples(st.just("pop"), keys, st.none()),
-        st.tuples(st.just("setdefault"), keys, int64s),
-        st.tuples(st.just("set_many"), ranges, int64s),
-        st.tuples(st.just("set_many"), st.lists(keys, max_size=40), int64s),
-        st.tuples(st.just("get_many"), ranges, int64s),
-        st.tuples(st.just("contains_many"), st.lists(keys, max_size=4)),
-        st.tuples(st.just("lookup_many"), st.lists(keys, max_size=4)),
+        st.tuples(st.just("setdefault"), keys, values),
+        st.tuples(st.just("set_many"), st.one_of(ranges, some), same),
+        st.tuples(st.just("setdefault_many"), st.one_of(ranges, some), same),
+        st.tuples(st.sampled_from(["get_many", "pop_many"]), st.one_of(ranges, few), values),
+        st.tuples(st.sampled_from(["contains_many", "lookup_many", "discard_many"]), few),
         st.tuples(st.sampled_from(["popitem", "finish_growth", "to_arrays", "clear"])),
         st.tuples(st.just("reserve"), st.integers(0, 1000)),
-        st.tuples(st.just("update"), st.dictionaries(keys, int64s, max_size=30)),
+        st.tuples(st.just("update"), st.lists(st.tuples(keys, values), max_size=30)),
         st.tuples(st.just("discard_range"), st.integers(0, 300), st.integers(0, 100)),
     )
 
 
-def apply(m, name, *arguments):
+class Repeated:
+    """One value for as many keys as there are."""
+
+    def __init__(self, value_kind, value):
+        self.value_kind, self.value = value_kind, value
+
+    def array(self, n):
+        return self.value_kind.array([self.value] * n)
+
+
+def apply(m, kind, name, *arguments):
     """What the call returns or raises, in a form that can be compared."""
     if name == "discard_range":
-        return [m.pop(key, None) for key in range(arguments[0], sum(arguments))]
+        return [m.pop(key, None) for key in run_of(kind, *arguments)]
+    arguments = [one.array(len(arguments[0])) if isinstance(one, Repeated) else one for one in arguments]
     try:
         result = getattr(m, name)(*arguments)
     except KeyError as error:
-        return error.args
+        return repr(error)
     if isinstance(result, np.ndarray):
-        return result.tobytes()
-    return [array.tobytes() for array in result] if name in ("to_arrays", "lookup_many") else repr(result)
+        return repr(result.tolist())
+    return repr([array.tolist() for array in result]) if name in ("to_arrays", "lookup_many") else repr(result)
 
 
-@pytest.mark.parametrize("dtype", KEY_DTYPES, ids=lambda dtype: dtype.__name__)
-def test_both_engines_have_the_same_rows_after_any_operations(dtype):
-    @settings(max_examples=60, deadline=None, suppress_health_check=RELAXED)
-    @given(st.integers(0, 2**64 - 1), st.integers(0, 300), st.lists(operations(dtype), max_size=40))
+@pairs
+def test_both_engines_have_the_same_rows_after_any_operations(key, value):
+    kind, value_kind = KINDS[key], VALUE_KINDS[value]
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=RELAXED)
+    @given(st.integers(0, 2**64 - 1), st.integers(0, 300), st.lists(operations(kind, value_kind), max_size=30))
     def run(seed, capacity, calls):
-        compiled = HMap(dtype, np.int64, capacity=capacity, seed=seed)
-        twin = PureHMap(dtype, np.int64, capacity=capacity, seed=seed)
+        compiled = HMap(kind.spec, value_kind.spec, capacity=capacity, seed=seed)
+        twin = PureHMap(kind.spec, value_kind.spec, capacity=capacity, seed=seed)
         assert_same_rows(compiled, twin)
         for call in calls:
-            assert apply(compiled, *call) == apply(twin, *call)
+            assert apply(compiled, kind, *call) == apply(twin, kind, *call)
             assert_same_rows(compiled, twin)
         compiled.check()
         twin.check()
@@ -218,27 +278,42 @@ def test_both_engines_have_the_same_rows_after_any_operations(dtype):
     run()
 
 
-@pytest.mark.parametrize("dtype", KEY_DTYPES, ids=lambda dtype: dtype.__name__)
-@pytest.mark.parametrize("seed", range(4))
-def test_both_engines_have_the_same_rows_through_growth_and_churn(dtype, seed):
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_both_engines_have_the_same_rows_through_growth_and_churn(kind):
     """Longer than Hypothesis would try: growths of both kinds with batches and deletes in their midst."""
-    rng = np.random.default_rng(seed)
-    maps = [hmap_type(dtype, np.float64, seed=seed) for hmap_type in (HMap, PureHMap)]
+    rng = random.Random(4)
+    maps = [hmap_type(kind.spec, np.float64, seed=4) for hmap_type in (HMap, PureHMap)]
+    pool = list(dict.fromkeys([*map(kind.make, range(kind.count)), *kind.edge]))
     live = []
-    for _ in range(60):
-        new = rng.integers(0, 2**40, rng.choice([1, 3, 40, 200])).astype(dtype)
-        gone = [live.pop(int(rng.integers(len(live)))) for _ in range(min(len(live), int(rng.integers(0, 100))))]
+    for _ in range(40):
+        new = rng.choices(pool, k=rng.choice([1, 3, 40, 200]))
+        gone = [live.pop(rng.randrange(len(live))) for _ in range(min(len(live), rng.randrange(100)))]
         for m in maps:
-            m.set_many(new, np.sqrt(new))
+            m.set_many(new, np.arange(len(new)) / 2)
             for key in gone:
                 m.pop(key, None)
                 m[key] = -1.0
                 m.pop(key)
             m.contains_many(new[:2])
+            m.add_many(new[:3])
+            m.setdefault_many(gone[:5], 7.0)
+            m.discard_many(gone[:3])
         assert_same_rows(*maps)
-        live.extend(new.tolist())
-        live = live[-int(rng.choice([50, 300, 3000])) :]
-    assert maps[0].stats().growths > 2
+        live = (live + new)[-rng.choice([50, 300, 3000]) :]
+    assert maps[0].stats().growths > 2 or kind.count < 100
+
+
+@pytest.mark.parametrize("key", [np.int64, str, "S5", object])
+def test_both_engines_number_keys_alike(key):
+    """factorize() at every step of growths that it meets and begins."""
+    for first in range(100, 220, 17):
+        maps = [hmap_type(key, np.int32, seed=first) for hmap_type in (HMap, PureHMap)]
+        make = {np.int64: int, str: str, "S5": lambda i: b"%d" % i, object: lambda i: (i,)}[key]
+        for n in (first, 3, 1, 5, 60, 2):
+            keys = [make(i * 7 % (first + n)) for i in range(n)]
+            one, other = (m.factorize(keys).tolist() for m in maps)
+            assert one == other
+            assert_same_rows(*maps)
 
 
 def test_both_engines_churn_into_the_same_same_size_growths():

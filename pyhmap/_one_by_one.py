@@ -1,0 +1,132 @@
+"""The batch calls, key by key: for maps with objects in them, and for the twin. Imports _codecs only.
+
+What a batch call means is said here once, in terms of single look-ups and writes. The compiled calls of ``_many.pyx``
+do the same, faster, for every type that needs no Python object. Everything is converted before anything is written.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyhmap import _codecs
+
+Array = npt.NDArray[Any]
+MISSING: Any = object()
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {"add": operator.add, "min": np.minimum, "max": np.maximum}
+
+
+def array_of(codec: _codecs.Codec, items: list[Any]) -> Array:
+    """The array in which a batch call returns items: of the codec's dtype; of objects for str, bytes and object."""
+    array = np.empty(len(items), object if isinstance(codec.dtype, type) else codec.dtype)
+    for position, item in enumerate(items):
+        array[position] = item
+    return array
+
+
+def values_of(codec: _codecs.Codec, values: Any, n: int) -> list[Any]:
+    """The values for n keys, one or n of them."""
+    if codec.is_scalar(values):
+        values = codec.single(values)
+        codec.check(values)
+        return [values] * n
+    array = list(codec.batch(values))
+    if len(array) != n:
+        raise ValueError(f"{n} keys but {len(array)} values: give one value a key, or one for all")
+    return array
+
+
+def missing(key: Any, position: int) -> KeyError:
+    """What a batch call raises for a missing key."""
+    shown = str(key) if isinstance(key, np.datetime64 | np.timedelta64) else repr(getattr(key, "item", lambda: key)())
+    return KeyError(f"key {shown} at position {position} is not in the map")
+
+
+def get_many(m: Any, keys: Any, default: Any) -> Array:
+    out = []
+    for position, key in enumerate(m._key_codec.batch(keys)):
+        value = m.get(key, MISSING)
+        if value is MISSING:
+            if default is MISSING:
+                raise missing(key, position)
+            value = default
+        out.append(value)
+    return array_of(m._value_codec, out)
+
+
+def lookup_many(m: Any, keys: Any) -> tuple[Array, Array]:
+    values = [m.get(key, MISSING) for key in m._key_codec.batch(keys)]
+    found = np.array([value is not MISSING for value in values], bool)
+    zero = m._value_codec.zero()
+    return array_of(m._value_codec, [zero if value is MISSING else value for value in values]), found
+
+
+def contains_many(m: Any, keys: Any) -> Array:
+    return np.array([key in m for key in m._key_codec.batch(keys)], bool)
+
+
+def set_many(m: Any, keys: Any, values: Any) -> None:
+    array = m._key_codec.batch(keys)
+    for key, value in zip(array, values_of(m._value_codec, values, len(array)), strict=True):
+        m[key] = value
+
+
+def setdefault_many(m: Any, keys: Any, values: Any) -> Array:
+    array = m._key_codec.batch(keys)
+    pairs = zip(array, values_of(m._value_codec, values, len(array)), strict=True)
+    return array_of(m._value_codec, [m.setdefault(key, value) for key, value in pairs])
+
+
+def add_many(m: Any, keys: Any, values: Any, op: str) -> None:
+    array = m._key_codec.batch(keys)
+    for key, value in zip(array, values_of(m._value_codec, values, len(array)), strict=True):
+        old = m.get(key, MISSING)
+        m[key] = value if old is MISSING else combine(m._value_codec, op, old, value)
+
+
+def combine(codec: _codecs.Codec, op: str, old: Any, value: Any) -> Any:
+    """What add_many stores where ``old`` was: in the arithmetic of the dtype, or of the objects themselves."""
+    if codec.dtype is object:
+        operations: dict[str, Callable[[Any, Any], Any]] = {"add": operator.add, "min": min, "max": max}
+        return operations[op](old, value)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return OPERATIONS[op](np.array([old], codec.dtype), np.array([value], codec.dtype))[0]
+
+
+def pop_many(m: Any, keys: Any, default: Any) -> Array:
+    popped: list[tuple[Any, Any]] = []
+    out = []
+    for position, key in enumerate(m._key_codec.batch(keys)):
+        value = m.pop(key, MISSING)
+        if value is not MISSING:
+            popped.append((key, value))
+        elif default is MISSING:
+            for back, its_value in popped:
+                m[back] = its_value
+            raise missing(key, position)
+        out.append(default if value is MISSING else value)
+    return array_of(m._value_codec, out)
+
+
+def discard_many(m: Any, keys: Any) -> int:
+    return sum(m.pop(key, MISSING) is not MISSING for key in m._key_codec.batch(keys))
+
+
+def factorize(m: Any, keys: Any, next_code: int) -> tuple[Array, int]:
+    """The codes, and the code of the next new key."""
+    codes = []
+    for position, key in enumerate(m._key_codec.batch(keys)):
+        code = m.get(key, MISSING)
+        if code is MISSING:
+            code = next_code
+            try:
+                m[key] = code
+            except OverflowError:
+                raise OverflowError(f"keys[{position}]: code {code} is outside {m._value_codec.name}") from None
+            next_code += 1
+        codes.append(code)
+    return np.array(codes, np.int64), next_code

@@ -1,0 +1,71 @@
+"""Maps and sets on their way into a pickle and back. Imports NumPy only.
+
+Keys and values travel as two arrays, so protocol 5 hands their memory out of band; texts travel as one array of
+bytes and one of lengths. Packing is put off until a pickle is really written: copies go through the same functions
+without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Column:
+    """Keys or values of a map that are no objects, as the batch calls take them."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: npt.NDArray[Any] | list[Any]) -> None:
+        self.items = items
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Column:
+        return self  # a copy already
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        array = cast("npt.NDArray[Any]", self.items)  # lists come from pickles only
+        if array.dtype.kind != "O":
+            # As bytes, since NumPy hands out no array of times in place; but it cannot view items of no bytes.
+            data = array.reshape(-1).view(np.uint8) if array.dtype.itemsize else np.empty(0, np.uint8)
+            return _array_column, (array.dtype, array.shape, data)
+        texts = array.tolist()
+        sizes = np.fromiter(map(len, texts), np.uint32, len(texts))
+        as_str = bool(texts) and isinstance(texts[0], str)
+        whole = "".join(texts).encode("utf-8", "surrogatepass") if as_str else b"".join(texts)
+        return _text_column, (as_str, sizes, np.frombuffer(whole, np.uint8))
+
+
+def _array_column(dtype: np.dtype[Any], shape: tuple[int, ...], data: npt.NDArray[np.uint8]) -> Column:
+    return Column(np.ndarray(shape, dtype, data))
+
+
+def _text_column(as_str: bool, sizes: npt.NDArray[np.uint32], data: npt.NDArray[np.uint8]) -> Column:
+    whole = str(data.data, "utf-8", "surrogatepass") if as_str else data.tobytes()
+    ends = np.cumsum(sizes, dtype=np.int64).tolist()
+    if len(whole) != (ends[-1] if ends else 0):
+        raise ValueError(f"the pickle is damaged: {len(whole)} characters for texts of {ends[-1] if ends else 0}")
+    return Column([whole[start:end] for start, end in zip([0, *ends], ends, strict=False)])
+
+
+def begun(cls: Any, key: Any, value: Any, settings: dict[str, Any], capacity: int) -> Any:
+    """An empty map of a class whose ``__init__`` may want other arguments than HMap's."""
+    m = cls.__new__(cls)
+    m._begin(key, value, capacity=capacity, **settings)
+    return m
+
+
+def restored_map(cls: Any, key: Any, value: Any, settings: dict[str, Any], keys: Column, values: Column) -> Any:
+    """A map of the items in two columns."""
+    m = begun(cls, key, value, settings, len(keys.items))
+    m.set_many(keys.items, values.items)
+    return m
+
+
+def restored_set(cls: Any, key: Any, settings: dict[str, Any], keys: Any) -> Any:
+    """A set of the keys in a column, or in a list of objects."""
+    s = cls.__new__(cls)
+    s._begin(key, **settings)
+    s.add_many(keys.items if isinstance(keys, Column) else keys)
+    return s

@@ -1,0 +1,31 @@
+"""What an entry costs, by the map's own account; test_introspect.py holds that account against the arrays."""
+
+import numpy as np
+import pytest
+
+from pyhmap import HMap
+
+
+def million(make):
+    numbers = np.random.default_rng(17).permutation(10**6)
+    return make(numbers)
+
+
+@pytest.mark.release_only
+def test_a_million_keys_of_17_characters_take_at_most_72_bytes_each():
+    keys = million(lambda numbers: [f"{number:017d}" for number in numbers])
+    m = HMap(str, np.int64)
+    m.set_many(keys, np.arange(10**6))
+    assert len(m) == 10**6
+    assert m.nbytes / len(m) <= 72
+
+
+@pytest.mark.release_only
+def test_a_million_int64_pairs_take_at_most_40_bytes_each_after_growing():
+    """At 3.8 keys a bucket, some time after a growth; just before the next one it is 27."""
+    m = HMap(np.int64, np.int64)
+    million(lambda numbers: m.set_many(numbers, numbers))
+    assert m.nbytes / len(m) <= 40
+    m.set_many(np.arange(10**6, 1_703_000), 0)
+    assert m.header().B == 18
+    assert m.nbytes / len(m) <= 27

@@ -1,0 +1,57 @@
+"""What a type checker finds out about maps and sets; run through mypy by test_stubs.py, not executed."""
+
+from typing import Any, assert_type
+
+import numpy as np
+
+import pyhmap
+from pyhmap import HMap, HSet
+
+assert_type(HMap(np.int64, np.float64), HMap[int, float])
+assert_type(HMap(np.uint8, np.int32, {1: 2}), HMap[int, int])
+assert_type(HMap(np.float32, bool), HMap[float, bool])
+assert_type(HMap(np.dtype(np.int16), np.complex64), HMap[int, complex])
+assert_type(HMap(str, np.int64), HMap[str, int])
+assert_type(HMap(bytes, str, [(b"a", "b")]), HMap[bytes, str])
+assert_type(HMap(int, float), HMap[int, float])
+assert_type(HMap(bool, bytes), HMap[bool, bytes])
+assert_type(HMap(object, np.int64), HMap[Any, int])
+assert_type(HMap(str, object), HMap[str, Any])
+assert_type(HMap("M8[s]", "f8"), HMap[Any, Any])
+assert_type(HMap([("x", "i4")], str), HMap[Any, str])
+
+times: HMap[np.datetime64, np.timedelta64] = HMap(np.dtype("M8[s]"), np.dtype("m8[s]"))
+assert_type(times[np.datetime64(0, "s")], np.timedelta64)
+declared: HMap[tuple[int, str], list[int]] = HMap(object, object)
+assert_type(declared[1, "a"], list[int])
+
+m = HMap(str, np.int64)
+assert_type(m["a"], int)
+assert_type(m.get("a"), int | None)
+assert_type(m.get("a", 0), int)
+assert_type(m.get("a", "none"), int | str)
+assert_type(m.pop("a"), int)
+assert_type(m.pop("a", None), int | None)
+assert_type(m.popitem(), tuple[str, int])
+assert_type(m.setdefault("a", 1), int)
+assert_type(list(m), list[str])
+assert_type(dict(m.items()), dict[str, int])
+assert_type(m | {"b": 2}, HMap[str, int])
+assert_type(m.copy(), HMap[str, int])
+assert_type(m.discard_many(["a"]), int)
+assert_type(HMap.fromkeys([1, 2], "x"), HMap[int, str])
+m.update(b=2)
+m["a"] = "wrong"  # type: ignore[assignment]
+m[5] = 1  # type: ignore[index]
+
+s = HSet(np.int64, [1, 2])
+assert_type(s, HSet[int])
+assert_type(HSet(str), HSet[str])
+assert_type(HSet(object), HSet[Any])
+assert_type(s | {3}, HSet[int])
+assert_type(s.pop(), int)
+assert_type(sorted(s), list[int])
+assert_type(s.add_many([1]), int)
+s.add("wrong")  # type: ignore[arg-type]
+
+assert_type(pyhmap.nil(str, np.int64), HMap[Any, Any])
