@@ -31,6 +31,7 @@ cdef extern from "Python.h":
     const void *PyUnicode_DATA(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
 
+cdef Py_ssize_t MAX_TEXT = 0xFFFFFFFF       # bytes: a Text's size is a uint32
 cdef uint64_t ABSENT = ~<uint64_t> 0        # the index of an object key that is not in the map
 
 cdef enum:
@@ -47,6 +48,11 @@ cdef inline object number_object(uint64_t word, Kind kind):
         return PyLong_FromUnsignedLongLong(word)
     memcpy(&number, &word, 8)
     return PyFloat_FromDouble(number)
+
+
+cdef inline bint is_short_ascii(text):
+    """Whether this is exactly a str whose characters are its UTF-8 bytes, and not too long for a Text."""
+    return PyUnicode_CheckExact(text) and PyUnicode_IS_COMPACT_ASCII(text) and PyUnicode_GET_LENGTH(text) <= MAX_TEXT
 
 
 cdef inline object bytes_of(const Text *text):
@@ -95,11 +101,10 @@ cdef class HMapSingle(HMapCore):
             memcpy(&k.word64, &number, 8)
             k.word64 = canonical_float(k.word64)
             return None
-        elif self.key_kind == STR and PyUnicode_CheckExact(key) and PyUnicode_IS_COMPACT_ASCII(key) \
-                and PyUnicode_GET_LENGTH(key) <= 0xFFFFFFFF:
+        elif self.key_kind == STR and is_short_ascii(key):
             k.text = make_text(<const uint8_t *> PyUnicode_DATA(key), <uint32_t> PyUnicode_GET_LENGTH(key))
             return key
-        elif self.key_kind == BYTES and PyBytes_CheckExact(key) and PyBytes_GET_SIZE(key) <= 0xFFFFFFFF:
+        elif self.key_kind == BYTES and PyBytes_CheckExact(key) and PyBytes_GET_SIZE(key) <= MAX_TEXT:
             k.text = make_text(<const uint8_t *> PyBytes_AS_STRING(key), <uint32_t> PyBytes_GET_SIZE(key))
             return key
         elif self.key_kind == OBJECT:
@@ -157,8 +162,13 @@ cdef class HMapSingle(HMapCore):
             number = PyFloat_AS_DOUBLE(value)
             memcpy(&v.word, &number, 8)
             return None
+        elif self.value_kind == STR and is_short_ascii(value):
+            v.text = make_text(<const uint8_t *> PyUnicode_DATA(value), <uint32_t> PyUnicode_GET_LENGTH(value))
+            return value
         elif self.value_kind == OBJECT:
             return value
+        elif self.t.value_size == 0 and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == 0:
+            return None             # the value of every key of a set
         self.check_initialised()
         stored = self._value_codec.encode(value)
         if self.t.text_values:
