@@ -3,7 +3,7 @@
 PYHMAP_BUILD chooses the variant:
 
     release   (default)  -O3, no checks, symbols kept so that py-spy --native can name the frames
-    debug                bounds checks in Cython, C asserts in the kernels, check() after each mutation
+    debug                bounds checks in Cython, C asserts in the kernels, check() after writes
     sanitize             debug, plus AddressSanitizer and UndefinedBehaviourSanitizer (run through `make asan`)
 
 Directives are set here and nowhere else: a decorator in a source file would win over these, and the

@@ -42,7 +42,11 @@ from pyhmap._types cimport Form, MAX_B, REFERENCE, TEXT, WORD32, WORD64
 cdef enum:
     GROWING_FLAG = 8            # same-size growth, as in Go's flags
     WRITING_FLAG = 4
-    DEBUG_CHECK = 512           # the debug build checks the whole table after each write up to this many keys
+    # The debug build checks the whole table after each scalar write to a small map, and after one in 64 to one of
+    # middling size; a check of a few hundred texts takes a millisecond.
+    CHECK_ALWAYS = 24
+    CHECK_OFTEN = 512
+    CHECK_EACH = 64
     DEAD_MINIMUM = 1 << 16      # dead bytes of an arena worth moving the live ones for
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
@@ -228,7 +232,7 @@ cdef class HMapCore:
         self.version += keys_changed
         self.membership += keys_changed
         self.let_go()
-        if DEBUG and self.t.count <= DEBUG_CHECK:
+        if DEBUG and self.t.count <= (CHECK_OFTEN if self.version % CHECK_EACH == 0 else CHECK_ALWAYS):
             with self._frozen():
                 introspect.check(self._state())
         return 0

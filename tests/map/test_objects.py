@@ -119,6 +119,7 @@ def test_batch_calls_with_an_eq_that_changes_the_map(hmap_type, call, change):
         assert len({key.name for key in m}) == len(m)
 
 
+@pytest.mark.release_only
 @pytest.mark.parametrize("call", [*CALLS.values(), *BATCHES.values()], ids=[*CALLS, *BATCHES])
 @pytest.mark.parametrize("sought", ["d", "absent"])
 def test_a_question_that_raises_changes_nothing(hmap_type, call, sought):
@@ -137,6 +138,7 @@ def test_a_question_that_raises_changes_nothing(hmap_type, call, sought):
         assert raised
 
 
+@pytest.mark.release_only
 @pytest.mark.parametrize("call", [CALLS[name] for name in CALLS if name != "update"])
 @pytest.mark.parametrize("sought", ["d", "absent"])
 @pytest.mark.parametrize("others", [5, 13])
