@@ -57,15 +57,6 @@ cdef inline Status delete(Table *t, const Key *key, void *value) noexcept nogil:
     return _ops.delete(t, &key.word64, hash_key(t, key), value)
 
 
-cdef inline uint64_t key_size(const Table *t) noexcept nogil:
-    """Bytes of a key in its slot."""
-    if t.form == WORD32:
-        return 4
-    if t.form == TEXT or t.form == REFERENCE:
-        return 16
-    return 8
-
-
 cdef inline void load_key(const Table *t, const uint8_t *slot, Key *key) noexcept nogil:
     if t.form == WORD32:
         _slot.load_key(t, slot, &key.word32)
