@@ -1,17 +1,37 @@
-# The NumPy arrays behind one bucket array, and behind an arena. Imports _layout.
+# The memory behind one bucket array, and behind an arena. Imports _layout.
+#
+#     Block     slots of main rows │ slots of overflow rows │ tophash │ overflow links        one mapping, rows = 2^(B+1)
+#               ├─── huge pages if built by a batch         ├─ of main rows: the same
+#               given back from the left, as evacuation proceeds, then the rest piece by piece
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyhmap._layout cimport Arena, Buckets
 
 
+cdef class Block:
+    cdef uint8_t *data          # zeroed, and aligned to a cache line; large ones to a huge page
+    cdef readonly uint64_t size
+    cdef void *start            # what was allocated or mapped
+    cdef uint64_t mapped        # bytes mapped, 0 for an allocated block
+
+    cdef void advise(self, uint64_t begin, uint64_t end, bint huge) noexcept
+    cdef void drop(self, uint64_t begin, uint64_t end) noexcept
+
+
 cdef class BucketArrays:
+    cdef Block block
     cdef uint8_t[:, ::1] tophash
     cdef uint8_t[:, :, ::1] slots
     cdef uint32_t[::1] overflow
     cdef Buckets raw            # pointers into them, with no overflow bucket taken yet
+    cdef bint huge              # use_huge_pages() was called
+    cdef bint lent              # a caller looks at these arrays: they must stay as they are
+    cdef uint64_t given_back    # bytes of the block, from its start
 
     cdef object rows_in_use(self, const Buckets *b, record)
+    cdef void use_huge_pages(self) noexcept
+    cdef bint give_back(self, uint64_t evacuated) noexcept
 
 
 cdef class ArenaBlocks:
@@ -20,4 +40,4 @@ cdef class ArenaBlocks:
     cdef int add(self, unsigned char[::1] block, Arena *a) except -1
 
 
-cdef unsigned char[::1] new_block(uint64_t least, uint64_t last)
+cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, bint huge)

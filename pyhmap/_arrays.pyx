@@ -1,29 +1,115 @@
-"""The memory of a map: NumPy arrays, aligned, zeroed, and touched only where keys are."""
+"""The memory of a map: NumPy arrays, aligned, zeroed, touched only where keys are, and given back a piece at a time.
+
+Allocating and freeing large arrays is where hash maps stall: zeroing one at once, or returning 160 MB of touched pages
+at once, takes milliseconds. Here the system provides zeroed pages one by one as they are touched, and an array that a
+growth has emptied goes back 2 MiB at a time, one piece a write.
+"""
 
 import numpy as np
 
-from libc.stdint cimport uint64_t
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from posix.mman cimport (
+    MADV_DONTNEED,
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_PRIVATE,
+    PROT_READ,
+    PROT_WRITE,
+    madvise,
+    mmap,
+    munmap,
+)
 
 from pyhmap import introspect
 
 from pyhmap._types cimport ARENA_BLOCKS, ARENA_FIRST, SLOTS
 
+cdef extern from *:
+    """
+    #include <sys/mman.h>
+    #ifndef MADV_HUGEPAGE       /* Linux has it; elsewhere pages are what they are */
+    #define MADV_HUGEPAGE MADV_NORMAL
+    #define MADV_NOHUGEPAGE MADV_NORMAL
+    #endif
+    """
+    const int MADV_HUGEPAGE
+    const int MADV_NOHUGEPAGE
 
-def aligned_zeros(Py_ssize_t nbytes):
-    """Zeroed bytes that start on a cache line. The system provides large ones page by page, as they are touched."""
-    block = np.zeros(nbytes + 63, np.uint8)
-    offset = -block.ctypes.data % 64
-    return block[offset:offset + nbytes]
+cdef extern from "Python.h":
+    int PyTraceMalloc_Track(unsigned int domain, uint64_t pointer, size_t size)
+    int PyTraceMalloc_Untrack(unsigned int domain, uint64_t pointer)
+
+cdef enum:
+    LINE = 64                   # bytes of a cache line
+    PAGE = 1 << 12
+    HUGE = 1 << 21
+    # Mapping takes two system calls and a fault a page, so small blocks come from the allocator, which has to zero what
+    # it uses again: 256 KiB in some 10 us.
+    MAPPED_FROM = 1 << 18
+    PIECE = HUGE // 4           # bytes given back at once: 128 small pages in some 50 us
+    DOMAIN = 0                  # of tracemalloc: shown beside the memory of Python itself
+
+
+cdef class Block:
+    """Zeroed memory. NumPy arrays over it keep it alive."""
+
+    def __init__(self, uint64_t size):
+        cdef uint64_t slack
+        self.size = size
+        if size < MAPPED_FROM:
+            self.start = calloc(size + LINE, 1)
+            if self.start == NULL:
+                raise MemoryError(f"no memory for {size:,} bytes of buckets")
+            slack = LINE
+        else:
+            slack = HUGE if size >= 2 * HUGE else PAGE
+            self.start = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            if self.start == MAP_FAILED:
+                self.start = NULL
+                raise MemoryError(f"no memory for {size:,} bytes of buckets")
+            self.mapped = size + slack
+        self.data = <uint8_t *> ((<uint64_t> self.start + slack - 1) // slack * slack)
+        PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
+        if self.mapped:
+            self.advise(0, size, False)     # wherever the system's own choice would be huge pages
+
+    def __dealloc__(self):
+        if self.start != NULL:
+            PyTraceMalloc_Untrack(DOMAIN, <uint64_t> self.start)
+            if self.mapped:
+                munmap(self.start, self.mapped)
+            else:
+                free(self.start)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.data, self.size, False, flags)
+
+    cdef void advise(self, uint64_t begin, uint64_t end, bint huge) noexcept:
+        """Ask for huge or small pages in a range. Only the speed depends on whether the system does so."""
+        cdef uint64_t size = HUGE if huge else PAGE
+        begin = (begin + size - 1) // size * size
+        end = end // size * size
+        if self.mapped and begin < end:
+            madvise(self.data + begin, end - begin, MADV_HUGEPAGE if huge else MADV_NOHUGEPAGE)
+
+    cdef void drop(self, uint64_t begin, uint64_t end) noexcept:
+        """Give back the pages of a range that begins and ends at a page."""
+        if self.mapped:
+            madvise(self.data + begin, end - begin, MADV_DONTNEED)
 
 
 cdef class BucketArrays:
     """The three NumPy arrays of one bucket array, and the kernels' pointers into them."""
 
     def __init__(self, int B, uint64_t value_at, uint64_t stride):
-        cdef uint64_t rows = <uint64_t> 2 << B
-        self.tophash = aligned_zeros(rows * SLOTS).reshape(-1, SLOTS)
-        self.slots = aligned_zeros(rows * SLOTS * stride).reshape(-1, SLOTS, stride)
-        self.overflow = aligned_zeros(rows * 4).view(np.uint32)
+        cdef uint64_t rows = <uint64_t> 2 << B, slots = rows * SLOTS * stride, tophash = (rows * SLOTS + LINE - 1) // LINE * LINE
+        self.block = Block(slots + tophash + rows * 4)
+        memory = np.asarray(self.block, np.uint8)
+        self.slots = memory[:slots].reshape(-1, SLOTS, stride)
+        self.tophash = memory[slots:slots + rows * SLOTS].reshape(-1, SLOTS)
+        self.overflow = memory[slots + tophash:].view(np.uint32)
         self.raw.tophash = &self.tophash[0, 0]
         self.raw.slots = &self.slots[0, 0, 0]
         self.raw.overflow = &self.overflow[0]
@@ -40,7 +126,31 @@ cdef class BucketArrays:
             np.asarray(self.slots)[:n].view(record)[:, :, 0],
             np.asarray(self.overflow)[:n],
             b.nmain,
+            b.free_row,
+            b.nfree,
         )
+
+    cdef void use_huge_pages(self) noexcept:
+        """For look-ups in bulk: a reach of 2 MiB for each entry of the processor's address cache. Overflow rows stay in
+        small pages: single inserts take them one after the other, and zeroing a huge page is a stall."""
+        cdef uint64_t slots = self.raw.nmain * SLOTS * self.raw.stride, tophash = self.raw.nmain * SLOTS
+        self.huge = True
+        self.block.advise(0, slots, True)
+        self.block.advise(2 * slots, 2 * slots + tophash, True)
+
+    cdef bint give_back(self, uint64_t evacuated) noexcept:
+        """Give one piece of an emptied array back to the system. So many main rows, from the first on, are evacuated;
+        all of them: the whole array is. Returns whether that is done."""
+        cdef uint64_t end = self.block.size, piece = HUGE if self.huge else PIECE       # a huge page goes as a whole
+        if evacuated < self.raw.nmain:
+            end = evacuated * SLOTS * self.raw.stride // piece * piece
+        if self.lent or not self.block.mapped:
+            return evacuated == self.raw.nmain
+        if self.given_back < end:
+            end = min(end, self.given_back + piece)
+            self.block.drop(self.given_back, end)
+            self.given_back = end
+        return self.given_back == self.block.size
 
 
 cdef class ArenaBlocks:
@@ -61,6 +171,9 @@ cdef class ArenaBlocks:
         return 0
 
 
-cdef unsigned char[::1] new_block(uint64_t least, uint64_t last):
-    """Memory for a block of at least so many bytes that is to follow one of `last` bytes."""
-    return aligned_zeros(max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last))
+cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, bint huge):
+    """Memory for a block of at least so many bytes that is to follow one of `last` bytes, in huge pages or small."""
+    cdef Block block = Block(max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last))
+    if huge:
+        block.advise(0, block.size, True)
+    return np.asarray(block, np.uint8)

@@ -22,7 +22,7 @@ cdef class HMapCore:
     cdef Table t
     cdef Gate gate
     cdef BucketArrays now
-    cdef BucketArrays old           # None unless growing, or just grown and not yet let go of
+    cdef BucketArrays old           # None unless growing, or grown and not yet given back as a whole
     cdef ArenaBlocks texts          # the blocks of t.arena
     cdef list key_objects           # object keys and values, by index; freed places hold None
     cdef list value_objects
@@ -35,19 +35,32 @@ cdef class HMapCore:
     cdef uint64_t membership        # changes whenever keys come or go: what seek() found holds until then
     cdef uint64_t pop_row           # where popitem() goes on looking
     cdef int64_t next_code          # of factorize(); -1 when other writes may have stored a larger one
-    cdef bint same_size
-    cdef uint64_t _growths, _same_size_growths
+    cdef int floor_B                # deletion does not shrink below this: room that was asked for
+    cdef bint rekeyed               # at this size, because of a chain too long for an honest hash
+    cdef uint64_t reads_growing     # scalar reads that met a growth
+    cdef uint64_t _growths, _same_size_growths, _shrinks, _rekeys
     cdef object seed, hash_name
     cdef uint64_t seed_state        # of splitmix64, when there is a seed
 
     # the table
     cdef int install(self, BucketArrays arrays) except -1
     cdef int draw_hash_key(self, uint64_t *hash_key) except -1
-    cdef int start_growth(self) except -1
-    cdef int more_arena(self, uint64_t least) except -1
+    cdef int start_growth(self, bint huge) except -1
+    cdef int move_to(self, BucketArrays fresh) except -1
+    cdef int start_shrink(self, bint huge) except -1
+    cdef int rekey(self) except -1
+    cdef int rebuilt(self, int B, const uint64_t *hash_key) except -1
+    cdef int make_room(self, int B) except -1
+    cdef int more_arena(self, uint64_t least, bint huge) except -1
+    cdef int move_arena(self, uint64_t least, bint huge) except -1
+    cdef int compact_objects(self) except -1
     cdef int let_go(self) except -1
+    cdef int let_go_piece(self) except -1
+    cdef int read_meets_growth(self) except -1
     cdef int spend(self, uint64_t budget) except -1
     cdef int settle(self) except -1
     cdef int B(self)
     cdef int written(self, bint keys_changed) except -1
+    cdef int removed(self) except -1
+    cdef int emptied(self) except -1
     cdef int check_initialised(self) except -1

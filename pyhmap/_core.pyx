@@ -34,10 +34,21 @@ from pyhmap._gate cimport (
     wait_to_read,
     wait_to_write,
 )
-from pyhmap._grow cimport move_texts, must_grow, over_load
-from pyhmap._layout cimport DEBUG, Arena, Buckets, Table, growing
+from pyhmap._grow cimport move_texts, must_grow, over_load, wants_shrink
+from pyhmap._layout cimport DEBUG, Arena, Buckets, Reference, Table, growing, slot_at
 from pyhmap._text cimport arena_has_room
-from pyhmap._types cimport Form, MAX_B, REFERENCE, TEXT, WORD32, WORD64
+from pyhmap._types cimport (
+    EMPTY_ONE,
+    Form,
+    MAX_B,
+    READS_PER_STEP,
+    REFERENCE,
+    SHRINK_STEP,
+    SLOTS,
+    TEXT,
+    WORD32,
+    WORD64,
+)
 
 cdef enum:
     GROWING_FLAG = 8            # same-size growth, as in Go's flags
@@ -91,7 +102,9 @@ cdef class HMapCore:
         cdef uint64_t value_at = 4 if form == WORD32 else 8 if form == WORD64 else 16
         cdef uint64_t alignment = 4 if form == WORD32 else 8
         cdef uint64_t stride = (value_at + <uint64_t> value_codec.size + alignment - 1) // alignment * alignment
-        arrays = BucketArrays(buckets_for(capacity), value_at, stride)
+        cdef int B = buckets_for(capacity)
+        cdef BucketArrays arrays = BucketArrays(B, value_at, stride)
+        arrays.use_huge_pages()
         self.seed, self.hash_name = seed, hash
         self.seed_state = 0 if seed is None else int(seed) & 0xFFFFFFFFFFFFFFFF
         self.draw_hash_key(self.t.hash_key)
@@ -99,6 +112,7 @@ cdef class HMapCore:
         self.t.value_size = value_codec.size
         self.value_at, self.stride = value_at, stride
         self.install(arrays)
+        self.floor_B = B
         self._key_codec, self._value_codec = key_codec, value_codec
         self.value_kind = kind_of(value_codec)
         self.key_kind = kind_of(key_codec)
@@ -120,11 +134,11 @@ cdef class HMapCore:
         self.t.count = 0
         self.t.nevacuate = 0
         self.texts = ArenaBlocks()
-        self.t.arena.current = -1
-        self.t.arena.used = self.t.arena.size = self.t.arena.live = self.t.arena.dead = 0
+        empty_arena(&self.t.arena)
         self.key_objects, self.value_objects, self.free_keys, self.free_values = [], [], [], []
         self.pop_row = 0
-        self.same_size = False
+        self.floor_B = 0
+        self.rekeyed = False
         self.version += 1
         self.membership += 1
         return 0
@@ -142,8 +156,11 @@ cdef class HMapCore:
             hash_key[i] = words[i] | (i > 0)     # multipliers must be odd
         return 0
 
-    cdef int start_growth(self) except -1:
-        """Install the arrays that must_grow asks for; asked again after each step that lets other threads run."""
+    cdef int start_growth(self, bint huge) except -1:
+        """Install the arrays that must_grow asks for; asked again after each step that lets other threads run.
+
+        In huge pages for batches; in small ones for single writes, since zeroing a huge page is a stall of up to 1 ms.
+        """
         cdef BucketArrays fresh
         cdef int B
         while must_grow(&self.t):
@@ -151,56 +168,148 @@ cdef class HMapCore:
             if B > MAX_B:
                 raise OverflowError(f"HMap holds at most {CAPACITY_MAX:,} keys")
             fresh = BucketArrays(B, self.value_at, self.stride)             # may give up the GIL
+            if huge:
+                fresh.use_huge_pages()
             wait_to_write(&self.gate)
             if must_grow(&self.t) and B == self.B() + over_load(self.t.count + 1, self.t.now.nmain):
-                self.same_size = B == self.B()
-                self.old = self.now
-                self.t.old = self.t.now
-                self.now = fresh
-                self.t.now = fresh.raw
-                self.t.nevacuate = 0
-                self.t.moves += 1
-                self.pop_row = 0
-                self.version += 1           # the new key that starts a growth comes later; iterators must stop now
-                if self.same_size:
+                if B == self.B():
                     self._same_size_growths += 1
                 else:
                     self._growths += 1
+                    self.rekeyed = False
+                self.move_to(fresh)
         return 0
 
-    cdef int more_arena(self, uint64_t least) except -1:
+    cdef int start_shrink(self, bint huge) except -1:
+        """After deletions: install the smaller array that wants_shrink asks for. Returns whether that was done."""
+        cdef BucketArrays fresh
+        cdef int B = max(self.B() - SHRINK_STEP, self.floor_B)
+        try:
+            fresh = BucketArrays(B, self.value_at, self.stride)         # may give up the GIL
+        except MemoryError:
+            return False                # the key is deleted all the same; a later deletion asks again
+        if huge:
+            fresh.use_huge_pages()
+        wait_to_write(&self.gate)
+        if not wants_shrink(&self.t, <uint64_t> 1 << self.floor_B) or B != max(self.B() - SHRINK_STEP, self.floor_B):
+            return False
+        self._shrinks += 1
+        self.move_to(fresh)
+        return True
+
+    cdef int move_to(self, BucketArrays fresh) except -1:
+        """Begin to evacuate the present array to a fresh one."""
+        fresh.raw.long_chain = self.t.now.long_chain
+        _replaced = self.old                # what was not yet given back of the growth before
+        self.old = self.now
+        self.t.old = self.t.now
+        self.now = fresh
+        self.t.now = fresh.raw
+        self.t.nevacuate = 0
+        self.t.moves += 1
+        self.pop_row = 0
+        self.reads_growing = 0
+        self.version += 1                   # the new key that starts a growth comes later; iterators must stop now
+        return 0
+
+    cdef int rebuilt(self, int B, const uint64_t *hash_key) except -1:
+        """Move every key to a fresh array at once, by another hash key if one is given. Returns False, with nothing
+        done, if other threads' writes came between."""
+        cdef BucketArrays fresh
+        cdef Buckets raw
+        cdef bint fits
+        self.settle()
+        fresh = BucketArrays(B, self.value_at, self.stride)
+        fresh.use_huge_pages()
+        begin_write(&self.gate)
+        fits = not growing(&self.t) and not over_load(self.t.count, fresh.raw.nmain)
+        if fits:
+            if hash_key != NULL:
+                memcpy(self.t.hash_key, hash_key, 32)
+            raw = fresh.raw
+            with nogil:
+                rebuild(&self.t, &raw)
+            self.now, fresh = fresh, self.now
+            self.t.now = raw
+            self.t.moves += 1
+            self.pop_row = 0
+            self.version += 1
+        end_write(&self.gate)
+        return fits
+
+    cdef int make_room(self, int B) except -1:
+        while B > self.B():
+            self.rebuilt(B, NULL)
+        return 0
+
+    cdef int rekey(self) except -1:
+        """A chain is longer than an honest hash makes it: move to another hash key, once at each size. Objects keep
+        theirs: those that still collide have equal hashes, which no key tells apart."""
+        cdef uint64_t hash_key[4]
+        self.t.now.long_chain = False
+        if self.t.form != REFERENCE and not self.rekeyed:
+            self.rekeyed = True
+            self._rekeys += 1
+            self.draw_hash_key(hash_key)
+            while not self.rebuilt(self.B(), hash_key):
+                pass
+            self.t.now.long_chain = False
+        return 0
+
+    cdef int more_arena(self, uint64_t least, bint huge) except -1:
         """Make room in the arena for so many bytes: a further block, or the live texts moved to a new arena."""
-        cdef Arena fresh
         cdef Arena *a = &self.t.arena
-        cdef ArenaBlocks blocks
         cdef unsigned char[::1] block
-        cdef uint64_t live
         while not arena_has_room(a, least):
             if a.dead > a.live and a.dead > DEAD_MINIMUM:
-                live = a.live
-                block = new_block(2 * live + least, 0)      # may give up the GIL, like each allocation here
-                blocks = ArenaBlocks()
-                fresh.current = -1
-                fresh.live = fresh.dead = 0
-                blocks.add(block, &fresh)
-                begin_write(&self.gate)
-                if a.live == live:
-                    with nogil:
-                        move_texts(&self.t, &fresh)
-                    self.texts, blocks = blocks, self.texts
-                end_write(&self.gate)
+                self.move_arena(a.live + least, huge)
             else:
-                block = new_block(least, a.size)
+                block = new_block(least, a.size, huge)      # may give up the GIL, like each allocation here
                 wait_to_write(&self.gate)
                 if not arena_has_room(a, least):
                     self.texts.add(block, a)
+        return 0
+
+    cdef int move_arena(self, uint64_t spare, bint huge) except -1:
+        """Move the live texts to a new arena of one block with so many bytes to spare."""
+        cdef Arena fresh
+        cdef Arena *a = &self.t.arena
+        cdef ArenaBlocks blocks = ArenaBlocks()
+        cdef uint64_t live = a.live
+        cdef unsigned char[::1] block = new_block(live + spare, 0, huge)
+        fresh.current = -1
+        fresh.live = fresh.dead = 0
+        blocks.add(block, &fresh)
+        begin_write(&self.gate)
+        if a.live == live:
+            with nogil:
+                move_texts(&self.t, &fresh)
+            self.texts, blocks = blocks, self.texts
+        end_write(&self.gate)
         return 0
 
     cdef int let_go(self) except -1:
         """After a kernel that may have ended a growth: release the emptied array."""
         if self.old is not None and not growing(&self.t):
             self.old = None
-            self.same_size = False
+        return 0
+
+    cdef int let_go_piece(self) except -1:
+        """The same a piece at a time, while growing too, so that no single call stalls."""
+        if growing(&self.t):
+            self.old.give_back(self.t.nevacuate)
+        elif self.old.give_back(self.old.raw.nmain):
+            self.old = None
+        return 0
+
+    cdef int read_meets_growth(self) except -1:
+        """A scalar read while there is an old array. One in READS_PER_STEP does a piece of the work, so that a map which
+        is only read does not keep two arrays for ever; none does while batches read without the GIL."""
+        if self.gate.readers == 0 and not self.gate.writing:
+            self.reads_growing += 1
+            if self.reads_growing % READS_PER_STEP == 0:
+                evacuate_some(&self.t, 1)
+                self.let_go_piece()
         return 0
 
     cdef int spend(self, uint64_t budget) except -1:
@@ -231,10 +340,35 @@ cdef class HMapCore:
         """After each scalar write."""
         self.version += keys_changed
         self.membership += keys_changed
-        self.let_go()
+        if self.old is not None:
+            self.let_go_piece()
+        if self.t.now.long_chain:
+            self.rekey()
         if DEBUG and self.t.count <= (CHECK_OFTEN if self.version % CHECK_EACH == 0 else CHECK_ALWAYS):
             with self._frozen():
                 introspect.check(self._state())
+        return 0
+
+    cdef int removed(self) except -1:
+        """After a scalar write that may have removed a key."""
+        if self.t.count == 0:
+            self.emptied()
+        elif wants_shrink(&self.t, <uint64_t> 1 << self.floor_B):
+            self.start_shrink(False)
+        return 0
+
+    cdef int emptied(self) except -1:
+        """The last key was deleted: draw the hash key anew, so that what somebody found out about it is worth nothing, as
+        Go does; and let go of an arena that holds dead texts only."""
+        cdef uint64_t hash_key[4]
+        self.draw_hash_key(hash_key)        # may give up the GIL
+        wait_to_write(&self.gate)
+        if self.t.count == 0:
+            memcpy(self.t.hash_key, hash_key, 32)
+            self.membership += 1            # a key that was sought meanwhile has the old hash
+            if self.t.arena.dead > DEAD_MINIMUM:
+                _released, self.texts = self.texts, ArenaBlocks()
+                empty_arena(&self.t.arena)
         return 0
 
     cdef int check_initialised(self) except -1:
@@ -258,29 +392,77 @@ cdef class HMapCore:
         self.install(arrays)
 
     def reserve(self, n, /):
-        """Make room for ``n`` keys in all, so that the map will not grow before it holds them."""
-        cdef BucketArrays fresh
-        cdef Buckets raw
+        """Make room for ``n`` keys in all, so that the map will not grow before it holds them, and deletion will not
+        shrink it below that room; until ``compact()`` or ``clear()``."""
         self.check_initialised()
         cdef int B = buckets_for(n)
-        while B > self.B():
-            self.settle()
-            fresh = BucketArrays(B, self.value_at, self.stride)
-            begin_write(&self.gate)
-            if not growing(&self.t) and B > self.B():
-                raw = fresh.raw
-                with nogil:
-                    rebuild(&self.t, &raw)
-                self.now = fresh
-                self.t.now = raw
-                self.t.moves += 1
-                self.pop_row = 0
-                self.version += 1
-            end_write(&self.gate)
+        self.make_room(B)
+        self.floor_B = max(self.floor_B, B)
+
+    def _make_room(self, n, /):
+        """``reserve()`` without the promise to keep the room."""
+        self.make_room(buckets_for(n))
+
+    def compact(self):
+        """Move everything to the smallest arrays that hold it: fewer buckets, no overflow bucket that is not needed, no
+        dead texts, no empty places of objects. Takes the time of an insertion a key, and as much memory again while
+        it runs. Room asked for by ``capacity`` or ``reserve()`` is given up.
+
+        Deletion shrinks a map by itself, a little at each write, when less than an eighth of the keys are left that its
+        buckets may hold: to a quarter of the buckets, but not below 64 buckets nor below the room asked for.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64, ((i, i) for i in range(1000)))
+        >>> m.discard_many(np.arange(300, 1000))
+        700
+        >>> m.header().buckets, m.compact(), m.header().buckets
+        (256, None, 64)
+        """
+        self.check_initialised()
+        self.floor_B = 0
+        while not self.rebuilt(buckets_for(self.t.count), NULL):
+            pass
+        if self.t.arena.current >= 0:
+            self.move_arena(0, True)
+        if self.t.form == REFERENCE or self.value_kind == OBJECT:
+            self.compact_objects()
+
+    cdef int compact_objects(self) except -1:
+        """Renumber the objects, without the free places. Runs no Python code."""
+        cdef list keys = [], values = []
+        cdef uint64_t row
+        cdef unsigned i
+        cdef Buckets *b
+        cdef uint64_t *index
+        self.settle()
+        wait_to_write(&self.gate)
+        if growing(&self.t):
+            return 0                    # another thread's write came between: then not
+        b = &self.t.now
+        for row in range(b.next_row):
+            for i in range(SLOTS):
+                if b.tophash[row * SLOTS + i] > EMPTY_ONE:
+                    if self.t.form == REFERENCE:
+                        index = &(<Reference *> slot_at(b, row, i)).index
+                        keys.append(self.key_objects[index[0]])
+                        index[0] = len(keys) - 1
+                    if self.value_kind == OBJECT:
+                        index = <uint64_t *> (slot_at(b, row, i) + self.value_at)
+                        values.append(self.value_objects[index[0]])
+                        index[0] = len(values) - 1
+        self.key_objects, self.value_objects, self.free_keys, self.free_values = keys, values, [], []
+        self.membership += 1            # whoever holds an index must seek again
+        return 0
 
     def finish_growth(self):
         """Evacuate what is left of the old array and release it."""
         self.settle()
+        self.let_go()
+
+    def _evacuate(self, buckets, /):
+        """Evacuate so many old buckets, for tests that look at each step."""
+        self.spend(buckets)
 
     # ---- looking inside -------------------------------------------------------------------------------------------
 
@@ -301,26 +483,30 @@ cdef class HMapCore:
         """What another map of the same kind is made with."""
         return {"hash": self.hash_name, "seed": self.seed}
 
-    def _state(self):
-        """Views of the live arrays, as introspect.RawTable."""
+    def _state(self, lend=False):
+        """Views of the live arrays, as introspect.RawTable. They are good while nobody writes or, with ``lend``, for
+        ever: the arrays are then released whole, and not before their last holder lets go of them."""
         self.check_initialised()
         wait_to_read(&self.gate)
+        self.now.lent |= bool(lend)
         # Making arrays runs Python code, in which other threads may write: hold what belongs together first.
         cdef Table t = self.t
         cdef BucketArrays now = self.now, old = self.old
         cdef int B = self.B()
-        flags = (GROWING_FLAG if self.same_size else 0) | (WRITING_FLAG if self.gate.writing else 0)
-        counters = self._growths, self._same_size_growths
+        flags = (GROWING_FLAG if growing(&t) and t.old.nmain == t.now.nmain else 0) | (
+            WRITING_FLAG if self.gate.writing else 0)
+        counters = self._growths, self._same_size_growths, self._shrinks, self._rekeys
         texts = introspect.RawTexts(self.texts.blocks, t.arena.used, t.arena.live, t.arena.dead)
         objects = self.key_objects, self.value_objects
         record = introspect.slot_dtype(self._key_codec, self._value_codec, self.value_at, self.stride)
-        old_arrays = None
+        old_arrays, given_back = None, 0
         if growing(&t):
             old_arrays = old.rows_in_use(&t.old, record)
+            given_back = old.given_back
         key = t.hash_key[0], t.hash_key[1], t.hash_key[2], t.hash_key[3]
         return introspect.RawTable(
             t.count, flags, B, t.nevacuate if old_arrays else 0, key, now.rows_in_use(&t.now, record), old_arrays,
-            self._key_codec, self._value_codec, *counters, self.hash_name, texts, *objects,
+            self._key_codec, self._value_codec, *counters, self.hash_name, texts, *objects, given_back,
         )
 
     @contextmanager
@@ -336,6 +522,11 @@ cdef class HMapCore:
             if outermost and self.gate.held_by == me:   # else another thread's check began since
                 self.gate.held_by = 0
             end_read(&self.gate)
+
+
+cdef inline void empty_arena(Arena *a) noexcept:
+    a.current = -1
+    a.used = a.size = a.live = a.dead = 0
 
 
 cdef int buckets_for(capacity) except -1:

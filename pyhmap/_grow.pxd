@@ -7,13 +7,16 @@
 #       0 .. nevacuate     └──────── Y ───────────────────────┘
 #       all evacuated
 #
-# A same-size growth (against overflow build-up) has only X. Each write evacuates the old bucket it is about to touch
+# A same-size growth (against overflow build-up) has only X; so has a shrink, which joins old buckets b, b + new size, ...
+# in new bucket b. Each write evacuates the old bucket it is about to touch
 # and one more at nevacuate, so growth ends after at most 2^B writes and no write does more than two buckets' work.
 #
 # Room. An array has 2^B overflow rows, and these suffice, so that no kernel ever has to stop for want of one:
 # * Not growing: an insert first starts a growth when 2^B of them are taken.
 # * Growing: chains of the new array are untouched before their old bucket arrives, and arrive packed. So overflow rows
 #   are at most (keys evacuated + keys inserted meanwhile) / 8 <= (6.5 + 1) * 2^B / 8 < 2^B.
+# * Shrinking from 2^B to 2^(B-2) or more: chains are appended to, and holes filled first. The new array begins with at
+#   most 3.25 keys a bucket and is complete after 2^B = 4 * 2^(B-2) writes: (3.25 + 4) / 8 < 1 overflow row a bucket.
 #
 # Go counts overflow buckets in 16 bits, by chance from B = 16 on, and compares with 2^min(B, 15): in expectation
 # 2^B of them. Here the count is exact, and so is the limit.
@@ -21,7 +24,8 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from pyhmap._layout cimport Arena, Buckets, Table, Text, evacuated, growing, key_t, slot_at
+from pyhmap._hash cimport tophash_of
+from pyhmap._layout cimport Arena, Buckets, Table, Text, evacuated, growing, key_t, noverflow, slot_at
 from pyhmap._probe cimport Place, find_place, occupy
 from pyhmap._slot cimport hash_of, load_key
 from pyhmap._text cimport move_text
@@ -34,6 +38,8 @@ from pyhmap._types cimport (
     LOAD_DEN,
     LOAD_NUM,
     MIN_TOPHASH,
+    SHRINK_ABOVE,
+    SHRINK_PART,
     SLOTS,
     TEXT,
 )
@@ -45,12 +51,18 @@ cdef inline bint over_load(uint64_t count, uint64_t nmain) noexcept nogil:
 
 
 cdef inline bint too_many_overflow(const Buckets *b) noexcept nogil:
-    return b.next_row - b.nmain >= b.nmain
+    return noverflow(b) >= b.nmain
 
 
 cdef inline bint must_grow(const Table *t) noexcept nogil:
     """Whether one more key starts a growth."""
     return not growing(t) and (over_load(t.count + 1, t.now.nmain) or too_many_overflow(&t.now))
+
+
+cdef inline bint wants_shrink(const Table *t, uint64_t floor) noexcept nogil:
+    """Whether a deletion has left so few keys that a smaller table, of at least `floor` buckets, will do."""
+    return (not growing(t) and t.now.nmain > floor and t.now.nmain > <uint64_t> 1 << SHRINK_ABOVE
+            and t.count * SHRINK_PART < LOAD_NUM * (t.now.nmain // LOAD_DEN))
 
 
 cdef inline void advance_mark(Table *t) noexcept nogil:
@@ -73,12 +85,14 @@ cdef inline void evacuate(Table *t, uint64_t bucket, const key_t *form) noexcept
     cdef uint8_t *state
     cdef key_t key
     cdef unsigned i, y
-    cdef bint doubling = t.now.nmain != t.old.nmain
+    cdef bint doubling = t.now.nmain > t.old.nmain
+    cdef bint shrinking = t.now.nmain < t.old.nmain
     if not evacuated(&t.old, bucket):
         t.moves += 1
         to[0].row = bucket
         to[1].row = bucket + t.old.nmain
         to[0].i = to[1].i = 0
+        to[0].depth = to[1].depth = 1
         while True:
             for i in range(SLOTS):
                 state = &t.old.tophash[row * SLOTS + i]
@@ -90,7 +104,10 @@ cdef inline void evacuate(Table *t, uint64_t bucket, const key_t *form) noexcept
                 if doubling:
                     load_key(t, slot, &key)
                     y = (hash_of(t, &key) & t.old.nmain) != 0
-                copy_slot(occupy_next(&t.now, &to[y], state[0]), slot, t.now.stride)
+                if shrinking:       # the new bucket may have keys already
+                    to[0] = find_place(&t.now, bucket & (t.now.nmain - 1))
+                copy_slot(occupy(&t.now, &to[y], state[0]), slot, t.now.stride)
+                to[y].i += 1
                 state[0] = EVACUATED_Y if y else EVACUATED_X
             row = t.old.overflow[row]
             if row == 0:
@@ -104,16 +121,6 @@ cdef inline void copy_slot(uint8_t *target, const uint8_t *source, uint64_t stri
         memcpy(target, source, 16)
     else:
         memcpy(target, source, stride)
-
-
-cdef inline uint8_t *occupy_next(Buckets *b, Place *to, uint64_t tophash) noexcept nogil:
-    """Occupy the place and step to the one behind it."""
-    cdef uint8_t *slot = occupy(b, to[0], tophash)
-    if to.i == SLOTS:
-        to.row = b.next_row - 1
-        to.i = 0
-    to.i += 1
-    return slot
 
 
 cdef inline void grow_work(Table *t, uint64_t h, const key_t *form) noexcept nogil:
@@ -131,20 +138,20 @@ cdef inline void evacuate_some(Table *t, uint64_t buckets, const key_t *form) no
 
 
 cdef inline void rebuild(Table *t, Buckets *fresh, const key_t *form) noexcept nogil:
-    """Insert every key of a settled table into an empty array of any size."""
+    """Insert every key of a settled table into an empty array of any size, by the table's present hash key."""
     cdef uint64_t row, h
     cdef unsigned i
-    cdef uint8_t state
     cdef uint8_t *slot
+    cdef Place place
     cdef key_t key
     for row in range(t.now.next_row):
         for i in range(SLOTS):
-            state = t.now.tophash[row * SLOTS + i]
-            if state > EMPTY_ONE:
+            if t.now.tophash[row * SLOTS + i] > EMPTY_ONE:
                 slot = slot_at(&t.now, row, i)
                 load_key(t, slot, &key)
                 h = hash_of(t, &key)
-                copy_slot(occupy(fresh, find_place(fresh, h & (fresh.nmain - 1)), state), slot, fresh.stride)
+                place = find_place(fresh, h & (fresh.nmain - 1))
+                copy_slot(occupy(fresh, &place, tophash_of(h)), slot, fresh.stride)
 
 
 cdef inline void move_texts(Table *t, Arena *fresh) noexcept nogil:

@@ -6,7 +6,10 @@
 #     2^B - 1    ── main buckets end ──
 #     2^B        first overflow bucket taken
 #     ...
-#     next_row   first overflow row not yet taken (rows behind it are untouched, still zero: they cost no memory)
+#     next_row   first overflow row never yet taken (rows behind it are untouched, still zero: they cost no memory)
+#
+#     free_row   an overflow row that became empty and was unlinked, 0 for none; its link leads to the next such row.
+#                They are taken again before next_row is.
 #
 # Key and value of a slot are neighbours: a miss touches one tophash row, a hit one slot's cache line more.
 # Links are row numbers, never pointers, so the arrays can be copied, saved, mapped and shared as they are.
@@ -77,7 +80,10 @@ cdef struct Buckets:            # one bucket array
     uint8_t *slots
     uint32_t *overflow
     uint64_t nmain              # 2^B main buckets
-    uint64_t next_row           # rows in use: nmain + overflow buckets taken
+    uint64_t next_row           # rows ever taken: nmain + overflow rows, the free ones among them
+    uint64_t free_row           # first of the free overflow rows, 0 when there is none
+    uint64_t nfree              # how many there are
+    bint long_chain             # an insert made a chain too long for an honest hash, see _probe.pxd
     uint64_t rows               # rows there is room for
     uint64_t stride             # bytes of a slot
     uint64_t value_at           # offset of the value in it
@@ -96,6 +102,11 @@ cdef struct Table:              # the whole state a kernel works on
     bint xxh64                  # hash texts with XXH64 instead of SipHash-1-3
     bint text_values            # values are Texts
     Arena arena
+
+
+cdef inline uint64_t noverflow(const Buckets *b) noexcept nogil:
+    """Overflow buckets in chains."""
+    return b.next_row - b.nmain - b.nfree
 
 
 cdef inline bint growing(const Table *t) noexcept nogil:

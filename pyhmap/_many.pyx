@@ -23,6 +23,7 @@ from pyhmap._combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation
 from pyhmap._core cimport OBJECT, STR
 from pyhmap._forms cimport collect, read_batch, write_batch
 from pyhmap._gate cimport begin_read, begin_write, end_read, end_write
+from pyhmap._grow cimport wants_shrink
 from pyhmap._layout cimport Text, growing
 from pyhmap._single cimport HMapSingle
 from pyhmap._text cimport arena_bytes, make_text
@@ -495,14 +496,19 @@ cdef class HMapMany(HMapSingle):
             self.let_go()
             i = done
             if status == NEED_GROWTH:
-                self.start_growth()
+                self.start_growth(True)
                 self.spend(EVACUATE_PER_KEY * (n - i))
             elif status == NEED_ARENA:
-                self.more_arena(self.bytes_needed(batch, w, i))
+                self.more_arena(self.bytes_needed(batch, w, i), True)
             elif status == MISSING:
                 break
             PyErr_CheckSignals()
         self.written(False)
+        if w.removed:
+            if self.t.count == 0:
+                self.emptied()
+            while wants_shrink(&self.t, <uint64_t> 1 << self.floor_B) and self.start_shrink(True):
+                self.spend(EVACUATE_PER_KEY * n)
         return i
 
     cdef uint64_t bytes_needed(self, Items batch, Writing *w, uint64_t i):

@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from pyhmap._grow cimport grow_work, must_grow
 from pyhmap._hash cimport tophash_of
 from pyhmap._layout cimport Buckets, Table, evacuated, growing, key_t
-from pyhmap._probe cimport erase, find, find_place, occupy
+from pyhmap._probe cimport Place, erase, find, find_place, occupy
 from pyhmap._slot cimport drop_key, drop_value, hand_out, hash_of, room_for, store_key, store_value, value_of
 from pyhmap._types cimport FOUND, INSERTED, MISSING, NEED_ARENA, NEED_GROWTH, Status
 
@@ -34,6 +34,7 @@ cdef inline Status put(Table *t, const key_t *key, uint64_t h, const void *value
     NEED_ARENA with nothing written."""
     cdef uint64_t bucket
     cdef uint8_t *slot
+    cdef Place place
     if not room_for(t, key, value):     # before anything else, so that the call can be repeated as if it had not been
         return NEED_ARENA
     if growing(t):
@@ -48,7 +49,8 @@ cdef inline Status put(Table *t, const key_t *key, uint64_t h, const void *value
         return FOUND
     if must_grow(t):
         return NEED_GROWTH
-    slot = occupy(&t.now, find_place(&t.now, bucket), tophash_of(h))
+    place = find_place(&t.now, bucket)
+    slot = occupy(&t.now, &place, tophash_of(h))
     store_key(t, slot, key)
     stored[0] = value_of(slot, key)
     store_value(t, stored[0], value)

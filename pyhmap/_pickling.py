@@ -50,9 +50,10 @@ def _text_column(as_str: bool, sizes: npt.NDArray[np.uint32], data: npt.NDArray[
 
 
 def begun(cls: Any, key: Any, value: Any, settings: dict[str, Any], capacity: int) -> Any:
-    """An empty map of a class whose ``__init__`` may want other arguments than HMap's."""
+    """An empty map, with room, of a class whose ``__init__`` may want other arguments than HMap's."""
     m = cls.__new__(cls)
-    m._begin(key, value, capacity=capacity, **settings)
+    m._begin(key, value, **settings)
+    m._make_room(capacity)
     return m
 
 

@@ -10,6 +10,7 @@ one go, and what it removes is released when it returns.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from operator import index
 from typing import Any
 
@@ -23,6 +24,7 @@ from pyhmap._pure_table import (
     SLOTS,
     Array,
     Buckets,
+    HashKey,
     Key,
     Packer,
     Reference,
@@ -38,6 +40,8 @@ from pyhmap.introspect import RawTable, RawTexts, siphash13
 
 MAX_MARK_STEPS = 1024  # bounds the work of one write that meets a long run of evacuated buckets
 BATCH_EVACUATIONS = 8  # for each key of a batch: cheap beside the key's own work, and soon ends a growth
+READS_PER_STEP = 8  # single reads that meet a growth, of which one evacuates a bucket
+SHRINK_ABOVE, SHRINK_PART, SHRINK_STEP = 6, 8, 2  # of more than 2^6 buckets, under an eighth of the limit: B less 2
 SAME_SIZE_GROWTH = 8  # bit of `flags`
 NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] + [np.dtype("f4"), np.dtype("f8")]
 
@@ -48,8 +52,9 @@ class PureCore:
     """The engine: the same methods, results and rows as the compiled `HMapCore`."""
 
     __slots__ = (
-        "_changes", "_count", "_cursor", "_hash_key", "_key_codec", "_nevacuate", "_next_code",
-        "_now", "_old", "_seeds", "_settings", "_value_codec", "growths", "same_size_growths",
+        "_changes", "_count", "_cursor", "_floor_B", "_hash_key", "_key_codec", "_nevacuate", "_next_code",
+        "_now", "_old", "_reads_growing", "_rekeyed", "_seeds", "_settings", "_still", "_value_codec",
+        "growths", "rekeys", "same_size_growths", "shrinks",
     )  # fmt: skip
     update: Any  # MapSurface brings it
 
@@ -78,8 +83,11 @@ class PureCore:
         self._next_code: int | None = 0  # of factorize(); None when a write may have stored a larger one
         self._old: Buckets | None = None  # not None while growing
         self._nevacuate = 0  # old buckets below this one are evacuated
-        self.growths = self.same_size_growths = 0
-        self._install(Buckets(smallest_B(index(capacity))))
+        self.growths = self.same_size_growths = self.shrinks = self.rekeys = 0
+        self._still = False  # while True, reads move nothing
+        self._rekeyed = False  # since the table doubled last
+        self._floor_B = smallest_B(index(capacity))  # deletion does not shrink the table below this
+        self._install(Buckets(self._floor_B))
         if items is not None:
             self.update(items)
 
@@ -102,12 +110,16 @@ class PureCore:
         self._cursor = 0  # the row from which popitem looks
 
     def _grow(self, B: int) -> None:
-        self._old, self._nevacuate = self._now, 0
-        self.growths += B > self._now.B
-        self.same_size_growths += B == self._now.B
+        old = self._now
+        self.growths += B > old.B
+        self.same_size_growths += B == old.B
+        self.shrinks += B < old.B
+        self._rekeyed &= B <= old.B
+        self._old, self._nevacuate, self._reads_growing = old, 0, 0
         self._install(Buckets(B))
+        self._now.long_chain = old.long_chain
 
-    def _evacuate(self, old: Buckets, row: int) -> None:
+    def _evacuate_row(self, old: Buckets, row: int) -> None:
         if not old.evacuated(row):
             old.evacuate(row, self._now)
         if row == self._nevacuate:
@@ -118,29 +130,81 @@ class PureCore:
             if self._nevacuate == old.nmain:
                 self._old = None
 
-    def _evacuate_next(self, limit: int) -> None:
-        while self._old is not None and limit > 0:
-            self._evacuate(self._old, self._nevacuate)
-            limit -= 1
+    def _evacuate(self, buckets: int) -> None:
+        """Evacuate at the mark so many times."""
+        while self._old is not None and buckets > 0:
+            self._evacuate_row(self._old, self._nevacuate)
+            buckets -= 1
 
     def _grow_work(self, h: int) -> None:
         """The share of one write in a growth; then the key's bucket is in the new table."""
         if self._old is not None:
-            self._evacuate(self._old, self._old.main(h))
-        self._evacuate_next(1)
+            self._evacuate_row(self._old, self._old.main(h))
+        self._evacuate(1)
+
+    def _read_meets_growth(self) -> None:
+        """The share of a single read, so that a map which is only read ends its growth."""
+        if self._old is not None and not self._still:
+            self._reads_growing += 1
+            self._evacuate(self._reads_growing % READS_PER_STEP == 0)
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """While inside, reads move nothing."""
+        before, self._still = self._still, True
+        try:
+            yield
+        finally:
+            self._still = before
+
+    def _as_batch(self) -> Any:
+        """Single reads that stand for a batch, which evacuates before it starts and not in between."""
+        return nullcontext() if self._by_objects() else self._frozen()
+
+    def _tidy(self, *, removed: bool, batch: int = 0) -> None:
+        """After a write, or a batch of so many: another hash key if it is needed, a smaller table if that will do."""
+        if self._now.long_chain:
+            self._now.long_chain = False
+            if not self._rekeyed and self._key_codec.form != "object":
+                self._rekeyed = True
+                self.rekeys += 1
+                hash_key = draw_hash_key(self._seeds)
+                self._rebuild(self._now.B, hash_key)
+                self._now.long_chain = False
+        if removed and self._count == 0:
+            self._hash_key = draw_hash_key(self._seeds)
+            self._changes += 1  # a hash that somebody computed is worth nothing now
+        while removed and self._count and self._wants_shrink():
+            self._grow(max(self._now.B - SHRINK_STEP, self._floor_B))
+            self._evacuate(BATCH_EVACUATIONS * batch)
+
+    def _wants_shrink(self) -> bool:
+        settled_and_large = self._old is None and self._now.B > max(self._floor_B, SHRINK_ABOVE)
+        return settled_and_large and self._count * SHRINK_PART < 13 * (self._now.nmain // 2)
 
     def finish_growth(self) -> None:
         while self._old is not None:
-            self._evacuate(self._old, self._nevacuate)
+            self._evacuate_row(self._old, self._nevacuate)
+
+    def _rebuild(self, B: int, hash_key: HashKey) -> None:
+        items = list(self._items())
+        self._hash_key = hash_key
+        self._install(Buckets(B))
+        for item in items:
+            self._now.place(item._replace(hash=self._hash(item.key)))
+        self._changes += 1  # every slot moved
 
     def reserve(self, n: int, /) -> None:
-        B = smallest_B(index(n))
-        if B > self._now.B:
-            items = list(self._items())
-            self._install(Buckets(B))
-            for item in items:
-                self._now.place(item)
-            self._changes += 1  # every slot moved
+        self._make_room(n)
+        self._floor_B = max(self._floor_B, smallest_B(index(n)))
+
+    def _make_room(self, n: int, /) -> None:
+        if smallest_B(index(n)) > self._now.B:
+            self._rebuild(smallest_B(index(n)), self._hash_key)
+
+    def compact(self) -> None:
+        self._floor_B = 0
+        self._rebuild(smallest_B(self._count), self._hash_key)
 
     # ---- one key, as the table holds it ----
 
@@ -212,10 +276,9 @@ class PureCore:
             self._now.slots[slot] = Slot(h, key, value)
             return value
         overloaded = over_load(self._count + 1, self._now.B)
-        too_many_overflow = len(self._now.overflow) - self._now.nmain >= self._now.nmain
-        if self._old is None and (overloaded or too_many_overflow):
+        if self._old is None and (overloaded or self._now.noverflow >= self._now.nmain):
             self._grow(self._now.B + overloaded)
-            self._evacuate_next(BATCH_EVACUATIONS * batch_left)
+            self._evacuate(BATCH_EVACUATIONS * batch_left)
             self._grow_work(h)
         self._now.place(Slot(h, key, value))
         self._count += 1
@@ -240,7 +303,7 @@ class PureCore:
         return self._count
 
     def __contains__(self, key: Any) -> bool:
-        return self._read(*self._seek(self._key(key))) is not ABSENT
+        return self._read_one(key) is not ABSENT
 
     def __getitem__(self, key: Any) -> Any:
         value = self.get(key, ABSENT)
@@ -248,19 +311,26 @@ class PureCore:
             raise KeyError(key)
         return value
 
+    def _read_one(self, key: Any) -> Any:
+        sought = self._seek(self._key(key))
+        self._read_meets_growth()
+        return self._read(*sought)
+
     def get(self, key: Any, default: Any = None, /) -> Any:
-        value = self._read(*self._seek(self._key(key)))
+        value = self._read_one(key)
         return default if value is ABSENT else self._value_object(value)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         stored, value = self._key(key), self._value(value)
         self._write(*self._seek(stored), value)
+        self._tidy(removed=False)
 
     def __delitem__(self, key: Any) -> None:
         self.pop(key)
 
     def pop(self, key: Any, default: Any = ABSENT, /) -> Any:
         value = self._delete(*self._seek(self._key(key)))
+        self._tidy(removed=value is not ABSENT)
         if value is ABSENT and default is ABSENT:
             raise KeyError(key)
         return default if value is ABSENT else self._value_object(value)
@@ -274,6 +344,7 @@ class PureCore:
             if changes != self._changes:
                 sought = self._seek(stored)
             value = self._write(*sought, default, _keep)
+            self._tidy(removed=False)
         return self._value_object(value)
 
     def popitem(self) -> tuple[Any, Any]:
@@ -286,6 +357,7 @@ class PureCore:
         assert slot is not None
         self._cursor = slot // SLOTS
         item = self._remove(slot)
+        self._tidy(removed=True)
         return self._key_object(item.key), self._value_object(item.value)
 
     def clear(self) -> None:
@@ -293,6 +365,7 @@ class PureCore:
         self._hash_key = draw_hash_key(self._seeds)
         self._install(Buckets(0))
         self._old, self._count = None, 0
+        self._floor_B, self._rekeyed = 0, False
         self._changes += 1
         del before
 
@@ -330,7 +403,7 @@ class PureCore:
         """A batch of keys, converted; it pays for the growth that it meets."""
         array = self._key_codec.batch(keys)
         if not self._by_objects():
-            self._evacuate_next(BATCH_EVACUATIONS * len(array))
+            self._evacuate(BATCH_EVACUATIONS * len(array))
         return array
 
     def _writes(self, keys: Any, values: Any) -> Iterator[tuple[int, Key, Any, int]]:
@@ -341,16 +414,19 @@ class PureCore:
             stored = [self._value(values)] * len(array)
         else:
             stored = list(map(self._value, _one_by_one.values_of(self._value_codec, values, len(array))))
-        self._evacuate_next(BATCH_EVACUATIONS * len(array))
+        self._evacuate(BATCH_EVACUATIONS * len(array))
         encoded = [self._key(key) for key in array]
-        return zip(map(self._hash, encoded), encoded, stored, range(len(array), 0, -1), strict=True)
+        yield from zip(map(self._hash, encoded), encoded, stored, range(len(array), 0, -1), strict=True)
+        self._tidy(removed=False)
 
     def _default(self, default: Any) -> Any:
         return MISSING if default is ... else self._value_object(self._value(default))
 
     def get_many(self, keys: Any, default: Any = ..., *, out: Array | None = None, threads: int = 1) -> Array:
         check_threads(threads)
-        values = _one_by_one.get_many(self, self._keys(keys), self._default(default))
+        array = self._keys(keys)
+        with self._as_batch():
+            values = _one_by_one.get_many(self, array, self._default(default))
         if out is None:
             return values
         if not isinstance(out, np.ndarray) or out.dtype != values.dtype:
@@ -362,11 +438,15 @@ class PureCore:
 
     def lookup_many(self, keys: Any, *, threads: int = 1) -> tuple[Array, Array]:
         check_threads(threads)
-        return _one_by_one.lookup_many(self, self._keys(keys))
+        array = self._keys(keys)
+        with self._as_batch():
+            return _one_by_one.lookup_many(self, array)
 
     def contains_many(self, keys: Any, *, threads: int = 1) -> Array:
         check_threads(threads)
-        return _one_by_one.contains_many(self, self._keys(keys))
+        array = self._keys(keys)
+        with self._as_batch():
+            return _one_by_one.contains_many(self, array)
 
     def set_many(self, keys: Any, values: Any) -> None:
         if self._by_objects():
@@ -398,10 +478,36 @@ class PureCore:
             self._write(h, key, value, combined, left)
 
     def pop_many(self, keys: Any, default: Any = ...) -> Array:
-        return _one_by_one.pop_many(self, self._keys(keys), self._default(default))
+        array, default = self._keys(keys), self._default(default)
+        if self._by_objects():
+            return _one_by_one.pop_many(self, array, default)
+        popped = self._delete_many(array, stop_at_miss=default is MISSING)
+        if len(popped) < len(array):
+            self._evacuate(BATCH_EVACUATIONS * len(popped))
+            for i, value in enumerate(popped):  # give everything back
+                key = self._key(array[i])
+                self._write(self._hash(key), key, value, None, len(popped) - i)
+            self._tidy(removed=False)
+            raise _one_by_one.missing(array[len(popped)], len(popped))
+        values = [default if value is ABSENT else self._value_object(value) for value in popped]
+        return _one_by_one.array_of(self._value_codec, values)
 
     def discard_many(self, keys: Any) -> int:
-        return _one_by_one.discard_many(self, self._keys(keys))
+        array = self._keys(keys)
+        if self._by_objects():
+            return _one_by_one.discard_many(self, array)
+        return sum(value is not ABSENT for value in self._delete_many(array, stop_at_miss=False))
+
+    def _delete_many(self, array: Array, *, stop_at_miss: bool) -> list[Any]:
+        """The values of many keys, ABSENT where there was none; of those before the first such one if stopping there."""
+        values: list[Any] = []
+        for key in map(self._key, array):
+            value = self._delete(self._hash(key), key)
+            if value is ABSENT and stop_at_miss:
+                break
+            values.append(value)
+        self._tidy(removed=any(value is not ABSENT for value in values), batch=len(array))
+        return values
 
     def factorize(self, keys: Any) -> Array:
         dtype = self._value_codec.dtype
@@ -436,13 +542,14 @@ class PureCore:
     def values_array(self) -> Array:
         return _one_by_one.array_of(self._value_codec, list(self._iter_values()))
 
-    def _state(self) -> RawTable:
+    def _state(self, lend: bool = False) -> RawTable:
         old, pack = self._old, Packer(self._key_codec, self._value_codec)
         flags = SAME_SIZE_GROWTH if old is not None and old.B == self._now.B else 0
         header = (self._count, flags, self._now.B, self._nevacuate, self._hash_key)
         tables = (pack.table(self._now), None if old is None else pack.table(old))
         blocks = [np.frombuffer(pack.texts, np.uint8)] if pack.texts else []
-        codecs, growths = (self._key_codec, self._value_codec), (self.growths, self.same_size_growths)
+        codecs = self._key_codec, self._value_codec
+        growths = self.growths, self.same_size_growths, self.shrinks, self.rekeys
         texts = RawTexts(blocks, len(pack.texts), len(pack.texts), 0)
         return RawTable(*header, *tables, *codecs, *growths, self._settings["hash"], texts, pack.keys, pack.values)
 

@@ -19,14 +19,17 @@ slot without a key:
 
     0 EMPTY_REST        this slot and every later one of its chain are empty: a search ends here
     1 EMPTY_ONE         this slot alone is empty
-    2 EVACUATED_X       its key moved to the same main bucket of the new table
+    2 EVACUATED_X       its key moved to the same main bucket of the new table (modulo its size, if that is smaller)
     3 EVACUATED_Y       its key moved to main bucket + old size
     4 EVACUATED_EMPTY   it was empty when its bucket was evacuated
 
 Growth doubles the table when it would hold more than 6.5 keys a bucket, and rebuilds it at the same size when deletions
-have left too many overflow buckets. Either way the old table stays, and each write evacuates two of its buckets: the
-one that it is about to touch, then the next in order. A search looks into the old table while the key's bucket there is
-not evacuated.
+have left too many overflow buckets; when they have left too few keys a quarter of the buckets takes them. In each case
+the old table stays, and each write evacuates two of its buckets: the one that it is about to touch, then the next in
+order. A search looks into the old table while the key's bucket there is not evacuated.
+
+An overflow bucket at the end of its chain that has become empty is unlinked and goes on a list of free ones, linked by
+the same array; the next chain that is full takes it.
 """
 
 import os
@@ -46,6 +49,7 @@ M64 = (1 << 64) - 1
 SLOTS = 8  # a row of tophashes is one 64-bit word
 EMPTY_REST, EMPTY_ONE, EVACUATED_X, EVACUATED_Y, EVACUATED_EMPTY, MIN_TOPHASH = range(6)
 MAX_B = 30  # rows are numbered by uint32, and half of the 2^(B+1) rows are for overflow
+ALARM_DEPTH = 4  # full rows of a chain that gets one more: fewer than one honest bucket in 10^18 has so many keys
 
 
 def splitmix64(state: int) -> Iterator[int]:
@@ -125,6 +129,13 @@ class Buckets:
         self.tophash = bytearray(SLOTS * self.nmain)
         self.slots: list[Any] = [None] * (SLOTS * self.nmain)
         self.overflow = array("I", bytes(4 * self.nmain))
+        self.free_row = self.nfree = 0  # the first free overflow row, whose link leads to the next, and their number
+        self.long_chain = False  # a chain got longer than an honest hash makes it
+
+    @property
+    def noverflow(self) -> int:
+        """Overflow buckets in chains."""
+        return len(self.overflow) - self.nmain - self.nfree
 
     def main(self, h: int) -> int:
         return h & self.nmain - 1
@@ -148,20 +159,32 @@ class Buckets:
 
     def place(self, item: Slot) -> None:
         """Put an absent key into the first empty slot of its chain, in a new overflow bucket if there is none."""
-        for slot in self.chain(self.main(item.hash)):
+        for walked, slot in enumerate(self.chain(self.main(item.hash))):
             if self.tophash[slot] <= EMPTY_ONE:
                 break
         else:
-            self.overflow[slot // SLOTS] = len(self.overflow)
-            slot = SLOTS * len(self.overflow)
-            self.overflow.append(0)
-            self.tophash.extend(bytes(SLOTS))
-            self.slots.extend([None] * SLOTS)
+            row = self.take_row()
+            self.overflow[slot // SLOTS] = row
+            self.long_chain |= walked >= ALARM_DEPTH * SLOTS
+            slot = SLOTS * row
         self.tophash[slot] = tophash_of(item.hash)
         self.slots[slot] = item
 
+    def take_row(self) -> int:
+        """An empty overflow row: the one freed last, or a new one."""
+        if self.free_row:
+            row, self.free_row = self.free_row, self.overflow[self.free_row]
+            self.overflow[row] = 0
+            self.nfree -= 1
+            return row
+        self.overflow.append(0)
+        self.tophash.extend(bytes(SLOTS))
+        self.slots.extend([None] * SLOTS)
+        return len(self.overflow) - 1
+
     def remove(self, slot: int) -> Slot:
-        """Empty a slot; if nothing follows in its chain, EMPTY_REST moves back to behind the last full slot."""
+        """Empty a slot; if nothing follows in its chain, EMPTY_REST moves back to behind the last full slot, and overflow
+        rows behind that are freed."""
         item: Slot = self.slots[slot]
         self.tophash[slot] = EMPTY_ONE
         self.slots[slot] = None
@@ -171,6 +194,11 @@ class Buckets:
             while at >= 0 and self.tophash[chain[at]] == EMPTY_ONE:
                 self.tophash[chain[at]] = EMPTY_REST
                 at -= 1
+        rows = [slot // SLOTS for slot in chain[::SLOTS]]
+        while len(rows) > 1 and not any(self.tophash[SLOTS * rows[-1] : SLOTS * rows[-1] + SLOTS]):
+            row = rows.pop()
+            self.overflow[rows[-1]], self.overflow[row], self.free_row = 0, self.free_row, row
+            self.nfree += 1
         return item  # the caller releases it when the map is whole: that may run code which uses the map
 
     def evacuated(self, row: int) -> bool:
@@ -184,7 +212,8 @@ class Buckets:
                 continue
             item, self.slots[slot] = self.slots[slot], None  # so that it can be released while the growth goes on
             to.place(item)
-            self.tophash[slot] = EVACUATED_X if to.main(item.hash) == row else EVACUATED_Y
+            doubled = to.nmain > self.nmain and to.main(item.hash) != row
+            self.tophash[slot] = EVACUATED_Y if doubled else EVACUATED_X
 
     def next_full(self, slot: int) -> int | None:
         """The first full slot from this one on."""
@@ -208,7 +237,8 @@ class Packer:
     def table(self, table: Buckets) -> RawBuckets:
         slots = np.frombuffer(bytearray().join(map(self.slot, table.slots)), self.record).reshape(-1, SLOTS)
         tophash = np.array(table.tophash, np.uint8).reshape(-1, SLOTS)
-        return RawBuckets(tophash, slots, np.array(table.overflow, np.uint32), table.nmain)
+        overflow = np.array(table.overflow, np.uint32)
+        return RawBuckets(tophash, slots, overflow, table.nmain, table.free_row, table.nfree)
 
     def slot(self, item: Slot | None) -> bytes:
         if item is None:

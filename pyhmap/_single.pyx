@@ -263,10 +263,10 @@ cdef class HMapSingle(HMapCore):
                 free_place(self.key_objects, self.free_keys, k.reference.index)
                 k.reference.index = ABSENT
             if status == NEED_GROWTH:
-                self.start_growth()
+                self.start_growth(False)
             else:
                 need = k.text.size if self.t.form == TEXT else 0
-                self.more_arena(need + (v.text.size if self.t.text_values else 0))
+                self.more_arena(need + (v.text.size if self.t.text_values else 0), False)
         if self.value_kind == OBJECT and status == FOUND:
             memcpy(&index, stored, 8)
             if overwrite:
@@ -304,6 +304,8 @@ cdef class HMapSingle(HMapCore):
         if found[0] and self.t.form == REFERENCE:
             _released = free_place(self.key_objects, self.free_keys, k.reference.index)
         self.written(found[0])
+        if found[0]:
+            self.removed()
         return held
 
     def __getitem__(self, key):
@@ -311,6 +313,8 @@ cdef class HMapSingle(HMapCore):
         cdef const uint8_t *value
         _owner = self.take_key(key, &k)
         wait_to_read(&self.gate)
+        if self.old is not None:
+            self.read_meets_growth()
         value = get(&self.t, &k)
         if value == NULL:
             raise KeyError(key)
@@ -320,6 +324,8 @@ cdef class HMapSingle(HMapCore):
         cdef Key k
         _owner = self.take_key(key, &k)
         wait_to_read(&self.gate)
+        if self.old is not None:
+            self.read_meets_growth()
         return get(&self.t, &k) != NULL
 
     def get(self, key, default=None, /):
@@ -328,6 +334,8 @@ cdef class HMapSingle(HMapCore):
         cdef const uint8_t *value
         _owner = self.take_key(key, &k)
         wait_to_read(&self.gate)
+        if self.old is not None:
+            self.read_meets_growth()
         value = get(&self.t, &k)
         return default if value == NULL else self.value_object(value)
 

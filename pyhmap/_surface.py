@@ -37,7 +37,7 @@ class MapSurface(MutableMapping[Any, Any]):
     set_many: Any
     lookup_many: Any
     to_arrays: Any
-    reserve: Any
+    _make_room: Any
 
     # ---- making maps
 
@@ -76,8 +76,8 @@ class MapSurface(MutableMapping[Any, Any]):
         """
         keys, key = _inference.with_type(keys)
         values, value = _inference.with_type(values)
-        room = max(capacity, len(keys)) if capacity >= 0 else capacity
-        m = cls(key, value, capacity=room, hash=hash, seed=seed)  # type: ignore[call-arg]
+        m = cls(key, value, capacity=capacity, hash=hash, seed=seed)  # type: ignore[call-arg]
+        m._make_room(len(keys))
         m.set_many(keys, values)
         return m
 
@@ -90,7 +90,8 @@ class MapSurface(MutableMapping[Any, Any]):
         [(3, 0.5), (4, 0.5)]
         """
         keys, key = _inference.with_type(keys)
-        m = cls(key, _inference.type_of_value(value), capacity=len(keys))  # type: ignore[call-arg]
+        m = cls(key, _inference.type_of_value(value))  # type: ignore[call-arg]
+        m._make_room(len(keys))
         m.set_many(keys, [value] * len(keys))
         return m
 
@@ -204,7 +205,7 @@ class MapSurface(MutableMapping[Any, Any]):
         Rows 0 to 2**B - 1 are the main buckets, the others overflow buckets. The views follow later writes until a
         growth, which moves the map to another array; they keep theirs alive.
         """
-        return introspect.bucket_arrays(self._state())
+        return introspect.bucket_arrays(self._state(lend=True))
 
     def check(self) -> None:
         """Walk every invariant of the table; raises ``CorruptMapError`` naming the first that is broken."""
@@ -219,7 +220,7 @@ class MapSurface(MutableMapping[Any, Any]):
         """
         raw = self._state()
         arrays = [raw.now, raw.old] if raw.old else [raw.now]
-        rows: int = sum(a.tophash.nbytes + a.slots.nbytes + a.overflow.nbytes for a in arrays)
+        rows: int = sum(a.tophash.nbytes + a.slots.nbytes + a.overflow.nbytes for a in arrays) - raw.given_back
         arena: int = sum(block.nbytes for block in raw.texts.blocks[:-1]) + raw.texts.used
         return rows + arena + 8 * (len(raw.key_objects) + len(raw.value_objects))
 

@@ -7,7 +7,7 @@
 #         └────── nothing behind it in the chain ───────┘
 #
 #     during growth, in the old array only, and for good:
-#     full ──> EVACUATED_X (to the same bucket index) | EVACUATED_Y (to index + old size)
+#     full ──> EVACUATED_X (to the same bucket index, or modulo a smaller size) | EVACUATED_Y (to index + old size)
 #     EMPTY_REST, EMPTY_ONE ──> EVACUATED_EMPTY
 #
 # EMPTY_REST says more than EMPTY_ONE: this slot and every later one of the chain is empty, so a search ends there
@@ -27,6 +27,19 @@ cdef enum:
     # only a fifth of the buckets has an overflow bucket.
     LOAD_NUM = 13
     LOAD_DEN = 2
+
+    # Rows of a chain that are full when it gets one more. By Poisson one bucket in 10^18 has more than 40 keys at 6.5 on
+    # average: who sees that has been sent keys chosen to collide.
+    ALARM_DEPTH = 4
+
+    # Deletion shrinks a table of more than 2^SHRINK_ABOVE buckets (9 KiB with 8-byte keys and values: less is not worth
+    # the work) that holds less than a SHRINK_PART-th of what it may, to a quarter of the buckets. Those are then at most
+    # half full: as many keys again must come, or three of four go, before the size changes once more.
+    SHRINK_ABOVE = 6
+    SHRINK_PART = 8
+    SHRINK_STEP = 2         # B less 2; _grow.pxd proves that the room suffices for a quarter and not for less
+
+    READS_PER_STEP = 8      # scalar reads of a growing map that evacuate one bucket: 20 ns each beside their own 40
 
     MAX_B = 30              # 2^31 rows: an overflow link is a uint32 and half of the rows are overflow rows
 

@@ -357,6 +357,10 @@ class HSet(MutableSet[_K]):
         """Make room for ``n`` keys in all, so that the set will not grow before it holds them."""
         self._map.reserve(n)
 
+    def compact(self) -> None:
+        """Move everything to the smallest arrays that hold it; see :meth:`HMap.compact`."""
+        self._map.compact()
+
     def finish_growth(self) -> None:
         """Evacuate what is left of the old array and release it."""
         self._map.finish_growth()

@@ -37,6 +37,13 @@ class RawBuckets(NamedTuple):
     slots: npt.NDArray[Any]  #: [n, 8], records with the fields ``key`` and ``value``
     overflow: npt.NDArray[np.uint32]  #: [n]; row of the chain's next bucket, 0 for none
     nmain: int  #: 2**B
+    free_row: int = 0  #: the first overflow row that is in no chain; its link leads to the next. 0 for none
+    nfree: int = 0  #: how many there are
+
+    @property
+    def noverflow(self) -> int:
+        """Overflow buckets in chains."""
+        return len(self.tophash) - self.nmain - self.nfree
 
 
 class RawTexts(NamedTuple):
@@ -62,10 +69,13 @@ class RawTable(NamedTuple):
     value_codec: Codec
     growths: int
     same_size_growths: int
+    shrinks: int
+    rekeys: int
     hash_name: str | None
     texts: RawTexts
     key_objects: list[Any]
     value_objects: list[Any]
+    given_back: int = 0  #: bytes of evacuated rows of the old array that the system has again
 
 
 def slot_dtype(key_codec: Codec, value_codec: Codec, value_at: int, stride: int) -> np.dtype[Any]:
@@ -84,7 +94,7 @@ class Header(NamedTuple):
     count: int  # type: ignore[assignment]  # keys in the map
     flags: int  #: 4: a batch write is under way; 8: growing to the same size
     B: int  #: there are 2**B main buckets
-    noverflow: int  #: overflow buckets of the current array, exact
+    noverflow: int  #: overflow buckets in the chains of the current array, exact
     hash0: int  #: the low 32 bits of the hash's secret offset
     buckets: int  #: main buckets of the current array
     oldbuckets: int  #: main buckets of the array being evacuated, 0 when not growing
@@ -126,6 +136,8 @@ class Stats:
     expected_miss_comparisons: float
     growths: int  #: doublings since the map was made
     same_size_growths: int
+    shrinks: int
+    rekeys: int  #: rebuilds by a new hash key because a chain had more than 4 overflow buckets
     tophash_bytes: int  #: rows in use, of both arrays while growing
     slot_bytes: int
     overflow_bytes: int
@@ -142,7 +154,7 @@ def header(raw: RawTable) -> Header:
         count=raw.count,
         flags=raw.flags,
         B=raw.B,
-        noverflow=len(raw.now.tophash) - raw.now.nmain,
+        noverflow=raw.now.noverflow,
         hash0=raw.hash_key[0] & 0xFFFFFFFF,
         buckets=raw.now.nmain,
         oldbuckets=raw.old.nmain if raw.old else 0,
@@ -183,22 +195,17 @@ def stats(raw: RawTable) -> Stats:
     lengths = np.zeros(1, np.int64)
     found_at = np.zeros(1, np.int64)
     hit = miss = 0.0
-    chains = 0
-    for array in arrays:
+    for array, reach in zip(arrays, _chain_shares(raw), strict=True):
+        live = reach > 0
         depth, main = _chains(array)
-        first = array.tophash[: array.nmain, 0]
-        pending = ~_is_evacuated(first) if array is raw.old else np.ones(array.nmain, bool)
-        if array is raw.now and raw.old:  # its chains stand for the evacuated part of the old array only
-            pending = _is_evacuated(raw.old.tophash[:, 0])[np.arange(array.nmain) % raw.old.nmain]
-        row_counts = np.where(pending[main], (array.tophash >= MIN_TOPHASH).sum(1), 0)
+        row_counts = np.where(live[main], (array.tophash >= MIN_TOPHASH).sum(1), 0)
         longest = np.zeros(array.nmain, np.int64)
         np.maximum.at(longest, main, depth)
-        lengths = _add(lengths, np.bincount(longest[pending]))
+        lengths = _add(lengths, np.bincount(longest[live]))
         found_at = _add(found_at, np.bincount(depth, row_counts).astype(np.int64))
-        pairs, strangers = _tophash_pairs(array, main, pending)
+        pairs, strangers = _tophash_pairs(array, main, reach)
         hit += pairs
-        miss += strangers * (raw.now.nmain / array.nmain)
-        chains += int(pending.sum()) * (raw.now.nmain // array.nmain)
+        miss += strangers
     rows = sum(len(array.tophash) for array in arrays)
     load = raw.count / raw.now.nmain
     # Of the other keys of a bucket (Poisson: load of them on average, also seen from a key of it) 1 in 256 shares the
@@ -209,19 +216,36 @@ def stats(raw: RawTable) -> Stats:
         count=raw.count,
         buckets=raw.now.nmain,
         load_factor=load,
-        overflow_buckets=len(raw.now.tophash) - raw.now.nmain,
+        overflow_buckets=raw.now.noverflow,
         chain_lengths=tuple(int(n) for n in lengths),
         probe_lengths=tuple(int(n) for n in found_at),
         hit_comparisons=1 + hit / raw.count if raw.count else 0.0,
         expected_hit_comparisons=1 + load * share / 2 if raw.count else 0.0,
-        miss_comparisons=miss / chains if chains else 0.0,
+        miss_comparisons=miss,
         expected_miss_comparisons=load * share,
         growths=raw.growths,
         same_size_growths=raw.same_size_growths,
+        shrinks=raw.shrinks,
+        rekeys=raw.rekeys,
         tophash_bytes=rows * SLOTS,
         slot_bytes=rows * SLOTS * raw.now.slots.dtype.itemsize,
         overflow_bytes=rows * 4,
     )
+
+
+def _chain_shares(raw: RawTable) -> list[npt.NDArray[np.float64]]:
+    """For each array and each of its main buckets: the share of all hashes whose keys are in its chain.
+
+    While growing, the hashes of an old bucket lead to its chain until it is evacuated, and then to the new array.
+    """
+    if not raw.old:
+        return [np.full(raw.now.nmain, 1 / raw.now.nmain)]
+    hashes = np.arange(max(raw.now.nmain, raw.old.nmain))  # their low bits: all that the choice of a bucket depends on
+    old = hashes % raw.old.nmain
+    moved = _is_evacuated(raw.old.tophash[: raw.old.nmain, 0])[old]
+    counts = [np.bincount(hashes[moved] % raw.now.nmain, minlength=raw.now.nmain)]
+    counts.append(np.bincount(old[~moved], minlength=raw.old.nmain))
+    return [count / len(hashes) for count in counts]
 
 
 def _add(a: npt.NDArray[np.int64], b: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -232,7 +256,7 @@ def _add(a: npt.NDArray[np.int64], b: npt.NDArray[Any]) -> npt.NDArray[np.int64]
 
 
 def _chains(array: RawBuckets) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each row its place in its chain, from 1, and its main bucket; 0 for a row on no chain."""
+    """For each row its place in its chain, from 1, and its main bucket; 0 for a row on no chain, such as a free one."""
     depth = np.zeros(len(array.tophash), np.int64)
     main = np.zeros(len(array.tophash), np.int64)
     rows = np.arange(array.nmain)
@@ -248,19 +272,19 @@ def _chains(array: RawBuckets) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.in
 
 
 def _tophash_pairs(
-    array: RawBuckets, main: npt.NDArray[np.int64], pending: npt.NDArray[np.bool_]
+    array: RawBuckets, main: npt.NDArray[np.int64], share: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Comparisons beyond the first, summed over all hits; and the mean number a miss makes, summed over all buckets.
+    """Comparisons beyond the first, summed over all hits; and the mean number that a miss makes in these chains.
 
     n keys of one bucket with the same tophash cost 0 + 1 + ... + (n-1) extra comparisons when each is looked up once.
     A miss has a random tophash and compares every key that shares it.
     """
-    full = (array.tophash >= MIN_TOPHASH) & pending[main][:, None]
+    full = (array.tophash >= MIN_TOPHASH) & (share[main] > 0)[:, None]
     buckets = np.broadcast_to(main[:, None], full.shape)[full]
     tophash = array.tophash[full].astype(np.int64)
     _, same = np.unique(buckets * 256 + tophash, return_counts=True)
     likely = np.where(tophash < 2 * MIN_TOPHASH, 2, 1) / 256
-    return float((same * (same - 1) / 2).sum()), float(likely.sum())
+    return float((same * (same - 1) / 2).sum()), float((likely * share[buckets]).sum())
 
 
 def _is_evacuated(first: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
@@ -388,8 +412,11 @@ def check(raw: RawTable) -> None:
 def _check_sizes(raw: RawTable) -> None:
     if raw.now.nmain != 1 << raw.B:
         raise CorruptMapError(f"B is {raw.B}, but there are {raw.now.nmain} main buckets")
-    if raw.old and raw.old.nmain != raw.now.nmain >> (0 if raw.flags & SAME_SIZE_GROW else 1):
-        raise CorruptMapError(f"{raw.old.nmain} old main buckets cannot grow to {raw.now.nmain}")
+    if raw.old:
+        same_size, doubling = raw.old.nmain == raw.now.nmain, raw.old.nmain * 2 == raw.now.nmain
+        shrinking = raw.now.nmain < raw.old.nmain <= raw.now.nmain * 4
+        if bool(raw.flags & SAME_SIZE_GROW) != same_size or not (same_size or doubling or shrinking):
+            raise CorruptMapError(f"{raw.old.nmain} old main buckets cannot grow to {raw.now.nmain}")
     if not raw.old and raw.count > SLOTS and raw.count > 13 * (raw.now.nmain // 2):
         raise CorruptMapError(f"{raw.count} keys in {raw.now.nmain} buckets, and no growth has begun")
 
@@ -403,16 +430,19 @@ def _check_evacuation(raw: RawTable, old: RawBuckets, evacuated: npt.NDArray[np.
     wrong = (marks != evacuated[main][:, None]).any(1)
     if wrong.any():
         raise CorruptMapError(f"oldbuckets row {int(wrong.argmax())} is evacuated in part")
-    waiting = ~evacuated[np.arange(raw.now.nmain) % old.nmain]
-    early = waiting & (raw.now.tophash[: raw.now.nmain, 0] != EMPTY_REST)
+    arrived = _chain_shares(raw)[0] > 0
+    early = ~arrived & (raw.now.tophash[: raw.now.nmain, 0] != EMPTY_REST)
     if early.any():
         raise CorruptMapError(f"buckets row {int(early.argmax())} is in use before its old bucket was evacuated")
 
 
 def _check_links(array: RawBuckets, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Each overflow row is linked to from exactly one row, and every chain ends. Returns ``_chains``."""
+    """Each overflow row is linked to from exactly one row, or free, and every chain ends. Returns ``_chains``."""
     rows = len(array.tophash)
-    links = array.overflow[array.overflow != 0].astype(np.int64)
+    free = _free_rows(array, name)
+    links = array.overflow.astype(np.int64)
+    links[free] = 0
+    links = np.concatenate([links[links != 0], free])
     outside = (links < array.nmain) | (links >= rows)
     if outside.any():
         raise CorruptMapError(
@@ -424,15 +454,37 @@ def _check_links(array: RawBuckets, name: str) -> tuple[npt.NDArray[np.int64], n
         raise CorruptMapError(f"{name}: overflow row {array.nmain + row} is linked to {int(used[row])} times")
     # One link into each overflow row and none into a main row: chains from main rows end, what they miss is a ring.
     depth, main = _chains(array)
-    if not depth.all():
-        raise CorruptMapError(f"{name}: overflow row {int(depth.argmin())} is reached from no main bucket")
+    lost = depth == 0
+    lost[free] = False
+    if lost.any():
+        raise CorruptMapError(f"{name}: overflow row {int(lost.argmax())} is reached from no main bucket")
     return depth, main
+
+
+def _free_rows(array: RawBuckets, name: str) -> npt.NDArray[np.int64]:
+    """The free overflow rows, in the order in which they will be taken."""
+    rows: list[int] = []
+    row = array.free_row
+    while row != 0:
+        if not array.nmain <= row < len(array.tophash) or len(rows) == array.nfree:
+            raise CorruptMapError(f"{name}: free row {row} is no overflow row, or is not among the {array.nfree} counted")
+        if array.tophash[row].any():
+            raise CorruptMapError(f"{name}: free row {row} holds keys")
+        rows.append(row)
+        row = int(array.overflow[row])
+    if len(rows) != array.nfree:
+        raise CorruptMapError(f"{name}: {array.nfree} free rows are counted, but {len(rows)} are linked")
+    return np.array(rows, np.int64)
 
 
 def _check_array(raw: RawTable, array: RawBuckets, name: str, live: npt.NDArray[np.bool_]) -> int:
     """Check the chains of the main buckets that are live; returns the number of full slots in them."""
-    _, main = _check_links(array, name)
-    after = np.where(array.overflow != 0, array.tophash[array.overflow.astype(np.int64), 0], EMPTY_REST)
+    depth, main = _check_links(array, name)
+    empty = (depth > 1) & ~array.tophash.any(1) & live[main]
+    if empty.any():
+        raise CorruptMapError(f"{name}: overflow row {int(empty.argmax())} is empty but in a chain")
+    linked = (array.overflow != 0) & (depth > 0)
+    after = np.where(linked, array.tophash[array.overflow.astype(np.int64), 0], EMPTY_REST)
     full_slots = 0
     for start in range(0, len(main), BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, len(main))

@@ -142,3 +142,7 @@ class NilMap(HMap[Any, Any]):
     def reserve(self, n: int, /) -> NoReturn:
         """Raises ``NilMapError``, as all writes do."""
         self._refuse()
+
+    def compact(self) -> NoReturn:
+        """Raises ``NilMapError``, as all writes do."""
+        self._refuse()

@@ -3,7 +3,6 @@
 Imports pyhmap only.
 """
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from pyhmap import HMap, introspect
+from pyhmap import introspect
 
 INT64_MIN, INT64_MAX, UINT64_MAX = -(2**63), 2**63 - 1, 2**64 - 1
 KEY_DTYPES = [np.int64, np.uint64, np.float64]
@@ -40,28 +39,29 @@ def growing(hmap_type, B: int, *, seed: int = 1, dtype=np.int64):
 
 
 def fragmented(hmap_type, B: int, *, seed: int = 1):
-    """A map that inserts and deletes have just brought to a same-size growth of 2**B buckets, and its items."""
-    newest, oldest = _churn_to_same_size_growth(B, seed)
-    m, live = hmap_type(np.int64, np.int64, capacity=13 << B - 1, seed=seed), 6 << B
-    for key in range(newest + 1):
-        m[key] = key
-        if key >= live and key < newest:
-            del m[key - live]
+    """A map that inserts and deletes have just brought to a same-size growth of 2**B buckets, and its items.
+
+    In each bucket in turn nine keys fill an overflow bucket, then four of the main bucket's go: random keys that come
+    and go do not do that, since overflow buckets that become empty are used again.
+    """
+    m = hmap_type(np.int64, np.int64, capacity=13 << B - 1, seed=seed)
+    by_bucket = keys_by_bucket(m, 64 << B)
+    items = {}
+    for keys in by_bucket:
+        for key in keys[:9]:
+            m[key] = items[key] = key
+        for key in keys[:4]:
+            del m[key], items[key]
+    m[by_bucket[0][9]] = items[by_bucket[0][9]] = by_bucket[0][9]
     assert (m.header().flags, m.header().oldbuckets) == (8, 1 << B)
-    return m, {key: key for key in range(oldest, newest + 1)}
+    return m, items
 
 
-@functools.cache
-def _churn_to_same_size_growth(B: int, seed: int) -> tuple[int, int]:
-    """The keys, first inserted, first deleted, at which a map of constant length begins a same-size growth."""
-    m, live = HMap(np.int64, np.int64, capacity=13 << B - 1, seed=seed), 6 << B
-    for key in range(1000 << B):
-        m[key] = key
-        if m.header().flags == 8:
-            return key, max(key - live, 0)
-        if key >= live:
-            del m[key - live]
-    raise AssertionError("a thousand keys a bucket came and went without a same-size growth")
+def keys_by_bucket(m, n: int) -> list[list[int]]:
+    """The keys 0 .. n - 1 by the main bucket in which a map of int64 keys puts them."""
+    hashes = introspect.hash_words(np.arange(n, dtype=np.uint64), m._state().hash_key)
+    buckets = (hashes & np.uint64(m.header().buckets - 1)).astype(int)
+    return [np.flatnonzero(buckets == bucket).tolist() for bucket in range(m.header().buckets)]
 
 
 @contextmanager
@@ -83,12 +83,14 @@ def assert_same_rows(a, b) -> None:
     assert a.header() == b.header()
     ours, theirs = a._state(), b._state()
     assert ours.hash_key == theirs.hash_key
-    assert (ours.growths, ours.same_size_growths) == (theirs.growths, theirs.same_size_growths)
+    for counter in ("growths", "same_size_growths", "shrinks", "rekeys"):
+        assert getattr(ours, counter) == getattr(theirs, counter), counter
     assert (ours.old is None) == (theirs.old is None)
     for mine, other in zip((ours.now, ours.old), (theirs.now, theirs.old), strict=True):
         if mine is not None:
             np.testing.assert_array_equal(mine.tophash, other.tophash)
             np.testing.assert_array_equal(mine.overflow, other.overflow)
+            assert (mine.free_row, mine.nfree) == (other.free_row, other.nfree)
             full = mine.tophash >= 5
             assert mine.slots.dtype == other.slots.dtype
             for field in ("key", "value"):

@@ -43,6 +43,9 @@ def test_noverflow_is_exact(hmap_type):
     m, _ = fragmented(hmap_type, 4)
     m.finish_growth()
     links = m.bucket_arrays().overflow
+    assert m.header().noverflow == np.count_nonzero(links) == len(links) - 16
+    m.update((key, 0) for key in range(10_000, 10_020))
+    links = m.bucket_arrays().overflow
     assert m.header().noverflow == np.count_nonzero(links) == len(links) - 16 > 0
 
 

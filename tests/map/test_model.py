@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from kinds import KINDS, VALUE_KINDS
 from pyhmap import HMap
 from pyhmap._pure import PureHMap
-from support import assert_same_rows, items_of
+from support import assert_same_rows, fragmented, items_of
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -316,16 +316,30 @@ def test_both_engines_number_keys_alike(key):
             assert_same_rows(*maps)
 
 
-def test_both_engines_churn_into_the_same_same_size_growths():
+def test_both_engines_churn_through_the_same_overflow_buckets():
     maps = [hmap_type(np.int64, np.int64, capacity=208, seed=9) for hmap_type in (HMap, PureHMap)]
-    for key in range(12_000):
+    freed = set()
+    for key in range(4_000):
         for m in maps:
             m[key] = key
             if key >= 190:
                 del m[key - 190]
+        freed.add(maps[0]._state().now.nfree)
         if key % 37 == 0:
             assert_same_rows(*maps)
-    assert maps[0].stats().same_size_growths > 2
+    assert max(freed) > 2
+    assert_same_rows(*maps)
+
+
+def test_both_engines_go_through_the_same_same_size_growth():
+    maps = [fragmented(hmap_type, 5)[0] for hmap_type in (HMap, PureHMap)]
+    step = 0
+    while maps[0].header().oldbuckets:
+        assert_same_rows(*maps)
+        for m in maps:
+            m[10_000 + step] = step
+        step += 1
+    assert step > 10
     assert_same_rows(*maps)
 
 

@@ -43,6 +43,7 @@ WRITES_WITHOUT_KEYS = {
     "update with nothing": lambda m: m.update(),
     "|=": lambda m: m.__ior__({}),
     "reserve": lambda m: m.reserve(5),
+    "compact": lambda m: m.compact(),
 }
 
 
