@@ -1,8 +1,10 @@
 # The memory behind one bucket array, and behind an arena. Imports _layout.
 #
-#     Block     slots of main rows │ slots of overflow rows │ tophash │ overflow links        one mapping, rows = 2^(B+1)
-#               ├─── huge pages if built by a batch         ├─ of main rows: the same
-#               given back from the left, as evacuation proceeds, then the rest piece by piece
+#     one mapping, of 2^(B+1) rows
+#
+#     slots of main rows │ slots of overflow rows │ tophashes │ overflow links
+#     ├── huge pages if built by a batch          ├─ of main rows: the same
+#     given back to the system from the left, as evacuation proceeds, then the rest piece by piece
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 

@@ -8,7 +8,7 @@ growth has emptied goes back 2 MiB at a time, one piece a write.
 import numpy as np
 
 from cpython.buffer cimport PyBuffer_FillInfo
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from posix.mman cimport (
     MADV_DONTNEED,
@@ -104,7 +104,8 @@ cdef class BucketArrays:
     """The three NumPy arrays of one bucket array, and the kernels' pointers into them."""
 
     def __init__(self, int B, uint64_t value_at, uint64_t stride):
-        cdef uint64_t rows = <uint64_t> 2 << B, slots = rows * SLOTS * stride, tophash = (rows * SLOTS + LINE - 1) // LINE * LINE
+        cdef uint64_t rows = <uint64_t> 2 << B, slots = rows * SLOTS * stride
+        cdef uint64_t tophash = (rows * SLOTS + LINE - 1) // LINE * LINE
         self.block = Block(slots + tophash + rows * 4)
         memory = np.asarray(self.block, np.uint8)
         self.slots = memory[:slots].reshape(-1, SLOTS, stride)
@@ -141,7 +142,8 @@ cdef class BucketArrays:
     cdef bint give_back(self, uint64_t evacuated) noexcept:
         """Give one piece of an emptied array back to the system. So many main rows, from the first on, are evacuated;
         all of them: the whole array is. Returns whether that is done."""
-        cdef uint64_t end = self.block.size, piece = HUGE if self.huge else PIECE       # a huge page goes as a whole
+        cdef uint64_t end = self.block.size
+        cdef uint64_t piece = HUGE if self.huge else PIECE      # a huge page goes as a whole
         if evacuated < self.raw.nmain:
             end = evacuated * SLOTS * self.raw.stride // piece * piece
         if self.lent or not self.block.mapped:

@@ -303,8 +303,8 @@ cdef class HMapCore:
         return 0
 
     cdef int read_meets_growth(self) except -1:
-        """A scalar read while there is an old array. One in READS_PER_STEP does a piece of the work, so that a map which
-        is only read does not keep two arrays for ever; none does while batches read without the GIL."""
+        """A scalar read while there is an old array. One in READS_PER_STEP does a piece of the work, so that a map
+        which is only read does not keep two arrays for ever; none does while batches read without the GIL."""
         if self.gate.readers == 0 and not self.gate.writing:
             self.reads_growing += 1
             if self.reads_growing % READS_PER_STEP == 0:
@@ -358,8 +358,8 @@ cdef class HMapCore:
         return 0
 
     cdef int emptied(self) except -1:
-        """The last key was deleted: draw the hash key anew, so that what somebody found out about it is worth nothing, as
-        Go does; and let go of an arena that holds dead texts only."""
+        """The last key was deleted: draw the hash key anew, as Go does, so that what somebody found out about it is
+        worth nothing; and let go of an arena that holds dead texts only."""
         cdef uint64_t hash_key[4]
         self.draw_hash_key(hash_key)        # may give up the GIL
         wait_to_write(&self.gate)

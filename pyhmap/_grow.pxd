@@ -7,8 +7,8 @@
 #       0 .. nevacuate     └──────── Y ───────────────────────┘
 #       all evacuated
 #
-# A same-size growth (against overflow build-up) has only X; so has a shrink, which joins old buckets b, b + new size, ...
-# in new bucket b. Each write evacuates the old bucket it is about to touch
+# A same-size growth (against overflow build-up) has only X; so has a shrink, which joins old buckets b, b + new size,
+# ... in new bucket b. Each write evacuates the old bucket it is about to touch
 # and one more at nevacuate, so growth ends after at most 2^B writes and no write does more than two buckets' work.
 #
 # Room. An array has 2^B overflow rows, and these suffice, so that no kernel ever has to stop for want of one:

@@ -179,7 +179,7 @@ class PureCore:
             self._evacuate(BATCH_EVACUATIONS * batch)
 
     def _wants_shrink(self) -> bool:
-        settled_and_large = self._old is None and self._now.B > max(self._floor_B, SHRINK_ABOVE)
+        settled_and_large = self._old is None and max(self._floor_B, SHRINK_ABOVE) < self._now.B
         return settled_and_large and self._count * SHRINK_PART < 13 * (self._now.nmain // 2)
 
     def finish_growth(self) -> None:
@@ -499,7 +499,7 @@ class PureCore:
         return sum(value is not ABSENT for value in self._delete_many(array, stop_at_miss=False))
 
     def _delete_many(self, array: Array, *, stop_at_miss: bool) -> list[Any]:
-        """The values of many keys, ABSENT where there was none; of those before the first such one if stopping there."""
+        """The values of many keys, ABSENT where there was none; if stopping there, those before the first such one."""
         values: list[Any] = []
         for key in map(self._key, array):
             value = self._delete(self._hash(key), key)

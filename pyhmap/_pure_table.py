@@ -159,13 +159,14 @@ class Buckets:
 
     def place(self, item: Slot) -> None:
         """Put an absent key into the first empty slot of its chain, in a new overflow bucket if there is none."""
-        for walked, slot in enumerate(self.chain(self.main(item.hash))):
-            if self.tophash[slot] <= EMPTY_ONE:
-                break
+        chain = list(self.chain(self.main(item.hash)))
+        empty = [slot for slot in chain if self.tophash[slot] <= EMPTY_ONE]
+        if empty:
+            slot = empty[0]
         else:
             row = self.take_row()
-            self.overflow[slot // SLOTS] = row
-            self.long_chain |= walked >= ALARM_DEPTH * SLOTS
+            self.overflow[chain[-1] // SLOTS] = row
+            self.long_chain |= len(chain) > ALARM_DEPTH * SLOTS
             slot = SLOTS * row
         self.tophash[slot] = tophash_of(item.hash)
         self.slots[slot] = item
@@ -183,8 +184,10 @@ class Buckets:
         return len(self.overflow) - 1
 
     def remove(self, slot: int) -> Slot:
-        """Empty a slot; if nothing follows in its chain, EMPTY_REST moves back to behind the last full slot, and overflow
-        rows behind that are freed."""
+        """Empty a slot; if nothing follows in its chain, EMPTY_REST moves back to behind the last full slot.
+
+        Overflow rows behind that one are freed.
+        """
         item: Slot = self.slots[slot]
         self.tophash[slot] = EMPTY_ONE
         self.slots[slot] = None

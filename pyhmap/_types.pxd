@@ -28,13 +28,13 @@ cdef enum:
     LOAD_NUM = 13
     LOAD_DEN = 2
 
-    # Rows of a chain that are full when it gets one more. By Poisson one bucket in 10^18 has more than 40 keys at 6.5 on
-    # average: who sees that has been sent keys chosen to collide.
+    # Rows behind the first of a chain that gets one more. By Poisson one bucket in 10^18 has more than 40 keys at 6.5
+    # on average: who sees that has been sent keys chosen to collide.
     ALARM_DEPTH = 4
 
-    # Deletion shrinks a table of more than 2^SHRINK_ABOVE buckets (9 KiB with 8-byte keys and values: less is not worth
-    # the work) that holds less than a SHRINK_PART-th of what it may, to a quarter of the buckets. Those are then at most
-    # half full: as many keys again must come, or three of four go, before the size changes once more.
+    # Deletion shrinks a table of more than 2^SHRINK_ABOVE buckets (9 KiB with 8-byte keys and values: less is not
+    # worth the work) that holds less than a SHRINK_PART-th of what it may, to a quarter of the buckets. Those are then
+    # at most half full: as many keys again must come, or three of four go, before the size changes once more.
     SHRINK_ABOVE = 6
     SHRINK_PART = 8
     SHRINK_STEP = 2         # B less 2; _grow.pxd proves that the room suffices for a quarter and not for less

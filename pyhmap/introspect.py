@@ -466,8 +466,10 @@ def _free_rows(array: RawBuckets, name: str) -> npt.NDArray[np.int64]:
     rows: list[int] = []
     row = array.free_row
     while row != 0:
-        if not array.nmain <= row < len(array.tophash) or len(rows) == array.nfree:
-            raise CorruptMapError(f"{name}: free row {row} is no overflow row, or is not among the {array.nfree} counted")
+        if not array.nmain <= row < len(array.tophash):
+            raise CorruptMapError(f"{name}: free row {row} is no overflow row")
+        if len(rows) == array.nfree:
+            raise CorruptMapError(f"{name}: {array.nfree} free rows are counted, but more are linked")
         if array.tophash[row].any():
             raise CorruptMapError(f"{name}: free row {row} holds keys")
         rows.append(row)
