@@ -3,11 +3,13 @@
 # Each function is one switch around the kernel of the same name; the batch kernels pay it once a call.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from pyhmap cimport _batch, _grow, _ops, _slot
 from pyhmap._batch cimport Reading, Writing
 from pyhmap._layout cimport Buckets, Reference, Table, Text
 from pyhmap._types cimport REFERENCE, Status, TEXT, WORD32
+from pyhmap._words cimport WordReading, read_words, reads_words
 
 
 cdef union Key:             # a key in hand, of any form
@@ -98,6 +100,13 @@ cdef inline uint64_t read_batch(const Table *t, const Reading *r, const void *ke
         return _batch.read_batch(t, r, <const uint32_t *> keys, start, stop)
     if t.form == TEXT:
         return _batch.read_batch(t, r, <const Text *> keys, start, stop)
+    cdef WordReading words
+    if reads_words(t):
+        words.values = <uint64_t *> r.values
+        words.found = r.found
+        memcpy(&words.fill, r.fill, 8)
+        words.stop_at_miss = r.stop_at_miss
+        return read_words(t, &words, <const uint64_t *> keys, start, stop)
     return _batch.read_batch(t, r, <const uint64_t *> keys, start, stop)
 
 

@@ -20,6 +20,7 @@ KERNELS = [
     "_grow",
     "_ops",
     "_batch",
+    "_words",
     "_forms",
 ]  # from below
 CLASSES = [
