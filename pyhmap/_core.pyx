@@ -353,7 +353,7 @@ cdef class HMapCore:
         """After a scalar write that may have removed a key."""
         if self.t.count == 0:
             self.emptied()
-        elif wants_shrink(&self.t, <uint64_t> 1 << self.floor_B):
+        if wants_shrink(&self.t, <uint64_t> 1 << self.floor_B):
             self.start_shrink(False)
         return 0
 

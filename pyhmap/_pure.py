@@ -174,7 +174,7 @@ class PureCore:
         if removed and self._count == 0:
             self._hash_key = draw_hash_key(self._seeds)
             self._changes += 1  # a hash that somebody computed is worth nothing now
-        while removed and self._count and self._wants_shrink():
+        while removed and self._wants_shrink():
             self._grow(max(self._now.B - SHRINK_STEP, self._floor_B))
             self._evacuate(BATCH_EVACUATIONS * batch)
 

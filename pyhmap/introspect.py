@@ -425,9 +425,9 @@ def _check_evacuation(raw: RawTable, old: RawBuckets, evacuated: npt.NDArray[np.
     if not evacuated[: raw.nevacuate].all():
         bucket = int(evacuated[: raw.nevacuate].argmin())
         raise CorruptMapError(f"old bucket {bucket} is below nevacuate = {raw.nevacuate} but not evacuated")
-    _, main = _check_links(old, "oldbuckets")
+    depth, main = _check_links(old, "oldbuckets")
     marks = (old.tophash >= EVACUATED_X) & (old.tophash <= EVACUATED_EMPTY)
-    wrong = (marks != evacuated[main][:, None]).any(1)
+    wrong = (marks != evacuated[main][:, None]).any(1) & (depth > 0)
     if wrong.any():
         raise CorruptMapError(f"oldbuckets row {int(wrong.argmax())} is evacuated in part")
     arrived = _chain_shares(raw)[0] > 0
