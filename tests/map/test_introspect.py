@@ -398,6 +398,34 @@ def test_check_finds_a_lost_a_shared_and_a_circular_overflow_bucket(settled):
     corrupt(raw, f"overflow row {ring} is reached from no main bucket")
 
 
+def test_check_finds_free_overflow_buckets_that_are_not():
+    """A free one that holds keys, a list of them that is too long, too short or a ring, one that is a main bucket."""
+    m = PureHMap(np.int64, np.int64, ((i, i) for i in range(400)), capacity=416, seed=1)
+    for i in range(20, 400):
+        del m[i]
+    good = m._state()
+    assert good.now.nfree > 3
+    free = good.now.free_row
+
+    def now(raw, **changes):
+        return raw._replace(now=raw.now._replace(**changes))
+
+    raw = planted(good)
+    raw.now.tophash[free, 0] = 9
+    corrupt(raw, f"free row {free} holds keys")
+    corrupt(now(planted(good), nfree=good.now.nfree - 1), "free rows are counted, but more are linked")
+    corrupt(now(planted(good), nfree=good.now.nfree + 1), f"but {good.now.nfree} are linked")
+    corrupt(now(planted(good), free_row=5), "free row 5 is no overflow row")
+    raw = planted(good)
+    raw.now.overflow[free] = free
+    corrupt(raw, "more are linked")
+    raw = planted(good)
+    main = int(np.flatnonzero(raw.now.overflow[:64] == 0)[0])
+    raw.now.overflow[main], second = free, int(raw.now.overflow[free])
+    raw.now.overflow[free] = 0
+    corrupt(now(raw, free_row=second, nfree=good.now.nfree - 1), f"overflow row {free} is empty but in a chain")
+
+
 @pytest.mark.parametrize("bits", [0x7FF8000000000001, 0xFFF8000000000000, 0x7FF0000000000001, 1 << 63])
 def test_check_finds_nan_and_zero_that_are_not_canonical(bits):
     """Such a key could never be found, though tophash and bucket may be right: the check asks for the bits."""
