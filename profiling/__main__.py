@@ -12,6 +12,7 @@ from pathlib import Path
 
 VERBS = {
     "table": "the before/after table of the hash cache, beside the article's figures",
+    "growth": "when and why the table grows, what an insert costs at worst, and pictures of it",
     "peers": "look-ups against dict and the Python peers",
 }
 

@@ -207,6 +207,16 @@ class MapSurface(MutableMapping[Any, Any]):
         """
         return introspect.bucket_arrays(self._state(lend=True))
 
+    def occupancy(self) -> introspect.Occupancy:
+        """How many slots of each row are full, in the old array too while growing: what a picture of it is drawn from.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i8", "i8", {1: 1, 2: 2}).occupancy().full
+        array([2], dtype=uint8)
+        """
+        with self._frozen():
+            return introspect.occupancy(self._state())
+
     def check(self) -> None:
         """Walk every invariant of the table; raises ``CorruptMapError`` naming the first that is broken."""
         with self._frozen():

@@ -381,6 +381,10 @@ class HSet(MutableSet[_K]):
         """Read-only views of the current array; see :meth:`HMap.bucket_arrays`."""
         return cast("introspect.BucketArrays", self._map.bucket_arrays())
 
+    def occupancy(self) -> introspect.Occupancy:
+        """How many slots of each row are full; see :meth:`HMap.occupancy`."""
+        return cast("introspect.Occupancy", self._map.occupancy())
+
     def check(self) -> None:
         """Walk every invariant of the table; raises ``CorruptMapError`` naming the first that is broken."""
         self._map.check()

@@ -120,6 +120,16 @@ class BucketArrays(NamedTuple):
     overflow: npt.NDArray[np.uint32]  #: [n]
 
 
+class Occupancy(NamedTuple):
+    """How full each row is: copies, taken at one moment, also in the middle of a growth."""
+
+    full: npt.NDArray[np.uint8]  #: [n] full slots of each row in use, 0 to 8; main buckets first
+    nmain: int  #: main buckets
+    old_full: npt.NDArray[np.uint8] | None  #: [m] the same of the old array, None when not growing
+    evacuated: npt.NDArray[np.bool_] | None  #: [old main buckets] whose keys have moved to the new array
+    nevacuate: int  #: old buckets below this one are all evacuated
+
+
 @dataclass(frozen=True)
 class Stats:
     """What ``stats()`` returns. Histograms are tuples indexed by the length; comparisons are means a look-up."""
@@ -184,6 +194,17 @@ def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A view that cannot be made writable again, as one with its flag cleared could be."""
     flat = memoryview(array.reshape(-1).view(np.uint8).data).toreadonly()
     return np.frombuffer(flat, array.dtype).reshape(array.shape)
+
+
+def occupancy(raw: RawTable) -> Occupancy:
+    """The full slots of each row; what evacuated rows held is not counted."""
+
+    def full(array: RawBuckets) -> npt.NDArray[np.uint8]:
+        return (array.tophash >= MIN_TOPHASH).sum(1, dtype=np.uint8)
+
+    old = raw.old
+    evacuated = _is_evacuated(old.tophash[: old.nmain, 0]) if old else None
+    return Occupancy(full(raw.now), raw.now.nmain, full(old) if old else None, evacuated, raw.nevacuate)
 
 
 # ---- statistics ------------------------------------------------------------------------------------------------------

@@ -81,6 +81,20 @@ def test_a_bucket_is_8_and_128_and_4_bytes_without_gaps(m):
     assert [field.dtype for field in m.layout()[1:3]] == [np.int64, np.float64]
 
 
+def test_occupancy_counts_full_slots_row_by_row(hmap_type):
+    m, items = growing(hmap_type, 5)
+    for steps in (0, 10, 100):
+        m._evacuate(steps)
+        got = m.occupancy()
+        assert got.nmain == 64
+        assert int(got.full.sum()) + (0 if got.old_full is None else int(got.old_full.sum())) == len(items)
+        if steps < 100:
+            assert (len(got.evacuated), got.nevacuate) == (32, m.header().nevacuate)
+            assert not (got.old_full[:32][got.evacuated]).any()
+    assert (got.old_full, got.evacuated) == (None, None)
+    assert got.full.tolist() == [int((row >= 5).sum()) for row in m.bucket_arrays().tophash]
+
+
 def test_rows_start_on_cache_lines():
     for B in range(0, 12, 3):
         arrays = HMap(np.int64, np.int64, capacity=6 << B).bucket_arrays()
