@@ -13,6 +13,8 @@ from pathlib import Path
 VERBS = {
     "table": "the before/after table of the hash cache, beside the article's figures",
     "growth": "when and why the table grows, what an insert costs at worst, and pictures of it",
+    "fragmentation": "what holes and overflow buckets cost, and what compact() gives back",
+    "layout": "header and bucket field by field, checked against the memory itself",
     "peers": "look-ups against dict and the Python peers",
 }
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
@@ -508,6 +509,25 @@ cdef class HMapCore:
             t.count, flags, B, t.nevacuate if old_arrays else 0, key, now.rows_in_use(&t.now, record), old_arrays,
             self._key_codec, self._value_codec, *counters, self.hash_name, texts, *objects, given_back,
         )
+
+    def _memory(self):
+        """Where the table's fields lie in this object: name -> (offset from id(self), size), in bytes."""
+        cdef Table *t = &self.t
+        cdef uint64_t start = <uint64_t> <PyObject *> self
+        return {
+            "now.tophash": (<uint64_t> &t.now.tophash - start, sizeof(t.now.tophash)),
+            "now.slots": (<uint64_t> &t.now.slots - start, sizeof(t.now.slots)),
+            "now.overflow": (<uint64_t> &t.now.overflow - start, sizeof(t.now.overflow)),
+            "now.nmain": (<uint64_t> &t.now.nmain - start, sizeof(t.now.nmain)),
+            "now.next_row": (<uint64_t> &t.now.next_row - start, sizeof(t.now.next_row)),
+            "now.nfree": (<uint64_t> &t.now.nfree - start, sizeof(t.now.nfree)),
+            "old.tophash": (<uint64_t> &t.old.tophash - start, sizeof(t.old.tophash)),
+            "old.nmain": (<uint64_t> &t.old.nmain - start, sizeof(t.old.nmain)),
+            "count": (<uint64_t> &t.count - start, sizeof(t.count)),
+            "nevacuate": (<uint64_t> &t.nevacuate - start, sizeof(t.nevacuate)),
+            "hash_key": (<uint64_t> &t.hash_key - start, sizeof(t.hash_key)),
+            "whole table": (<uint64_t> t - start, sizeof(Table)),
+        }
 
     @contextmanager
     def _frozen(self):
