@@ -24,7 +24,19 @@ from pyhmap._layout cimport Buckets, Table, Text, growing, key_t, prefetch, slot
 from pyhmap._ops cimport delete, get, put
 from pyhmap._probe cimport chain_ends, find, first_slot, match, match_empty
 from pyhmap._slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
-from pyhmap._types cimport EMPTY_ONE, FOUND, INSERTED, LAG, MISSING, NEED_ARENA, NEED_GROWTH, RING, SLOTS, Status
+from pyhmap._types cimport (
+    EMPTY_ONE,
+    FOLLOW_UP_TO,
+    FOUND,
+    INSERTED,
+    LAG,
+    MISSING,
+    NEED_ARENA,
+    NEED_GROWTH,
+    RING,
+    SLOTS,
+    Status,
+)
 
 
 cdef struct Reading:        # what a read call is to do with each key
@@ -81,18 +93,25 @@ cdef inline uint64_t start_key(const Table *t, key_t *key) noexcept nogil:
 
 
 cdef inline uint8_t *match_row(const Buckets *b, uint64_t h) noexcept nogil:
-    """Second stage of a read: the first slot of the main row that matches, or NULL."""
+    """Second stage of a read: the first slot that matches, or NULL if there is none or it is not known yet."""
     cdef uint64_t row = h & (b.nmain - 1)
     cdef uint64_t word = tophash_word(b, row)
     cdef uint64_t matches = match(word, tophash_of(h))
     cdef uint8_t *slot
-    if matches:
-        slot = slot_at(b, row, first_slot(matches))
-        prefetch(slot)
-        return slot
-    if not chain_ends(word):
-        prefetch(&b.overflow[row])
-    return NULL
+    while not matches:
+        if chain_ends(word):
+            return NULL
+        if b.nmain > FOLLOW_UP_TO:
+            prefetch(&b.overflow[row])
+            return NULL
+        row = b.overflow[row]
+        if row == 0:
+            return NULL
+        word = tophash_word(b, row)
+        matches = match(word, tophash_of(h))
+    slot = slot_at(b, row, first_slot(matches))
+    prefetch(slot)
+    return slot
 
 
 cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *keys,

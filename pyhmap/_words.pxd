@@ -6,12 +6,12 @@
 # there (7.5 ns instead of 9.7). Keys in flight lie in rings; behind the last key the first stage repeats it, which is
 # harmless, so that the loop needs no case for its ends.
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyhmap._hash cimport canonical_float, tophash_of
 from pyhmap._layout cimport Table, prefetch
 from pyhmap._probe cimport chain_ends, find, first_slot, match
-from pyhmap._types cimport LAG, RING, SLOTS
+from pyhmap._types cimport FOLLOW_UP_TO, LAG, RING, SLOTS
 
 cdef enum:
     ABSENT = 0xFFFFFFFFFFFFFFFF         # nothing matches, and the chain ends in that row
@@ -41,10 +41,12 @@ cdef inline uint64_t read_words(const Table *t, const WordReading *r, const uint
     cdef uint64_t k0 = t.hash_key[0], k1 = t.hash_key[1], k2 = t.hash_key[2], k3 = t.hash_key[3]
     cdef const uint64_t *tophash = <const uint64_t *> t.now.tophash
     cdef const uint64_t *slots = <const uint64_t *> t.now.slots
+    cdef const uint32_t *overflow = t.now.overflow
     cdef const uint8_t *slot
     cdef uint64_t *values = r.values
     cdef uint8_t *found = r.found
     cdef bint floats = t.float_keys
+    cdef bint follow = t.now.nmain <= FOLLOW_UP_TO
     if start == stop:
         return stop
     last = stop - 1
@@ -65,14 +67,23 @@ cdef inline uint64_t read_words(const Table *t, const WordReading *r, const uint
             row = h[j] & mask
             word = tophash[row]
             matches = match(word, tophash_of(h[j]))
-            if matches:
-                place[j] = row * SLOTS + first_slot(matches)
-                prefetch(&slots[2 * place[j]])
-            elif chain_ends(word):
+            while True:
+                if matches:
+                    place[j] = row * SLOTS + first_slot(matches)
+                    prefetch(&slots[2 * place[j]])
+                    break
                 place[j] = ABSENT
-            else:
-                place[j] = BEHIND
-                prefetch(&t.now.overflow[row])
+                if chain_ends(word):
+                    break
+                if not follow:
+                    place[j] = BEHIND
+                    prefetch(&overflow[row])
+                    break
+                row = overflow[row]
+                if row == 0:
+                    break
+                word = tophash[row]
+                matches = match(word, tophash_of(h[j]))
         if i >= start + 2 * LAG:
             j = (i - start - 2 * LAG) % RING
             if place[j] < BEHIND and slots[2 * place[j]] == key[j]:
