@@ -36,13 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
         importlib.import_module("pyhmap")
         importlib.import_module("rich")
         importlib.import_module("psutil")
+        verb = importlib.import_module(options.verb)
     except ImportError as error:
         return fail(f"{error}: build first, with `make build`, or pip install -e '.[profiling]'")
 
     import records
     import runner
 
-    verb = importlib.import_module(options.verb)
     try:
         ended_by = verb.run(quick=options.quick, out=options.out or records.DEFAULT_FOLDER)
     except (records.OutputError, ValueError) as error:

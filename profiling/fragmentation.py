@@ -79,8 +79,8 @@ def verdict(rows: list[dict[str, Any]]) -> str:
         f"Time, the article 42 to 187 ns (4.5 times): {word}; at most {ratio['value']:.2f} times here "
         f"({slowest['state']}). Space, the article 98 to 63 %: direction only; a table of buckets is never 98 % full "
         f"(6.5 keys of 8 slots, and overflow buckets), and deletion can empty it further than to 63 %: "
-        f"{100 * emptiest['space']:.0f} % ({emptiest['state']}). What is lost is memory more than time: a look-up still "
-        "reads one or two rows. compact() gives it back."
+        f"{100 * emptiest['space']:.0f} % ({emptiest['state']}). What is lost is memory more than time: a look-up "
+        "still reads one or two rows. compact() gives it back."
     )
 
 

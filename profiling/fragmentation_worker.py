@@ -80,7 +80,7 @@ def look_up(m: HMap, seed: int) -> dict[str, float]:
     single, batch, loop = [], [], []
     for _ in range(ROUNDS):
         began = time.process_time_ns()
-        for key in singly:
+        for _key in singly:
             pass
         loop.append(time.process_time_ns() - began)
         began = time.process_time_ns()

@@ -144,7 +144,7 @@ def neighbours() -> dict[str, Any]:
 
 
 def links() -> dict[str, Any]:
-    """What somebody misses who walks the main buckets and not their links: the article's leaked overflow pages (2.4)."""
+    """What is missed by a walk of the main buckets without their links: the article's leaked overflow pages (2.4)."""
     m = HMap(np.int64, np.int64, seed=5)
     m.set_many(np.arange(13 << 11), 0)
     arrays, buckets = m.bucket_arrays(), m.header().buckets
@@ -208,12 +208,12 @@ def show(console: Console, document: dict[str, Any]) -> None:
     console.print(PICTURE, markup=False)
     near, links = document["figures"]["neighbours"], document["figures"]["links"]
     console.print(
-        f"Key and value of a slot are {near['key_to_value']} bytes apart, in one cache line; all three arrays start on a "
-        f"line (addresses modulo {LINE}: {near['modulo_line']}). A hit touches {near['lines_of_a_hit']} lines, a miss "
-        f"{near['lines_of_a_miss']}."
+        f"Key and value of a slot are {near['key_to_value']} bytes apart, in one cache line; all three arrays start on "
+        f"a line (addresses modulo {LINE}: {near['modulo_line']}). A hit touches {near['lines_of_a_hit']} lines, "
+        f"a miss {near['lines_of_a_miss']}."
     )
     console.print(
-        f"Of {links['keys']:,} keys {links['by_links_only']:,} are in overflow buckets: who walks the main buckets alone "
-        f"misses them, as the article's collector does (2.4: reproduced). With the links all {links['reached_with_links']:,} "
-        "are reached."
+        f"Of {links['keys']:,} keys {links['by_links_only']:,} are in overflow buckets: who walks the main buckets "
+        "alone misses them, as the article's collector does (2.4: reproduced). With the links all "
+        f"{links['reached_with_links']:,} are reached."
     )

@@ -1,4 +1,4 @@
-"""The memory under a large map: what is given back, what is kept for those who look, what happens when there is none."""
+"""The memory under a large map: what is given back, what is kept for those who look, what if there is none."""
 
 import os
 import subprocess

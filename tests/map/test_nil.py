@@ -115,8 +115,17 @@ def test_writes_without_a_key_are_refused(write):
 def test_every_writing_call_of_hmap_is_covered():
     """A write that HMap gains must be refused by the nil map too."""
     reads = {"get", "get_many", "lookup_many", "contains_many", "keys", "values", "items", "copy", "header", "stats"}
-    reads |= {"occupancy", "layout", "bucket_arrays", "check", "nbytes", "key_dtype", "value_dtype", "finish_growth", "fromkeys"}
-    reads |= {"keys_array", "values_array", "to_arrays", "from_arrays"}
+    reads |= {
+        "layout",
+        "bucket_arrays",
+        "check",
+        "nbytes",
+        "key_dtype",
+        "value_dtype",
+        "finish_growth",
+        "fromkeys",
+    }
+    reads |= {"occupancy", "keys_array", "values_array", "to_arrays", "from_arrays"}
     writes = {name for name in dir(HMap) if not name.startswith("_")} - reads
     assert writes == {name.split()[0] for name in (*WRITES, *WRITES_WITHOUT_KEYS)} - {"set", "del", "|="}
 

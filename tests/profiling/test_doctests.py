@@ -5,8 +5,11 @@ import importlib
 
 import pytest
 
+MODULES = ["corpus", "estimates", "figures", "growth_cases", "latency", "pictures", "render", "runner", "style"]
+MODULES += ["tools_pyspy"]
 
-@pytest.mark.parametrize("name", ["corpus", "estimates", "figures", "render", "runner", "tools_pyspy"])
+
+@pytest.mark.parametrize("name", MODULES)
 def test_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))
 
