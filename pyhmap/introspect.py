@@ -200,7 +200,8 @@ def occupancy(raw: RawTable) -> Occupancy:
     """The full slots of each row; what evacuated rows held is not counted."""
 
     def full(array: RawBuckets) -> npt.NDArray[np.uint8]:
-        return (array.tophash >= MIN_TOPHASH).sum(1, dtype=np.uint8)
+        counts: npt.NDArray[np.uint8] = (array.tophash >= MIN_TOPHASH).sum(1, dtype=np.uint8)
+        return counts
 
     old = raw.old
     evacuated = _is_evacuated(old.tophash[: old.nmain, 0]) if old else None
