@@ -14,11 +14,13 @@
 # stages lies in rings of IN_FLIGHT blocks on the stack. Each key is read from the caller's array once, so another
 # thread that writes there meanwhile can spoil an answer, but never the walk.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
-from pyhmap._layout cimport Table, key_t, prefetch
+from pyhmap._hash cimport SipState, load64, sip_end, sip_start, sip_word
+from pyhmap._layout cimport Table, Text, key_t, prefetch
 from pyhmap._slot cimport canonical, hash_of
-from pyhmap._types cimport BLOCK
+from pyhmap._text cimport hash_text, last_word, text_data
+from pyhmap._types cimport BLOCK, LANE_WORDS, LANES, SLOTS
 
 cdef extern from *:
     """
@@ -37,24 +39,88 @@ cdef extern from *:
     bint unlikely(bint) noexcept nogil              # Cython's own macro
 
 
-cdef inline cloned hash_block(const Table *t, const key_t *keys, uint64_t n, key_t *key, uint64_t *h) noexcept nogil:
-    """First stage: take n keys in hand, up to a block, hash them, prefetch their tophash rows."""
+cdef inline const key_t *hash_block(const Table *t, const key_t *keys, uint64_t n, key_t *ring,
+                                    uint64_t *h) noexcept nogil:
+    """First stage: hash up to a block of n keys and prefetch their tophash rows. Returns the keys in hand: words are
+    copied to the ring, while Texts already belong to the batch."""
+    if key_t is Text:
+        hash_texts(t, keys, n, h)
+        return keys
+    else:
+        hash_words(t, keys, n, ring, h)
+        return ring
+
+
+cdef inline cloned hash_words(const Table *t, const key_t *keys, uint64_t n, key_t *ring, uint64_t *h) noexcept nogil:
     cdef uint64_t i, mask = t.now.nmain - 1
     cdef const uint64_t *rows = <const uint64_t *> t.now.tophash
     if n == BLOCK:              # a count known to the compiler
         for i in range(BLOCK):
-            take(t, &keys[i], &key[i], &h[i])
+            hash_one(t, &keys[i], &ring[i], &h[i])
     else:
         for i in range(n):
-            take(t, &keys[i], &key[i], &h[i])
+            hash_one(t, &keys[i], &ring[i], &h[i])
     for i in range(n):
         prefetch(&rows[h[i] & mask])
 
 
-cdef inline void take(const Table *t, const key_t *given, key_t *key, uint64_t *h) noexcept nogil:
+cdef inline void hash_one(const Table *t, const key_t *given, key_t *key, uint64_t *h) noexcept nogil:
     key[0] = given[0]
     canonical(t, key)
     h[0] = hash_of(t, key)
+
+
+cdef inline void hash_texts(const Table *t, const Text *keys, uint64_t n, uint64_t *h) noexcept nogil:
+    cdef uint64_t i, longest = 0, side_by_side = n // LANES * LANES
+    for i in range(n):
+        longest = max(longest, <uint64_t> keys[i].size)
+    if longest >> 3 > LANE_WORDS or t.xxh64:
+        side_by_side = 0
+    else:
+        siphash_lanes(t.hash_key, keys, side_by_side, longest >> 3, h)
+    for i in range(side_by_side, n):
+        h[i] = hash_text(t, &keys[i])
+    for i in range(n):
+        prefetch(&t.now.tophash[(h[i] & (t.now.nmain - 1)) * SLOTS])
+
+
+cdef inline cloned siphash_lanes(const uint64_t *secret, const Text *keys, uint64_t n, uint64_t words,
+                                 uint64_t *h) noexcept nogil:
+    """SipHash-1-3 of n texts, LANES at a time; the longest has so many whole words.
+
+    The words are put in columns first, a lane each. Then the rounds are loops over the lanes, which the compiler turns
+    into vectors. A lane that is through with its words keeps its state."""
+    cdef SipState s, start = sip_start(secret)
+    cdef uint64_t word[LANE_WORDS + 1][BLOCK]
+    cdef uint64_t whole[BLOCK]
+    cdef uint64_t v0[LANES]
+    cdef uint64_t v1[LANES]
+    cdef uint64_t v2[LANES]
+    cdef uint64_t v3[LANES]
+    cdef const uint8_t *data
+    cdef uint64_t i, j, group, lane, last, through
+    for i in range(n):
+        data = text_data(&keys[i])
+        last = last_word(&keys[i])
+        whole[i] = keys[i].size >> 3
+        for j in range(words + 1):
+            word[j][i] = load64(data + 8 * j) if j < whole[i] else last
+    for group in range(n // LANES):
+        lane = group * LANES
+        for i in range(LANES):
+            v0[i], v1[i], v2[i], v3[i] = start.v0, start.v1, start.v2, start.v3
+        for j in range(words + 1):
+            for i in range(LANES):
+                s.v0, s.v1, s.v2, s.v3 = v0[i], v1[i], v2[i], v3[i]
+                sip_word(&s, word[j][lane + i])
+                through = -<uint64_t> (j > whole[lane + i])
+                v0[i] = (v0[i] & through) | (s.v0 & ~through)
+                v1[i] = (v1[i] & through) | (s.v1 & ~through)
+                v2[i] = (v2[i] & through) | (s.v2 & ~through)
+                v3[i] = (v3[i] & through) | (s.v3 & ~through)
+        for i in range(LANES):
+            s.v0, s.v1, s.v2, s.v3 = v0[i], v1[i], v2[i], v3[i]
+            h[lane + i] = sip_end(&s)
 
 
 cdef inline uint64_t block_size(uint64_t b, uint64_t start, uint64_t stop) noexcept nogil:

@@ -135,7 +135,8 @@ cdef inline cloned take_some(const Table *t, const key_t *key, const uint64_t *h
 cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *keys, uint64_t start,
                                 uint64_t stop) noexcept nogil:
     """Look up keys[start:stop]. Returns stop, or the position of the missing key it stopped at."""
-    cdef key_t key[IN_FLIGHT][BLOCK]
+    cdef key_t ring[IN_FLIGHT][BLOCK]
+    cdef const key_t *key[IN_FLIGHT]
     cdef uint64_t h[IN_FLIGHT][BLOCK]
     cdef uint64_t place[IN_FLIGHT][BLOCK]
     cdef uint8_t *values
@@ -146,7 +147,7 @@ cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *k
     for b in range(blocks + last_stage):
         if b < blocks:
             j = b % IN_FLIGHT
-            hash_block(t, keys + start + b * BLOCK, block_size(b, start, stop), key[j], h[j])
+            key[j] = hash_block(t, keys + start + b * BLOCK, block_size(b, start, stop), ring[j], h[j])
         if 1 <= b < blocks + 1:
             j = (b - 1) % IN_FLIGHT
             match_block(&t.now, h[j], block_size(b - 1, start, stop), place[j])

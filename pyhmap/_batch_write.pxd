@@ -109,7 +109,8 @@ cdef inline Status remove_one(Table *t, Writing *w, uint64_t position, const key
 cdef inline uint64_t write_batch(Table *t, Writing *w, const key_t *keys, uint64_t start, uint64_t stop,
                                  Status *status) noexcept nogil:
     """Write keys[start:stop] in order. Returns stop; or, and why in status, the position it could not do."""
-    cdef key_t key[IN_FLIGHT][BLOCK]
+    cdef key_t ring[IN_FLIGHT][BLOCK]
+    cdef const key_t *key[IN_FLIGHT]
     cdef uint64_t h[IN_FLIGHT][BLOCK]
     cdef uint64_t b, i, j, base, blocks = (stop - start + BLOCK - 1) // BLOCK
     cdef bint removing = w.action == POP or w.action == DISCARD
@@ -117,7 +118,7 @@ cdef inline uint64_t write_batch(Table *t, Writing *w, const key_t *keys, uint64
     for b in range(blocks + 2):
         if b < blocks:
             j = b % IN_FLIGHT
-            hash_block(t, keys + start + b * BLOCK, block_size(b, start, stop), key[j], h[j])
+            key[j] = hash_block(t, keys + start + b * BLOCK, block_size(b, start, stop), ring[j], h[j])
         if 1 <= b < blocks + 1:
             j = (b - 1) % IN_FLIGHT
             seek_block(&t.now, h[j], block_size(b - 1, start, stop))

@@ -60,6 +60,10 @@ cdef enum:
     BLOCK = 48
     IN_FLIGHT = 4           # blocks between first and last stage; three, or four with texts
 
+    # Texts of up to LANE_WORDS whole words are hashed side by side: eight lanes are one vector of AVX-512, two of AVX2.
+    LANES = 8
+    LANE_WORDS = 8
+
     # In tables of up to so many buckets (links and tophashes of 3 MiB, cached) the second stage of a batch read follows
     # a full row to the next at once; in larger ones it prefetches the link. 850,000 keys at 6.5 a bucket: 14 ns a hit
     # instead of 18, and 15 instead of 28 after much deletion; but of 6.8 million keys a miss then takes 48, not 30.
