@@ -16,6 +16,7 @@ VERBS = {
     "fragmentation": "what holes and overflow buckets cost, and what compact() gives back",
     "layout": "header and bucket field by field, checked against the memory itself",
     "peers": "look-ups against dict and the Python peers",
+    "instructions": "does any operation execute more instructions than was recorded",
 }
 
 
