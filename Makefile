@@ -13,13 +13,14 @@ OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
 COMPILED := setup.py pyproject.toml $(wildcard pyhmap/*.pyx pyhmap/*.pxd tophash_cache/*.pyx tophash_cache/*.pxd)
 SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
 
-.PHONY: help build test table bench growth lint type debug asan clean
+.PHONY: help build test table bench growth instructions lint type debug asan clean
 
 help:
 	@echo "make test     build, then run the whole test suite"
 	@echo "make table    build, then print the before/after table (QUICK=1: under a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and the Python peers (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
+	@echo "make instructions   build, then count instructions and compare with the record (OUT=profiling/results: record)"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make debug    the test suite over a build with every check on"
 	@echo "make asan     the same under AddressSanitizer and UndefinedBehaviourSanitizer"
@@ -56,6 +57,9 @@ growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)
 	$(PROFILING) fragmentation $(OPTIONS)
 	$(PROFILING) layout $(OPTIONS)
+
+instructions: $(VENV)/.dev
+	$(PROFILING) instructions $(OPTIONS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

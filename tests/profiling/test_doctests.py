@@ -5,7 +5,18 @@ import importlib
 
 import pytest
 
-MODULES = ["corpus", "estimates", "figures", "growth_cases", "latency", "pictures", "render", "runner", "style"]
+MODULES = [
+    "corpus",
+    "estimates",
+    "figures",
+    "growth_cases",
+    "instructions",
+    "latency",
+    "pictures",
+    "render",
+    "runner",
+    "style",
+]
 MODULES += ["tools_pyspy"]
 
 
