@@ -20,7 +20,7 @@ help:
 	@echo "make table    build, then print the before/after table (QUICK=1: under a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and the Python peers (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
-	@echo "make instructions   build, then count instructions and compare with the record (OUT=profiling/results: record)"
+	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records anew)"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make debug    the test suite over a build with every check on"
 	@echo "make asan     the same under AddressSanitizer and UndefinedBehaviourSanitizer"

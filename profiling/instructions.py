@@ -27,7 +27,8 @@ import runner
 RECORD = runner.HERE / "results" / "instructions.json"
 RECORD_ANEW = "make instructions OUT=profiling/results"
 HOW_TO_GET = "valgrind is missing, which counts the instructions: apt-get install valgrind"
-# 3 instructions in the shortest kernels. The record says by how much its runs differed: less than a tenth of it.
+# Three instructions a key in the shortest kernel. Runs of one build differ by less than a tenth of that: see `spread` in
+# the record.
 LIMIT = 0.03
 RUNS = 3  # of a record; a check is one
 # Instructions an operation: of the project's extension modules, and of all that the operation runs, Python included.
@@ -81,6 +82,8 @@ def run(*, quick: bool, out: Path) -> str:
     if differing := differences(recorded["toolchain"], document["toolchain"]):
         console.print(f"NOT COMPARED, since counts depend on the tools: {differing}", markup=False, soft_wrap=True)
         return ""
+    if any(verdict(recorded["figures"].get(name), now) == "fewer" for name, now in figures.items()):
+        console.print(f"Fewer than recorded: `{RECORD_ANEW}` keeps what was gained.", markup=False, soft_wrap=True)
     return complaint(recorded["figures"], figures)
 
 
@@ -201,20 +204,18 @@ def verdict(recorded: dict[str, float] | None, counted: dict[str, float]) -> str
 
 
 def show(console: Console, recorded: Counts, counted: Counts) -> None:
-    """Print the table, and when counts fell the way to keep what was gained."""
+    """Print the table."""
     title = "Instructions an operation: of the project's own code, and all"
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
     table.add_column("case", no_wrap=True)
     for column in ("own: recorded", "now", "%", "all: recorded", "now", "%"):
         table.add_column(column, justify="right")
     table.add_column("")
-    verdicts = {name: verdict(recorded.get(name), now) for name, now in counted.items()}
     for name, now in counted.items():
         before, cells = recorded.get(name), []
         for kind in KINDS:
             change = render.signed(now[kind] / before[kind] - 1) if before else "-"
             cells += [f"{before[kind]:.1f}" if before else "-", f"{now[kind]:.1f}", change]
-        table.add_row(escape(name), *cells, verdicts[name], style={"MORE": "red", "fewer": "green"}.get(verdicts[name]))
+        said = verdict(before, now)
+        table.add_row(escape(name), *cells, said, style={"MORE": "red", "fewer": "green"}.get(said))
     console.print(table)
-    if "fewer" in verdicts.values():
-        console.print(f"Fewer than recorded: `{RECORD_ANEW}` keeps what was gained.", markup=False, soft_wrap=True)
