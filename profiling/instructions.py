@@ -27,7 +27,7 @@ import runner
 RECORD = runner.HERE / "results" / "instructions.json"
 RECORD_ANEW = "make instructions OUT=profiling/results"
 HOW_TO_GET = "valgrind is missing, which counts the instructions: apt-get install valgrind"
-# Three instructions a key in the shortest kernel. Runs of one build differ by less than a tenth of that: see `spread` in
+# Three instructions a key in the shortest kernel. Runs of one build differ by less than a tenth of it: see `spread` in
 # the record.
 LIMIT = 0.03
 RUNS = 3  # of a record; a check is one
