@@ -19,7 +19,8 @@ from tophash_cache import TopHashCache, xxh64
 # Keys of a batch: the fixed cost of a call is then below 1 % of it, and all cases together take seconds.
 SIZE = 10_000
 # 13 * 2^9 keys are the most that 2^10 buckets hold: so many are in the middle of the growth to 2^11.
-GROWING = 13 * 2**9 + 50
+FULL_AT = 13 * 2**9
+GROWING = FULL_AT + 50
 # Calls of one key: each is some ten batch look-ups, and the count of so many is steady.
 SINGLES = 2_000
 # Keys that come again and again, for what counts, codes and caches.
@@ -54,7 +55,9 @@ def full(keys: Any = KEYS, key_type: Any = np.int64) -> HMap:
 def growing() -> HMap:
     """A map in the middle of its growth."""
     m = HMap(np.int64, np.int64, seed=1)
-    m.set_many(KEYS[:GROWING], POSITIONS[:GROWING])
+    m.set_many(KEYS[:FULL_AT], POSITIONS[:FULL_AT])
+    for position in range(FULL_AT, GROWING):  # one by one: a batch would end the growth that it begins
+        m[int(KEYS[position])] = position
     header = m.header()
     if not 0 < header.nevacuate < header.oldbuckets:
         raise AssertionError(f"not in the middle of a growth: {header}")
