@@ -15,7 +15,7 @@ VERBS = {
     "growth": "when and why the table grows, what an insert costs at worst, and pictures of it",
     "fragmentation": "what holes and overflow buckets cost, and what compact() gives back",
     "layout": "header and bucket field by field, checked against the memory itself",
-    "peers": "look-ups against dict and the Python peers",
+    "peers": "every operation beside dict and the other maps at hand: Python, C++ and Go",
     "instructions": "does any operation execute more instructions than was recorded",
 }
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary, description=summary)
-        verb.add_argument("--quick", action="store_true", help="a smaller run, in under a minute")
+        verb.add_argument("--quick", action="store_true", help="a smaller run, in a minute or two")
         verb.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: profiling/out)")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit keeps what was measured, as Ctrl-C does

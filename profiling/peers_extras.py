@@ -1,7 +1,7 @@
 """What the verb ``peers`` measures beside whole workloads, for pyhmap and who is compared with it there.
 
-Owns ``m[k]`` in a Python loop, one thread beside two, the map's memory between two growths, and the worst single insert.
-As a program it is the measuring process of the first three; single inserts are timed by ``latency_worker``.
+Owns ``m[k]`` in a Python loop, one thread beside two, the map's memory between two growths, and the worst single
+insert. As a program it is the measuring process of the first three; single inserts are timed by ``latency_worker``.
 """
 
 import argparse
@@ -36,7 +36,9 @@ def steps(plan: Plan, left_out: dict[str, str], folder: Path) -> list[Step]:
             made.append(Step("single look-ups", f"{library}, {size:,} keys", 2, call))
     for size in plan.thread_sizes:
         for block in range(plan.extra_blocks):
-            made.append(Step("threads", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "threads", size, block)))
+            made.append(
+                Step("threads", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "threads", size, block))
+            )
     made.append(Step("memory", "between growths", 3, partial(worker, 0, "memory", plan.memory_buckets)))
     for repeat in range(REPEATS):
         for library in PYTHON_INSERTS:
@@ -97,7 +99,7 @@ def threads(size: int, seed: int) -> dict[str, Any]:
 
 
 def memory(buckets: int) -> dict[str, Any]:
-    """Bytes an entry of settled int64 maps: their own account and private bytes, at loads from half of the limit to all."""
+    """Bytes an entry of settled int64 maps, own account and private bytes, at loads from half of the limit to all."""
     from pyhmap import HMap
 
     limit = 13 * buckets // 2

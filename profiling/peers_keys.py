@@ -29,7 +29,7 @@ HOURS_4 = 4 * 3600 * 10**9  # nanoseconds
 
 @dataclass(frozen=True)
 class Questions:
-    """Keys and what is asked of a table of them. The value of ``keys[i]`` is i, so libraries that find positions agree."""
+    """Keys and what is asked of a table of them. The value of ``keys[i]`` is i: some libraries find positions."""
 
     keys: Array
     hits: Array
@@ -144,8 +144,8 @@ FIELDS = {name: not name.endswith("answers") for name in Questions.__dataclass_f
 def write(asked: Questions, path: Path) -> None:
     """Write the questions to a file, for Python and native programs alike.
 
-    For each array its length (an int64), then its items: keys as they are in memory, answers as int64. Behind them 2 and the
-    numbers of distinct keys of ``stream`` and of ``draws``, against which a native program checks its own.
+    For each array its length (an int64), then its items: keys as they are in memory, answers as int64. Behind them 2
+    and the numbers of distinct keys of ``stream`` and of ``draws``, against which a native program checks its own.
     """
     with path.open("wb") as file:
         for name in FIELDS:

@@ -46,11 +46,10 @@ def delete(table, keys):
 
 @numba.njit(cache=True)
 def iterate(table, keys):
-    values, i = np.empty(len(table), np.int64), 0
-    for key, value in table.items():
+    values = np.empty(len(table), np.int64)
+    for i, (key, value) in enumerate(table.items()):
         keys[i] = key
         values[i] = value
-        i += 1
     return values
 
 

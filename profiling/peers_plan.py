@@ -1,7 +1,7 @@
 """What the verb ``peers`` measures: which workloads, which libraries in each, how often, and for how long at most.
 
-Owns the plan of a full and of a quick run. Imports the siblings that know the libraries. A workload is a key type, a set of
-keys and a size; a process measures one library at one workload, every operation of it.
+Owns the plan of a full and of a quick run. Imports the siblings that know the libraries. A workload is a key type, a
+set of keys and a size; a process measures one library at one workload, every operation of it.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How each Python library is built and asked in the verb ``peers``: its fastest documented calls, in its own form of keys.
+"""How each Python library is built and asked in the verb ``peers``: its fastest calls, in its own form of keys.
 
 Owns one class a library. Imports numpy; each class imports its library when it is made. What a library cannot do its
 class does not define, and the table has a dash there. Every call gets keys that were converted beforehand, except in
@@ -22,10 +22,11 @@ Keys = Any  # in the library's own form
 class Peer:
     """What all have. Beside these, as far as the library can:
 
-    ``build(keys, values)``, ``sized(keys, values)`` a table, from empty and of a known size; ``hit(table, keys)`` the values of
-    keys that are there, ``find(table, keys)`` with ``MISSING`` where they are not; ``delete(table, keys)`` the number left;
-    ``iterate(table)`` keys and values; ``accumulate(keys)`` how often each comes, ``counted`` that as two arrays;
-    ``factorize(keys)`` codes in order of first sight.
+    ``build(keys, values)``, ``sized(keys, values)``: a table, from empty and of a known size. ``keep`` of those that
+    build one in each look-up. ``hit(table, keys)``: the values of keys that are there; ``find(table, keys)``: with
+    ``MISSING`` for those that are not. ``delete(table, keys)``: the number left. ``iterate(table)``: keys and values.
+    ``accumulate(keys)``: how often each comes; ``counted``: that as two arrays. ``factorize(keys)``: codes in order of
+    first sight.
     """
 
     needs: str = ""  # the module to import, where the library is not part of this project
@@ -319,7 +320,7 @@ class Polars(Peer):
 
 
 class Numba(Peer):
-    """``typed.Dict`` in loops that numba compiled (see peers_numba.py); text is left out, which takes it microseconds."""
+    """``typed.Dict`` in loops that numba compiled (peers_numba.py). Text is left out: it cannot take arrays of it."""
 
     needs, kinds = "numba", ("int64", "float64")
 

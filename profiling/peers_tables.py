@@ -1,7 +1,7 @@
 """What people see of the verb ``peers``: its tables, drawn from the result document alone.
 
-Owns their wording, and the table of the README: ``python profiling/peers_tables.py profiling/results/peers.json`` prints it
-as Markdown. Imports rich, and the siblings ``render``, ``peers_figures`` and ``peers_targets``.
+Owns their wording, and the table of the README: ``python profiling/peers_tables.py profiling/results/peers.json``
+prints it as Markdown. Imports rich, and the siblings ``render``, ``peers_figures`` and ``peers_targets``.
 """
 
 import json
@@ -26,6 +26,8 @@ Row = dict[str, Any]
 
 # Where the output is no terminal: as wide as the widest table, every library in a column.
 PLAIN_WIDTH = 170
+NONE = "-"
+TIMES = "\N{MULTIPLICATION SIGN}"
 LOSES = "<"  # beside a ratio below 1: the library is faster than pyhmap
 TITLES = {
     "build": "build from empty",
@@ -60,7 +62,7 @@ def ratio_cell(row: Row, library: str) -> str:
         return f"> {row['cut_off'][library]:g} s"
     ratio = row["ratios"].get(library)
     if ratio is None:
-        return "–"
+        return NONE
     text = digits(ratio["value"])
     if ratio["low"] != ratio["high"]:  # a quick run has one pair
         text += f"\n{digits(ratio['low'])}..{digits(ratio['high'])}"
@@ -80,7 +82,7 @@ def grid(rows: list[Row], title: str, lead: list[str]) -> Table:
         cells = [TITLES.get(row[name], row[name]) if name != "size" else f"{row[name]:,}" for name in map(field, lead)]
         shown = ["" if cells[:1] == before[:1] and n == 0 else cell for n, cell in enumerate(cells)]
         before = cells
-        times = [digits(row["spreads"][name]["median"]) if name in row["spreads"] else "–" for name in ours]
+        times = [digits(row["spreads"][name]["median"]) if name in row["spreads"] else NONE for name in ours]
         table.add_row(*shown, *times, *(ratio_cell(row, name) for name in peers))
     return table
 
@@ -117,7 +119,11 @@ def show(console: Console, document: Document) -> None:
     sets = ordered([row for row in timed if row["key_set"] != "random"], "key_set", "operation")
     for rows, title, lead in (
         (numbers, "int64 to int64: times pyhmap's time", ["operation", "keys"]),
-        (others, "Other keys to int64: times the time of pyhmap with the same input", ["key type", "operation", "keys"]),
+        (
+            others,
+            "Other keys to int64: times the time of pyhmap with the same input",
+            ["key type", "operation", "keys"],
+        ),
         (sets, "Key sets that are not kind: times pyhmap's time", ["key set", "operation", "keys"]),
     ):
         if rows:
@@ -158,9 +164,9 @@ def memory_table(document: Document) -> Table:
     table = plain("", *heads, worst, title="Private memory, bytes an entry, and the worst single insert (CPU time)")
     names = dict.fromkeys([*(name for row in rows for name in row["spreads"]), *inserts["ns"]])
     for name in sorted(names, key=lambda name: (not name.startswith("pyhmap"), name.lower())):
-        cells = [digits(row["spreads"][name]["median"]) if name in row["spreads"] else "–" for row in rows]
+        cells = [digits(row["spreads"][name]["median"]) if name in row["spreads"] else NONE for row in rows]
         ns = inserts["ns"].get(name)
-        table.add_row(name, *cells, "–" if ns is None else f"{ns / 1e6:,.2f}")
+        table.add_row(name, *cells, NONE if ns is None else f"{ns / 1e6:,.2f}")
     return table
 
 
@@ -170,7 +176,7 @@ def targets_table(targets: list[dict[str, Any]]) -> Table:
     for target in targets:
         bound = f"{'≤' if target['at_most'] else '≥'} {target['bound']:g} {target['unit']}"
         if target["met"] is None:
-            table.add_row(escape(target["what"]), bound, "–", "", "not measured")
+            table.add_row(escape(target["what"]), bound, NONE, "", "not measured")
             continue
         ends = "" if target["low"] == target["high"] else f"{target['low']:.2f}..{target['high']:.2f}"
         word = "[green]met[/]" if target["met"] else "[red]missed[/]"
@@ -181,10 +187,11 @@ def targets_table(targets: list[dict[str, Any]]) -> Table:
 def notes(document: Document) -> list[str]:
     """What a reader must know to judge the tables."""
     lines = [
-        "A cell: the library's time over pyhmap's, median of pairs of fresh processes, over its 95 % interval (the whole "
-        f"range below {estimates.FEWEST_PAIRS} pairs). {LOSES}: the library is faster. –: it has no such call. CPU time.",
-        "hirola, pandas and arraykit find positions: they hold no values. pyarrow and polars build a table in every call, "
-        "and that is timed. np.take reads as many random items and compares nothing: the floor.",
+        "A cell: the library's time over pyhmap's, median of pairs of fresh processes, over its 95 % interval (below "
+        f"{estimates.FEWEST_PAIRS} pairs the range). {LOSES}: the library is faster. {NONE}: no such call. CPU time.",
+        "hirola, pandas and arraykit find positions: they hold no values. pyarrow and polars build a table in every "
+        "call, and that is timed; pandas builds none at all for keys in order until it is asked for many. np.take "
+        "reads as many random items and compares nothing: the floor.",
     ]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     lines.append(f"Versions: {versions}." if versions else "No peer but dict was there.")
@@ -207,7 +214,9 @@ def markdown(document: Document) -> str:
         cells.append(f"{digits(row['spreads']['pyhmap']['median'])} ns")
         for name in names:
             ratio = row["ratios"].get(name)
-            text = "–" if ratio is None else f"{digits(ratio['value'])}× ({digits(ratio['low'])}..{digits(ratio['high'])})"
+            text = NONE
+            if ratio:
+                text = f"{digits(ratio['value'])}{TIMES} ({digits(ratio['low'])}..{digits(ratio['high'])})"
             cells.append(f"**{text}**" if ratio and ratio["value"] < 1 and name != FLOOR else text)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

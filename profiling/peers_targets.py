@@ -1,7 +1,7 @@
 """What pyhmap aims at beside other maps, and what came out.
 
-Owns the list of targets and their arithmetic. Imports the siblings ``estimates`` and ``peers_figures``. A target is judged by
-its median; the interval printed beside it says how sure that is.
+Owns the list of targets and their arithmetic. Imports the siblings ``estimates`` and ``peers_figures``. A target is
+judged by its median; the interval printed beside it says how sure that is.
 """
 
 import math

@@ -1,11 +1,12 @@
 """A measuring process of ``peers``: one Python library and one workload, printed as lines of JSON.
 
 Owns how an operation is timed and its answers checked. Imports numpy, psutil, and the siblings ``peers_keys`` and
-``peers_python``. Before each operation, and at the end, a line says which is next and what was measured so far: a process
-that is cut off has not run in vain. Times are CPU nanoseconds a key.
+``peers_python``. Before each operation, and at the end, a line says which is next and what was measured so far: a
+process that is cut off has not run in vain. Times are CPU nanoseconds a key.
 
 Look-ups are asked twice: the first answers are checked, the second are timed. What makes a table is tried on a
-few keys first and its result checked afterwards; small tables are made so often that the clock has something to measure.
+few keys first and its result checked afterwards; small tables are made so often that the clock has something to
+measure.
 """
 
 import argparse

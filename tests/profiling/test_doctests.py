@@ -5,19 +5,10 @@ import importlib
 
 import pytest
 
-MODULES = [
-    "corpus",
-    "estimates",
-    "figures",
-    "growth_cases",
-    "instructions",
-    "latency",
-    "pictures",
-    "render",
-    "runner",
-    "style",
-]
-MODULES += ["tools_pyspy"]
+MODULES = """
+corpus estimates figures growth_cases instructions latency peers_figures peers_native peers_plan peers_tables
+peers_targets pictures render runner style tools_pyspy
+""".split()
 
 
 @pytest.mark.parametrize("name", MODULES)
