@@ -129,6 +129,9 @@ class Bench:
         sample["cpu_seconds"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         if "failed" in sample and library.startswith("pyhmap"):
             raise MeasurementError(f"{library}, {workload.name}: {sample['failed']}")
+        if "cut_off" in sample:
+            names = workload.operations
+            sample["unmeasured"] = names[names.index(sample["cut_off"]) if sample["cut_off"] in names else 0 :]
         if "cut_off" in sample or "failed" in sample:
             self.ended.add((workload, library))
         return sample

@@ -53,12 +53,12 @@ def rows(samples: list[Sample]) -> list[dict[str, Any]]:
     """A row for each point: each library's figure, and its ratio over pyhmap's."""
     cut_off: dict[Point, dict[str, float]] = defaultdict(dict)
     for sample in samples:
-        if "cut_off" in sample and sample["measure"] == "workload":
-            point = sample["kind"], sample["key_set"], sample["size"], sample["cut_off"]
+        for operation in sample.get("unmeasured", ()):
+            point = sample["kind"], sample["key_set"], sample["size"], operation
             cut_off[point][sample["library"]] = sample["limit"]
     measured = points(samples)
     made = []
-    for point in sorted(measured.keys() | cut_off.keys(), key=lambda p: (p[0], p[1] != "random", p[1], p[2])):
+    for point in sorted(measured.keys() | cut_off.keys(), key=place):
         kind, key_set, size, operation = point
         blocks = measured.get(point, {})
         ratios = {}
@@ -71,6 +71,12 @@ def rows(samples: list[Sample]) -> list[dict[str, Any]]:
         spreads = {name: estimates.spread(list(each.values()))._asdict() for name, each in blocks.items()}
         made.append(row | {"spreads": spreads, "ratios": ratios, "cut_off": cut_off.get(point, {})})
     return made
+
+
+def place(point: Point) -> tuple[Any, ...]:
+    """Where a point comes among the others: operations in the order of ``MEASURED``."""
+    kind, key_set, size, operation = point
+    return key_set != "random", kind, key_set, size, MEASURED.index(operation)
 
 
 def losses(made: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ SOURCES = Path(__file__).resolve().parent / "native"
 # As setup.py compiles pyhmap: nothing that needs a newer processor than the compiler's default.
 FLAGS = ("-O3", "-DNDEBUG", "-std=c++17")
 FIRST_SWISS = (1, 24)  # https://go.dev/blog/swisstable
-CLASSIC, SWISS = "Go, classic", "Go, Swiss"
+CLASSIC, SWISS = "Go classic", "Go Swiss"
 NATIVE = ("boost", "abseil", CLASSIC, SWISS)
 HOW_TO_GET = {
     "boost": "g++ and boost/unordered/unordered_flat_map.hpp, 1.81 or later (Debian: libboost1.81-dev)",
@@ -29,7 +29,7 @@ def design(version: str) -> str:
     """Which map a Go has, by what it says of itself.
 
     >>> design("go1.19.8"), design("go1.27.3"), design("go1.24 X:noswissmap")
-    ('Go, classic', 'Go, Swiss', 'Go, classic')
+    ('Go classic', 'Go Swiss', 'Go classic')
     """
     numbers = re.search(r"go(\d+)\.(\d+)", version)
     if not numbers or tuple(map(int, numbers.groups())) < FIRST_SWISS or "noswissmap" in version:

@@ -20,7 +20,7 @@ COLOURS = {
     "dict": "orange",
     "cykhash": "green",
     "boost": "purple",
-    "Go, Swiss": "red",
+    "Go Swiss": "red",
     "pandas": "sky",
     "np.take": "ink",
 }

@@ -35,7 +35,7 @@ TITLES = {
     "iterate": "all keys and values",
     "accumulate": "count (Zipf)",
 }
-README_LIBRARIES = ("np.take", "boost", "Go, Swiss", "cykhash", "pandas", "dict")
+README_LIBRARIES = ("np.take", "boost", "Go Swiss", "cykhash", "pandas", "dict")
 
 
 def plain(*columns: str, title: str = "") -> Table:
@@ -76,7 +76,7 @@ def grid(rows: list[Row], title: str, lead: list[str]) -> Table:
     known = {name for row in rows for name in (*row["ratios"], *row["cut_off"]) if not name.startswith("pyhmap")}
     first = dict.fromkeys(name for row in rows for name in row["spreads"] if name.startswith("pyhmap"))
     ours, peers = list(first), sorted(known, key=lambda name: (name != FLOOR, name.lower()))
-    table = plain(*lead, *(f"{name}\nns" for name in ours), *(name.replace(", ", ",\n") for name in peers), title=title)
+    table = plain(*lead, *(f"{name}\nns" for name in ours), *(name.replace(" ", "\n") for name in peers), title=title)
     before: list[str] = []
     for row in rows:
         cells = [TITLES.get(row[name], row[name]) if name != "size" else f"{row[name]:,}" for name in map(field, lead)]

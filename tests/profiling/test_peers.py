@@ -42,6 +42,7 @@ def test_a_library_that_was_cut_off_is_not_measured_again(tmp_path, monkeypatch)
     samples = [bench.measure(workload, block, "dict") for block in range(3)]
     assert asked == [0]
     assert [sample.get("cut_off") for sample in samples] == ["build", None, None]
+    assert samples[0]["unmeasured"] == peers_plan.OPERATIONS
 
 
 def test_a_failure_of_pyhmap_ends_the_run_and_one_of_a_peer_does_not(tmp_path, monkeypatch):

