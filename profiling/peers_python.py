@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from peers_keys import MISSING, SEED
+from peers_keys import MISSING, SEED, Questions
 
 Array = np.ndarray
 Keys = Any  # in the library's own form
@@ -39,6 +39,14 @@ class Peer:
     def convert(self, keys: Array) -> Keys:
         """Keys in the form in which the library takes them."""
         return keys
+
+    def numbers(self, values: Array) -> Any:
+        """Values in that form."""
+        return values
+
+    def hits(self, asked: Questions) -> Any:
+        """What is asked for where all keys are there."""
+        return self.convert(asked.hits)
 
     def counted(self, result: Any) -> tuple[Array, Array]:
         """What ``accumulate`` gave, as keys and counts."""
@@ -121,12 +129,11 @@ class Dict(Peer):
     def convert(self, keys: Array) -> list[Any]:
         return keys.tolist()
 
-    def build(self, keys: list[Any], values: Array) -> dict[Any, int]:
-        return dict(zip(keys, self.listed(values), strict=True))
+    def numbers(self, values: Array) -> list[int]:
+        return values.tolist()
 
-    def listed(self, values: Array) -> Any:
-        """Consecutive numbers need no list, and ``range`` makes them as fast as a list gives them."""
-        return range(len(values))
+    def build(self, keys: list[Any], values: list[int]) -> dict[Any, int]:
+        return dict(zip(keys, values, strict=True))
 
     def hit(self, table: dict[Any, int], keys: list[Any]) -> list[int]:
         return [table[key] for key in keys]
@@ -405,6 +412,15 @@ class Take(Peer):
     """The floor: the same number of random reads from an array, with nothing to search."""
 
     kinds = ("int64",)
+
+    def keep(self, keys: Array, values: Array) -> Array:
+        return values
+
+    def hits(self, asked: Questions) -> Array:
+        return asked.hit_answers
+
+    def hit(self, table: Array, positions: Array) -> Array:
+        return np.take(table, positions)
 
 
 LIBRARIES: dict[str, Callable[[str], Peer]] = {

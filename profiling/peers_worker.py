@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ import psutil
 
 import peers_keys
 from peers_keys import MISSING, Questions
-from peers_python import LIBRARIES, Peer, Take, one_thread
+from peers_python import LIBRARIES, Peer, one_thread
 
 BUILT = 300_000  # keys built at least: a few milliseconds
 FEW = 1000  # keys for trying and for spot checks
@@ -72,97 +73,113 @@ def codes_right(result: Any, asked: Questions) -> bool:
     return right(result, np.argsort(np.argsort(first))[inverse])
 
 
-def operations(peer: Peer, asked: Questions) -> dict[str, Callable[[], Operation]]:
-    """What the library can do, each made ready only when its turn comes: lists of millions take memory and time."""
-    size, values, held = len(asked.keys), asked.values, {}
-    rounds = max(1, BUILT // size)
+# What a library's class must define for an operation.
+CALLS = {"build": "build", "sized": "sized", "hit": "hit", "miss": "find", "mixed": "find", "iterate": "iterate"}
+CALLS |= {"delete": "delete", "accumulate": "accumulate", "factorize": "factorize"}
 
-    def keys() -> Any:
-        if "keys" not in held:
-            held["keys"] = peer.convert(asked.keys)
-        return held["keys"]
 
-    def table() -> Any:
-        if "table" not in held:
-            make = getattr(peer, "keep", None) or getattr(peer, "build", None) or peer.sized
-            held["table"] = make(keys(), values)
-        return held["table"]
+class Trial:
+    """One library and its questions: a method for each operation, called when its turn comes.
 
-    def making(name: str) -> Operation:
-        make, some = getattr(peer, name), peer.convert(asked.keys[:FEW])
-        first, made_of = peer.convert(asked.keys[:FEW].copy()), keys()
+    Not earlier: lists of millions take memory and time.
+    """
 
-        def check(made: Any) -> bool:
-            return right(peer.find(made, first), np.arange(min(FEW, size)))
+    def __init__(self, peer: Peer, asked: Questions) -> None:
+        self.peer, self.asked, self.size = peer, asked, len(asked.keys)
+        self.rounds = max(1, BUILT // self.size)
 
+    @cached_property
+    def keys(self) -> Any:
+        """The keys in the library's form."""
+        return self.peer.convert(self.asked.keys)
+
+    @cached_property
+    def values(self) -> Any:
+        """The values in the library's form."""
+        return self.peer.numbers(self.asked.values)
+
+    @cached_property
+    def table(self) -> Any:
+        """The table that look-ups are made in."""
+        for name in ("keep", "build", "sized"):
+            if hasattr(self.peer, name):
+                return getattr(self.peer, name)(self.keys, self.values)
+        raise AttributeError(f"{type(self.peer).__name__} has no table")
+
+    def build(self) -> Operation:
+        return self.making(self.peer.build)
+
+    def sized(self) -> Operation:
+        return self.making(self.peer.sized)
+
+    def hit(self) -> Operation:
+        return self.asking(self.peer.hit, self.peer.hits(self.asked), self.asked.hit_answers)
+
+    def miss(self) -> Operation:
+        misses = self.asked.misses
+        return self.asking(self.peer.find, self.peer.convert(misses), np.full(len(misses), MISSING))
+
+    def mixed(self) -> Operation:
+        return self.asking(self.peer.find, self.peer.convert(self.asked.mixed), self.asked.mixed_answers)
+
+    def iterate(self) -> Operation:
+        table, run = self.table, self.peer.iterate
         return Operation(
-            lambda _: make(made_of, values), check, size, rounds=rounds, warm=lambda: make(some, values[:FEW])
+            run=lambda _: run(table),
+            check=lambda got: paired(got, self.asked),
+            keys=self.size,
+            rounds=self.rounds,
+            warm=lambda: run(table),
         )
 
-    def asking(name: str) -> Operation:
-        there, queries, expected = {
-            "hit": (peer.hit, asked.hits, asked.hit_answers),
-            "miss": (peer.find, asked.misses, np.full(len(asked.misses), MISSING)),
-            "mixed": (peer.find, asked.mixed, asked.mixed_answers),
-        }[name]
-        held_by, converted = table(), peer.convert(queries)
+    def delete(self) -> Operation:
+        deleted, run, keys, values = self.peer.convert(self.asked.deleted), self.peer.delete, self.keys, self.values
+        return Operation(
+            run=lambda table: run(table, deleted),
+            check=lambda left: left == self.size - len(self.asked.deleted),
+            keys=len(self.asked.deleted),
+            rounds=self.rounds,
+            prepare=lambda: self.peer.build(keys, values),
+        )
+
+    def accumulate(self) -> Operation:
+        def check(got: Any) -> bool:
+            return counts_right(self.peer.counted(got), self.asked)
+
+        return self.streaming(self.peer.accumulate, self.asked.stream, check)
+
+    def factorize(self) -> Operation:
+        return self.streaming(self.peer.factorize, self.asked.draws, lambda got: codes_right(got, self.asked))
+
+    def making(self, make: Callable[[Any, Any], Any]) -> Operation:
+        """An operation that makes a table of the keys."""
+        keys, values = self.keys, self.values
+        few, their_values = self.peer.convert(self.asked.keys[:FEW]), values[:FEW]
+        return Operation(
+            run=lambda _: make(keys, values),
+            check=lambda table: right(self.peer.find(table, few), self.asked.values[:FEW]),
+            keys=self.size,
+            rounds=self.rounds,
+            warm=lambda: make(few, their_values),
+        )
+
+    def asking(self, look_up: Callable[[Any, Any], Any], queries: Any, expected: np.ndarray) -> Operation:
+        """An operation that asks for keys."""
+        table = self.table
+
+        def check(got: Any) -> bool:
+            return right(got, expected)
 
         def warm() -> None:
-            if not right(there(held_by, converted), expected):
-                raise AssertionError(f"wrong answers: {name}")
+            if not check(look_up(table, queries)):
+                raise AssertionError("wrong answers in the first pass")
 
-        return Operation(lambda _: there(held_by, converted), lambda got: right(got, expected), len(queries), warm=warm)
+        return Operation(run=lambda _: look_up(table, queries), check=check, keys=len(expected), warm=warm)
 
-    def iterating() -> Operation:
-        held_by = table()
-        return Operation(
-            lambda _: peer.iterate(held_by),
-            lambda got: paired(got, asked),
-            size,
-            rounds=rounds,
-            warm=lambda: peer.iterate(held_by),
-        )
-
-    def deleting() -> Operation:
-        made_of, deleted = keys(), peer.convert(asked.deleted)
-        left = size - len(asked.deleted)
-        return Operation(
-            lambda each: peer.delete(each, deleted),
-            lambda count: count == left,
-            len(asked.deleted),
-            prepare=lambda: peer.build(made_of, values),
-            rounds=rounds,
-        )
-
-    def streaming(run: Callable[[Any], Any], check: Callable[[Any], bool], queries: np.ndarray) -> Operation:
-        converted, some = peer.convert(queries), peer.convert(queries[:FEW])
-        return Operation(lambda _: run(converted), check, len(queries), warm=lambda: run(some))
-
-    made: dict[str, Callable[[], Operation]] = {}
-    for name in ("build", "sized"):
-        if hasattr(peer, name):
-            made[name] = lambda name=name: making(name)
-    for name in ("hit", "miss", "mixed"):
-        if hasattr(peer, "find"):
-            made[name] = lambda name=name: asking(name)
-    if hasattr(peer, "iterate"):
-        made["iterate"] = iterating
-    if hasattr(peer, "delete"):
-        made["delete"] = deleting
-    if hasattr(peer, "accumulate"):
-        made["accumulate"] = lambda: streaming(
-            peer.accumulate, lambda got: counts_right(peer.counted(got), asked), asked.stream
-        )
-    if hasattr(peer, "factorize"):
-        made["factorize"] = lambda: streaming(peer.factorize, lambda got: codes_right(got, asked), asked.draws)
-    if isinstance(peer, Take):
-        made["hit"] = lambda: Operation(
-            lambda _: np.take(values, asked.hit_answers),
-            lambda got: right(got, asked.hit_answers),
-            len(asked.hits),
-            warm=lambda: np.take(values, asked.hit_answers),
-        )
-    return made
+    def streaming(self, run: Callable[[Any], Any], keys: np.ndarray, check: Callable[[Any], bool]) -> Operation:
+        """An operation that goes through keys of which many come again."""
+        all_of_them, few = self.peer.convert(keys), self.peer.convert(keys[:FEW])
+        return Operation(run=lambda _: run(all_of_them), check=check, keys=len(keys), warm=lambda: run(few))
 
 
 def timed(name: str, operation: Operation) -> float:
@@ -192,7 +209,7 @@ def memory(peer: Peer, asked: Questions) -> dict[str, float]:
     make = getattr(peer, "build", None) or peer.sized
 
     def hold(some: np.ndarray) -> Any:
-        return make(peer.convert(some.copy()), np.arange(len(some)))
+        return make(peer.convert(some.copy()), peer.numbers(np.arange(len(some))))
 
     hold(asked.keys[:FEW])  # what it imports is no part of it
     before = private_bytes()
@@ -210,14 +227,14 @@ def measure(library: str, kind: str, asked: Questions, names: list[str]) -> Iter
     """What was measured so far, and which operation is next; the last has no next one."""
     peer = LIBRARIES[library](kind)
     measured: dict[str, Any] = {}
-    can = operations(peer, asked)
+    trial = Trial(peer, asked)
     for name in names:
         if name == "memory" and (hasattr(peer, "build") or hasattr(peer, "sized")):
             yield {"now": name} | measured
             measured |= memory(peer, asked)
-        elif name in can:
+        elif hasattr(peer, CALLS.get(name, "")):
             yield {"now": name} | measured
-            measured[name] = timed(name, can[name]())
+            measured[name] = timed(name, getattr(trial, name)())
             gc.collect()
     yield {"now": ""} | measured
 
