@@ -5,10 +5,24 @@ import importlib
 
 import pytest
 
-MODULES = """
-corpus estimates figures growth_cases instructions latency peers_figures peers_native peers_plan peers_tables
-peers_targets pictures render runner style tools_pyspy
-""".split()
+MODULES = [
+    "corpus",
+    "estimates",
+    "figures",
+    "growth_cases",
+    "instructions",
+    "latency",
+    "peers_figures",
+    "peers_native",
+    "peers_plan",
+    "peers_tables",
+    "peers_targets",
+    "pictures",
+    "render",
+    "runner",
+    "style",
+    "tools_pyspy",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
