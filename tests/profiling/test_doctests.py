@@ -5,24 +5,9 @@ import importlib
 
 import pytest
 
-MODULES = [
-    "corpus",
-    "estimates",
-    "figures",
-    "growth_cases",
-    "instructions",
-    "latency",
-    "peers_figures",
-    "peers_native",
-    "peers_plan",
-    "peers_tables",
-    "peers_targets",
-    "pictures",
-    "render",
-    "runner",
-    "style",
-    "tools_pyspy",
-]
+MODULES = ["corpus", "estimates", "figures", "growth_cases", "instructions", "latency", "pictures", "render", "runner"]
+MODULES += ["style", "tools_pyspy"]
+MODULES += ["peers_figures", "peers_native", "peers_plan", "peers_tables", "peers_targets"]
 
 
 @pytest.mark.parametrize("name", MODULES)
