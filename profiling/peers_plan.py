@@ -24,8 +24,9 @@ UNKIND_LIBRARIES = ("pyhmap", "dict", "cykhash", "pandas", "boost", "abseil")
 MEMORY_FROM = 10**6
 # At 10^7 keys those in a target have all blocks, the others (minutes each) half of them.
 PROMPT = ("pyhmap", "np.take", "boost", "cykhash", "pandas")
-# After so many seconds a process is ended; the slowest honest one takes a quarter of that.
-LIMIT, LIMIT_OF_LARGEST = 60, 240
+# After so many seconds a process is ended. On an idle machine the slowest honest one takes a tenth of that (a dict, 35 s
+# at 10^7); on a busy one it must not be taken for a map gone quadratic.
+LIMIT, LIMIT_OF_LARGEST = 120, 360
 
 
 @dataclass(frozen=True)
