@@ -3,12 +3,16 @@
 Owns the rule and its constants. Imports the standard library only; it neither hashes, nor reads a clock, nor does any
 input or output, so made-up hit rates are enough to test it.
 
-    WARM_UP --(4 x max_entries look-ups)--> ACTIVE --(2 windows in a row under the floor)--> BYPASS
-                                              ^                                               |  ^
-                                              |                           (gap of direct calls)  |
-                                              |                                               v  |
-                                              +--------(a window at resume_at or above)----- PROBE
-                                                                                      (none in 4 windows)
+               4 fills                2 windows in a row
+               (look-ups)             under the floor
+    WARM_UP ------------> ACTIVE ----------------------> BYPASS <----.
+       |                    ^                            ^  |        | none in 4 windows, or hopeless:
+       |                    | a window at                |  | gap of | the second 20 points too low,
+       |                    | resume_at or above         |  | direct | the first without hits
+       |                    |                            |  | calls  |
+       |                    `----------- PROBE <---------|--'        |
+       |                                   `-------------|-----------'
+       `------------- a fill without hits ---------------'
 
     DISABLED: switched off by a setting; it never ends by itself.
 
@@ -24,22 +28,29 @@ from enum import StrEnum
 from sys import maxsize
 from typing import Self
 
-# Look-ups, as a multiple of max_entries, before the first verdict: an empty cache can only miss. Four fills let 4000
-# equally frequent keys reach their steady rate; judged earlier they would look like a scan.
+# Look-ups, as a multiple of max_entries, before the first verdict of an empty cache, which can only miss. As many
+# equally frequent keys as there are entries hit at 37 %, 77 %, 91 % and 97 % in the first four fills.
 WARM_UP_FILLS = 4
+
+# With fewer hits than this in a whole fill of the warm-up, or in the first window of a probe, nothing repeats, and
+# there is nothing to wait for. Of what does repeat, the least seen in a probe's first window is 3 %: as many equally
+# frequent keys as there are entries, none of them held.
+NO_HITS = 0.01
 
 # Windows in a row under the floor before the cache goes off: a single bad one is often a change of phase.
 TRIP_WINDOWS = 2
 
-# Windows a probe may take. The first is never judged, since it refills what the time in bypass made stale.
+# Windows a probe may take. The first has only to hit at all, since it refills what the time in bypass made stale.
 PROBE_WINDOWS = 4
 
 # A probe this far under resume_at in its second window ends there: the two windows left would not lift it enough.
 HOPELESS = 0.20
 
-# Direct calls between probes. Each four times the last, since failures are rarely transient, and prime, so that a
-# program with a period of its own cannot stay in step with the probes.
-GAPS = (65_537, 262_147, 1_048_583, 4_194_319)
+# Direct calls between probes. Each about four times the last, since failures are rarely transient. A program with a
+# period of its own must not stay in step with the probes: so they are primes, and neither near a power of two nor near
+# a multiple of one another. Of a program that scans for a tenth of any natural period (2^13 to 2^23, or 1, 2 or 5 times
+# a power of ten) at most 2 probes in a row meet the scan; with the primes next to 2^16, 2^18, 2^20 and 2^22 it is 7.
+GAPS = (67_523, 294_353, 1_229_021, 4_439_653)
 
 # Good windows in a row that take the gaps back to the shortest: a cache that only just recovered keeps its long gap.
 TRUSTED_WINDOWS = 16
@@ -64,23 +75,25 @@ class Controller:
 
     Attributes:
         window: look-ups in a window.
-        warm_up: look-ups before the first verdict.
+        fill: look-ups in a fill, WARM_UP_FILLS of which are the warm-up; at least a window in all.
         floor: hit rate (0 to 1) under which a window is bad.
         resume_at: hit rate at which a probe succeeds.
         adaptive: False keeps the cache on whatever it hits.
         mode: what the cache is to do now.
-        streak: ACTIVE: good windows in a row, or bad ones as a negative number; PROBE: windows done.
+        streak: ACTIVE: good windows in a row, or bad ones as a negative number; PROBE: windows done; WARM_UP: fills
+            done.
         rung: index into GAPS of the next gap.
 
     Example:
         >>> machine = Controller.start(window=4096, max_entries=1024, floor=0.85, resume_at=0.90)
-        >>> machine = machine.advance(0.10)          # the warm-up ends; its hit rate is not judged
+        >>> for hit_rate in (0.10, 0.40, 0.50, 0.50):  # the warm-up
+        ...     machine = machine.advance(hit_rate)
         >>> machine.advance(0.50).advance(0.50).mode
         <Mode.BYPASS: 'bypass'>
     """
 
     window: int
-    warm_up: int
+    fill: int
     floor: float
     resume_at: float
     adaptive: bool = True
@@ -93,7 +106,7 @@ class Controller:
         """The state of an empty cache that has just been switched on."""
         return cls(
             window=window,
-            warm_up=max(window, WARM_UP_FILLS * max_entries),
+            fill=max(max_entries, window // WARM_UP_FILLS),
             floor=floor,
             resume_at=resume_at,
             adaptive=adaptive,
@@ -111,7 +124,7 @@ class Controller:
             case Mode.DISABLED:
                 return maxsize
             case Mode.WARM_UP:
-                return self.warm_up
+                return self.fill
             case Mode.BYPASS:
                 return GAPS[self.rung]
         return self.window
@@ -136,7 +149,7 @@ class Controller:
         """
         match self.mode:
             case Mode.WARM_UP:
-                return replace(self, mode=Mode.ACTIVE, streak=0)
+                return self._after_fill(hit_rate)
             case Mode.BYPASS:
                 longer = min(self.rung + 1, len(GAPS) - 1)
                 return replace(self, mode=Mode.PROBE, streak=0, rung=longer)
@@ -145,6 +158,12 @@ class Controller:
             case Mode.PROBE:
                 return self._after_probe(hit_rate)
         return self
+
+    def _after_fill(self, hit_rate: float) -> Self:
+        if self.adaptive and hit_rate < NO_HITS:
+            return replace(self, mode=Mode.BYPASS, streak=0)
+        fills = self.streak + 1
+        return replace(self, mode=Mode.ACTIVE, streak=0) if fills == WARM_UP_FILLS else replace(self, streak=fills)
 
     def _after_active(self, hit_rate: float) -> Self:
         if not self.adaptive:
@@ -161,7 +180,7 @@ class Controller:
         windows = self.streak + 1
         if windows > 1 and hit_rate >= self.resume_at:
             return replace(self, mode=Mode.ACTIVE, streak=0)
-        hopeless = windows == 2 and hit_rate < self.resume_at - HOPELESS
+        hopeless = hit_rate < NO_HITS if windows == 1 else windows == 2 and hit_rate < self.resume_at - HOPELESS
         if hopeless or windows == PROBE_WINDOWS:
             return replace(self, mode=Mode.BYPASS, streak=0)
         return replace(self, streak=windows)

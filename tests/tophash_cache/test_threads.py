@@ -3,6 +3,7 @@
 import random
 import sys
 import threading
+from functools import partial
 
 import pytest
 
@@ -40,7 +41,7 @@ def run(*jobs):
         raise errors[0]
 
 
-CALLS = 20_000
+CALLS = 10_000
 
 
 def hasher(cache, digest, seed, keys):
@@ -55,28 +56,43 @@ def hasher(cache, digest, seed, keys):
     return job
 
 
-def test_hits_misses_clears_and_switches_at_once(digest):
+def test_sixteen_threads_with_hits_misses_clears_and_switches_at_once(digest):
+    """Twelve hash, and none stops until all are done; four clear, enable, disable, configure, and hash in batches."""
     cache = TopHashCache(max_entries=200, window=64)
+    follower = TopHashCache(max_entries=200, window=64)
     few = [f"few {number}" for number in range(100)]
     many = [f"many {number}" for number in range(3000)] + [b"many %d" % number for number in range(3000)]
-    running = threading.Event()
-    running.set()
+    hashing = threading.Barrier(12)
+    over = threading.Event()
 
-    def switch():
+    def hash_on(seed):
+        for one in (cache, follower):
+            hasher(one, digest, seed, few if seed % 2 else many)()
+        hashing.wait()
+        over.set()
+
+    def until_over(*calls):
         rng = random.Random(9)
-        while running.is_set():
-            rng.choice([cache.enable, cache.disable, cache.clear, cache.stats])()
+        while not over.is_set():
+            rng.choice(calls)()
 
-    hashers = [hasher(cache, digest, seed, few if seed % 2 else many) for seed in range(8)]
-    switcher = threading.Thread(target=switch)
-    switcher.start()
-    try:
-        run(*hashers)
-    finally:
-        running.clear()
-        switcher.join()
-    stats = cache.stats()
-    assert stats.hits + stats.misses + stats.bypassed == 8 * CALLS
+    wanted = [digest(key) for key in few]
+    run(
+        *[partial(hash_on, seed) for seed in range(12)],
+        partial(until_over, cache.enable, cache.disable),
+        partial(until_over, cache.clear, follower.clear, cache.stats),
+        partial(until_over, partial(configure, enabled=False), partial(configure, enabled=True)),
+        partial(until_over, lambda: verify(cache.hash_many(few).tolist() == wanted)),
+    )
+    for one in (cache, follower):
+        stats = one.stats()
+        assert stats.hits + stats.misses + stats.bypassed == 12 * CALLS
+        assert stats.entries <= 200
+    assert {change.old for change in cache.stats().transitions} >= {Mode.DISABLED}
+
+
+def verify(truth):
+    assert truth
 
 
 def test_counts_add_up_across_ends_of_windows(digest):
@@ -108,7 +124,7 @@ def test_the_last_switch_wins_against_ends_of_windows(last, mode):
 
 
 def test_a_switch_while_the_controller_is_asked_wins(monkeypatch):
-    cache = TopHashCache(max_entries=16, window=64)
+    cache = TopHashCache(max_entries=64, window=64)
     original = Controller.advance
 
     def advance(machine, hit_rate):
@@ -127,13 +143,13 @@ def test_a_switch_while_the_controller_is_asked_wins(monkeypatch):
     [("disabled", TopHashCache.disable, Mode.DISABLED), ("emptied", TopHashCache.clear, Mode.WARM_UP)],
 )
 def test_a_command_is_carried_out_although_the_state_changes_meanwhile(monkeypatch, step, method, mode):
-    cache = TopHashCache(max_entries=16, window=64)
+    cache = TopHashCache(max_entries=16, window=64, policy="always")
     original = getattr(Controller, step)
 
     def meanwhile(machine):
         monkeypatch.setattr(Controller, step, original)
         for number in range(64):
-            cache.hash(str(number))  # the warm-up ends
+            cache.hash(str(number))  # the warm-up ends, after four fills
         return original(machine)
 
     monkeypatch.setattr(Controller, step, meanwhile)
@@ -142,7 +158,7 @@ def test_a_command_is_carried_out_although_the_state_changes_meanwhile(monkeypat
 
 
 def test_an_interrupt_while_the_controller_is_asked_loses_nothing(monkeypatch, digest):
-    cache = TopHashCache(max_entries=16, window=64)
+    cache = TopHashCache(max_entries=64, window=64, policy="always")
     original = Controller.advance
 
     def advance(machine, hit_rate):
@@ -156,7 +172,7 @@ def test_an_interrupt_while_the_controller_is_asked_loses_nothing(monkeypatch, d
         cache.hash("last")
     assert cache.stats().mode is Mode.WARM_UP
     assert cache.hash("next") == digest("next")
-    assert (cache.stats().mode, cache.stats().misses) == (Mode.ACTIVE, 65)
+    assert (cache.stats().window_hit_rate, cache.stats().misses) == (0.0, 65)
 
 
 def test_a_change_while_a_cache_is_built_reaches_it(monkeypatch):
