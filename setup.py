@@ -44,6 +44,7 @@ extensions = [
         ("pyhmap._single", "pyhmap/_single.pyx"),
         ("pyhmap._many", "pyhmap/_many.pyx"),
         ("tophash_cache._hashing", "tophash_cache/_hashing.pyx"),
+        ("tophash_cache._arrow", "tophash_cache/_arrow.pyx"),
         ("tophash_cache._cache", "tophash_cache/_cache.pyx"),
     ]
 ]

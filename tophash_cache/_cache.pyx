@@ -22,6 +22,7 @@ from collections import deque
 import numpy as np
 
 from tophash_cache import config
+from tophash_cache._arrow import hash_arrow, is_arrow
 from tophash_cache.controller import Controller, Mode
 from tophash_cache.stats import CacheInfo, CacheStats, Transition
 
@@ -37,7 +38,18 @@ from tophash_cache._xxh64 cimport xxh64_bytes
 
 # Declared here, since Cython's own declaration takes the dict as an object, and counts its references up and down.
 cdef extern from "Python.h":
+    """
+    #include <stddef.h>
+    /* What sys.getsizeof says of an exact str or bytes, without the UTF-8 form that a str may carry. */
+    static Py_ssize_t tophash_size_of(PyObject *key) {
+        if (PyBytes_Check(key))
+            return offsetof(PyBytesObject, ob_sval) + PyBytes_GET_SIZE(key) + 1;
+        Py_ssize_t head = PyUnicode_IS_ASCII(key) ? sizeof(PyASCIIObject) : sizeof(PyCompactUnicodeObject);
+        return head + (PyUnicode_GET_LENGTH(key) + 1) * PyUnicode_KIND(key);
+    }
+    """
     PyObject *PyDict_GetItemWithError(PyObject *entries, object key) except? NULL
+    Py_ssize_t size_of "tophash_size_of"(object key)
 
 
 cdef enum:
@@ -54,6 +66,8 @@ cdef enum:
     SIGHTINGS_PER_ENTRY = 2
     # Changes of mode kept for stats().
     TRANSITIONS = 64
+    # sys.getsizeof() of an int of 61 to 64 bits, which nearly all digests are.
+    INT_BYTES = 36
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -112,6 +126,15 @@ cdef class Store:
 
     cdef Py_ssize_t size(self) noexcept:
         return len(self.texts) + len(self.blobs)
+
+    cdef Py_ssize_t nbytes(self):
+        """Bytes of all that the store keeps alive."""
+        cdef Py_ssize_t slot, total = self.size() * INT_BYTES
+        for slot in range(self.used):
+            total += size_of(self.keys[slot])
+        for container in (self.texts, self.blobs, self.keys):
+            total += container.__sizeof__()
+        return total + 8 * self.places.shape[0] + self.bits.shape[0] + self.sightings.shape[0]
 
     cdef inline uint64_t place(self, PyObject *number) noexcept:
         """Where the "used" bit of a digest is: by the address of its int, which is at hand; the int's value is not."""
@@ -187,6 +210,9 @@ cdef class TopHashCache:
 
     Raises:
         ConfigError: a setting has an unknown name or a bad value.
+
+    A cache holds at most max_entries * (320 + 4 * max_key_bytes) bytes and 4 KB, keys and digests included; `stats()`
+    tells how many it holds now.
 
     Any thread may call any method at any time. A cache cannot be pickled or copied; one of its settings costs less to
     build than to send.
@@ -279,9 +305,11 @@ cdef class TopHashCache:
         The cache is neither asked nor filled, and nothing is counted.
 
         Args:
-            keys: a list or tuple of str and bytes (or subclasses), or a one-dimensional array: of dtype S or U, which
-                is hashed with the GIL released, or of str and bytes objects (dtype object or StringDType). NULs at the
-                end of an item of S or U do not belong to it, as NumPy has it when the item is read.
+            keys: a list or tuple of str and bytes (or subclasses); a one-dimensional array, of dtype S or U, or of str
+                and bytes objects (dtype object or StringDType); or an Arrow column of text or bytes (pyarrow, polars,
+                pandas: anything with `__arrow_c_array__` or `__arrow_c_stream__`), which is read in place. S, U and
+                Arrow are hashed with the GIL released. NULs at the end of an item of S or U do not belong to it, as
+                NumPy has it when the item is read.
 
         Returns:
             A uint64 array of as many digests.
@@ -289,7 +317,8 @@ cdef class TopHashCache:
         Raises:
             TypeError: `keys` is of another type, or a key is; the message names its position.
             UnicodeEncodeError: a str holds a lone surrogate; a note names its position.
-            ValueError: the array is not one-dimensional.
+            ValueError: the array is not one-dimensional; the Arrow column has nulls or is malformed.
+            OSError: an Arrow stream failed; the message is the producer's.
 
         Example:
             >>> [hex(digest) for digest in TopHashCache().hash_many(["", b"a"])]
@@ -299,7 +328,11 @@ cdef class TopHashCache:
             return hash_sequence(keys)
         if isinstance(keys, np.ndarray):
             return hash_array(np.asarray(keys))  # a subclass may give its items in another form
-        raise TypeError(f"hash_many takes a list, a tuple or an array, not {type(keys).__name__}: pass list(keys)")
+        if is_arrow(keys):
+            return hash_arrow(keys)
+        raise TypeError(
+            f"hash_many takes a list, a tuple, an array or an Arrow column, not {type(keys).__name__}: pass list(keys)"
+        )
 
     def cache_info(self):
         """Hits, misses, the greatest and the present number of entries, as `functools.lru_cache` reports them.
@@ -330,6 +363,7 @@ cdef class TopHashCache:
         cdef int64_t probes = self._probes
         cdef int64_t left = self._left
         cdef Py_ssize_t entries = self._store.size()
+        cdef Py_ssize_t nbytes = self._store.nbytes()
         window_hit_rate, machine, transitions = self._window_hit_rate, self._controller, tuple(self._transitions)
         return CacheStats(
             mode=machine.mode,
@@ -340,6 +374,7 @@ cdef class TopHashCache:
             oversize=oversize,
             uncacheable=uncacheable,
             entries=entries,
+            nbytes=nbytes,
             evictions=evictions,
             rejected=rejected,
             probes=probes,

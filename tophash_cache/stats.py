@@ -42,6 +42,7 @@ class CacheStats:
         oversize: keys hashed directly because they are longer than `max_key_bytes`; no part of the hit rate.
         uncacheable: keys hashed directly because of their type; no part of the hit rate.
         entries: keys held now.
+        nbytes: bytes that they, their digests and the cache's tables take.
         evictions: keys dropped to make room.
         rejected: missed keys that were not stored because a full cache saw them for the first time.
         probes: times a bypass ended in a probe.
@@ -57,6 +58,7 @@ class CacheStats:
     oversize: int
     uncacheable: int
     entries: int
+    nbytes: int
     evictions: int
     rejected: int
     probes: int

@@ -6,6 +6,7 @@ import pickle
 import random
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tophash_cache import ConfigError, Mode, TopHashCache, xxh64
 from tophash_cache.controller import GAPS
 
-SMALL = {"max_entries": 64, "window": 64}  # the warm-up is 256 look-ups
+SMALL = {"max_entries": 64, "window": 64}  # the warm-up is four times 64 look-ups
 
 
 class Text(str):
@@ -43,10 +44,10 @@ def cache_in(mode: Mode) -> TopHashCache:
     if mode is Mode.DISABLED:
         cache.disable()
     elif mode is Mode.ACTIVE:
-        for _ in range(4):
-            scan(cache, 64)
+        for _ in range(4 * 2):
+            scan(cache, 32)
     elif mode in (Mode.BYPASS, Mode.PROBE):
-        scan(cache, 256 + 2 * 64)
+        scan(cache, 64)
         if mode is Mode.PROBE:
             scan(cache, GAPS[0])
     assert cache.stats().mode is mode
@@ -150,6 +151,25 @@ def test_a_bad_key_raises_and_is_not_counted(mode, key, error, message):
     assert cache.stats() == before
 
 
+@pytest.mark.parametrize("entries", [1, 100, 1000, 5500])
+@pytest.mark.parametrize("key", ["%032d", b"%032d", "\U0001f600%028d"])
+def test_it_holds_as_many_bytes_as_it_says_and_no_more_than_the_bound(entries, key):
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        cache = TopHashCache(max_entries=entries, policy="always")
+        for number in [*range(entries), *range(20 * entries, 22 * entries)] * 3:
+            cache.hash(key % number)
+            cache.hash(f"{number:032}")  # the tables of both types have grown, and share the entries now
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert cache.cache_info().currsize == entries
+    assert held == pytest.approx(cache.stats().nbytes, rel=0.02, abs=6000)
+    assert cache.stats().nbytes <= entries * (320 + 4 * 32) + 4096
+
+
 @pytest.mark.parametrize("entries", [1, 2, 3, 7, 64])
 def test_never_more_than_max_entries(entries):
     cache = TopHashCache(max_entries=entries, policy="always")
@@ -242,13 +262,13 @@ def test_it_comes_back_after_a_scan():
     assert cache.stats().transitions[-1].hit_rate >= 0.90
 
 
-def test_a_scan_is_looked_up_for_the_warm_up_and_the_probes_only():
-    cache = TopHashCache(max_entries=1024)
+def test_a_scan_is_looked_up_for_one_fill_and_one_window_a_probe():
+    cache = TopHashCache()
     scan(cache, 100_000)
     stats = cache.stats()
-    assert stats.misses == 4096 + 2 * 4096 + 2 * 4096
+    assert stats.misses == 8192 + 4096
     assert stats.hits + stats.misses + stats.bypassed == 100_000
-    assert (stats.probes, stats.next_probe_in) == (1, GAPS[1] - (100_000 - 20_480 - GAPS[0]))
+    assert (stats.probes, stats.next_probe_in) == (1, GAPS[1] - (100_000 - 8192 - 4096 - GAPS[0]))
 
 
 def test_policy_always_stays_on():
@@ -302,9 +322,8 @@ def test_transitions_tell_when_from_where_to_and_why():
     cache.disable()
     assert cache.stats().transitions == (
         (0, Mode.DISABLED, Mode.WARM_UP, None),
-        (256, Mode.WARM_UP, Mode.ACTIVE, 0.0),
-        (256 + 128, Mode.ACTIVE, Mode.BYPASS, 0.0),
-        (256 + 128 + 10, Mode.BYPASS, Mode.DISABLED, None),
+        (64, Mode.WARM_UP, Mode.BYPASS, 0.0),
+        (64 + 10, Mode.BYPASS, Mode.DISABLED, None),
     )
 
 

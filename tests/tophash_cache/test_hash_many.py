@@ -6,10 +6,12 @@ import threading
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arrow_source import Column, Stream, text_column, unreleased
 from tophash_cache import TopHashCache
 
 TEXTS = ["", "a", "user:42", "x" * 32, "y" * 33, "ä" * 20, "漢字" * 30, "\U0001f600", "with\0nul", " blank "]
@@ -72,6 +74,45 @@ def test_a_read_only_array(cache, expected):
     check(cache.hash_many(keys), expected(TEXTS))
 
 
+ARROW_TYPES = [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view()]
+
+
+@pytest.mark.parametrize("arrow_type", ARROW_TYPES, ids=str)
+def test_arrow_columns(cache, expected, arrow_type):
+    column = pa.array(TEXTS * 3, arrow_type)
+    check(cache.hash_many(column), expected(TEXTS * 3))
+    check(cache.hash_many(column[7:15]), expected((TEXTS * 3)[7:15]))
+    check(cache.hash_many(pa.chunked_array([column[:4], column[:0], column[4:]])), expected(TEXTS * 3))
+    check(cache.hash_many(pa.chunked_array([], arrow_type)), expected([]))
+    full = pa.array([*TEXTS, None], arrow_type)[: len(TEXTS)]  # it has a bitmap, and no null
+    check(cache.hash_many(full), expected(TEXTS))
+
+
+@pytest.mark.parametrize("layout", ["u", "U", "vu", "z", "Z", "vz"])
+@pytest.mark.parametrize("offset", [0, 1, 9])
+def test_what_an_arrow_producer_hands_out_is_read_and_released(cache, expected, layout, offset):
+    check(cache.hash_many(text_column(OCTETS, layout, offset)), expected(OCTETS))
+    check(cache.hash_many(Stream([text_column(OCTETS, layout, offset)] * 3)), expected(OCTETS * 3))
+    with pytest.raises(ValueError, match="position 1 is null"):
+        cache.hash_many(text_column([b"a", None], layout, offset))
+    with pytest.raises(TypeError, match="format 'i'"):
+        cache.hash_many(Column("i", 0, [None, None]))
+    assert unreleased() == 0
+
+
+def test_an_arrow_column_exported_once_is_read_once(cache, expected):
+    class Once:
+        capsules = text_column(OCTETS).__arrow_c_array__()
+
+        def __arrow_c_array__(self):
+            return self.capsules
+
+    once = Once()
+    check(cache.hash_many(once), expected(OCTETS))
+    with pytest.raises(ValueError, match="export it again"):
+        cache.hash_many(once)
+
+
 def test_nuls_at_the_end_of_a_fixed_item_do_not_count_and_others_do(cache, expected):
     keys = np.array([b"ab", b"ab\0", b"a\0b", b"\0ab", b"\0"], "S4")
     check(cache.hash_many(keys), expected([b"ab", b"ab", b"a\0b", b"\0ab", b""]))
@@ -131,6 +172,25 @@ def test_a_code_point_beyond_unicode_is_an_error(cache):
         ({"a"}, TypeError, "not set"),
         (iter(["a"]), TypeError, "not list_iterator"),
         (None, TypeError, "not NoneType"),
+        (pa.array([1, 2]), TypeError, "format 'l': cast it"),
+        (pa.array(["a"]).dictionary_encode(), TypeError, "dictionary-encoded format 'i': cast it"),
+        (pa.array(["a", None]), ValueError, "position 1 is null"),
+        (pa.chunked_array([["a"], ["b"], [None, "c"]]), ValueError, "position 2 is null"),
+        (Stream([text_column([b"a"])], fails_at=0), OSError, "the disk is on fire"),
+        (Stream([text_column([b"a"])], fails_at=-1), OSError, "the disk is on fire"),
+        (Column("u", 1, [None, np.array([0, -1], "i4"), np.zeros(1, "u1")]), ValueError, "item 0 does not lie"),
+        (Column("u", 2, [None, np.array([0, 2, 1], "i4"), np.zeros(2, "u1")]), ValueError, "item 1 does not lie"),
+        (Column("U", 1, [None, np.array([-1, 0]), np.zeros(1, "u1")]), ValueError, "item 0 does not lie"),
+        (Column("u", -1, [None, None, None]), ValueError, "length -1"),
+        (Column("u", 1, [None, None]), ValueError, "2 buffers"),
+        *[
+            (
+                Column("vu", 1, [None, np.array(view, "i4"), np.zeros(20, "u1"), np.array([20])]),
+                ValueError,
+                "item 0 does",
+            )
+            for view in [(-1, 0, 0, 0), (13, 0, 1, 0), (13, 0, -1, 0), (13, 0, 0, 8), (13, 0, 0, -1)]
+        ],
         (np.array([1, 2]), TypeError, "dtype int64"),
         (np.array([1.5]), TypeError, "dtype float64"),
         (np.array("a"), ValueError, "one-dimensional"),
@@ -165,7 +225,11 @@ def test_a_list_that_a_finaliser_shrinks_is_noticed(cache):
         gc.callbacks.remove(shrink)
 
 
-@pytest.mark.parametrize("keys", [np.full(20_000, b"x" * 100), np.full(20_000, "x" * 100)], ids=["S", "U"])
+@pytest.mark.parametrize(
+    "keys",
+    [np.full(20_000, b"x" * 100), np.full(20_000, "x" * 100), pa.array(["x" * 100] * 20_000)],
+    ids=["S", "U", "Arrow"],
+)
 def test_other_threads_run_while_an_array_is_hashed(cache, keys):
     interval = sys.getswitchinterval()
     sys.setswitchinterval(100)  # seconds: only a thread that lets go of the GIL by itself lets others run

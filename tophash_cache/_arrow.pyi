@@ -1,0 +1,7 @@
+"""Types of the compiled module `_arrow`; its docstrings are in the `.pyx`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+def is_arrow(keys: object) -> bool: ...
+def hash_arrow(keys: object) -> NDArray[np.uint64]: ...
