@@ -134,8 +134,8 @@ def configure(**settings: Unpack[Options]) -> None:
 def load_config(path: str | os.PathLike[str]) -> None:
     """Take the file layer from a TOML file, in place of any file loaded before.
 
-    A file named `pyproject.toml` is read at its table `[tool.tophash-cache]`; any other, such as `tophash_cache.toml`,
-    holds the settings at its top level.
+    A file named `pyproject.toml`, or one with a table `[tool]`, is read at `[tool.tophash-cache]`; any other, such as
+    `tophash_cache.toml`, holds the settings at its top level.
 
     Raises:
         ConfigError: the file cannot be read, has no such table, or holds a bad setting; nothing has changed.
@@ -173,10 +173,32 @@ def option_context(**settings: Unpack[Options]) -> Iterator[None]:
 
 def show_config() -> None:
     """Print each setting, the value a cache built here and now would have, and where that value comes from."""
+    choices = current()
+    width = max(len(str(value)) for value, _ in choices.values())
+    for name, (value, origin) in choices.items():
+        print(f"{name:<15} {value!s:<{width}}  {origin}")
+
+
+def current() -> dict[str, tuple[Any, str]]:
+    """Each setting's value, as a cache built here and now would have it, and its origin.
+
+    Example:
+        >>> with option_context(window=128):
+        ...     current()["window"]
+        (128, 'option_context()')
+    """
     choices = _merge(_file, _environment, _configured, _context.get() or {})
-    width = max(len(str(choice.value)) for choice in choices.values())
-    for name, choice in choices.items():
-        print(f"{name:<15} {choice.value!s:<{width}}  {choice.origin}")
+    return {name: (choice.value, choice.origin) for name, choice in choices.items()}
+
+
+def faults(environment: Mapping[str, str]) -> list[str]:
+    """What is wrong with the variables of an environment, one sentence each; at import they are a warning.
+
+    Example:
+        >>> faults({"TOPHASH_CACHE": "off"}), len(faults({"TOPHASH_CACHE_WINDOW": "wide"}))
+        ([], 1)
+    """
+    return _read_environment(environment)[2]
 
 
 def attach(cache: _Follower, arguments: Mapping[str, object]) -> Settings:
@@ -266,7 +288,7 @@ def _read_file(path: Path) -> _Layer:
         raise ConfigError(f"cannot read {path}: {error.strerror}; give the path of a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    if path.name == "pyproject.toml":
+    if path.name == "pyproject.toml" or "tool" in document:
         try:
             document = dict(document["tool"]["tophash-cache"])
         except (KeyError, TypeError, ValueError):

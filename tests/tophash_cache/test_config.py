@@ -156,8 +156,9 @@ def test_numbers_take_the_type_of_the_setting():
     assert (repr(settings.hit_rate_floor), repr(settings.resume_at)) == ("0.0", "1.0")
 
 
-def test_a_pyproject_is_read_at_its_table(toml):
-    load_config(toml('[project]\nname = "x"\n[tool.tophash-cache]\nenabled = false\nwindow = 128', "pyproject.toml"))
+@pytest.mark.parametrize("name", ["pyproject.toml", "settings.toml"])
+def test_a_file_with_tool_tables_is_read_at_the_cache_s(toml, name):
+    load_config(toml('[project]\nname = "x"\n[tool.tophash-cache]\nenabled = false\nwindow = 128', name))
     assert (TopHashCache().settings.enabled, TopHashCache().settings.window) == (False, 128)
 
 

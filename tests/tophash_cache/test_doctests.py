@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 import tophash_cache
-from tophash_cache import TopHashCache, _cache, _hashing, config, controller, stats
+from tophash_cache import TopHashCache, __main__, _arrow, _cache, _hashing, break_even, config, controller, stats
 
 PAGE = Path(__file__).parents[2] / "docs" / "tophash_cache.md"
 
 # doctest does not look into compiled classes and functions, so their docstrings are listed here.
 COMPILED = {
     "xxh64": _hashing.xxh64,
+    "is_arrow": _arrow.is_arrow,
+    "hash_arrow": _arrow.hash_arrow,
     "TopHashCache": TopHashCache,
     **{f"TopHashCache.{name}": getattr(TopHashCache, name) for name in vars(TopHashCache) if not name.startswith("_")},
 }
@@ -24,7 +26,9 @@ def run(test: doctest.DocTest) -> None:
     assert runner.summarize(verbose=False).failed == 0
 
 
-@pytest.mark.parametrize("module", [tophash_cache, config, controller, stats], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [tophash_cache, __main__, break_even, config, controller, stats], ids=lambda module: module.__name__
+)
 def test_examples_of_modules(module):
     assert doctest.testmod(module).failed == 0
 
@@ -32,7 +36,7 @@ def test_examples_of_modules(module):
 @pytest.mark.parametrize("name", [name for name in COMPILED if name != "TopHashCache.settings"])
 def test_examples_of_compiled_objects(name):
     test = doctest.DocTestParser().get_doctest(
-        COMPILED[name].__doc__, dict(vars(_cache), xxh64=_hashing.xxh64), name, None, 0
+        COMPILED[name].__doc__, {**vars(_arrow), **vars(_cache), "xxh64": _hashing.xxh64}, name, None, 0
     )
     assert test.examples
     run(test)

@@ -1,0 +1,88 @@
+"""`python -m tophash_cache`: what it prints, its exit status; and the arithmetic of the break-even."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tophash_cache import configure
+from tophash_cache.__main__ import describe, main, verdict
+from tophash_cache.break_even import Costs, measure
+
+
+def costs(**changes):
+    figures = {"hit": 20.0, "miss": 100.0, "direct": 25.0, "package": 60.0, **changes}
+    return Costs(kind="str", length=16, new_objects=False, **figures)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.85, 1.0])
+def test_at_the_break_even_both_ways_cost_the_same(rate):
+    one = costs(hit=20.0, miss=100.0)
+    other = rate * one.hit + (1 - rate) * one.miss
+    if rate == 1.0:
+        assert one.break_even(other) is None
+    else:
+        assert one.break_even(other) == pytest.approx(rate)
+
+
+def test_a_miss_cheaper_than_the_other_way_pays_at_any_rate():
+    assert costs(miss=50.0).break_even(60.0) == 0.0
+
+
+def test_every_cost_is_measured_and_the_loop_left_out():
+    for one in measure(rounds=3, keys=500):
+        assert 0 < one.hit < 10_000
+        assert 0 < one.direct < 10_000
+        assert 0 < one.package < 10_000
+        assert one.miss > one.direct  # it hashes too
+
+
+def test_the_verdict_names_what_pays_at_the_floor():
+    report = describe([costs(), costs(miss=30.0)])
+    assert report["costs_ns"][0]["break_even_direct"] == pytest.approx(75 / 80)
+    assert report["costs_ns"][1]["break_even_direct"] == pytest.approx(0.5)
+    assert verdict(report["costs_ns"], 0.85, "direct").endswith("against xxh64() for: str of 16 bytes (same object).")
+    assert verdict(report["costs_ns"], 0.95, "direct").count("16 bytes") == 2
+    assert verdict(report["costs_ns"], 0.4, "direct").endswith("for: none.")
+
+
+def test_the_floor_is_the_configured_one():
+    configure(hit_rate_floor=0.95, resume_at=0.97)
+    assert describe([costs()])["verdict"][1].startswith("At a hit rate of 95 % the cache pays against xxh64() for: str")
+
+
+def test_it_prints_settings_and_costs(capsys):
+    configure(max_entries=100)
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert "max_entries     100       configure()" in printed
+    assert len([line for line in printed.splitlines() if line.startswith(("str ", "bytes "))]) == 12
+
+
+def test_json_holds_the_same(capsys, tmp_path):
+    path = tmp_path / "cache.toml"
+    path.write_text("window = 128")
+    assert main(["--json", "--config", str(path)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["settings"]["window"] == {"value": 128, "origin": f"file {path}"}
+    assert {(row["kind"], row["length"], row["new_objects"]) for row in report["costs_ns"]} == {
+        (kind, length, new) for kind in ("str", "bytes") for length in (8, 16, 32) for new in (False, True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (["--config", "nowhere.toml"], {}, "cannot read nowhere.toml"),
+        ([], {"TOPHASH_CACHE_WINDOV": "1"}, "did you mean 'window'"),
+        ([], {"TOPHASH_CACHE": "maybe"}, "not 'maybe'"),
+    ],
+)
+def test_a_faulty_configuration_is_an_error(arguments, variables, message):
+    command = [sys.executable, "-W", "ignore", "-m", "tophash_cache", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,111 @@
+"""`python -m tophash_cache [--json] [--config FILE]`: the settings, and whether a cache pays on this machine.
+
+Owns the command line and what it prints. Exit status: 0, or 2 when the configuration is faulty; what an import of the
+package only warns of is an error here.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tophash_cache import break_even, config
+
+OTHERS = {"package": "xxhash.xxh64_intdigest", "direct": "xxh64()"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the settings and the costs; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tophash_cache", description="Settings of the digest cache, and whether it pays on this machine."
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--config", metavar="FILE", help="read the settings of this TOML file")
+    options = parser.parse_args(arguments)
+    faults = config.faults(os.environ)
+    if options.config and not faults:
+        try:
+            config.load_config(options.config)
+        except config.ConfigError as error:
+            faults.append(str(error))
+    for fault in faults:
+        print(f"python -m tophash_cache: {fault}", file=sys.stderr)
+    if faults:
+        return 2
+    report = describe(break_even.measure())
+    if options.json:
+        print(json.dumps(report, indent=1))
+    else:
+        config.show_config()
+        print()
+        print_costs(report)
+    return 0
+
+
+def describe(costs: list[break_even.Costs]) -> dict[str, Any]:
+    """The settings with their origins, the costs with their break-even rates, and the verdict."""
+    floor = config.current()["hit_rate_floor"][0]
+    rows = [
+        asdict(one)
+        | {
+            "break_even_direct": one.break_even(one.direct),
+            "break_even_package": one.break_even(one.package),
+        }
+        for one in costs
+    ]
+    return {
+        "settings": {name: {"value": value, "origin": origin} for name, (value, origin) in config.current().items()},
+        "costs_ns": rows,
+        "verdict": [verdict(rows, floor, "package"), verdict(rows, floor, "direct")],
+    }
+
+
+def verdict(rows: list[dict[str, Any]], floor: float, other: str) -> str:
+    """A sentence: for which keys a cache at its floor pays against one of the two ways to hash.
+
+    Example:
+        >>> row = {"kind": "str", "length": 8, "new_objects": False, "break_even_direct": 0.7}
+        >>> verdict([row], 0.85, "direct")
+        'At a hit rate of 85 % the cache pays against xxh64() for: str of 8 bytes (same object).'
+    """
+    paying = [row for row in rows if (rate := row[f"break_even_{other}"]) is not None and rate <= floor]
+    keys = [f"{row['kind']} of {row['length']} bytes ({objects(row)})" for row in paying]
+    return f"At a hit rate of {percent(floor)} the cache pays against {OTHERS[other]} for: {', '.join(keys) or 'none'}."
+
+
+def objects(row: dict[str, Any]) -> str:
+    """As what a key of this row comes again."""
+    return "new object" if row["new_objects"] else "same object"
+
+
+def print_costs(report: dict[str, Any]) -> None:
+    """The verdict, and a line for each kind of key."""
+    for sentence in report["verdict"]:
+        print(sentence)
+    print()
+    print("                             ns a call                             pays from a hit rate of, against")
+    print("key    bytes  comes again as     hit    miss  xxh64()  xxhash      xxh64()    xxhash")
+    for row in report["costs_ns"]:
+        figures = f"{row['hit']:8.1f}{row['miss']:8.1f}{row['direct']:9.1f}{row['package']:8.1f}"
+        rates = f"{percent(row['break_even_direct']):>12} {percent(row['break_even_package']):>10}"
+        print(f"{row['kind']:<6} {row['length']:>5}  {objects(row):<14}{figures} {rates}")
+    print()
+    print("hit, miss: TopHashCache.hash, of keys and entries in the processor's inner caches. xxhash: the package's")
+    print("xxh64_intdigest, after encode() for str. hash_many() costs less than any of them.")
+
+
+def percent(rate: float | None) -> str:
+    """A hit rate in percent.
+
+    Example:
+        >>> percent(0.5), percent(None)
+        ('50 %', 'never')
+    """
+    return "never" if rate is None else f"{100 * rate:.0f} %"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
