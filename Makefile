@@ -13,12 +13,13 @@ OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
 COMPILED := setup.py pyproject.toml $(wildcard pyhmap/*.pyx pyhmap/*.pxd tophash_cache/*.pyx tophash_cache/*.pxd)
 SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
 
-.PHONY: help build test table bench growth instructions lint type debug asan clean
+.PHONY: help build test table bench cache growth instructions lint type debug asan clean
 
 help:
 	@echo "make test     build, then run the whole test suite"
 	@echo "make table    build, then print the before/after table (QUICK=1: under a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
+	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
 	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records anew)"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
@@ -52,6 +53,9 @@ table: $(VENV)/.profiling
 
 bench: $(VENV)/.peers
 	$(PROFILING) peers $(OPTIONS)
+
+cache: $(VENV)/.peers
+	$(PROFILING) cache $(OPTIONS)
 
 growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)

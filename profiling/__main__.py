@@ -15,6 +15,7 @@ VERBS = {
     "growth": "when and why the table grows, what an insert costs at worst, and pictures of it",
     "fragmentation": "what holes and overflow buckets cost, and what compact() gives back",
     "layout": "header and bucket field by field, checked against the memory itself",
+    "cache": "the hash cache beside other ways to a digest: costs, where it pays, and what its rules are worth",
     "peers": "every operation beside dict and the other maps at hand: Python, C++ and Go",
     "instructions": "does any operation execute more instructions than was recorded",
 }

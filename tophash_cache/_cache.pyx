@@ -52,6 +52,10 @@ cdef extern from "Python.h":
     Py_ssize_t size_of "tophash_size_of"(object key)
 
 
+# In a slot's place: its key has been spared by the hand.
+cdef uint64_t WAS_USED = <uint64_t>1 << 63
+
+
 cdef enum:
     # Go's minTopHash: values below it are states of a slot.
     MIN_TOP_HASH = 5
@@ -64,6 +68,8 @@ cdef enum:
     # bits; just before, 1 key in 70 that was never seen finds both of its bits set by others.
     SIGHTING_BITS_PER_ENTRY = 32
     SIGHTINGS_PER_ENTRY = 2
+    # With fewer second sightings than one in so many first ones nothing repeats; a scan has 1 in 70 by that mistake.
+    SELDOM = 16
     # Changes of mode kept for stats().
     TRANSITIONS = 64
     # sys.getsizeof() of an int of 61 to 64 bits, which nearly all digests are.
@@ -88,7 +94,8 @@ cdef class Store:
 
     Slots are a ring of keys in the order of their arrival. The hand sweeps it: a key whose "used" bit is set loses the
     bit and stays, the first without one makes room. The doorkeeper lets a key into a full store at its second sighting
-    only, so that a scan, which never repeats, evicts nothing.
+    only, so that a scan, which never repeats, evicts nothing. While keys do repeat, a new one may at its first sighting
+    take the place at the hand of one that was never used: what a scan has left behind gives way soon.
 
     str and bytes have a dict each: of equal content they have equal hashes, so in one dict they would be compared,
     which is slow and, under `python -bb`, an error.
@@ -103,12 +110,13 @@ cdef class Store:
     cdef Py_ssize_t capacity    # greatest number of slots
     cdef Py_ssize_t used        # slots in use
     cdef Py_ssize_t hand        # the slot that the next sweep begins with
-    cdef uint64_t[::1] places   # slot -> place of its "used" bit, so that a sweep need not ask the dicts
+    cdef uint64_t[::1] places   # slot -> place of its "used" bit, so that a sweep need not ask the dicts; and WAS_USED
     cdef uint8_t[::1] bits      # the "used" bits
     cdef uint64_t bit_mask
     cdef uint8_t[::1] sightings  # the doorkeeper: a Bloom filter, two bits for each key seen since it was emptied
     cdef uint64_t sighting_mask
     cdef Py_ssize_t sighted     # first sightings since it was emptied
+    cdef Py_ssize_t resighted   # second ones
     cdef Py_ssize_t evictions
     cdef Py_ssize_t rejected
 
@@ -149,15 +157,16 @@ cdef class Store:
         cdef bint low = test_and_set(&self.sightings[0], digest & self.sighting_mask)
         cdef bint high = test_and_set(&self.sightings[0], digest >> 32 & self.sighting_mask)
         if low and high:
+            self.resighted += 1
             return True
         self.sighted += 1
         if self.sighted >= SIGHTINGS_PER_ENTRY * self.capacity:
             memset(&self.sightings[0], 0, self.sightings.shape[0])
-            self.sighted = 0
+            self.sighted = self.resighted = 0
         return False
 
     cdef int add(self, object key, uint64_t digest, object number) except -1:
-        """Store a missed key, if there is room or it was seen before."""
+        """Store a missed key, if there is room, it was seen before, or keys repeat and the hand's was never used."""
         cdef dict entries = self.texts if type(key) is str else self.blobs
         cdef Py_ssize_t slot
         if self.used < self.capacity:
@@ -166,7 +175,7 @@ cdef class Store:
                 self.keys.append(None)
             entries[key] = number
             self.used += 1
-        elif not self.seen_before(digest):
+        elif not self.seen_before(digest) and (self.resighted * SELDOM < self.sighted or self.hand_was_used()):
             self.rejected += 1
             return 0
         else:
@@ -179,6 +188,13 @@ cdef class Store:
         self.places[slot] = self.place(<PyObject *>number)
         return 0
 
+    cdef bint hand_was_used(self) noexcept:
+        """Whether the key at the hand has ever been used."""
+        cdef uint64_t place = self.places[self.hand]
+        if place & WAS_USED:
+            return True
+        return self.bits[place >> 3] >> (place & 7) & 1
+
     cdef Py_ssize_t sweep(self) noexcept:
         """The slot to empty. It ends within two turns of the hand: the first leaves no bit set."""
         cdef Py_ssize_t slot
@@ -187,11 +203,12 @@ cdef class Store:
         while True:
             slot = self.hand
             self.hand = slot + 1 if slot + 1 < self.used else 0
-            place = self.places[slot]
+            place = self.places[slot] & ~WAS_USED
             bit = <uint8_t>(1 << (place & 7))
             if not self.bits[place >> 3] & bit:
                 return slot
             self.bits[place >> 3] &= ~bit
+            self.places[slot] = place | WAS_USED
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ input or output, so made-up hit rates are enough to test it.
                4 fills                2 windows in a row
                (look-ups)             under the floor
     WARM_UP ------------> ACTIVE ----------------------> BYPASS <----.
-       |                    ^                            ^  |        | none in 4 windows, or hopeless:
-       |                    | a window at                |  | gap of | the second 20 points too low,
-       |                    | resume_at or above         |  | direct | the first without hits
-       |                    |                            |  | calls  |
+       |                    ^                            ^  |        | the first window without hits,
+       |                    | a window at                |  | gap of | a later one far under resume_at:
+       |                    | resume_at or above,        |  | direct | each nearer than the last
+       |                    | after the first            |  | calls  |
        |                    `----------- PROBE <---------|--'        |
        |                                   `-------------|-----------'
        `------------- a fill without hits ---------------'
@@ -40,11 +40,11 @@ NO_HITS = 0.01
 # Windows in a row under the floor before the cache goes off: a single bad one is often a change of phase.
 TRIP_WINDOWS = 2
 
-# Windows a probe may take. The first has only to hit at all, since it refills what the time in bypass made stale.
-PROBE_WINDOWS = 4
-
-# A probe this far under resume_at in its second window ends there: the two windows left would not lift it enough.
-HOPELESS = 0.20
+# A probe goes on while its n-th window is no more than SHORTFALL / n under resume_at: 20 points in the second, 10 in
+# the fourth, 2.5 in the sixteenth. The first has only to hit at all, since it refills what the time in bypass made
+# stale. What does not repeat ends early; skewed traffic over new keys, which nears its steady rate slowly, is waited
+# for. A probe that lasts has long been over the floor, so it costs nothing.
+SHORTFALL = 0.40
 
 # Direct calls between probes. Each about four times the last, since failures are rarely transient. A program with a
 # period of its own must not stay in step with the probes: so they are primes, and neither near a power of two nor near
@@ -178,9 +178,10 @@ class Controller:
 
     def _after_probe(self, hit_rate: float) -> Self:
         windows = self.streak + 1
-        if windows > 1 and hit_rate >= self.resume_at:
+        if windows == 1:
+            goes_on = hit_rate >= NO_HITS
+        elif hit_rate >= self.resume_at:
             return replace(self, mode=Mode.ACTIVE, streak=0)
-        hopeless = hit_rate < NO_HITS if windows == 1 else windows == 2 and hit_rate < self.resume_at - HOPELESS
-        if hopeless or windows == PROBE_WINDOWS:
-            return replace(self, mode=Mode.BYPASS, streak=0)
-        return replace(self, streak=windows)
+        else:
+            goes_on = hit_rate >= self.resume_at - SHORTFALL / windows
+        return replace(self, streak=windows) if goes_on else replace(self, mode=Mode.BYPASS, streak=0)

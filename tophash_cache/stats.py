@@ -44,7 +44,7 @@ class CacheStats:
         entries: keys held now.
         nbytes: bytes that they, their digests and the cache's tables take.
         evictions: keys dropped to make room.
-        rejected: missed keys that were not stored because a full cache saw them for the first time.
+        rejected: missed keys that were not stored: a full cache saw them for the first time.
         probes: times a bypass ended in a probe.
         next_probe_in: direct calls until the next probe, or None outside bypass.
         transitions: the last 64 changes of mode, oldest first; a cache begins as disabled.

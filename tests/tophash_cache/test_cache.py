@@ -195,15 +195,47 @@ def test_used_keys_survive_a_scan_that_repeats_nothing():
     assert cache.cache_info().hits - before >= 65
 
 
-def test_a_full_cache_takes_a_key_at_its_second_sighting():
-    cache = TopHashCache(max_entries=4, policy="always")
-    scan(cache, 4)
+def hits_of(cache, key, times):
+    """For each of some calls with a key, whether it hit."""
     hits = []
-    for _ in range(3):
+    for _ in range(times):
         before = cache.cache_info().hits
-        cache.hash("late")
+        cache.hash(key)
         hits.append(cache.cache_info().hits - before)
-    assert hits == [0, 0, 1]
+    return hits
+
+
+def test_a_cache_full_of_used_keys_takes_another_at_its_second_sighting():
+    cache = TopHashCache(max_entries=4, policy="always")
+    for _ in range(2):
+        scan(cache, 4)
+    assert hits_of(cache, "late", 3) == [0, 0, 1]
+
+
+def test_while_keys_repeat_a_new_one_takes_the_place_of_an_unused_one_at_once():
+    cache = TopHashCache(max_entries=8, policy="always")
+    scan(cache, 8)
+    for _ in range(2):
+        cache.hash("early")  # rejected, then admitted: a second sighting
+    assert hits_of(cache, "late", 2) == [0, 1]
+
+
+@pytest.mark.parametrize("keys", [500, 2000])
+def test_few_keys_after_a_scan_are_found_by_the_next_probe(keys):
+    cache = TopHashCache()
+    scan(cache, 50_000)
+    rng = random.Random(1)
+    for _ in range(60_000):
+        cache.hash(f"few {rng.randrange(keys)}")
+    assert modes(cache) == [Mode.BYPASS, Mode.PROBE, Mode.ACTIVE]
+
+
+def test_skewed_traffic_over_new_keys_is_found_by_the_next_probe():
+    cache = TopHashCache()
+    scan(cache, 50_000)
+    for key in zipf(120_000, 50_000, 1.2, "new"):
+        cache.hash(key)
+    assert modes(cache) == [Mode.BYPASS, Mode.PROBE, Mode.ACTIVE]
 
 
 def test_a_key_that_is_used_outlives_one_that_is_not():

@@ -1,0 +1,267 @@
+"""The verb ``cache``: what a hash from the cache costs beside every other way, where it pays, and what its rules are worth.
+
+Owns the plan, the figures, the targets and how they are printed. Imports the siblings; every measurement is a process
+of ``cache_worker``.
+"""
+
+import importlib.util
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import cache_rules
+import cache_worker
+import estimates
+import records
+import render
+import runner
+from runner import Sample, Step, run_json, worker_command
+
+Cases = dict[tuple[Any, ...], dict[str, dict[int, dict[str, Any]]]]
+
+PEERS = ("cachetools", "cachebox")
+MIXED = ("cache", "direct", "oneshot")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    blocks: int  # processes of each arm
+    scans: int  # processes of the scan
+    scanned: int  # keys of a scan
+    calls: int  # of a trace for the rules
+
+
+FULL = Plan(blocks=10, scans=8, scanned=10**7, calls=1_000_000)
+QUICK = Plan(blocks=3, scans=2, scanned=10**6, calls=200_000)
+
+# What the design asks of a hit on a str of 16 bytes: the arm's time is to be at most so many times the other's.
+TARGETS = {"cache over dict": ("cache", "dict", 1.4), "cache over one-shot": ("cache", "oneshot", 0.5)}
+MANY_NS, SCAN_COST = 12.0, 0.02
+
+
+def run(*, quick: bool, out: Path) -> str:
+    """Measure, print and write ``cache.json``; return why the run ended early, if it did."""
+    records.prepare(out)
+    plan = QUICK if quick else FULL
+    left_out = {name: "pip install -e '.[peers]' adds it" for name in PEERS if importlib.util.find_spec(name) is None}
+    arms = [arm for arm in cache_worker.ARMS if arm not in left_out]
+    workload = {
+        "hits": f"{cache_worker.KEYS} keys that are held, in turn, ns a key with the loop",
+        "scan": "str of 16 bytes that never repeat, default settings against switched off, in turn by chunks",
+        "rules": "see cache_rules.py",
+    }
+    config = asdict(plan) | {"arms": arms}
+    document = records.begin("cache", quick=quick, workload=workload, config=config) | {"left_out": left_out}
+    samples, ended_by = runner.run_steps(steps(plan, arms))
+    document |= {"ended_by": ended_by, "figures": figures(samples), "samples": samples}
+    console = render.output_console()
+    show(console, document)
+    console.print(f"Samples and figures: {records.write(document, out)}", markup=False, soft_wrap=True)
+    return ended_by
+
+
+def steps(plan: Plan, arms: list[str]) -> list[Step]:
+    """All measurements of a run, in order."""
+    planned = []
+    for block, arm in runner.interleave(arms, plan.blocks):
+        label = f"{arm}, block {block + 1} of {plan.blocks}"
+        planned.append(Step("hits", label, 0.5, partial(measure, "hits", block, "--arm", arm)))
+    for block, arm in runner.interleave(MIXED, plan.blocks):
+        label = f"{arm}, block {block + 1} of {plan.blocks}"
+        planned.append(Step("mixes", label, 0.8, partial(measure, "mixes", block, "--arm", arm)))
+    for block in range(plan.blocks):
+        planned.append(
+            Step("break-even", f"block {block + 1} of {plan.blocks}", 0.5, partial(measure, "break-even", block))
+        )
+    for block in range(plan.scans):
+        call = partial(measure, "scan", block, "--count", plan.scanned)
+        planned.append(Step("scan", f"{block + 1} of {plan.scans}", plan.scanned * 7e-7, call))
+    planned.append(Step("rules", "traces", plan.calls * 4e-5, partial(measure, "rules", 0, "--count", plan.calls)))
+    return planned
+
+
+def measure(what: str, block: int, *arguments: object) -> Sample:
+    """One process. Those of a block share Python's hash seed."""
+    given = {"arm": arguments[1]} if arguments and arguments[0] == "--arm" else {}
+    return (
+        {"measure": what, "block": block}
+        | given
+        | run_json(worker_command("cache_worker.py", what, *arguments), hash_seed=block)
+    )
+
+
+def figures(samples: list[Sample]) -> dict[str, Any]:
+    """Everything that is shown, from the samples alone."""
+    made: dict[str, Any] = {"hits": hit_rows(samples), "mixes": mix_rows(samples), "break_even": even_rows(samples)}
+    scans = [sample for sample in samples if sample["measure"] == "scan"]
+    if scans:
+        off = [sample["ns"]["off"] for sample in scans]
+        made["scan"] = {
+            "ns": {name: estimates.spread([s["ns"][name] for s in scans])._asdict() for name in scans[0]["ns"]},
+            "on_over_off": estimates.paired_ratio([s["ns"]["on"] for s in scans], off)._asdict(),
+            "off_over_itself": estimates.paired_ratio([s["ns"]["off again"] for s in scans], off)._asdict(),
+            "looked_up": scans[0]["looked_up"],
+            "probes": scans[0]["probes"],
+        }
+    made["rules"] = [row for sample in samples if sample["measure"] == "rules" for row in sample["rows"]]
+    made["targets"] = targets(made)
+    return made
+
+
+def by_case(
+    samples: list[Sample], what: str, keys: tuple[str, ...]
+) -> dict[tuple[Any, ...], dict[str, dict[int, dict[str, Any]]]]:
+    """case -> arm -> block -> row."""
+    cases: dict[tuple[Any, ...], dict[str, dict[int, dict[str, Any]]]] = {}
+    for sample in samples:
+        if sample["measure"] == what:
+            for row in sample["rows"]:
+                arms = cases.setdefault(tuple(row[key] for key in keys), {})
+                arms.setdefault(sample.get("arm", ""), {})[sample["block"]] = row
+    return cases
+
+
+def hit_rows(samples: list[Sample]) -> list[dict[str, Any]]:
+    """A row for each kind of key: nanoseconds by arm, and the cache's time over each arm's by pairs."""
+    rows = []
+    for (kind, length, new), arms in by_case(samples, "hits", ("kind", "length", "new_objects")).items():
+        row: dict[str, Any] = {"kind": kind, "length": length, "new_objects": new, "ns": {}, "cache_over": {}}
+        for arm, blocks in arms.items():
+            row["ns"][arm] = estimates.spread([one["ns"] for one in blocks.values()])._asdict()
+            shared = sorted(blocks.keys() & arms.get("cache", {}).keys())
+            if shared and arm != "cache":
+                pairs = [arms["cache"][b]["ns"] for b in shared], [blocks[b]["ns"] for b in shared]
+                row["cache_over"][arm] = estimates.paired_ratio(*pairs)._asdict()
+        kept = {arm: [one["blocks_kept"] for one in blocks.values()] for arm, blocks in arms.items()}
+        row["blocks_kept"] = {arm: max(values) for arm, values in kept.items() if None not in values}
+        rows.append(row)
+    return rows
+
+
+def mix_rows(samples: list[Sample]) -> list[dict[str, Any]]:
+    """A row for each share of held keys: nanoseconds by arm."""
+    return [
+        {
+            "share": share,
+            "ns": {
+                arm: estimates.spread([one["ns"] for one in blocks.values()])._asdict() for arm, blocks in arms.items()
+            },
+        }
+        for (share,), arms in by_case(samples, "mixes", ("share",)).items()
+    ]
+
+
+def even_rows(samples: list[Sample]) -> list[dict[str, Any]]:
+    """A row for each kind of key: median costs, and the hit rates they give."""
+    rows = []
+    for (kind, length, new), arms in by_case(samples, "break-even", ("kind", "length", "new_objects")).items():
+        names = ("hit", "miss", "direct", "package")
+        medians = {name: estimates.spread([one[name] for one in arms[""].values()]).median for name in names}
+        costs = cache_worker.break_even.Costs(kind=kind, length=length, new_objects=new, **medians)
+        rates = {f"break_even_{name}": costs.break_even(getattr(costs, name)) for name in ("direct", "package")}
+        rows.append(asdict(costs) | rates)
+    return rows
+
+
+def targets(made: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each target with what was measured and whether it is met."""
+    row = next((r for r in made["hits"] if (r["kind"], r["length"], r["new_objects"]) == ("str", 16, False)), None)
+    judged = []
+    if row:
+        for name, (_, other, most) in TARGETS.items():
+            if other in row["cache_over"]:
+                judged.append({"target": name, "most": most, "measured": row["cache_over"][other]["value"]})
+        if "cache" in row["blocks_kept"]:
+            kept = max(r["blocks_kept"]["cache"] for r in made["hits"] if r["length"] <= 32 and not r["new_objects"])
+            judged.append({"target": "allocations a hit", "most": 0, "measured": kept})
+        if "many" in row["ns"]:
+            judged.append({"target": "hash_many, ns a key", "most": MANY_NS, "measured": row["ns"]["many"]["median"]})
+    if "scan" in made:
+        cost = made["scan"]["on_over_off"]["value"] - 1
+        judged.append({"target": "a scan's extra cost", "most": SCAN_COST, "measured": cost})
+    return [one | {"met": one["measured"] <= one["most"]} for one in judged]
+
+
+def plain_table(*columns: str) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right")
+    return table
+
+
+def key_name(row: dict[str, Any]) -> str:
+    """A kind of key in a few words.
+
+    >>> key_name({"kind": "str", "length": 16, "new_objects": True})
+    'str 16, new'
+    """
+    return f"{row['kind']} {row['length']}" + (", new" if row["new_objects"] else "")
+
+
+def percent(rate: float | None) -> str:
+    """A hit rate in percent.
+
+    >>> percent(0.5), percent(None)
+    ('50 %', 'never')
+    """
+    return "never" if rate is None else f"{100 * rate:.0f} %"
+
+
+def show(console: Console, document: dict[str, Any]) -> None:
+    """Print the result: the targets, then a table for each measurement."""
+    made = document["figures"]
+    for one in made["targets"]:
+        word = "met" if one["met"] else "NOT met"
+        console.print(f"{one['target']}: {one['measured']:.3g} (at most {one['most']}): {word}", markup=False)
+    for line in render.early_end(document):
+        console.print(line, style="bold", markup=False)
+    arms = document["config"]["arms"]
+    table = plain_table("ns a key", *[arm.replace("_", "_\n") for arm in arms])
+    for row in made["hits"]:
+        cells = [f"{row['ns'][arm]['median']:.1f}" if arm in row["ns"] else "-" for arm in arms]
+        table.add_row(key_name(row), *cells)
+    console.print(table)
+    console.print("CPU time of a call, the loop (last column: alone) included. new: the key comes as a new object.\n")
+    table = plain_table("", "hit", "miss", "xxh64()", "xxhash", "pays against\nxxh64() from", "against\nxxhash from")
+    for row in made["break_even"]:
+        cells = [f"{row[name]:.1f}" for name in ("hit", "miss", "direct", "package")]
+        table.add_row(key_name(row), *cells, percent(row["break_even_direct"]), percent(row["break_even_package"]))
+    console.print(table)
+    table = plain_table("held", *MIXED)
+    for row in made["mixes"]:
+        cells = [f"{row['ns'][arm]['median']:.1f}" if arm in row["ns"] else "-" for arm in MIXED]
+        table.add_row(percent(row["share"]), *cells)
+    console.print()
+    console.print(table)
+    console.print("ns a key by the share of keys that are held, str of 16 bytes, loop included.\n")
+    if "scan" in made:
+        scan, ratio = made["scan"], made["scan"]["on_over_off"]
+        times = {name: spread["median"] for name, spread in scan["ns"].items()}
+        for line in (
+            f"Scan of {document['config']['scanned']:,} keys: {times['on']:.1f} ns a key on, {times['off']:.1f} off; on over "
+            f"off {ratio['value']:.3f} ({ratio['low']:.3f}..{ratio['high']:.3f}), off over off "
+            f"{scan['off_over_itself']['value']:.3f}.",
+            f"{scan['looked_up']:,} keys were looked up, in the warm-up and {scan['probes']} probes.\n",
+        ):
+            console.print(line, markup=False)
+    show_rules(console, made["rules"])
+
+
+def show_rules(console: Console, rows: list[dict[str, Any]]) -> None:
+    """Print the score of every change of a rule over every trace."""
+    names = list(dict.fromkeys(row["trace"] for row in rows))
+    scores = {(row["change"], row["trace"]): row for row in rows}
+    table = plain_table("score, %", *[name.replace(" ", "\n", 1) for name in names], "sum")
+    for change in cache_rules.CHANGES if rows else ():
+        cells = [100 * scores[change, name]["score"] for name in names]
+        table.add_row(change, *[f"{cell:.1f}" for cell in cells], f"{sum(cells):.1f}")
+    console.print(table)
+    console.print("score: (hits - 0.85 x look-ups) / calls. always on: without the rules. See cache_rules.py.")

@@ -1,0 +1,228 @@
+"""A measuring process of ``cache``: one measurement, printed as one line of JSON.
+
+Owns what each arm does with a key. Imports xxhash, the peers, and the package under test. Times are CPU
+nanoseconds a key, the loop over the keys included, since a program has that too.
+"""
+
+import argparse
+import functools
+import gc
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import xxhash
+
+import cache_rules
+from tophash_cache import TopHashCache, break_even, xxh64
+
+Keys = list[Any]
+
+# The keys of a case: few, so that the entries of every cache stay in the processor's inner caches.
+KEYS = 1000
+# Passes over them, of which the median counts: a pass is short, so most are undisturbed.
+PASSES = 101
+# (kind, bytes, whether a key comes again as a new object)
+CASES = [(kind, length, False) for kind in ("str", "bytes") for length in (8, 16, 32, 64)] + [("str", 16, True)]
+# Keys of a scan are made a chunk at a time, outside of the timed loop; both caches are timed in turn on each chunk.
+SCAN_CHUNK = 50_000
+MIXES = (0.0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+
+
+def make_keys(kind: str, length: int, numbers: range) -> Keys:
+    """New key objects that Python has not hashed yet."""
+    texts = [f"{number:0{length}}" for number in numbers]
+    return texts if kind == "str" else [text.encode() for text in texts]
+
+
+def encoded(call: Callable[[bytes], int]) -> Callable[[Keys], None]:
+    """A pass in which each str is encoded first."""
+
+    def one_pass(keys: Keys) -> None:
+        for key in keys:
+            call(key.encode())
+
+    return one_pass
+
+
+def plain(call: Callable[[Any], object]) -> Callable[[Keys], None]:
+    """A pass in which each key is handed over as it is."""
+
+    def one_pass(keys: Keys) -> None:
+        for key in keys:
+            call(key)
+
+    return one_pass
+
+
+def loop(keys: Keys) -> None:
+    """A pass that does nothing, which the other passes include."""
+    for _ in keys:
+        pass
+
+
+def object_form(kind: str) -> Callable[[Keys], None]:
+    """The article's before: a hash object a key, and for a str a conversion."""
+    make = xxhash.xxh64
+
+    def of_str(keys: Keys) -> None:
+        for key in keys:
+            make(key.encode()).intdigest()
+
+    def of_bytes(keys: Keys) -> None:
+        for key in keys:
+            make(key).intdigest()
+
+    return of_str if kind == "str" else of_bytes
+
+
+def build(arm: str, kind: str, keys: Keys) -> tuple[Callable[[Keys], None], Callable[[Any], int] | None]:
+    """A pass over keys, and the call a key that it makes, if there is one; whatever caches holds all the keys."""
+    oneshot = xxhash.xxh64_intdigest
+    if arm == "object":
+        return object_form(kind), None
+    if arm == "oneshot":
+        return (encoded(oneshot) if kind == "str" else plain(oneshot)), None
+    if arm == "direct":
+        return plain(xxh64), xxh64
+    if arm == "many":
+        return TopHashCache().hash_many, None
+    if arm == "loop":
+        return loop, None
+    if arm == "cache":
+        call: Any = TopHashCache().hash
+    elif arm == "lru_cache":
+        call = functools.lru_cache(maxsize=8192)(xxh64)
+    else:
+        if arm == "dict":
+            held: Any = {}
+        elif arm == "cachetools":
+            import cachetools
+
+            held = cachetools.LRUCache(8192)
+        else:
+            import cachebox
+
+            held = cachebox.LRUCache(8192)
+        for key in keys:
+            held[key] = xxh64(key)
+        call = held.get
+    for key in keys:
+        call(key)
+    return plain(call), call
+
+
+ARMS = ("cache", "dict", "lru_cache", "cachetools", "cachebox", "direct", "oneshot", "object", "many", "loop")
+
+
+def measure_hits(arm: str) -> dict[str, Any]:
+    """Nanoseconds a key for each case, and blocks of memory that a call leaves behind when its result is kept."""
+    rows = []
+    for kind, length, new_objects in CASES:
+        keys = make_keys(kind, length, range(KEYS))
+        one_pass, call = build(arm, kind, keys)
+        if call:
+            expected = [xxhash.xxh64_intdigest(key.encode() if kind == "str" else key) for key in keys]
+            if [call(key) for key in keys] != expected:
+                raise AssertionError(f"{arm} gives wrong digests for {kind} of {length} bytes")
+        times = []
+        for _ in range(PASSES):
+            asked = make_keys(kind, length, range(KEYS)) if new_objects else keys
+            began = time.process_time_ns()
+            one_pass(asked)
+            times.append((time.process_time_ns() - began) / KEYS)
+        row = {"kind": kind, "length": length, "new_objects": new_objects, "ns": statistics.median(times)}
+        rows.append(row | {"blocks_kept": blocks_kept(call, keys) if call else None})
+    return {"rows": rows}
+
+
+def blocks_kept(call: Callable[[Any], int], keys: Keys) -> float:
+    """Blocks that the interpreter's allocator has handed out and not taken back, a call, with all results kept."""
+    results: list[Any] = [None] * len(keys)
+    call(keys[0])
+    before = sys.getallocatedblocks()
+    for place, key in enumerate(keys):
+        results[place] = call(key)
+    # What the loop itself keeps: two counters and the integer they are compared with.
+    return max(0, sys.getallocatedblocks() - before - 3) / len(keys)
+
+
+def measure_mixes(arm: str) -> dict[str, Any]:
+    """Nanoseconds a key by the share of keys that are held, str of 16 bytes; the others are new and get stored.
+
+    Both kinds come as objects that exist already, the held ones again and again.
+    """
+    held = make_keys("str", 16, range(KEYS))
+    rows = []
+    for share in MIXES:
+        times = []
+        for number in range(PASSES // 4):
+            others = make_keys("str", 16, range(10**9 + number * KEYS, 10**9 + (number + 1) * KEYS))
+            rng = random.Random(number)
+            asked = [
+                old if place < share * KEYS else new for place, (old, new) in enumerate(zip(held, others, strict=True))
+            ]
+            rng.shuffle(asked)
+            if arm == "cache":
+                cache = TopHashCache(policy="always")
+                for key in held:
+                    cache.hash(key)
+                one_pass = plain(cache.hash)
+            else:
+                one_pass = build(arm, "str", [])[0]
+            began = time.process_time_ns()
+            one_pass(asked)
+            times.append((time.process_time_ns() - began) / KEYS)
+        rows.append({"share": share, "ns": statistics.median(times)})
+    return {"rows": rows}
+
+
+def measure_scan(count: int) -> dict[str, Any]:
+    """A scan of ``count`` keys that never repeat, by a cache of default settings and by one that is switched off.
+
+    Each chunk is hashed by both, each time as new objects and in alternating order.
+    """
+    caches = {"on": TopHashCache(), "off": TopHashCache(enabled=False), "off again": TopHashCache(enabled=False)}
+    spent = dict.fromkeys(caches, 0)
+    names = list(caches)
+    gc.disable()  # a collection is no part of either, and would hit one of them
+    for number, start in enumerate(range(0, count, SCAN_CHUNK)):
+        for place in range(len(names)):
+            name = names[(place + number) % len(names)]
+            keys = make_keys("str", 16, range(start, start + SCAN_CHUNK))
+            one_pass = plain(caches[name].hash)
+            began = time.process_time_ns()
+            one_pass(keys)
+            spent[name] += time.process_time_ns() - began
+    stats = caches["on"].stats()
+    result = {"ns": {name: total / count for name, total in spent.items()}, "looked_up": stats.hits + stats.misses}
+    return result | {"probes": stats.probes}
+
+
+def main(arguments: list[str]) -> None:
+    """Measure as the arguments say and print the result."""
+    parser = argparse.ArgumentParser(prog="cache_worker.py", description=__doc__.splitlines()[0])
+    parser.add_argument("measure", choices=["hits", "mixes", "scan", "break-even", "rules"])
+    parser.add_argument("--arm", choices=ARMS)
+    parser.add_argument("--count", type=int, default=10**7, help="scan: keys; rules: calls a trace")
+    options = parser.parse_args(arguments)
+    if options.measure == "hits":
+        result = measure_hits(options.arm)
+    elif options.measure == "mixes":
+        result = measure_mixes(options.arm)
+    elif options.measure == "scan":
+        result = measure_scan(options.count)
+    elif options.measure == "break-even":
+        result = {"rows": [asdict(costs) for costs in break_even.measure()]}
+    else:
+        result = {"rows": cache_rules.evaluate(options.count)}
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
