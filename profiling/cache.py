@@ -1,4 +1,4 @@
-"""The verb ``cache``: what a hash from the cache costs beside every other way, where it pays, and what its rules are worth.
+"""The verb ``cache``: a hash from the cache beside every other way to it, where it pays, and what its rules are worth.
 
 Owns the plan, the figures, the targets and how they are printed. Imports the siblings; every measurement is a process
 of ``cache_worker``.
@@ -38,7 +38,7 @@ class Plan:
     calls: int  # of a trace for the rules
 
 
-FULL = Plan(blocks=10, scans=8, scanned=10**7, calls=1_000_000)
+FULL = Plan(blocks=8, scans=6, scanned=10**7, calls=1_000_000)
 QUICK = Plan(blocks=3, scans=2, scanned=10**6, calls=200_000)
 
 # What the design asks of a hit on a str of 16 bytes: the arm's time is to be at most so many times the other's.
@@ -76,6 +76,9 @@ def steps(plan: Plan, arms: list[str]) -> list[Step]:
     for block, arm in runner.interleave(MIXED, plan.blocks):
         label = f"{arm}, block {block + 1} of {plan.blocks}"
         planned.append(Step("mixes", label, 0.8, partial(measure, "mixes", block, "--arm", arm)))
+    for block, arm in runner.interleave(cache_worker.MAPS, plan.blocks):
+        label = f"{arm}, block {block + 1} of {plan.blocks}"
+        planned.append(Step("maps", label, 0.8, partial(measure, "maps", block, "--arm", arm)))
     for block in range(plan.blocks):
         planned.append(
             Step("break-even", f"block {block + 1} of {plan.blocks}", 0.5, partial(measure, "break-even", block))
@@ -99,7 +102,8 @@ def measure(what: str, block: int, *arguments: object) -> Sample:
 
 def figures(samples: list[Sample]) -> dict[str, Any]:
     """Everything that is shown, from the samples alone."""
-    made: dict[str, Any] = {"hits": hit_rows(samples), "mixes": mix_rows(samples), "break_even": even_rows(samples)}
+    made: dict[str, Any] = {"hits": hit_rows(samples), "break_even": even_rows(samples)}
+    made |= {"mixes": arm_rows(samples, "mixes", "share"), "maps": arm_rows(samples, "maps", "size")}
     scans = [sample for sample in samples if sample["measure"] == "scan"]
     if scans:
         off = [sample["ns"]["off"] for sample in scans]
@@ -145,16 +149,16 @@ def hit_rows(samples: list[Sample]) -> list[dict[str, Any]]:
     return rows
 
 
-def mix_rows(samples: list[Sample]) -> list[dict[str, Any]]:
-    """A row for each share of held keys: nanoseconds by arm."""
+def arm_rows(samples: list[Sample], what: str, key: str) -> list[dict[str, Any]]:
+    """A row for each value of a key, such as the share of held keys: nanoseconds by arm."""
     return [
         {
-            "share": share,
+            key: value,
             "ns": {
                 arm: estimates.spread([one["ns"] for one in blocks.values()])._asdict() for arm, blocks in arms.items()
             },
         }
-        for (share,), arms in by_case(samples, "mixes", ("share",)).items()
+        for (value,), arms in by_case(samples, what, (key,)).items()
     ]
 
 
@@ -242,13 +246,19 @@ def show(console: Console, document: dict[str, Any]) -> None:
     console.print()
     console.print(table)
     console.print("ns a key by the share of keys that are held, str of 16 bytes, loop included.\n")
+    table = plain_table("m\\[key]", *cache_worker.MAPS)
+    for row in made["maps"]:
+        cells = [f"{row['ns'][arm]['median']:.1f}" if arm in row["ns"] else "-" for arm in cache_worker.MAPS]
+        table.add_row(f"{row['size']:,} keys", *cells)
+    console.print(table)
+    console.print("ns a look-up, str of 16 bytes in random order, the same objects, loop included.\n")
     if "scan" in made:
         scan, ratio = made["scan"], made["scan"]["on_over_off"]
         times = {name: spread["median"] for name, spread in scan["ns"].items()}
+        around = f"{ratio['value']:.3f} ({ratio['low']:.3f}..{ratio['high']:.3f})"
         for line in (
-            f"Scan of {document['config']['scanned']:,} keys: {times['on']:.1f} ns a key on, {times['off']:.1f} off; on over "
-            f"off {ratio['value']:.3f} ({ratio['low']:.3f}..{ratio['high']:.3f}), off over off "
-            f"{scan['off_over_itself']['value']:.3f}.",
+            f"Scan of {document['config']['scanned']:,} keys: {times['on']:.1f} ns a key on, {times['off']:.1f} off.",
+            f"On over off {around}, off over off {scan['off_over_itself']['value']:.3f}.",
             f"{scan['looked_up']:,} keys were looked up, in the warm-up and {scan['probes']} probes.\n",
         ):
             console.print(line, markup=False)

@@ -1,6 +1,6 @@
 """A measuring process of ``cache``: one measurement, printed as one line of JSON.
 
-Owns what each arm does with a key. Imports xxhash, the peers, and the package under test. Times are CPU
+Owns what each arm does with a key. Imports xxhash, the peers, and the packages under test. Times are CPU
 nanoseconds a key, the loop over the keys included, since a program has that too.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 import xxhash
 
 import cache_rules
+from pyhmap import HMap
 from tophash_cache import TopHashCache, break_even, xxh64
 
 Keys = list[Any]
@@ -204,17 +205,52 @@ def measure_scan(count: int) -> dict[str, Any]:
     return result | {"probes": stats.probes}
 
 
+# How a map hashes its str keys: the settings of HMap, and whether it has a cache. None: a dict.
+MAPS: dict[str, dict[str, Any] | None] = {
+    "HMap": {},
+    "HMap xxh64": {"hash": "xxh64"},
+    "HMap xxh64, cache": {"hash": "xxh64"},
+    "dict in maps": None,
+}
+MAP_SIZES = (1000, 100_000)
+
+
+def measure_map(arm: str) -> dict[str, Any]:
+    """Nanoseconds of ``m[key]``, str of 16 bytes, the same objects in random order, loop included."""
+    rows = []
+    for size in MAP_SIZES:
+        keys = make_keys("str", 16, range(size))
+        settings = MAPS[arm]
+        if settings is None:
+            m: Any = {}
+        else:
+            m = HMap(str, int, **settings, **({"hash_cache": TopHashCache()} if arm.endswith("cache") else {}))
+        for number, key in enumerate(keys):
+            m[key] = number
+        asked = random.Random(1).choices(keys, k=20_000)
+        times = []
+        for _ in range(PASSES // 4):
+            began = time.process_time_ns()
+            for key in asked:
+                m[key]
+            times.append((time.process_time_ns() - began) / len(asked))
+        rows.append({"size": size, "ns": statistics.median(times)})
+    return {"rows": rows}
+
+
 def main(arguments: list[str]) -> None:
     """Measure as the arguments say and print the result."""
     parser = argparse.ArgumentParser(prog="cache_worker.py", description=__doc__.splitlines()[0])
-    parser.add_argument("measure", choices=["hits", "mixes", "scan", "break-even", "rules"])
-    parser.add_argument("--arm", choices=ARMS)
+    parser.add_argument("measure", choices=["hits", "mixes", "maps", "scan", "break-even", "rules"])
+    parser.add_argument("--arm", choices=[*ARMS, *MAPS])
     parser.add_argument("--count", type=int, default=10**7, help="scan: keys; rules: calls a trace")
     options = parser.parse_args(arguments)
     if options.measure == "hits":
         result = measure_hits(options.arm)
     elif options.measure == "mixes":
         result = measure_mixes(options.arm)
+    elif options.measure == "maps":
+        result = measure_map(options.arm)
     elif options.measure == "scan":
         result = measure_scan(options.count)
     elif options.measure == "break-even":

@@ -14,7 +14,7 @@ from pyhmap._hash cimport tophash_of
 from pyhmap._layout cimport Buckets, Table, Text, growing, key_t, prefetch, slot_at
 from pyhmap._ops cimport get
 from pyhmap._probe cimport chain_ends, find, first_slot, first_slot_by_product, match
-from pyhmap._slot cimport canonical, copy_bytes, hand_out, load_key, prefetch_key, same_key, value_of
+from pyhmap._slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
 from pyhmap._types cimport BLOCK, EMPTY_ONE, FOLLOW_UP_TO, IN_FLIGHT, SLOTS
 
 cdef enum:
@@ -177,7 +177,7 @@ cdef inline uint64_t read_growing(const Table *t, const Reading *r, const key_t 
     for i in range(start, stop):
         key = keys[i]
         canonical(t, &key)
-        value = get(t, &key)
+        value = get(t, &key, hash_of(t, &key))
         if value == NULL and r.stop_at_miss:
             return i
         if r.found != NULL:

@@ -74,7 +74,7 @@ cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t 
     if w.action == FACTORIZE:
         value = &w.next_code
         if unlikely(w.next_code > w.last_code):     # a new key would have no code
-            stored = get(t, key)
+            stored = get(t, key, h)
             if stored == NULL:
                 return MISSING
             (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)

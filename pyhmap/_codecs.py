@@ -601,3 +601,30 @@ def _from_list(items: list[Any] | tuple[Any, ...]) -> Array:
     for position, item in enumerate(items):  # array[:] = items would look inside items that are sequences
         array[position] = item
     return array
+
+
+# ---- the hash of the keys --------------------------------------------------------------------------------------------
+
+# The name of the capsule in which a cache hands out its C function, as _core.pxd declares it.
+DIGEST_CAPSULE = b"tophash_cache.digest"
+
+
+def check_hash(codec: Any, hash: object, hash_cache: Any) -> object:
+    """Raise for a hash, or a cache of hashes, that keys of this codec cannot have. Returns the cache's capsule, if any.
+
+    >>> check_hash(key_codec(str), "xxh64", None)
+    >>> check_hash(key_codec("i8"), None, object())
+    Traceback (most recent call last):
+    ...
+    ValueError: hash_cache needs hash='xxh64' and keys of type str or bytes
+    """
+    if hash is not None and (hash != "xxh64" or codec.form != "text"):
+        raise ValueError(f"hash={hash!r}: give None, or for str, bytes and other text keys 'xxh64'")
+    if hash_cache is None:
+        return None
+    if hash is None or codec.dtype not in (str, bytes):
+        raise ValueError("hash_cache needs hash='xxh64' and keys of type str or bytes")
+    try:
+        return hash_cache._digest_capsule()
+    except AttributeError:
+        raise TypeError(f"hash_cache must be a tophash_cache.TopHashCache, not {type(hash_cache).__name__}") from None

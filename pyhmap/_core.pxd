@@ -1,5 +1,6 @@
 # The engine's fields, and what of it the batch calls use. Imports _arrays, _gate, _layout.
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from pyhmap._arrays cimport ArenaBlocks, BucketArrays
@@ -16,6 +17,10 @@ cdef enum Kind:                 # how stored bytes become an object and back
     BYTES = 5
     OBJECT = 6
     OTHER = 7                   # through the codec
+
+
+# What a hash cache gives in a capsule of the name DIGEST_CAPSULE: the XXH64 digest of an exact str or bytes.
+ctypedef uint64_t (*Digest)(PyObject *cache, PyObject *key) except? 0
 
 
 cdef class HMapCore:
@@ -40,6 +45,8 @@ cdef class HMapCore:
     cdef uint64_t reads_growing     # scalar reads that met a growth
     cdef uint64_t _growths, _same_size_growths, _shrinks, _rekeys
     cdef object seed, hash_name
+    cdef object hash_cache          # where scalar calls get XXH64 digests from, or None
+    cdef Digest cached_digest       # its function, or NULL
     cdef uint64_t seed_state        # of splitmix64, when there is a seed
 
     # the table

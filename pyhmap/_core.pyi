@@ -21,6 +21,7 @@ class HMapCore:
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @property
     def key_dtype(self) -> np.dtype[Any] | type: ...

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
@@ -93,14 +94,13 @@ cdef class HMapCore:
     def __dealloc__(self):
         gate_free(&self.gate)
 
-    def __init__(self, key, value, items=None, /, *, capacity=0, hash=None, seed=None):
+    def __init__(self, key, value, items=None, /, *, capacity=0, hash=None, seed=None, hash_cache=None):
         if self.key_kind != NO_KIND:
             raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
         if seed is not None and not isinstance(seed, (int, np.integer)):
             raise TypeError(f"seed={seed!r}: give an int, or None for a random one")
         key_codec, value_codec = _codecs.key_codec(key), _codecs.value_codec(value)
-        if hash is not None and (hash != "xxh64" or key_codec.form != "text"):
-            raise ValueError(f"hash={hash!r}: give None, or for str, bytes and other text keys 'xxh64'")
+        capsule = _codecs.check_hash(key_codec, hash, hash_cache)
         # A text or an object's index in a slot must be aligned: then a 4-byte key takes the 8 bytes' form.
         wide = value_codec.form in ("text", "object") and key_codec.form == "word32"
         cdef int form = FORMS["word64" if wide else key_codec.form]
@@ -124,6 +124,9 @@ cdef class HMapCore:
         self.t.float_keys = self.key_kind == FLOAT
         self.t.text_values = value_codec.form == "text"
         self.t.xxh64 = hash == "xxh64"
+        if capsule is not None:
+            self.cached_digest = <Digest> PyCapsule_GetPointer(capsule, _codecs.DIGEST_CAPSULE)
+            self.hash_cache = hash_cache
         if items is not None:
             self.update(items)
 

@@ -7,14 +7,22 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from pyhmap cimport _batch_read, _batch_write, _grow, _ops, _slot
 from pyhmap._batch_read cimport Reading
 from pyhmap._batch_write cimport Writing
+from pyhmap._hash cimport hash_word
 from pyhmap._layout cimport Buckets, Reference, Table, Text
 from pyhmap._types cimport REFERENCE, Status, TEXT, WORD32
+
+
+cdef struct Digested:       # a text, and its XXH64 digest if that is known from a cache
+    Text text
+    uint64_t digest
+    bint known
 
 
 cdef union Key:             # a key in hand, of any form
     uint32_t word32
     uint64_t word64
     Text text
+    Digested digested       # its text is `text`
     Reference reference
 
 
@@ -22,6 +30,8 @@ cdef inline uint64_t hash_key(const Table *t, const Key *key) noexcept nogil:
     if t.form == WORD32:
         return _slot.hash_of(t, &key.word32)
     if t.form == TEXT:
+        if key.digested.known:
+            return hash_word(t.hash_key, key.digested.digest)
         return _slot.hash_of(t, &key.text)
     if t.form == REFERENCE:
         return _slot.hash_of(t, &key.reference)
@@ -30,12 +40,12 @@ cdef inline uint64_t hash_key(const Table *t, const Key *key) noexcept nogil:
 
 cdef inline uint8_t *get(const Table *t, const Key *key) noexcept nogil:
     if t.form == WORD32:
-        return _ops.get(t, &key.word32)
+        return _ops.get(t, &key.word32, hash_key(t, key))
     if t.form == TEXT:
-        return _ops.get(t, &key.text)
+        return _ops.get(t, &key.text, hash_key(t, key))
     if t.form == REFERENCE:
-        return _ops.get(t, &key.reference)
-    return _ops.get(t, &key.word64)
+        return _ops.get(t, &key.reference, hash_key(t, key))
+    return _ops.get(t, &key.word64, hash_key(t, key))
 
 
 cdef inline Status put(Table *t, const Key *key, const void *value, bint overwrite, uint8_t **stored) noexcept nogil:
@@ -63,6 +73,7 @@ cdef inline void load_key(const Table *t, const uint8_t *slot, Key *key) noexcep
         _slot.load_key(t, slot, &key.word32)
     elif t.form == TEXT:
         _slot.load_key(t, slot, &key.text)
+        key.digested.known = False
     elif t.form == REFERENCE:
         _slot.load_key(t, slot, &key.reference)
     else:

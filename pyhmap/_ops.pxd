@@ -9,7 +9,7 @@ from pyhmap._grow cimport grow_work, must_grow
 from pyhmap._hash cimport tophash_of
 from pyhmap._layout cimport Buckets, Table, evacuated, growing, key_t
 from pyhmap._probe cimport Place, erase, find, find_or_place, occupy
-from pyhmap._slot cimport drop_key, drop_value, hand_out, hash_of, room_for, store_key, store_value, value_of
+from pyhmap._slot cimport drop_key, drop_value, hand_out, room_for, store_key, store_value, value_of
 from pyhmap._types cimport FOUND, INSERTED, MISSING, NEED_ARENA, NEED_GROWTH, Status
 
 
@@ -20,9 +20,8 @@ cdef inline const Buckets *home(const Table *t, uint64_t h) noexcept nogil:
     return &t.now
 
 
-cdef inline uint8_t *get(const Table *t, const key_t *key) noexcept nogil:
+cdef inline uint8_t *get(const Table *t, const key_t *key, uint64_t h) noexcept nogil:
     """The value of key in its slot, or NULL."""
-    cdef uint64_t h = hash_of(t, key)
     cdef const Buckets *b = home(t, h)
     cdef uint8_t *slot = find(t, b, h & (b.nmain - 1), tophash_of(h), key)
     return NULL if slot == NULL else value_of(slot, key)

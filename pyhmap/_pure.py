@@ -87,12 +87,12 @@ class PureCore:
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None:
         if hasattr(self, "_now"):
             raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
         key_codec, value_codec = _codecs.key_codec(key), _codecs.value_codec(value)
-        if hash is not None and (hash != "xxh64" or key_codec.form != "text"):
-            raise ValueError(f"hash={hash!r}: give None, or for str, bytes and other text keys 'xxh64'")
+        _codecs.check_hash(key_codec, hash, hash_cache)  # a cache changes no digest: this engine needs none
         self._key_codec, self._value_codec = key_codec, value_codec
         self._settings: dict[str, Any] = {"hash": hash, "seed": None if seed is None else index(seed)}
         self._seeds = None if seed is None else splitmix64(index(seed) & M64)
@@ -245,7 +245,7 @@ class PureCore:
         if self._key_codec.form != "text":
             return hash_word(int.from_bytes(key, "little"), self._hash_key)
         if self._settings["hash"] == "xxh64":
-            return xxhash.xxh64_intdigest(key, self._hash_key[0])
+            return hash_word(xxhash.xxh64_intdigest(key), self._hash_key)
         return siphash13(key, self._hash_key[0], self._hash_key[1])
 
     def _home(self, h: int) -> Buckets:

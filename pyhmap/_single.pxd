@@ -21,6 +21,7 @@ cdef union Value:               # a value in hand
 cdef class HMapSingle(HMapCore):
     cdef object take_key(self, object key, Key *k)
     cdef object take_value(self, object value, Value *v, const void **data)
+    cdef int ask_cache(self, object key, Key *k) except -1
     cdef int seek(self, object key, uint64_t number, Key *k) except -1
     cdef object write(self, object key, object value, bint overwrite)
     cdef object remove(self, object key, bint *found)

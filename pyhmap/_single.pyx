@@ -10,6 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact, PyFloat_FromDouble
 from cpython.long cimport PyLong_CheckExact, PyLong_FromLongLong, PyLong_FromUnsignedLongLong
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -103,9 +104,11 @@ cdef class HMapSingle(HMapCore):
             return None
         elif self.key_kind == STR and is_short_ascii(key):
             k.text = make_text(<const uint8_t *> PyUnicode_DATA(key), <uint32_t> PyUnicode_GET_LENGTH(key))
+            self.ask_cache(key, k)
             return key
         elif self.key_kind == BYTES and PyBytes_CheckExact(key) and PyBytes_GET_SIZE(key) <= MAX_TEXT:
             k.text = make_text(<const uint8_t *> PyBytes_AS_STRING(key), <uint32_t> PyBytes_GET_SIZE(key))
+            self.ask_cache(key, k)
             return key
         elif self.key_kind == OBJECT:
             self.seek(key, <uint64_t> <int64_t> hash(key), k)
@@ -114,10 +117,18 @@ cdef class HMapSingle(HMapCore):
         stored = self._key_codec.encode(key)
         if self.t.form == TEXT:
             k.text = make_text(<const uint8_t *> PyBytes_AS_STRING(stored), <uint32_t> PyBytes_GET_SIZE(stored))
+            k.digested.known = False
         else:
             k.word64 = 0
             memcpy(&k.word64, PyBytes_AS_STRING(stored), PyBytes_GET_SIZE(stored))
         return stored
+
+    cdef int ask_cache(self, object key, Key *k) except -1:
+        """Take the digest of a text from the cache, if the map has one. May run any Python code."""
+        k.digested.known = self.cached_digest != NULL
+        if k.digested.known:
+            k.digested.digest = self.cached_digest(<PyObject *> self.hash_cache, <PyObject *> key)
+        return 0
 
     cdef int seek(self, object key, uint64_t number, Key *k) except -1:
         """Find the object key that is equal and whose hash() is `number`: its index, or ABSENT. May run any Python

@@ -15,7 +15,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from pyhmap._hash cimport SipState, load64, sip_end, sip_last, sip_start, sip_word, siphash13
+from pyhmap._hash cimport hash_word, SipState, load64, sip_end, sip_last, sip_start, sip_word, siphash13
 from pyhmap._layout cimport Arena, Table, Text, kernel_assert
 from pyhmap._types cimport INLINE_TEXT
 from tophash_cache._xxh64 cimport xxh64_bytes
@@ -76,7 +76,7 @@ cdef inline uint64_t first_word(const Text *text) noexcept nogil:
 cdef inline uint64_t hash_text(const Table *t, const Text *text) noexcept nogil:
     cdef SipState s
     if t.xxh64:
-        return xxh64_bytes(text_data(text), text.size, t.hash_key[0])
+        return hash_word(t.hash_key, xxh64_bytes(text_data(text), text.size, 0))
     if text.size > INLINE_TEXT:
         return siphash13(t.hash_key, <const uint8_t *> text.tail, text.size)
     s = sip_start(t.hash_key)

@@ -28,6 +28,10 @@ class HMap(HMapMany, MapSurface):
     seed
         An int makes the map's layout reproducible. Without it the key of the hash comes from ``os.urandom``, so nobody
         can prepare keys that collide.
+    hash_cache
+        A ``tophash_cache.TopHashCache``, for ``str`` or ``bytes`` keys of ``hash="xxh64"``: calls with a single key
+        take its digest from there (of ``str`` keys if it is ASCII), batches hash directly. Nothing else changes. The
+        map keeps the cache alive; copies and pickles of the map have none.
 
     It behaves as a ``dict`` does, except that iteration is in the order of the table, that a key or value the dtype
     cannot hold raises ``TypeError`` or ``OverflowError`` (also in look-ups), that all NaN are one key, and that -0.0
@@ -62,5 +66,6 @@ class HMap(HMapMany, MapSurface):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None:
-        super().__init__(key, value, items, capacity=capacity, hash=hash, seed=seed)
+        super().__init__(key, value, items, capacity=capacity, hash=hash, seed=seed, hash_cache=hash_cache)

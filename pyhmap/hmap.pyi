@@ -39,6 +39,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -51,6 +52,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -63,6 +65,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -75,6 +78,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -87,6 +91,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -99,6 +104,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -111,6 +117,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -123,6 +130,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -135,6 +143,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -147,6 +156,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -159,6 +169,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -171,6 +182,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -183,6 +195,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -195,6 +208,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -207,6 +221,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -219,6 +234,7 @@ class HMap(HMapMany, MutableMapping[_K, _V]):
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
+        hash_cache: object = None,
     ) -> None: ...
     @classmethod
     def from_arrays(

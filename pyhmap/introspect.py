@@ -398,12 +398,12 @@ def key_hashes(raw: RawTable, slots: npt.NDArray[Any], full: npt.NDArray[np.bool
         return np.where(full, hash_words(words, raw.hash_key), hashes)
     keys = slots["key"][full]
     if form == "text":
-        seed = raw.hash_key[0]
         texts = [text_bytes(raw, key) for key in keys]
         if raw.hash_name == "xxh64":
-            hashes[full] = [xxhash.xxh64_intdigest(text, seed) for text in texts]
+            digests = np.array([xxhash.xxh64_intdigest(text) for text in texts], np.uint64)
+            hashes[full] = hash_words(digests, raw.hash_key)
         else:
-            hashes[full] = siphash13_many(texts, seed, raw.hash_key[1])
+            hashes[full] = siphash13_many(texts, raw.hash_key[0], raw.hash_key[1])
     else:
         numbers = [hash(raw.key_objects[index]) & 0xFFFFFFFFFFFFFFFF for index in keys["index"].tolist()]
         hashes[full] = hash_words(np.array(numbers, np.uint64), raw.hash_key)

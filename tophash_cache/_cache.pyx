@@ -28,6 +28,7 @@ from tophash_cache.stats import CacheInfo, CacheStats, Transition
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_New
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memset
@@ -450,6 +451,13 @@ cdef class TopHashCache:
             new = machine.restarted() if enabled else machine.disabled()
             entered = self._enter(machine, new, None, Store(self.settings.max_entries if enabled else 0))
 
+    def _digest_capsule(self):
+        """The C function `uint64_t digest(PyObject *cache, PyObject *key)` for other compiled modules, in a capsule.
+
+        For an exact str or bytes; 0 with an exception set if it fails. A digest may be 0 too.
+        """
+        return PyCapsule_New(<void *>digest, "tophash_cache.digest", NULL)
+
     def __reduce__(self):
         raise TypeError("a TopHashCache cannot be pickled or copied: build a new one from its settings")
 
@@ -558,3 +566,8 @@ cdef inline object look_up(TopHashCache cache, object key):
     if cache._left <= 0:
         cache._end_span()
     return number
+
+
+cdef uint64_t digest(PyObject *cache, PyObject *key) except? 0:
+    """What `_digest_capsule` hands out."""
+    return <uint64_t>look_up(<TopHashCache>cache, <object>key)
