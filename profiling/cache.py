@@ -197,7 +197,7 @@ def plain_table(*columns: str) -> Table:
     """A table whose first column is text and whose others are numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right")
+        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=place == 0)
     return table
 
 
@@ -269,7 +269,7 @@ def show_rules(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print the score of every change of a rule over every trace."""
     names = list(dict.fromkeys(row["trace"] for row in rows))
     scores = {(row["change"], row["trace"]): row for row in rows}
-    table = plain_table("score, %", *[name.replace(" ", "\n", 1) for name in names], "sum")
+    table = plain_table("score, %", *[name.replace(" ", "\n") for name in names], "sum")
     for change in cache_rules.CHANGES if rows else ():
         cells = [100 * scores[change, name]["score"] for name in names]
         table.add_row(change, *[f"{cell:.1f}" for cell in cells], f"{sum(cells):.1f}")

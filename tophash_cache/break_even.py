@@ -65,8 +65,8 @@ def measure(*, rounds: int = ROUNDS, keys: int = KEYS) -> list[Costs]:
 
     Example:
         >>> costs = measure(rounds=1, keys=10)
-        >>> len(costs), costs[0].hit > 0
-        (12, True)
+        >>> len(costs), costs[0].kind, costs[0].length, costs[0].new_objects
+        (12, 'str', 8, False)
     """
     kinds = [(kind, length) for kind in ("str", "bytes") for length in LENGTHS]
     return [_costs(kind, length, new, rounds, keys) for kind, length in kinds for new in (False, True)]

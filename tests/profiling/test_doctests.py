@@ -5,7 +5,19 @@ import importlib
 
 import pytest
 
-MODULES = ["corpus", "estimates", "figures", "growth_cases", "instructions", "latency", "pictures", "render", "runner"]
+MODULES = [
+    "cache",
+    "cache_rules",
+    "corpus",
+    "estimates",
+    "figures",
+    "growth_cases",
+    "instructions",
+    "latency",
+    "pictures",
+    "render",
+    "runner",
+]
 MODULES += ["style", "tools_pyspy"]
 MODULES += ["peers_figures", "peers_native", "peers_plan", "peers_tables", "peers_targets"]
 
