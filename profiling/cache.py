@@ -272,6 +272,6 @@ def show_rules(console: Console, rows: list[dict[str, Any]]) -> None:
     table = plain_table("score, %", *[name.replace(" ", "\n") for name in names], "sum")
     for change in cache_rules.CHANGES if rows else ():
         cells = [100 * scores[change, name]["score"] for name in names]
-        table.add_row(change, *[f"{cell:.1f}" for cell in cells], f"{sum(cells):.1f}")
+        table.add_row(change, *[f"{cell:.{0 if abs(cell) >= 10 else 1}f}" for cell in cells], f"{sum(cells):.0f}")
     console.print(table)
     console.print("score: (hits - 0.85 x look-ups) / calls. always on: without the rules. See cache_rules.py.")

@@ -1,7 +1,7 @@
 """What the settings and constants of the cache are worth: the real cache over made and real traces, one value changed.
 
 Owns the traces, the changed values and the score. Imports the package under test and the sibling ``corpus``. Nothing
-here is timed: the same traces give the same figures on every machine.
+here is timed; runs differ in the last digit shown, since an entry's "used" bit lies where its object does.
 
 Score: what the look-ups won, as a share of all calls, if a look-up pays from a hit rate of 85 % on, which is what the
 default floor says: (hits - 0.85 * look-ups) / calls. A cache that is off scores 0. So a rule is good where it scores

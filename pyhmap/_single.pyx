@@ -125,7 +125,7 @@ cdef class HMapSingle(HMapCore):
 
     cdef int ask_cache(self, object key, Key *k) except -1:
         """Take the digest of a text from the cache, if the map has one. May run any Python code."""
-        k.digested.known = self.cached_digest != NULL
+        k.digested.known = self.hash_cache is not None      # the collector may have taken it away from a dying map
         if k.digested.known:
             k.digested.digest = self.cached_digest(<PyObject *> self.hash_cache, <PyObject *> key)
         return 0
