@@ -380,4 +380,5 @@ def test_every_public_call_has_a_signature_and_a_docstring(call):
 def test_signatures_are_those_of_the_docs():
     assert str(inspect.signature(HMap.lookup_many)) == "(self, /, keys, *, threads=1)"
     assert str(inspect.signature(HMap.get_many)) == "(self, /, keys, default=Ellipsis, *, out=None, threads=1)"
-    assert list(inspect.signature(HMap).parameters) == ["key", "value", "items", "capacity", "hash", "seed"]
+    parameters = ["key", "value", "items", "capacity", "hash", "seed", "hash_cache"]
+    assert list(inspect.signature(HMap).parameters) == parameters
