@@ -80,6 +80,46 @@ def paired_ratio(after: list[float], before: list[float]) -> Estimate:
     return Estimate(float(np.median(ratios)), float(ratios[place - 1]), float(ratios[-place]))
 
 
+def rank_sum_counts(n: int, m: int) -> np.ndarray:
+    """In how many of the orders of ``n`` and ``m`` values the Mann-Whitney U is 0, 1, ... n*m.
+
+    The generating function is a Gaussian binomial coefficient (Mann and Whitney 1947).
+
+    >>> rank_sum_counts(2, 2).tolist()
+    [1.0, 1.0, 2.0, 1.0, 1.0]
+    """
+    counts = np.zeros(n * m + 1)
+    counts[0] = 1.0
+    for i in range(1, m + 1):
+        for u in range(n * m, n + i - 1, -1):  # times (1 - q^(n+i)) ...
+            counts[u] -= counts[u - n - i]
+        for u in range(i, n * m + 1):  # ... over (1 - q^i)
+            counts[u] += counts[u - i]
+    return counts
+
+
+def unpaired_ratio(after: list[float], before: list[float], level: float = 0.99) -> Estimate | None:
+    """The typical ratio of two samples that were measured apart, with the interval of the Mann-Whitney test.
+
+    The value is the median of all ``after[i] / before[j]``, and the ends are those of these ratios that hold
+    the true one at the ``level``, whatever the distribution (Hodges and Lehmann 1963): the interval leaves out 1
+    exactly where the test says that the samples differ. None where so few values cannot give that level.
+
+    >>> unpaired_ratio([2.0] * 5, [1.0] * 5)
+    Estimate(value=2.0, low=2.0, high=2.0)
+    >>> unpaired_ratio([2.0] * 4, [1.0] * 4) is None
+    True
+    """
+    if not after or not before:
+        return None
+    counts = rank_sum_counts(len(after), len(before))
+    place = int(np.searchsorted(np.cumsum(counts) / counts.sum(), (1 - level) / 2, side="right"))
+    if place == 0:
+        return None
+    ratios = np.sort(np.divide.outer(np.asarray(after, float), np.asarray(before, float)), axis=None)
+    return Estimate(float(np.median(ratios)), float(ratios[place - 1]), float(ratios[-place]))
+
+
 def share_ratio(after: tuple[int, int], before: tuple[int, int]) -> Estimate:
     """The ratio of two shares, each given as (successes, trials), with a 95 % interval.
 

@@ -1,5 +1,6 @@
 """The statistics against published values, closed forms and simulation."""
 
+import math
 import statistics
 
 import numpy as np
@@ -55,6 +56,36 @@ def test_paired_ratio_has_the_interval_of_the_sign_test(n: int, first: int, last
 def test_paired_ratio_refuses_samples_that_are_no_pairs() -> None:
     with pytest.raises(ValueError, match="2 and 1"):
         estimates.paired_ratio([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "critical"),
+    # The published table of Mann and Whitney's U, two-sided at 1 %: the largest U that is significant.
+    [(5, 5, 0), (6, 6, 2), (7, 9, 7), (10, 10, 16), (12, 8, 15), (20, 20, 105)],
+)
+def test_the_distribution_of_u_gives_the_published_critical_values(n: int, m: int, critical: int) -> None:
+    tail = np.cumsum(estimates.rank_sum_counts(n, m)) / math.comb(n + m, n)
+
+    assert tail[critical] <= 0.005 < tail[critical + 1]
+
+
+def test_too_few_unpaired_values_cannot_reach_99_in_100() -> None:
+    assert math.comb(8, 4) < 200 <= math.comb(10, 5)  # orders of the values; two of them are the extremes
+    assert estimates.unpaired_ratio([9.0] * 4, [1.0] * 4) is None
+    assert estimates.unpaired_ratio([9.0] * 5, [1.0] * 5) is not None
+    assert estimates.unpaired_ratio([], [1.0] * 9) is None
+
+
+def test_unpaired_interval_holds_the_truth_about_99_times_in_100() -> None:
+    rng = np.random.default_rng(7)
+    held = 0
+    for _ in range(500):
+        before, after = rng.lognormal(0, 0.05, 8), 1.1 * rng.lognormal(0, 0.05, 8)
+        ratio = estimates.unpaired_ratio(after.tolist(), before.tolist())
+        assert ratio is not None
+        held += ratio.low <= 1.1 <= ratio.high
+
+    assert 488 <= held <= 500
 
 
 def test_share_ratio_interval_holds_the_truth_about_95_times_in_100() -> None:
