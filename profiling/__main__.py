@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+import workload
+
 # Verbs that measure: each is run with --quick and --out, and writes VERB.json.
 VERBS = {
     "table": "the before/after table of the hash cache, beside the article's figures",
@@ -29,6 +31,7 @@ def command_line() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=summary, description=summary)
         verb.add_argument("--quick", action="store_true", help="a smaller run, in under a minute")
         verb.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: profiling/out)")
+    workload.add_options(verbs.choices["table"])
 
     summary = "two result files of one verb side by side: what changed, and what cannot be told"
     compare = verbs.add_parser("compare", help=summary, description=summary)

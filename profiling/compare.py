@@ -22,6 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import estimates
+import figures
 import records
 import render
 
@@ -209,27 +210,36 @@ def fragmentation_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
 
 
 def table_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
-    """Times an op of each arm; their ratios to before, block by block; shares of hashing; allocations an op."""
-    times = {}
+    """Times an op of each arm and their ratios to before, block by block; shares of hashing; what is counted an op."""
+    times: dict[str, dict[int, float]] = {}
+    made = []
     for sample in samples:
+        arm = sample.get("arm")
         if sample["measure"] == "time":
-            times.setdefault(sample["arm"], {})[sample["block"]] = sample["cpu_ns"] / sample["ops"]
+            times.setdefault(arm, {})[sample["block"]] = sample["cpu_ns"] / sample["ops"]
+            if "control_ns" in sample:
+                made.append(("counting keys in a dict", "ns", sample["control_ns"]))
+            if "rest_ns" in sample:
+                made.append(
+                    (f"share of hashing by ablation, {arm}", "%", 100 * (1 - sample["rest_ns"] / sample["whole_ns"]))
+                )
+        elif sample["measure"] == "py-spy" and sample.get("in_loop"):
+            made.append((f"share of hashing by py-spy, {arm}", "%", 100 * sample["in_hashing"] / sample["in_loop"]))
+        elif sample["measure"] == "cProfile" and sample.get("c_calls_ops"):
+            made.append((f"C calls in hashing, {arm}", "an op", sample["c_calls"] / sample["c_calls_ops"]))
     for arm, blocks in times.items():
-        yield Row(f"time of {arm}", "ns", list(blocks.values()))
+        made += [(f"time, {arm}", "ns", value) for value in blocks.values()]
     before = times.get("before", {})
     for arm, blocks in times.items():
         if arm != "before":
-            ratios = [blocks[block] / before[block] for block in blocks if block in before]
-            yield Row(f"time of {arm} over before", "ratio", ratios)
-    counted: dict[str, list[dict[str, Any]]] = {}
-    for sample in samples:
-        if sample["measure"] == "memray" and "arm" in sample:
-            counted.setdefault(sample["arm"], []).append(sample)
-    for arm, runs in counted.items():
-        if len(runs) == 2:
-            small, large = sorted(runs, key=lambda sample: sample["ops"])
-            slope = (large["allocations"] - small["allocations"]) / (large["ops"] - small["ops"])
-            yield Row(f"allocations of {arm}", "an op", [round(slope, 2)], exact=True)
+            made += [(f"time, {arm} over before", "ratio", blocks[b] / before[b]) for b in blocks if b in before]
+    for arm in figures.ARMS:
+        if slope := figures.allocations_per_op(figures.of(samples, "memray", arm)):
+            made.append((f"allocations, {arm}", "an op", round(slope.value, 1)))
+    units = {name: unit for name, unit, _ in made}
+    for name, values in grouped((name, value) for name, _, value in made).items():
+        unit = units[name]
+        yield Row(name, unit, values, exact=unit == "an op", control=name == "counting keys in a dict")
 
 
 READERS: dict[str, Callable[[list[dict[str, Any]]], Iterable[Row]]] = {
@@ -261,7 +271,8 @@ def summary(lines: list[Line]) -> str:
     counts = {
         verdict: sum(line.verdict == verdict for line in lines) for verdict in ("changed", "~", "same", "machine")
     }
-    said = f"Of {len(lines)} rows {counts['changed']} changed, {counts['~'] + counts['same']} did not as far as can be told."
+    unchanged = counts["~"] + counts["same"]
+    said = f"Of {len(lines)} rows {counts['changed']} changed, {unchanged} did not as far as can be told."
     if counts["machine"]:
         said += " A control changed, so the machine did: no verdict on times, only on ratios and counts."
     return said

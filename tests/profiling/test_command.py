@@ -77,7 +77,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(10):
         (source / f"m{number}.py").write_text(" ".join(f"name{n * n % 91}" for n in range(400)))
     monkeypatch.setattr(table.corpus, "standard_library", lambda: source)
-    monkeypatch.setattr(table, "QUICK", table.Plan(every=2, blocks=2, sampled_seconds=0.01))
+    monkeypatch.setattr(table, "QUICK", table.Plan(every=2, blocks=2, sampled_runs=1, sampled_seconds=0.01))
     monkeypatch.setattr(table, "ARMS", ("before", "cache"))
     monkeypatch.setattr(table, "TIMED", ("before", "cache", "before2"))
     monkeypatch.setattr(table.tools_pyspy, "missing", lambda: "py-spy is not installed")
@@ -93,7 +93,14 @@ def test_table_measures_prints_and_writes(small: Path, capsys: pytest.CaptureFix
     assert document["ended_by"] == ""
     assert document["workload"]["identifiers"] == 2000
     assert [sample["measure"] for sample in document["samples"]].count("time") == 6
-    assert {row["measure"] for row in document["figures"]} == {"py-spy", "cProfile", "memray", "time", "hits"}
+    assert {row["measure"] for row in document["figures"]} == {
+        "py-spy",
+        "ablation",
+        "cProfile",
+        "memray",
+        "time",
+        "hits",
+    }
 
 
 def test_a_peer_that_takes_longer_has_a_ratio_above_one() -> None:
@@ -128,7 +135,7 @@ def test_the_exit_status_tells_how_a_run_ended(
     ended_by: str, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main = runpy.run_path(str(HARNESS / "__main__.py"))["main"]
-    monkeypatch.setattr(table, "run", lambda quick, out: ended_by)
+    monkeypatch.setattr(table, "run", lambda **options: ended_by)
 
     assert main(["table"]) == status
     assert capsys.readouterr().err == ("python profiling: killed\n" if status == 1 else "")

@@ -61,10 +61,10 @@ def write(folder: Path, name: str, value: object) -> Path:
 def test_a_planted_ten_per_cent_is_found_and_only_where_it_was_planted(seed: int) -> None:
     found = verdicts(document(seed), document(seed + 100, cache=1.1))
 
-    assert found["time of cache"] == "changed"
-    assert found["time of cache over before"] == "changed"
-    assert found["time of oneshot over before"] == "~"
-    assert found["allocations of cache"] == "same"
+    assert found["time, cache"] == "changed"
+    assert found["time, cache over before"] == "changed"
+    assert found["time, oneshot over before"] == "~"
+    assert found["allocations, cache"] == "same"
 
 
 def test_a_planted_no_change_is_called_none_nearly_always() -> None:
@@ -75,7 +75,7 @@ def test_a_planted_no_change_is_called_none_nearly_always() -> None:
 
 def test_the_change_that_was_planted_is_in_its_interval() -> None:
     lines = compare.compare(document(1), document(2, cache=1.1))
-    (line,) = (line for line in lines if line.before and line.before.name == "time of cache over before")
+    (line,) = (line for line in lines if line.before and line.before.name == "time, cache over before")
 
     assert line.change is not None
     assert line.change.low < 0.1 < line.change.high
@@ -88,7 +88,7 @@ def test_one_allocation_more_is_a_change() -> None:
         if sample["measure"] == "memray":
             sample["allocations"] += sample["ops"]
 
-    assert verdicts(one, other)["allocations of cache"] == "changed"
+    assert verdicts(one, other)["allocations, cache"] == "changed"
 
 
 def test_times_are_not_judged_when_the_machine_was_another() -> None:
@@ -114,14 +114,14 @@ def test_too_few_values_are_called_that() -> None:
     for made in (one, other):
         made["samples"] = [sample for sample in made["samples"] if sample.get("block", 0) < 4]
 
-    assert verdicts(one, other)["time of cache"] == "too few"
+    assert verdicts(one, other)["time, cache"] == "too few"
 
 
 def test_a_row_of_one_file_only_is_named() -> None:
     one, other = document(1), document(2)
     other["samples"] = [sample for sample in other["samples"] if sample["arm"] != "oneshot"]
 
-    assert verdicts(one, other)["time of oneshot"] == "in one file only"
+    assert verdicts(one, other)["time, oneshot"] == "in one file only"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_the_printed_table_says_what_changed_and_what_else_differs(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Of 6 rows 2 changed")
     assert "cpu: made and another" in done.stdout
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("time of cache over before"))
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("time, cache over before"))
     assert "10+10" in line
     assert line.rstrip().endswith("changed")
 

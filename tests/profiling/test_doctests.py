@@ -5,8 +5,19 @@ import importlib
 
 import pytest
 
-MODULES = ["corpus", "estimates", "figures", "growth_cases", "latency", "pictures", "render", "runner", "style"]
-MODULES += ["tools_pyspy"]
+MODULES = [
+    "compare",
+    "corpus",
+    "estimates",
+    "figures",
+    "flames",
+    "growth_cases",
+    "latency",
+    "pictures",
+    "render",
+    "runner",
+]
+MODULES += ["style", "tools_pyspy", "traffic"]
 
 
 @pytest.mark.parametrize("name", MODULES)
