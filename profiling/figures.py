@@ -100,9 +100,9 @@ def disagreements(rows: list[Row]) -> list[str]:
     found = []
     if "py-spy" in ways and "ablation" in ways:
         for arm in ("before", "cache"):
-            one, other = (
-                Estimate(**ways[way]["arms"][arm]) for way in ("py-spy", "ablation") if arm in ways[way]["arms"]
-            )
+            if not all(arm in ways[way]["arms"] for way in ("py-spy", "ablation")):
+                continue
+            one, other = (Estimate(**ways[way]["arms"][arm]) for way in ("py-spy", "ablation"))
             apart = one.low > other.high or other.low > one.high
             if apart and abs(one.value - other.value) > LARGEST_GAP:
                 found.append(f"{arm} is {one.value:.1%} by py-spy and {other.value:.1%} by ablation")
