@@ -37,6 +37,12 @@ def command_line() -> argparse.ArgumentParser:
     compare = verbs.add_parser("compare", help=summary, description=summary)
     compare.add_argument("before", type=Path, metavar="A.json")
     compare.add_argument("after", type=Path, metavar="B.json")
+
+    summary = "one HTML page of every verb's results, to be opened without a network"
+    report = verbs.add_parser("report", help=summary, description=summary)
+    which = "results to show (default: those in --out, or else the committed ones)"
+    report.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help=which)
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder for report.html (default: profiling/out)")
     return parser
 
 

@@ -170,21 +170,27 @@ def plain_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
 
 
 def peers_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
-    """Nanoseconds of each library, operation and size; its time over pyhmap's, block by block."""
-    times: dict[tuple[str, int], dict[str, dict[int, float]]] = {}
+    """Nanoseconds of each library at each point; its time over pyhmap's, block by block."""
+    points: dict[str, dict[str, dict[int, float]]] = {}
     for sample in samples:
-        for operation in ("hit", "miss"):
-            if operation in sample:
-                libraries = times.setdefault((operation, sample["size"]), {})
-                libraries.setdefault(sample["library"], {})[sample["block"]] = sample[operation]
-    for (operation, size), libraries in times.items():
-        ours = libraries.get("pyhmap", {})
+        if "library" in sample and "size" in sample:
+            where = [str(sample[name]) for name in ("kind", "key_set") if name in sample]
+            for operation, value in sample.items():
+                if isinstance(value, float):
+                    point = ", ".join([operation, *where, f"{sample['size']:,}"])
+                    points.setdefault(point, {}).setdefault(sample["library"], {})[sample["block"]] = value
+    for point, libraries in points.items():
+        ours = next((blocks for name, blocks in libraries.items() if name.startswith("pyhmap")), {})
+        memory = point.startswith("memory")
         for name, blocks in libraries.items():
-            where = f"{operation} at {size:,}"
-            yield Row(f"{name}, {where}", "ns", list(blocks.values()), control=name != "pyhmap")
-            if name != "pyhmap":
+            own = name.startswith("pyhmap")
+            yield Row(
+                f"{name}: {point}", "bytes" if memory else "ns", list(blocks.values()), control=not (own or memory)
+            )
+            if not own:
                 ratios = [blocks[block] / ours[block] for block in blocks if block in ours]
-                yield Row(f"{name} over pyhmap, {where}", "ratio", ratios)
+                yield Row(f"{name} over pyhmap: {point}", "ratio", ratios)
+    yield from plain_rows([sample for sample in samples if "library" not in sample])
 
 
 def fragmentation_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:

@@ -101,12 +101,12 @@ def test_times_are_not_judged_when_the_machine_was_another() -> None:
         return document(0) | {"verb": "peers", "samples": samples}
 
     slower_machine = verdicts(peers(1.0, 1.0), peers(1.2, 1.0))
-    assert slower_machine["pyhmap, hit at 1,000"] == "machine"
-    assert slower_machine["dict over pyhmap, hit at 1,000"] == "~"
+    assert slower_machine["pyhmap: hit, 1,000"] == "machine"
+    assert slower_machine["dict over pyhmap: hit, 1,000"] == "~"
 
     slower_map = verdicts(peers(1.0, 1.0), peers(1.0, 1.2))
-    assert slower_map["pyhmap, hit at 1,000"] == "changed"
-    assert slower_map["dict over pyhmap, hit at 1,000"] == "changed"
+    assert slower_map["pyhmap: hit, 1,000"] == "changed"
+    assert slower_map["dict over pyhmap: hit, 1,000"] == "changed"
 
 
 def test_too_few_values_are_called_that() -> None:

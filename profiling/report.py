@@ -1,0 +1,315 @@
+"""The verb ``report``: every result of a folder on one HTML page that needs no network.
+
+Owns which results are shown and what of each: its verdicts, what its verb prints, its pictures, its raw file. Imports the
+siblings; the page itself is in the sibling ``page``.
+
+A verb needs nothing here to have its part of the page. What it prints (``show(console, document)``, in its module or in
+``VERB_tables``) is caught and becomes headings, tables and paragraphs; what it draws (``save_all(document, folder)``, there or in
+``VERB_pictures``) is drawn again from the file. A file of a verb that this harness does not know is shown by its fields.
+"""
+
+import importlib
+import importlib.util
+import re
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+import compare
+import figures
+import flames
+import page
+import records
+import render
+import strip
+
+Document = dict[str, Any]
+COMMITTED = Path(__file__).resolve().parent / "results"
+# Where a verb's functions are when they are in none of its own modules.
+SHOWN_BY = {"table": "show_table", "peers": "show_peers"}
+DRAWN_BY = {"growth": "pictures"}
+# The pages' order of verbs; others follow by name.
+ORDER = ("table", "cache", "peers", "growth", "fragmentation", "layout", "leaks")
+
+
+def run(*, folder: Path | None, out: Path) -> str:
+    """Write ``report.html`` to ``out`` from the results in ``folder``, by default those in ``out``, or the committed ones."""
+    records.prepare(out)
+    console = render.output_console()
+    chosen = folder or (out if results(out) else COMMITTED)
+    paths = results(chosen)
+    if not paths:
+        raise ValueError(f"{chosen} holds no result files (VERB.json)")
+    documents, unread = {}, []
+    for path in paths:
+        try:
+            documents[path.stem] = compare.read(path)
+        except ValueError as error:
+            unread.append(str(error).replace(str(path), path.name))
+    if chosen == COMMITTED:
+        source = "the results committed with the project (profiling/results)"
+    else:
+        source = f"the results in the folder “{chosen.name}”"
+    with tempfile.TemporaryDirectory(prefix="report-") as scratch:
+        parts = [part(name, document, Path(scratch)) for name, document in sorted_by_verb(documents)]
+    path = out / "report.html"
+    records.write_text(path, page.page(source, parts, unread))
+    console.print(f"{len(parts)} results of {chosen}: {', '.join(made['name'] for made in parts)}", markup=False)
+    for reason in unread:
+        console.print(f"Left out: {reason}", markup=False, soft_wrap=True)
+    console.print(f"Written: {path}", markup=False, soft_wrap=True)
+    return ""
+
+
+def results(folder: Path) -> list[Path]:
+    """The result files of a folder; speedscope's are none."""
+    return sorted(path for path in folder.glob("*.json") if not path.name.endswith(".speedscope.json"))
+
+
+def sorted_by_verb(documents: dict[str, Document]) -> list[tuple[str, Document]]:
+    """By verb in the page's order, then by name."""
+
+    def place(item: tuple[str, Document]) -> tuple[int, str]:
+        verb = item[1]["verb"]
+        return (ORDER.index(verb) if verb in ORDER else len(ORDER), item[0])
+
+    return sorted(documents.items(), key=place)
+
+
+def part(name: str, document: Document, scratch: Path) -> dict[str, Any]:
+    """What the page shows of one result."""
+    return {
+        "name": name,
+        "document": document,
+        "verdicts": list(verdicts(document)),
+        "shown": shown(document),
+        "pictures": drawn(document, scratch / name) + flame_graphs(name, document) + strips(document),
+    }
+
+
+# --- what a verb prints, caught ---
+
+
+class Catcher:
+    """Stands in for a rich console: keeps what is printed."""
+
+    is_terminal = False
+    width = 200
+
+    def __init__(self) -> None:
+        self.caught: list[Any] = []
+
+    def print(self, *printed: Any, markup: bool = True, style: str = "", **_: Any) -> None:
+        """Keep tables as they are and texts without their markup, with whether they were bold."""
+        for each in printed:
+            if isinstance(each, str):
+                text = Text.from_markup(each).plain if markup else each
+                if text.strip():
+                    self.caught.append((text, "bold" in style))
+            else:
+                self.caught.append(each)
+
+
+def function_of(verb: str, name: str) -> Callable[..., Any] | None:
+    """A verb's function of this name, in its module or in one named after it; None where it has none."""
+    if name == "show" and hasattr(render, SHOWN_BY.get(verb, "")):
+        return getattr(render, SHOWN_BY[verb])
+    for module in (verb, f"{verb}_tables", f"{verb}_pictures", DRAWN_BY.get(verb, "")):
+        if re.fullmatch(r"\w+", module) and importlib.util.find_spec(module):
+            found = getattr(importlib.import_module(module), name, None)
+            if callable(found):
+                return found
+    return None
+
+
+def shown(document: Document) -> list[Any]:
+    """What the verb prints of the document: ``(text, bold)`` and ``page.Grid``; its fields when it cannot."""
+    show = function_of(document["verb"], "show")
+    catcher = Catcher()
+    if show is not None:
+        try:
+            show(catcher, document)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # a file of an older or newer form
+            catcher.caught = [
+                (f"This file is not of the form that its verb prints ({error!r}); here are its fields.", False)
+            ]
+            show = None
+    if show is None:
+        return [*catcher.caught, *fields(document["figures"])]
+    return [grid(each) if isinstance(each, Table) else each for each in catcher.caught]
+
+
+def grid(table: Table) -> "page.Grid":
+    """A rich table as plain cells."""
+
+    def plain(cell: Any) -> str:
+        return (Text.from_markup(cell).plain if isinstance(cell, str) else str(cell)).strip()
+
+    columns = [[plain(cell) for cell in column.cells] for column in table.columns]
+    numeric = [column.justify == "right" for column in table.columns]
+    title = plain(table.title) if table.title else ""
+    heads = [plain(column.header).replace("-\n", "-") for column in table.columns]
+    return page.Grid(title, heads, [list(row) for row in zip(*columns, strict=True)], numeric)
+
+
+def fields(figures: Any, title: str = "figures") -> Iterable[Any]:
+    """A table for each list of objects and each object of plain values within a document's figures."""
+    if isinstance(figures, list) and figures and all(isinstance(row, dict) for row in figures):
+        flat = [dict(flattened(row)) for row in figures]
+        heads = list(dict.fromkeys(name for row in flat for name in row))
+        yield page.Grid(title, heads, [[row.get(name, "") for name in heads] for row in flat], [False] * len(heads))
+    elif isinstance(figures, dict):
+        plain = [(name, text) for name, text in flattened(figures)]
+        if plain:
+            yield page.Grid(title, ["field", "value"], [list(pair) for pair in plain], [False, False])
+        for name, value in figures.items():
+            if isinstance(value, list):
+                yield from fields(value, f"{title}: {name}")
+
+
+def flattened(row: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    """The plain values of an object with their paths."""
+    for name, value in row.items():
+        if isinstance(value, dict):
+            yield from flattened(value, f"{prefix}{name}.")
+        elif not isinstance(value, list):
+            yield prefix + name, f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+# --- verdicts ---
+
+
+def verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
+    """``(what, the article's, ours, verdict)`` of one result, for the table that the page begins with.
+
+    A verb may put them into its file itself, as ``verdicts``: a list of such quadruples.
+    """
+    made = document["figures"]
+    if "verdicts" in document:
+        yield from (tuple(row) for row in document["verdicts"])
+    elif document["verb"] == "table":
+        yield from table_verdicts(document)
+    elif document["verb"] == "growth":
+        for row in made.get("trigger", []):
+            if row["B"] == 1:
+                said = "reproduced" if row["grew_at_key"] == 13 else "not reproduced"
+                yield "2 buckets grow", "at the 13th key", f"at the {row['grew_at_key']}th", said
+        latency = made.get("latency", {}).get("libraries", {})
+        if "pyhmap" in latency:
+            worst = {name: row["recurring_worst_ns"] / 1e6 for name, row in latency.items()}
+            others = ", ".join(f"{name} {ms:,.0f} ms" for name, ms in worst.items() if name != "pyhmap")
+            yield "worst insert that recurs", "", f"{worst['pyhmap']:.2f} ms; {others}", target(worst["pyhmap"] < 1)
+    elif document["verb"] == "fragmentation":
+        worst = max((row for row in made if row["map"] == "fragmented"), key=over_even, default=None)
+        if worst:
+            ratio = worst["single_ns_over_even"]
+            said = (
+                "reproduced" if ratio["low"] >= 187 / 42 else "direction only" if ratio["low"] > 1 else "not reproduced"
+            )
+            yield "time of a fragmented map", "4.5 × (42 to 187 ns)", f"{ratio['value']:.2f} ×", said
+    elif document["verb"] == "layout":
+        yield "header of a map", "56 bytes", "48 in Go; agrees with memory here", "not reproduced"
+        yield "bucket of a map", "128 bytes", "144 in Go, 140 here", "not reproduced"
+
+
+def over_even(row: dict[str, Any]) -> float:
+    """How many times an even map's time a row's is."""
+    return row["single_ns_over_even"]["value"]
+
+
+def target(met: bool) -> str:
+    """The word for a target of the project's own."""
+    return "target met" if met else "target missed"
+
+
+def table_verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
+    """The rows of the before/after table that have a verdict; none on shares that contradict one another."""
+    against = figures.disagreements(document["figures"])
+    for row in document["figures"]:
+        if "verdict" not in row:
+            continue
+        article = ""
+        if row["article"]:
+            before, after, fall = row["article"]
+            article = f"{before} → {after} ({render.signed(-fall)} %)"
+        change = row.get("change")
+        ours = f"{render.signed(change['value'])} % {bracketed(change)}".strip() if change else ""
+        if row["measure"] == "hits":
+            ours = f"{row['arms']['cache']['value']:.1%}"
+        doubted = bool(against) and row["measure"] in figures.SHARES
+        yield render.row_title(row), article, ours, "measurements disagree" if doubted else row["verdict"]
+
+
+def bracketed(change: dict[str, float]) -> str:
+    """The interval of a change in brackets."""
+    said = render.interval(change)
+    return f"({said})" if said else ""
+
+
+# --- pictures ---
+
+
+def drawn(document: Document, folder: Path) -> list["page.Picture"]:
+    """The pictures that the verb draws of its file, each for light and dark pages."""
+    save_all = function_of(document["verb"], "save_all")
+    if save_all is None:
+        return []
+    folder.mkdir()
+    try:
+        written = save_all(document, folder)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):  # a file of an older or newer form
+        return []
+    made = []
+    for path in (path for path in written if not path.stem.endswith("-dark")):
+        title = path.stem.removeprefix(f"{document['verb']}-").replace("-", " ").capitalize()
+        dark = path.with_name(f"{path.stem}-dark.svg")
+        made.append(page.Picture(title, described(save_all, path.stem), path, dark if dark.exists() else None))
+    return [picture.read() for picture in made]
+
+
+def described(save_all: Callable[..., Any], stem: str) -> str:
+    """What a picture shows: the first sentence of the function that drew it."""
+    known = getattr(importlib.import_module(save_all.__module__), "PICTURES", {})
+    for name, draw in known.items():
+        if stem.endswith(f"-{name}") and draw.__doc__:
+            return draw.__doc__.strip().splitlines()[0]
+    return stem
+
+
+def flame_graphs(name: str, document: Document) -> list["page.Picture"]:
+    """The flame graph of each arm that was sampled, and what differs between two."""
+    profiles = {
+        arm: [(tuple(stack.split(";")), count) for stack, count in stacks]
+        for arm, stacks in document.get("stacks", {}).items()
+    }
+    made = []
+    for arm, stacks in profiles.items():
+        title = f"Flame graph of the arm {arm}"
+        about = "Width: share of the samples. Blue: hashing. Point at a frame for its figures."
+        made.append(page.Picture(title, about, svg=flames.flame_graph(stacks, f"{name}, arm {arm}")))
+    for before, after in (("before", "cache"), ("before", "batch")):
+        if before in profiles and after in profiles:
+            title = f"Differential flame graph: {after} against {before}"
+            about = f"Width: share of the samples of {after}. Red: more than in {before}; blue: less."
+            drawn = flames.difference(profiles[before], profiles[after], f"{name}: {after} against {before}")
+            made.append(page.Picture(title, about, svg=drawn))
+    return made
+
+
+def strips(document: Document) -> list["page.Picture"]:
+    """What the cache did along its input, of the first sample of each kind that tells."""
+    made, seen = [], set()
+    for sample in document["samples"]:
+        stats = sample.get("cache_stats", {})
+        words = " ".join(str(sample[key]) for key in ("traffic", "workload", "arm") if key in sample)
+        if stats.get("transitions") and stats.get("hits", 0) + stats.get("misses", 0) and words not in seen:
+            seen.add(words)
+            calls = sum(stats.get(name, 0) for name in strip.COUNTED)
+            title = f"States of the cache: {words}"
+            about = "What the cache was doing along its input, and the hit rate that each state ended with."
+            made.append(page.Picture(title, about, svg=strip.draw(stats["transitions"], calls, title)))
+    return made
