@@ -13,13 +13,15 @@ OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
 COMPILED := setup.py pyproject.toml $(wildcard pyhmap/*.pyx pyhmap/*.pxd tophash_cache/*.pyx tophash_cache/*.pxd)
 SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
 
-.PHONY: help build test table bench growth lint type debug asan clean
+.PHONY: help build test table bench growth report compare lint type debug asan clean
 
 help:
 	@echo "make test     build, then run the whole test suite"
 	@echo "make table    build, then print the before/after table (QUICK=1: under a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and the Python peers (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
+	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
+	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make debug    the test suite over a build with every check on"
 	@echo "make asan     the same under AddressSanitizer and UndefinedBehaviourSanitizer"
@@ -56,6 +58,12 @@ growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)
 	$(PROFILING) fragmentation $(OPTIONS)
 	$(PROFILING) layout $(OPTIONS)
+
+report: $(VENV)/.profiling
+	$(PROFILING) report --out $(OUT)
+
+compare: $(VENV)/.profiling
+	$(PROFILING) compare $(A) $(B)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -1,7 +1,8 @@
 """The HTML of ``report``: one page with its style, its script, its pictures and the raw results inside.
 
 Owns the markup. Imports the standard library; the style and the script are ``page.css`` and ``page.js`` beside it. The
-page asks no network for anything, and its policy forbids it to. Without the script everything is shown, one below the other.
+page asks no network for anything, and its policy forbids it to. Without the script everything is shown, one part below
+the other.
 """
 
 import base64
@@ -104,7 +105,7 @@ def identifier(name: str) -> str:
 
 def verdict_panel(parts: list[dict[str, Any]], unread: list[str]) -> str:
     """The first panel: every verdict, then which results there are."""
-    heads = ["result", "what", "the article's", "here", "verdict"]
+    heads = ["result", "what", "the article, or the target", "here", "verdict"]
     rows = [[made["name"], *row] for made in parts for row in made["verdicts"]]
     listed = [
         [
@@ -123,9 +124,9 @@ def verdict_panel(parts: list[dict[str, Any]], unread: list[str]) -> str:
         "verdicts",
         "Verdicts",
         table(Grid("What the article says, and what was measured here", heads, rows, [False] * 5))
-        + '<p class="note"><b>reproduced</b>: at least the article’s figure over the whole 95 % interval. '
+        + '<p class="note"><b>reproduced</b>: at least the figure of the article over the whole 95 % interval. '
         "<b>direction only</b>: the same direction, surely, but less. <b>~</b>: no change can be told. "
-        "Go’s figures are the article’s own; figures here are of this machine.</p>\n"
+        "The article measured Go; the figures here are of this machine.</p>\n"
         + table(Grid("Results on this page", about, listed, [False] * len(about)))
         + left_out,
     )
@@ -221,7 +222,8 @@ def verdict_class(cell: str) -> str:
 
 def figure(picture: Picture) -> str:
     """A picture with its caption, in a box that scrolls by itself."""
+    title, about = escape(picture.title), escape(picture.about)
     return (
-        f"<figure><figcaption><b>{escape(picture.title)}.</b> {escape(picture.about)}</figcaption>\n"
-        f'<div class="scroll" role="region" aria-label="{escape(picture.title)}" tabindex="0">{picture.svg}</div></figure>\n'
+        f"<figure><figcaption><b>{title}.</b> {about}</figcaption>\n"
+        f'<div class="scroll" role="region" aria-label="{title}" tabindex="0">{picture.svg}</div></figure>\n'
     )

@@ -1,11 +1,12 @@
 """The verb ``report``: every result of a folder on one HTML page that needs no network.
 
-Owns which results are shown and what of each: its verdicts, what its verb prints, its pictures, its raw file. Imports the
-siblings; the page itself is in the sibling ``page``.
+Owns which results are shown and what of each: its verdicts, what its verb prints, its pictures, its raw file. Imports
+the siblings; the page itself is in the sibling ``page``.
 
 A verb needs nothing here to have its part of the page. What it prints (``show(console, document)``, in its module or in
-``VERB_tables``) is caught and becomes headings, tables and paragraphs; what it draws (``save_all(document, folder)``, there or in
-``VERB_pictures``) is drawn again from the file. A file of a verb that this harness does not know is shown by its fields.
+``VERB_tables``) is caught and becomes tables and paragraphs; what it draws (``save_all(document, folder)``, there or in
+``VERB_pictures``) is drawn again from the file. A file of a verb that this harness does not know is shown by its
+fields.
 """
 
 import importlib
@@ -37,7 +38,7 @@ ORDER = ("table", "cache", "peers", "growth", "fragmentation", "layout", "leaks"
 
 
 def run(*, folder: Path | None, out: Path) -> str:
-    """Write ``report.html`` to ``out`` from the results in ``folder``, by default those in ``out``, or the committed ones."""
+    """Write ``report.html`` to ``out`` from the results in ``folder``: by default ``out``, else the committed ones."""
     records.prepare(out)
     console = render.output_console()
     chosen = folder or (out if results(out) else COMMITTED)
@@ -189,6 +190,15 @@ def verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
     A verb may put them into its file itself, as ``verdicts``: a list of such quadruples.
     """
     made = document["figures"]
+    for row in made.get("targets", []) if isinstance(made, dict) else []:
+        bound = f"{'≤' if row['at_most'] else '≥'} {row['bound']:g} {row['unit']}"
+        measured = row["met"] is not None
+        yield (
+            row["what"],
+            bound,
+            f"{row['value']:.2f}" if measured else "",
+            target(row["met"]) if measured else "not measured",
+        )
     if "verdicts" in document:
         yield from (tuple(row) for row in document["verdicts"])
     elif document["verb"] == "table":
@@ -210,7 +220,7 @@ def verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
             said = (
                 "reproduced" if ratio["low"] >= 187 / 42 else "direction only" if ratio["low"] > 1 else "not reproduced"
             )
-            yield "time of a fragmented map", "4.5 × (42 to 187 ns)", f"{ratio['value']:.2f} ×", said
+            yield "time of a fragmented map", "4.5 times (42 to 187 ns)", f"{ratio['value']:.2f} times", said
     elif document["verb"] == "layout":
         yield "header of a map", "56 bytes", "48 in Go; agrees with memory here", "not reproduced"
         yield "bucket of a map", "128 bytes", "144 in Go, 140 here", "not reproduced"

@@ -1,6 +1,7 @@
 """The pictures of the verb ``table``: times, shares and allocations of the arms, from a result document alone.
 
-Owns one function a picture, from the document to a Figure. Imports matplotlib (the extra ``profiling``), and the siblings.
+Owns one function a picture, from the document to a Figure. Imports matplotlib (the extra ``profiling``) and the
+siblings.
 """
 
 from collections.abc import Callable
