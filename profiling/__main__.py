@@ -6,6 +6,7 @@ written all the same).
 """
 
 import argparse
+import errno
 import importlib
 import signal
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import workload
 
+# What a full or unwritable disk says; other errors of the system are bugs and keep their traceback.
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 # Verbs that measure: each is run with --quick and --out, and writes VERB.json.
 VERBS = {
     "table": "the before/after table of the hash cache, beside the article's figures",
@@ -71,6 +74,12 @@ def main(arguments: list[str] | None = None) -> int:
         ended_by = verb.run(**options)
     except (records.OutputError, ValueError) as error:
         return fail(str(error))
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        return fail(
+            f"cannot write {error.filename or options['out']}: {error.strerror}; choose another folder with --out"
+        )
     if ended_by == runner.INTERRUPTED:
         return 130
     return fail(ended_by) if ended_by else 0

@@ -64,4 +64,4 @@ def write_text(path: Path, text: str) -> None:
         os.replace(unfinished, path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}; what is printed above was not all saved") from error
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose another folder with --out") from error

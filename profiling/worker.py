@@ -92,7 +92,9 @@ def ablate(arm: arms.Arm, requests: Requests, *, first: int) -> dict[str, Any]:
             run_requests(arm.count_only, boxes)
             rest += time.process_time_ns() - began - clock
             rest_ops += len(group)
-    return {"whole_ns": whole / max(whole_ops, 1), "rest_ns": rest / max(rest_ops, 1)}
+    if not whole_ops or not rest_ops:  # an input of one group only
+        return {}
+    return {"whole_ns": whole / whole_ops, "rest_ns": rest / rest_ops}
 
 
 def clock_ns() -> int:
