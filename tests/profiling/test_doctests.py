@@ -2,22 +2,17 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
-MODULES = [
-    "compare",
-    "corpus",
-    "estimates",
-    "figures",
-    "flames",
-    "growth_cases",
-    "latency",
-    "pictures",
-    "render",
-    "runner",
-]
-MODULES += ["style", "tools_pyspy", "traffic"]
+import runner
+
+MODULES = sorted(path.stem for path in Path(runner.__file__).parent.glob("*.py") if ">>> " in path.read_text())
+
+
+def test_there_are_examples_to_run() -> None:
+    assert {"corpus", "estimates", "figures", "tools_pyspy"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)
