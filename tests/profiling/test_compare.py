@@ -109,6 +109,19 @@ def test_times_are_not_judged_when_the_machine_was_another() -> None:
     assert slower_map["dict over pyhmap: hit, 1,000"] == "changed"
 
 
+def test_one_control_of_forty_that_changes_by_chance_is_not_the_machine() -> None:
+    def peers(last: float) -> dict[str, Any]:
+        speeds = {f"peer {n}": 40.0 for n in range(40)} | {"peer 39": 40.0 * last, "pyhmap": 5.0 * last}
+        samples = [
+            {"measure": "peers", "block": b, "library": library, "size": 1000, "hit": ns * (1 + b / 1000)}
+            for b in range(6)
+            for library, ns in speeds.items()
+        ]
+        return document(0) | {"verb": "peers", "samples": samples}
+
+    assert verdicts(peers(1.0), peers(1.2))["pyhmap: hit, 1,000"] == "changed"
+
+
 def test_too_few_values_are_called_that() -> None:
     one, other = document(1), document(2, cache=2.0)
     for made in (one, other):
