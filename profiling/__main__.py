@@ -32,7 +32,7 @@ def command_line() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary, description=summary)
-        verb.add_argument("--quick", action="store_true", help="a smaller run, in under a minute")
+        verb.add_argument("--quick", action="store_true", help="a smaller run, about a minute")
         verb.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: profiling/out)")
     workload.add_options(verbs.choices["table"])
 

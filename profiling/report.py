@@ -145,12 +145,15 @@ def shown(document: Document) -> list[Any]:
 
 
 def grid(table: Table) -> "page.Grid":
-    """A rich table as plain cells."""
+    """A rich table as plain cells; a group's name, printed on its first row only, is on each, so that rows can move."""
 
     def plain(cell: Any) -> str:
         return (Text.from_markup(cell).plain if isinstance(cell, str) else str(cell)).strip()
 
     columns = [[plain(cell) for cell in column.cells] for column in table.columns]
+    for place, name in enumerate(columns[0] if columns else []):
+        if not name and place:
+            columns[0][place] = columns[0][place - 1]
     numeric = [column.justify == "right" for column in table.columns]
     title = plain(table.title) if table.title else ""
     heads = [plain(column.header).replace("-\n", "-") for column in table.columns]

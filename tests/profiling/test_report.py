@@ -108,6 +108,7 @@ def test_what_a_verb_prints_is_caught_whole() -> None:
     table.add_column("first\ncolumn")
     table.add_column("n", justify="right")
     table.add_row("m\\[k]", "[green]1[/]\n±2")
+    table.add_row("", "3")
     for console in (catcher, Console(quiet=True)):
         console.print("[bold]x[/]", style="bold")
         console.print("m[k]", markup=False)
@@ -115,7 +116,9 @@ def test_what_a_verb_prints_is_caught_whole() -> None:
         console.print(table)
 
     assert catcher.caught == [("x", True), ("m[k]", False), table]
-    assert report.grid(table) == page.Grid("a title", ["first\ncolumn", "n"], [["m[k]", "1\n±2"]], [False, True])
+    assert report.grid(table) == page.Grid(
+        "a title", ["first\ncolumn", "n"], [["m[k]", "1\n±2"], ["m[k]", "3"]], [False, True]
+    )
 
 
 def test_the_committed_results_stand_in_for_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
