@@ -36,6 +36,10 @@ TOLD = ("commit", "uncommitted_changes", "cpu", "cores", "system", "python", "pa
 CHANCE = 0.05
 
 
+# Whole numbers by which samples of a verb without a reader of its own differ.
+SIZES = ("size", "keys", "length", "threads")
+
+
 class Row(NamedTuple):
     """One figure of a file and its measurements."""
 
@@ -155,7 +159,7 @@ def plain_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
     """Rows of a verb without a reader of its own: what a sample says in words and sizes names it, its floats are rows.
 
     Nested objects are walked, so ``{"state": "churned", "even": {"single_ns": 5.1}}`` is the row
-    "churned even.single_ns".
+    "churned even.single_ns"; so are the objects in a list called ``rows``.
     """
 
     def floats(prefix: str, sample: dict[str, Any]) -> Iterable[tuple[str, float]]:
@@ -165,13 +169,18 @@ def plain_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
             elif isinstance(value, dict):
                 yield from floats(f"{prefix}{name}.", value)
 
+    def words(sample: dict[str, Any]) -> list[str]:
+        said = [str(value) for value in sample.values() if isinstance(value, str)]
+        said += [name for name, value in sample.items() if value is True]
+        return said + [f"{name} {sample[name]:,}" for name in SIZES if isinstance(sample.get(name), int)]
+
     named = []
     for sample in samples:
-        words = [str(sample[name]) for name in sample if isinstance(sample[name], str)]
-        words += [f"{sample[name]:,}" for name in ("size", "keys", "threads") if isinstance(sample.get(name), int)]
-        named += [(" ".join([*words, name]), value) for name, value in floats("", sample)]
+        inner = [row for row in sample.get("rows", []) if isinstance(row, dict)]
+        for part, lead in [(sample, []), *((row, words(sample)) for row in inner)]:
+            named += [(" ".join([*lead, *words(part), name]), value) for name, value in floats("", part)]
     for name, values in grouped(named).items():
-        yield Row(name, "ns" if name.endswith("_ns") else "", values)
+        yield Row(name, "ns" if name.endswith(("_ns", " ns")) or ".ns" in name else "", values)
 
 
 def peers_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:

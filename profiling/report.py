@@ -193,15 +193,7 @@ def verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
     A verb may put them into its file itself, as ``verdicts``: a list of such quadruples.
     """
     made = document["figures"]
-    for row in made.get("targets", []) if isinstance(made, dict) else []:
-        bound = f"{'≤' if row['at_most'] else '≥'} {row['bound']:g} {row['unit']}"
-        measured = row["met"] is not None
-        yield (
-            row["what"],
-            bound,
-            f"{row['value']:.2f}" if measured else "",
-            target(row["met"]) if measured else "not measured",
-        )
+    yield from targets(made)
     if "verdicts" in document:
         yield from (tuple(row) for row in document["verdicts"])
     elif document["verb"] == "table":
@@ -227,6 +219,22 @@ def verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
     elif document["verb"] == "layout":
         yield "header of a map", "56 bytes", "48 in Go; agrees with memory here", "not reproduced"
         yield "bucket of a map", "128 bytes", "144 in Go, 140 here", "not reproduced"
+
+
+def targets(made: Any) -> Iterable[tuple[str, str, str, str]]:
+    """The targets of the project's own that a verb judges in its figures, as ``targets``.
+
+    Each is an object with ``target`` or ``what``, ``most`` or ``bound`` (``at_most`` says on which side), ``measured``
+    or ``value``, and ``met``, which is None where nothing was measured.
+    """
+    for row in made.get("targets", []) if isinstance(made, dict) else []:
+        what, value = row.get("what", row.get("target", "")), row.get("value", row.get("measured"))
+        bound = row.get("bound", row.get("most", 0))
+        said = f"{'at most' if row.get('at_most', True) else 'at least'} {bound:g} {row.get('unit', '')}".rstrip()
+        if row["met"] is None or value is None:
+            yield what, said, "", "not measured"
+        else:
+            yield what, said, f"{value:,.3g}", target(row["met"])
 
 
 def over_even(row: dict[str, Any]) -> float:

@@ -201,4 +201,18 @@ def test_samples_of_an_unknown_verb_are_named_by_their_words() -> None:
 
     (row,) = compare.plain_rows(samples)
 
-    assert row == compare.Row("churned 1,000 even.single_ns", "ns", [5.0, 6.0, 7.0])
+    assert row == compare.Row("churned keys 1,000 even.single_ns", "ns", [5.0, 6.0, 7.0])
+
+
+def test_rows_within_a_sample_are_named_by_both() -> None:
+    samples = [
+        {"measure": "hits", "arm": "cache", "rows": [{"kind": "str", "length": n, "ns": float(n)} for n in (8, 16)]}
+        for _ in range(2)
+    ]
+
+    found = list(compare.plain_rows(samples))
+
+    assert found == [
+        compare.Row("hits cache str length 8 ns", "ns", [8.0, 8.0]),
+        compare.Row("hits cache str length 16 ns", "ns", [16.0, 16.0]),
+    ]

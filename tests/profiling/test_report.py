@@ -159,6 +159,22 @@ def test_shares_that_contradict_one_another_get_no_verdict_on_the_page() -> None
     assert {row[3] for row in report.verdicts({"verb": "table", "figures": rows})} == {"measurements disagree"}
 
 
+def test_targets_of_a_verbs_own_are_judged_on_the_page() -> None:
+    judged = [
+        {"what": "hit over boost", "unit": "times", "bound": 1.2, "at_most": True, "met": True, "value": 0.9},
+        {"what": "dict over hit", "unit": "times", "bound": 20, "at_most": False, "met": False, "value": 12.0},
+        {"what": "go over hit", "unit": "times", "bound": 2, "at_most": False, "met": None},
+        {"target": "allocations a hit", "most": 0, "measured": 0.0, "met": True},
+    ]
+
+    assert list(report.verdicts({"verb": "peers", "figures": {"targets": judged}})) == [
+        ("hit over boost", "at most 1.2 times", "0.9", "target met"),
+        ("dict over hit", "at least 20 times", "12", "target missed"),
+        ("go over hit", "at least 2 times", "", "not measured"),
+        ("allocations a hit", "at most 0", "0", "target met"),
+    ]
+
+
 def test_the_strip_shows_each_state_over_its_calls() -> None:
     changes = [[0, "disabled", "warm-up", None], [100, "warm-up", "active", 0.93], [400, "active", "bypass", 0.6]]
     drawn = strip.draw(changes, 1000, "States")
