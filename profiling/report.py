@@ -315,7 +315,7 @@ def flame_graphs(name: str, document: Document) -> list["page.Picture"]:
     for before, after in (("before", "cache"), ("before", "batch")):
         if before in profiles and after in profiles:
             title = f"Differential flame graph: {after} against {before}"
-            about = f"Width: share of the samples of {after}. Red: more than in {before}; blue: less."
+            about = f"Width: share of the samples of {after}. Orange: more than in {before}; blue: less."
             drawn = flames.difference(profiles[before], profiles[after], f"{name}: {after} against {before}")
             made.append(page.Picture(title, about, svg=drawn))
     return made
