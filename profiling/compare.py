@@ -257,9 +257,17 @@ def table_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
         if slope := figures.allocations_per_op(figures.of(samples, "memray", arm)):
             made.append((f"allocations, {arm}", "an op", round(slope.value, 1)))
     units = {name: unit for name, unit, _ in made}
-    for name, values in grouped((name, value) for name, _, value in made).items():
+    values = grouped((name, value) for name, _, value in made)
+    measures = list(dict.fromkeys(name.partition(", ")[0] for name in values))
+    order = [*figures.ARMS, "before2"]
+
+    def place(name: str) -> tuple[int, int]:  # the arms were measured in shuffled order
+        measure, _, rest = name.partition(", ")
+        return measures.index(measure), next((order.index(arm) for arm in order if arm == rest.split(" ")[0]), 0)
+
+    for name in sorted(values, key=place):
         unit = units[name]
-        yield Row(name, unit, values, exact=unit == "an op", control=name == "counting keys in a dict")
+        yield Row(name, unit, values[name], exact=unit == "an op", control=name == "counting keys in a dict")
 
 
 READERS: dict[str, Callable[[list[dict[str, Any]]], Iterable[Row]]] = {
