@@ -13,13 +13,14 @@ OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
 COMPILED := setup.py pyproject.toml $(wildcard pyhmap/*.pyx pyhmap/*.pxd tophash_cache/*.pyx tophash_cache/*.pxd)
 SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
 
-.PHONY: help build test table bench growth report compare lint type debug asan clean
+.PHONY: help build test table bench growth instructions report compare lint type debug asan clean
 
 help:
 	@echo "make test     build, then run the whole test suite"
 	@echo "make table    build, then print the before/after table (QUICK=1: under a minute; OUT=folder for the JSON)"
-	@echo "make bench    build, then compare with dict and the Python peers (QUICK=1, OUT=folder)"
+	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
+	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records anew)"
 	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
 	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
@@ -64,6 +65,9 @@ report: $(VENV)/.profiling
 
 compare: $(VENV)/.profiling
 	$(PROFILING) compare $(A) $(B)
+
+instructions: $(VENV)/.dev
+	$(PROFILING) instructions $(OPTIONS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

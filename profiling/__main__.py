@@ -22,7 +22,8 @@ VERBS = {
     "growth": "when and why the table grows, what an insert costs at worst, and pictures of it",
     "fragmentation": "what holes and overflow buckets cost, and what compact() gives back",
     "layout": "header and bucket field by field, checked against the memory itself",
-    "peers": "look-ups against dict and the Python peers",
+    "peers": "every operation beside dict and the other maps at hand: Python, C++ and Go",
+    "instructions": "does any operation execute more instructions than was recorded",
 }
 
 
@@ -32,7 +33,7 @@ def command_line() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary, description=summary)
-        verb.add_argument("--quick", action="store_true", help="a smaller run, about a minute")
+        verb.add_argument("--quick", action="store_true", help="a smaller run, in a minute or two")
         verb.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: profiling/out)")
     workload.add_options(verbs.choices["table"])
 

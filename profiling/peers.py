@@ -1,99 +1,173 @@
-"""The verb ``peers``: look-ups in bulk against ``dict``, cykhash and the floor, in one run.
+"""The verb ``peers``: pyhmap beside every other map that is at hand, in one run.
 
-Owns which libraries, sizes and how often. Imports the siblings, and psutil for the memory at hand.
+Owns the run itself: files of questions, processes and their time limit, what is left out. What is measured is in
+``peers_plan``, how in ``peers_worker``, ``peers_extras`` and ``native/``, what comes of it in ``peers_figures``,
+``peers_targets``, ``peers_tables`` and ``peers_pictures``. Imports psutil, and these siblings.
 """
 
-import importlib.util
-from dataclasses import asdict, dataclass
+import json
+import os
+import resource
+import subprocess
+import tempfile
+from dataclasses import asdict, replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-import estimates
+import latency_worker
+import peers_extras
+import peers_figures
+import peers_keys
+import peers_native
+import peers_pictures
+import peers_plan
+import peers_python
+import peers_tables
+import peers_targets
 import records
 import render
 import runner
-from runner import Sample, Step, run_json, worker_command
+from peers_plan import Plan, Workload
+from runner import MeasurementError, Sample, Step, worker_command
 
-LIBRARIES = ("pyhmap", "np.take", "cykhash", "dict")
-OPERATIONS = ("hit", "miss")
-# A dict of 10^7 int keys with its lists of queries and answers takes 1.9 GB; twice that must be free.
-LARGEST_SIZE, ITS_MEMORY = 10**7, 4 * 2**30
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured."""
-
-    sizes: tuple[int, ...]
-    blocks: int  # fresh processes for each library and size
-
-
-FULL = Plan(sizes=(10**3, 10**4, 10**5, 10**6, LARGEST_SIZE), blocks=6)
-QUICK = Plan(sizes=(10**3, 10**4, 10**5, 10**6), blocks=3)
+FULL, QUICK = peers_plan.FULL, peers_plan.QUICK
 
 
 def run(*, quick: bool, out: Path) -> str:
-    """Measure, print and write ``peers.json``; return why the run ended early, if it did."""
+    """Measure, print, draw and write ``peers.json``; return why the run ended early, if it did."""
     records.prepare(out)
     plan = QUICK if quick else FULL
-    left_out: dict[str, str] = {}
-    libraries, sizes = list(LIBRARIES), list(plan.sizes)
-    if "cykhash" in libraries and not importlib.util.find_spec("cykhash"):
-        libraries.remove("cykhash")
-        left_out["cykhash"] = "it is not installed; pip install 'pyhmap[peers]'"
-    if LARGEST_SIZE in sizes and psutil.virtual_memory().available < ITS_MEMORY:
-        sizes.remove(LARGEST_SIZE)
-        left_out[f"{LARGEST_SIZE:,} keys"] = f"less than {ITS_MEMORY // 2**30} GB of memory are free"
-
-    workload = {
-        "keys": "distinct random int64, seed = block",
-        "queries": "permutations of the keys; as many keys that are not there",
-    }
-    config = asdict(plan) | {"libraries": libraries, "sizes": sizes}
-    document = records.begin("peers", quick=quick, workload=workload, config=config) | {"left_out": left_out}
-    steps = []
-    for size in sizes:
-        for block, library in runner.interleave(libraries, plan.blocks):
-            label = f"{library}, block {block + 1} of {plan.blocks}"
-            # Only the progress bar depends on this guess.
-            seconds = 0.5 + max(size, 10**6) * (2e-6 if library == "dict" else 5e-7)
-            steps.append(Step(f"{size:,} keys", label, seconds, partial(measure, library, size, block)))
-    samples, ended_by = runner.run_steps(steps)
-    document |= {"ended_by": ended_by, "figures": rows(samples), "samples": samples}
+    with tempfile.TemporaryDirectory(prefix="peers-") as name:
+        folder = Path(name)
+        os.environ["NUMBA_CACHE_DIR"] = str(folder / "numba")  # compiled once a run, not once a process
+        programs, versions, not_compiled = peers_native.compile_all(folder)
+        left_out = peers_plan.left_out(not_compiled)
+        workloads = list(plan.workloads)
+        if psutil.virtual_memory().available < peers_plan.ITS_MEMORY:
+            workloads = [each for each in workloads if each.size < peers_plan.LARGEST]
+            left_out[f"{peers_plan.LARGEST:,} keys"] = f"less than {peers_plan.ITS_MEMORY // 2**30} GB are free"
+        config = asdict(plan) | {"workloads": [asdict(each) for each in workloads]}
+        document = records.begin("peers", quick=quick, workload=described(), config=config)
+        document |= {"versions": python_versions(left_out) | versions, "left_out": left_out}
+        steps = Bench(folder, programs, left_out).steps(workloads)
+        steps += peers_extras.steps(plan, left_out, folder)
+        steps += [worst_step(name, program, plan, folder) for name, program in programs.items()]
+        about = sum(step.seconds for step in steps)
+        render.progress_console().print(f"{len(steps)} processes, about {about / 60:.0f} minutes", soft_wrap=True)
+        samples, ended_by = runner.run_steps(steps)
+    figures = peers_figures.figures(samples) | {"targets": peers_targets.judge(samples)}
+    document |= {"ended_by": ended_by, "figures": figures, "samples": samples}
     console = render.output_console()
-    render.show_peers(console, document)
+    peers_tables.show(console, document)
     path = records.write(document, out)
-    console.print(f"Samples and figures: {path}", markup=False, soft_wrap=True)
+    for written in [path, *peers_pictures.save_all(document, out)]:
+        console.print(f"Written: {written}", markup=False, soft_wrap=True)
     return ended_by
 
 
-def measure(library: str, size: int, block: int) -> Sample:
-    """One process: one library at one size. Libraries of the same block get the same keys."""
-    command = worker_command("peers_worker.py", library, size, "--seed", block)
-    return {"measure": "peers", "block": block} | run_json(command, hash_seed=block)
+def described() -> dict[str, str]:
+    """What a reader must know of the input."""
+    return {
+        "keys": "distinct, seed = block; values: int64, the number of the key",
+        "hit": "permutations of the keys, 10^6 look-ups at least and 2 * 10^6 at most",
+        "miss, mixed": "as many keys that are not there; half and half",
+        "delete": "half of the keys",
+        "accumulate": "counts of 10^6 keys of Zipf's law",
+        "factorize": "codes of 10^6 draws with replacement",
+        "time": "CPU nanoseconds a key, one thread; threads=2: wall",
+    }
 
 
-def rows(samples: list[Sample]) -> list[dict[str, Any]]:
-    """A row for each operation and size: nanoseconds a key, and each peer's time over pyhmap's by pairs."""
-    # (operation, size) -> library -> block -> nanoseconds a key
-    times: dict[tuple[str, int], dict[str, dict[int, float]]] = {}
-    for operation in OPERATIONS:
-        for sample in samples:
-            if operation in sample:
-                libraries = times.setdefault((operation, sample["size"]), {})
-                libraries.setdefault(sample["library"], {})[sample["block"]] = sample[operation]
-    built = []
-    for (operation, size), libraries in times.items():
-        row: dict[str, Any] = {"operation": operation, "size": size, "ratios": {}}
-        row["ns"] = {name: estimates.spread(list(blocks.values()))._asdict() for name, blocks in libraries.items()}
-        ours = libraries.get("pyhmap", {})
-        for name, theirs in libraries.items():
-            shared = sorted(ours.keys() & theirs.keys())
-            if shared and name != "pyhmap":
-                ratio = estimates.paired_ratio([theirs[b] for b in shared], [ours[b] for b in shared])
-                row["ratios"][name] = ratio._asdict()
-        built.append(row)
-    return built
+def python_versions(left_out: dict[str, str]) -> dict[str, str]:
+    """The versions of the packages that are compared."""
+    needs = {make.needs for name, make in peers_python.LIBRARIES.items() if make.needs and name not in left_out}
+    return {name: metadata.version(name) for name in sorted(needs)}
+
+
+class Bench:
+    """The processes of the workloads. One file of questions is there at a time: that of the block in turn."""
+
+    def __init__(self, folder: Path, programs: dict[str, Path], left_out: dict[str, str]) -> None:
+        self.file, self.programs, self.left_out = folder / "questions", programs, left_out
+        self.asked: tuple[Workload, int] | None = None
+        self.ended: set[tuple[Workload, str]] = set()  # those that took too long or failed: not measured again
+
+    def steps(self, workloads: list[Workload]) -> list[Step]:
+        """A step for each workload, block and library, the libraries of a block in shuffled order."""
+        made = []
+        for workload in workloads:
+            names = [name for name in peers_plan.libraries(workload) if name not in self.left_out]
+            for block, library in runner.interleave(names, workload.blocks):
+                if block < workload.blocks_of(library):
+                    call = partial(self.measure, workload, block, library)
+                    label, seconds = f"{library}, block {block + 1}", peers_plan.seconds(library, workload)
+                    made.append(Step(workload.name, label, seconds, call))
+        return made
+
+    def measure(self, workload: Workload, block: int, library: str) -> Sample:
+        """One process, or a sample without figures for a library that was ended in an earlier block."""
+        sample: Sample = {"measure": "workload", "library": library, "block": block}
+        sample |= {"kind": workload.kind, "key_set": workload.key_set, "size": workload.size}
+        if (workload, library) in self.ended:
+            return sample
+        if self.asked != (workload, block):
+            asked = peers_keys.questions(workload.kind, workload.key_set, workload.size, block)
+            peers_keys.write(asked, self.file)
+            self.asked = workload, block
+        operations = ",".join(workload.operations)
+        if library in self.programs:
+            command = [str(self.programs[library]), str(self.file), workload.kind, operations]
+        else:
+            command = worker_command("peers_worker.py", library, workload.kind, self.file, operations)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        sample |= limited(command, workload.limit, hash_seed=block)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        sample["cpu_seconds"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        if "failed" in sample and library.startswith("pyhmap"):
+            raise MeasurementError(f"{library}, {workload.name}: {sample['failed']}")
+        if "cut_off" in sample:
+            names = workload.operations
+            sample["unmeasured"] = names[names.index(sample["cut_off"]) if sample["cut_off"] in names else 0 :]
+        if "cut_off" in sample or "failed" in sample:
+            self.ended.add((workload, library))
+        return sample
+
+
+def limited(command: list[str], limit: float, *, hash_seed: int = 0) -> dict[str, Any]:
+    """Run a measuring process, at most so many seconds; what it had measured when it ended.
+
+    ``cut_off`` is the operation in which it was ended by the limit, ``failed`` its last words where it ended by itself.
+    """
+    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=limit)
+        printed, complaint, ended = done.stdout, done.stderr, done.returncode
+    except subprocess.TimeoutExpired as error:
+        printed, complaint, ended = (error.stdout or b"").decode(), "", None
+    lines = [line for line in printed.splitlines() if line.startswith("{") and line.endswith("}")]
+    sample: dict[str, Any] = json.loads(lines[-1]) if lines else {"now": "start"}
+    now = sample.pop("now")
+    if ended is None:
+        sample |= {"cut_off": now, "limit": limit}
+    elif ended or not lines:
+        sample["failed"] = (complaint.strip().splitlines() or [f"exit status {ended}"])[-1]
+    return sample
+
+
+def worst_step(library: str, program: Path, plan: Plan, folder: Path) -> Step:
+    """The worst single insert of a native map; it runs the inserts three times itself."""
+    file = folder / "inserts"
+
+    def measure() -> Sample:
+        if not file.exists():
+            unasked = peers_keys.questions("int64", "random", 1, 0)
+            peers_keys.write(replace(unasked, keys=latency_worker.make_keys(plan.inserts)), file)
+        sample = {"measure": "inserts", "library": library, "n": plan.inserts}
+        found = limited([str(program), str(file), "int64", "worst"], peers_plan.LIMIT_OF_LARGEST)
+        return sample | ({"recurring_worst_ns": found.pop("worst")} if "worst" in found else {}) | found
+
+    return Step("single inserts", library, 0.5 + plan.inserts * 3e-6, measure)

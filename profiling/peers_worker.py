@@ -1,105 +1,256 @@
-"""A measuring process of ``peers``: one library at one size, printed as one line of JSON.
+"""A measuring process of ``peers``: one Python library and one workload, printed as lines of JSON.
 
-Owns how each library is built and asked. Imports numpy and the library it is told to measure. Every
-library gets the same distinct random int64 keys, and is asked for them in random order, each key
-equally often; then for keys it does not hold. The same questions are asked twice: the first answers
-are checked, the second are timed.
+Owns how an operation is timed and its answers checked. Imports numpy, psutil, and the siblings ``peers_keys`` and
+``peers_python``. Before each operation, and at the end, a line says which is next and what was measured so far: a
+process that is cut off has not run in vain. Times are CPU nanoseconds a key.
+
+Look-ups are asked twice: the first answers are checked, the second are timed. What makes a table is tried on a
+few keys first and its result checked afterwards; small tables are made so often that the clock has something to
+measure.
 """
 
 import argparse
+import ctypes
+import gc
 import json
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 
-# At least so many look-ups a pass: a pass over fewer would be over in the noise of the clock and the caches' warming.
-FEWEST_QUERIES = 1_000_000
-# At most so many: at 10^7 keys a random fifth of them is asked for, every read still misses the caches, and a
-# dict is done in seconds.
-MOST_QUERIES = 2_000_000
-# What a look-up of a missing key gives.
-MISSING = -1
+import peers_keys
+from peers_keys import MISSING, Questions
+from peers_python import LIBRARIES, Peer, one_thread
 
-Ask = Callable[[], Any]
+BUILT = 300_000  # keys built at least: a few milliseconds
+FEW = 1000  # keys for trying and for spot checks
 
 
-def make_keys(size: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``size`` keys, as many other keys, and the positions of the queries: permutations, one after another."""
-    rng = np.random.default_rng(seed)
-    limits = np.iinfo(np.int64)
-    # 64-bit draws practically never repeat; the spare ones replace those that do.
-    drawn = np.unique(rng.integers(limits.min, limits.max, size=2 * size + 1000, endpoint=True))
-    drawn = rng.permutation(drawn)[: 2 * size]
-    rounds = max(1, FEWEST_QUERIES // size)
-    positions = np.concatenate([rng.permutation(size) for _ in range(rounds)])
-    return drawn[:size], drawn[size:], positions[:MOST_QUERIES]
+class Operation(NamedTuple):
+    """What is timed: ``run`` on each of the things that ``prepare`` makes, ``keys`` keys each."""
+
+    run: Callable[[Any], Any]
+    check: Callable[[Any], bool]
+    keys: int
+    prepare: Callable[[], Any] = lambda: None
+    rounds: int = 1
+    warm: Callable[[], Any] = lambda: None
 
 
-def ask_pyhmap(keys: np.ndarray, values: np.ndarray, hits: np.ndarray, misses: np.ndarray) -> dict[str, Ask]:
-    """``HMap.get_many``, without and with a default."""
-    import pyhmap
-
-    table = pyhmap.HMap(np.int64, np.int64, seed=0)
-    table.set_many(keys, values)
-    table.finish_growth()
-    return {"hit": lambda: table.get_many(hits), "miss": lambda: table.get_many(misses, MISSING)}
+def answers(result: Any) -> np.ndarray:
+    """The answers of any library as an array; in Arrow and polars null says that a key is missing."""
+    return np.asarray(result.fill_null(MISSING) if hasattr(result, "fill_null") else result)
 
 
-def ask_dict(keys: np.ndarray, values: np.ndarray, hits: np.ndarray, misses: np.ndarray) -> dict[str, Ask]:
-    """A list comprehension over a ``dict``, from lists of int: no conversion is timed."""
-    table = dict(zip(keys.tolist(), values.tolist(), strict=True))
-    hit_list, miss_list, get = hits.tolist(), misses.tolist(), table.get
-    return {"hit": lambda: [table[key] for key in hit_list], "miss": lambda: [get(key, MISSING) for key in miss_list]}
+def right(result: Any, expected: np.ndarray) -> bool:
+    """Whether a library gave the answers that are expected."""
+    return np.array_equal(answers(result), expected)
 
 
-def ask_cykhash(keys: np.ndarray, values: np.ndarray, hits: np.ndarray, misses: np.ndarray) -> dict[str, Ask]:
-    """``Int64toInt64Map_to``, which fills an array that it is given."""
-    import cykhash
-
-    table = cykhash.Int64toInt64Map_from_buffers(keys, values)
-
-    def ask(queries: np.ndarray) -> np.ndarray:
-        answers = np.empty(len(queries), np.int64)
-        cykhash.Int64toInt64Map_to(table, queries, answers, stop_at_unknown=False, default_value=MISSING)
-        return answers
-
-    return {"hit": lambda: ask(hits), "miss": lambda: ask(misses)}
+def paired(result: Any, asked: Questions) -> bool:
+    """Whether keys and values that came out are those that went in."""
+    keys, values = (np.asarray(part) for part in result)
+    return len(keys) == len(asked.keys) and bool(np.all(keys.astype(asked.keys.dtype) == asked.keys[values]))
 
 
-LIBRARIES = {"pyhmap": ask_pyhmap, "dict": ask_dict, "cykhash": ask_cykhash}
+def counts_right(result: tuple[np.ndarray, np.ndarray], asked: Questions) -> bool:
+    """Whether each key of the stream was counted as often as NumPy counts it."""
+    keys, counts = result
+    distinct, expected = np.unique(asked.stream, return_counts=True)
+    keys = keys.astype(asked.keys.dtype)
+    order = np.argsort(keys)
+    return np.array_equal(keys[order], distinct) and np.array_equal(counts[order], expected)
 
 
-def measure(library: str, size: int, seed: int) -> dict[str, Any]:
-    """CPU nanoseconds a key, for hits and for misses."""
-    keys, others, positions = make_keys(size, seed)
-    values = np.arange(size, dtype=np.int64)
-    expected = {"hit": values[positions], "miss": np.full(len(positions), MISSING)}
-    if library == "np.take":  # the floor: the same random reads with nothing to search
-        asks = {"hit": lambda: np.take(values, positions)}
-    else:
-        asks = LIBRARIES[library](keys, values, keys[positions], others[positions])
-    result: dict[str, Any] = {"library": library, "size": size, "queries": len(positions)}
-    for operation, ask in asks.items():
-        if not np.array_equal(np.asarray(ask()), expected[operation]):
-            raise AssertionError(f"{library} gives wrong answers for a {operation} at {size} keys")
-        began = time.process_time_ns()
-        answers = ask()
-        result[operation] = (time.process_time_ns() - began) / len(positions)
-        del answers  # not earlier: to give a list of ints back is no part of a look-up
-    return result
+def codes_right(result: Any, asked: Questions) -> bool:
+    """Whether each draw has the number of its key in order of first sight."""
+    _, first, inverse = np.unique(asked.draws, return_index=True, return_inverse=True)
+    return right(result, np.argsort(np.argsort(first))[inverse])
+
+
+# What a library's class must define for an operation.
+CALLS = {"build": "build", "sized": "sized", "hit": "hit", "miss": "find", "mixed": "find", "iterate": "iterate"}
+CALLS |= {"delete": "delete", "accumulate": "accumulate", "factorize": "factorize"}
+
+
+class Trial:
+    """One library and its questions: a method for each operation, called when its turn comes.
+
+    Not earlier: lists of millions take memory and time.
+    """
+
+    def __init__(self, peer: Peer, asked: Questions) -> None:
+        self.peer, self.asked, self.size = peer, asked, len(asked.keys)
+        self.rounds = max(1, BUILT // self.size)
+
+    @cached_property
+    def keys(self) -> Any:
+        """The keys in the library's form."""
+        return self.peer.convert(self.asked.keys)
+
+    @cached_property
+    def values(self) -> Any:
+        """The values in the library's form."""
+        return self.peer.numbers(self.asked.values)
+
+    @cached_property
+    def table(self) -> Any:
+        """The table that look-ups are made in."""
+        for name in ("keep", "build", "sized"):
+            if hasattr(self.peer, name):
+                return getattr(self.peer, name)(self.keys, self.values)
+        raise AttributeError(f"{type(self.peer).__name__} has no table")
+
+    def build(self) -> Operation:
+        return self.making(self.peer.build)
+
+    def sized(self) -> Operation:
+        return self.making(self.peer.sized)
+
+    def hit(self) -> Operation:
+        return self.asking(self.peer.hit, self.peer.hits(self.asked), self.asked.hit_answers)
+
+    def miss(self) -> Operation:
+        misses = self.asked.misses
+        return self.asking(self.peer.find, self.peer.convert(misses), np.full(len(misses), MISSING))
+
+    def mixed(self) -> Operation:
+        return self.asking(self.peer.find, self.peer.convert(self.asked.mixed), self.asked.mixed_answers)
+
+    def iterate(self) -> Operation:
+        table, run = self.table, self.peer.iterate
+        return Operation(
+            run=lambda _: run(table),
+            check=lambda got: paired(got, self.asked),
+            keys=self.size,
+            rounds=self.rounds,
+            warm=lambda: run(table),
+        )
+
+    def delete(self) -> Operation:
+        deleted, run, keys, values = self.peer.convert(self.asked.deleted), self.peer.delete, self.keys, self.values
+        return Operation(
+            run=lambda table: run(table, deleted),
+            check=lambda left: left == self.size - len(self.asked.deleted),
+            keys=len(self.asked.deleted),
+            rounds=self.rounds,
+            prepare=lambda: self.peer.build(keys, values),
+        )
+
+    def accumulate(self) -> Operation:
+        def check(got: Any) -> bool:
+            return counts_right(self.peer.counted(got), self.asked)
+
+        return self.streaming(self.peer.accumulate, self.asked.stream, check)
+
+    def factorize(self) -> Operation:
+        return self.streaming(self.peer.factorize, self.asked.draws, lambda got: codes_right(got, self.asked))
+
+    def making(self, make: Callable[[Any, Any], Any]) -> Operation:
+        """An operation that makes a table of the keys."""
+        keys, values = self.keys, self.values
+        few, their_values = self.peer.convert(self.asked.keys[:FEW]), values[:FEW]
+        return Operation(
+            run=lambda _: make(keys, values),
+            check=lambda table: right(self.peer.find(table, few), self.asked.values[:FEW]),
+            keys=self.size,
+            rounds=self.rounds,
+            warm=lambda: make(few, their_values),
+        )
+
+    def asking(self, look_up: Callable[[Any, Any], Any], queries: Any, expected: np.ndarray) -> Operation:
+        """An operation that asks for keys."""
+        table = self.table
+
+        def check(got: Any) -> bool:
+            return right(got, expected)
+
+        def warm() -> None:
+            if not check(look_up(table, queries)):
+                raise AssertionError("wrong answers in the first pass")
+
+        return Operation(run=lambda _: look_up(table, queries), check=check, keys=len(expected), warm=warm)
+
+    def streaming(self, run: Callable[[Any], Any], keys: np.ndarray, check: Callable[[Any], bool]) -> Operation:
+        """An operation that goes through keys of which many come again."""
+        all_of_them, few = self.peer.convert(keys), self.peer.convert(keys[:FEW])
+        return Operation(run=lambda _: run(all_of_them), check=check, keys=len(keys), warm=lambda: run(few))
+
+
+def timed(name: str, operation: Operation) -> float:
+    """CPU nanoseconds a key; raises ``AssertionError`` for a wrong answer."""
+    operation.warm()
+    prepared = [operation.prepare() for _ in range(operation.rounds)]
+    began = time.process_time_ns()
+    results = [operation.run(each) for each in prepared]  # kept: to give them back is no part of the operation
+    taken = time.process_time_ns() - began
+    if not operation.check(results[-1]):
+        raise AssertionError(f"wrong answers: {name}")
+    return taken / (operation.rounds * max(1, operation.keys))
+
+
+def private_bytes() -> int:
+    """Memory of this process alone (USS), once what is free went back to the system."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return psutil.Process().memory_full_info().uss
+
+
+def memory(peer: Peer, asked: Questions) -> dict[str, float]:
+    """Private bytes an entry of a settled table and of what it alone refers to: keys are copied for it.
+
+    Beside it ``nbytes``, the table's own account, where it has one.
+    """
+    make = getattr(peer, "build", None) or peer.sized
+
+    def hold(some: np.ndarray) -> Any:
+        return make(peer.convert(some.copy()), peer.numbers(np.arange(len(some))))
+
+    hold(asked.keys[:FEW])  # what it imports is no part of it
+    before = private_bytes()
+    table = hold(asked.keys)
+    if hasattr(table, "finish_growth"):
+        table.finish_growth()
+    size = len(asked.keys)
+    found = {"memory": (private_bytes() - before) / size}
+    if isinstance(getattr(table, "nbytes", None), int) and hasattr(table, "finish_growth"):
+        found["nbytes"] = table.nbytes / size
+    return found
+
+
+def measure(library: str, kind: str, asked: Questions, names: list[str]) -> Iterator[dict[str, Any]]:
+    """What was measured so far, and which operation is next; the last has no next one."""
+    peer = LIBRARIES[library](kind)
+    measured: dict[str, Any] = {}
+    trial = Trial(peer, asked)
+    for name in names:
+        if name == "memory" and (hasattr(peer, "build") or hasattr(peer, "sized")):
+            yield {"now": name} | measured
+            measured |= memory(peer, asked)
+        elif hasattr(peer, CALLS.get(name, "")):
+            yield {"now": name} | measured
+            measured[name] = timed(name, getattr(trial, name)())
+            gc.collect()
+    yield {"now": ""} | measured
 
 
 def main(arguments: list[str]) -> None:
     """Measure as the arguments say and print the result."""
     parser = argparse.ArgumentParser(prog="peers_worker.py", description=__doc__.splitlines()[0])
-    parser.add_argument("library", choices=[*LIBRARIES, "np.take"])
-    parser.add_argument("size", type=int)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("library", choices=LIBRARIES)
+    parser.add_argument("kind")
+    parser.add_argument("file", type=Path, help="questions, as peers_keys.write() wrote them")
+    parser.add_argument("operations", help="their names, between commas")
     options = parser.parse_args(arguments)
-    print(json.dumps(measure(options.library, options.size, options.seed)))
+    one_thread()
+    asked = peers_keys.read(options.file, options.kind)
+    for line in measure(options.library, options.kind, asked, options.operations.split(",")):
+        print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What people see: consoles, and the tables of the verbs, drawn from a result document.
 
-Owns widths, colours and wording. Imports rich, and the siblings ``estimates`` and ``figures``. Everything drawn comes
+Owns widths, colours and wording. Imports rich, and the sibling ``figures``. Everything drawn comes
 from the document, so a committed result file gives the same picture again.
 Colour and the live display appear on a terminal only, and NO_COLOR is honoured (both by rich).
 """
@@ -11,7 +11,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-import estimates
 import figures
 
 Document = dict[str, Any]
@@ -227,61 +226,3 @@ def show_table(console: Console, document: Document) -> None:
     console.print()
     for line in notes(document):
         console.print(line, markup=False)
-
-
-def spread_cell(value: dict[str, float]) -> str:
-    """A median over half its quartile range.
-
-    >>> spread_cell({"median": 20.0, "q1": 19.0, "q3": 21.0}).splitlines()
-    ['20.0', '±5 %']
-    """
-    return f"{value['median']:.1f}\n±{50 * (value['q3'] - value['q1']) / value['median']:.0f} %"
-
-
-def ratio_cell(ratio: dict[str, float] | None) -> str:
-    """A ratio over its interval, to three digits."""
-    return "" if ratio is None else f"{ratio['value']:.3g}\n{ratio['low']:.3g}..{ratio['high']:.3g}"
-
-
-def show_peers(console: Console, document: Document) -> None:
-    """Print the result of ``peers``: nanoseconds a key, and how many times pyhmap's time each peer takes."""
-    peers = [name for name in document["config"]["libraries"] if name != "pyhmap"]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("")
-    table.add_column("keys", justify="right")
-    table.add_column("pyhmap\nns", justify="right", style="bold")
-    for name in peers:
-        table.add_column(f"{name}\nns", justify="right")
-        table.add_column("times\npyhmap", justify="right", style="cyan")
-    for row in document["figures"]:
-        cells = [spread_cell(row["ns"]["pyhmap"]) if "pyhmap" in row["ns"] else "-"]
-        for name in peers:
-            cells.append(spread_cell(row["ns"][name]) if name in row["ns"] else "-")
-            cells.append(ratio_cell(row["ratios"].get(name)))
-        table.add_row(row["operation"], f"{row['size']:,}", *cells)
-    console.print(peers_sentence(document), style="bold", markup=False)
-    console.print()
-    console.print(table)
-    console.print()
-    console.print("int64 to int64, random order, one thread. ns: CPU time a key, median, ± half the quartile range.")
-    pairs = document["config"]["blocks"]
-    interval = "95 % interval" if pairs >= estimates.FEWEST_PAIRS else "range"
-    console.print(f"times pyhmap: the library's time over pyhmap's, median of {pairs} pairs over their {interval}.")
-    for name, reason in document["left_out"].items():
-        console.print(f"Left out: {name}: {reason}.", markup=False)
-
-
-def peers_sentence(document: Document) -> str:
-    """At how many points pyhmap is ahead of each peer, and at which it is behind."""
-    parts = []
-    for name in document["config"]["libraries"]:
-        ratios = {(row["operation"], row["size"]): row["ratios"].get(name) for row in document["figures"]}
-        known = {point: ratio for point, ratio in ratios.items() if ratio}
-        if not known or name == "np.take":  # the floor is no competitor
-            continue
-        ahead = sum(ratio["low"] > 1 for ratio in known.values())
-        behind = [f"{operation} at {size:,}" for (operation, size), ratio in known.items() if ratio["high"] < 1]
-        where = f", behind for {', '.join(behind)}" if behind else ""
-        parts.append(f"pyhmap is ahead of {name} at {ahead} of {len(known)} points{where}.")
-    parts += early_end(document)
-    return " ".join(parts) or "Nothing to compare."

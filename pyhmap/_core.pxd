@@ -46,6 +46,8 @@ cdef class HMapCore:
     cdef int install(self, BucketArrays arrays) except -1
     cdef int draw_hash_key(self, uint64_t *hash_key) except -1
     cdef int start_growth(self, bint huge) except -1
+    cdef bint jump(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1
+    cdef int fit(self, int least_B) except -1
     cdef int move_to(self, BucketArrays fresh) except -1
     cdef int start_shrink(self, bint huge) except -1
     cdef int rekey(self) except -1

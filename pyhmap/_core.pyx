@@ -3,7 +3,7 @@
     HMapCore ── owns ──> BucketArrays (now, old while growing), ArenaBlocks, lists of objects
         │ points with
         v
-    Table (_layout.pxd) ── is what the kernels see ──> _ops.pxd (one key), _batch.pxd (many), _grow.pxd
+    Table (_layout.pxd) ── is what the kernels see ──> _ops.pxd (one key), _batch*.pxd (many), _grow.pxd
 
 Its part of the kernel rule: convert what Python brings (which may run any code), wait at the gate, run the kernel, act
 on the status (allocate, install, resume), let go of what growth has emptied. Between the gate and the kernel no Python
@@ -40,8 +40,12 @@ from pyhmap._layout cimport DEBUG, Arena, Buckets, Reference, Table, growing, sl
 from pyhmap._text cimport arena_has_room
 from pyhmap._types cimport (
     EMPTY_ONE,
+    EVACUATE_PER_KEY,
     Form,
+    JUMP,
     MAX_B,
+    NEW_DEN,
+    NEW_NUM,
     READS_PER_STEP,
     REFERENCE,
     SHRINK_STEP,
@@ -180,6 +184,30 @@ cdef class HMapCore:
                     self.rekeyed = False
                 self.move_to(fresh)
         return 0
+
+    cdef bint jump(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1:
+        """Grow by several doublings at once in a batch that has `left` keys to go and in which, of the `seen` keys
+        since its last growth, `fresh` were new. Returns whether that was done; doubling is for all other cases."""
+        cdef int B = self.B(), wanted = min(B + JUMP, buckets_for(self.t.count + left))
+        if (fresh * NEW_DEN < seen * NEW_NUM or not over_load(self.t.count + 1, self.t.now.nmain)
+                or wanted <= B + 1 or left * EVACUATE_PER_KEY < self.t.now.nmain):
+            return False
+        try:
+            if not self.rebuilt(wanted, NULL):
+                return False
+        except MemoryError:
+            return False                # doubling takes less
+        self._growths += 1
+        self.rekeyed = False
+        return True
+
+    cdef int fit(self, int least_B) except -1:
+        """After a batch that jumped: no larger than doubling would have made it."""
+        cdef int B
+        while True:
+            B = max(least_B, buckets_for(self.t.count))
+            if B >= self.B() or self.rebuilt(B, NULL):
+                return 0
 
     cdef int start_shrink(self, bint huge) except -1:
         """After deletions: install the smaller array that wants_shrink asks for. Returns whether that was done."""

@@ -3,13 +3,12 @@
 # Each function is one switch around the kernel of the same name; the batch kernels pay it once a call.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
-from pyhmap cimport _batch, _grow, _ops, _slot
-from pyhmap._batch cimport Reading, Writing
+from pyhmap cimport _batch_read, _batch_write, _grow, _ops, _slot
+from pyhmap._batch_read cimport Reading
+from pyhmap._batch_write cimport Writing
 from pyhmap._layout cimport Buckets, Reference, Table, Text
 from pyhmap._types cimport REFERENCE, Status, TEXT, WORD32
-from pyhmap._words cimport WordReading, read_words, reads_words
 
 
 cdef union Key:             # a key in hand, of any form
@@ -97,34 +96,27 @@ cdef inline void rebuild(Table *t, Buckets *fresh) noexcept nogil:
 cdef inline uint64_t read_batch(const Table *t, const Reading *r, const void *keys,
                                 uint64_t start, uint64_t stop) noexcept nogil:
     if t.form == WORD32:
-        return _batch.read_batch(t, r, <const uint32_t *> keys, start, stop)
+        return _batch_read.read_batch(t, r, <const uint32_t *> keys, start, stop)
     if t.form == TEXT:
-        return _batch.read_batch(t, r, <const Text *> keys, start, stop)
-    cdef WordReading words
-    if reads_words(t):
-        words.values = <uint64_t *> r.values
-        words.found = r.found
-        memcpy(&words.fill, r.fill, 8)
-        words.stop_at_miss = r.stop_at_miss
-        return read_words(t, &words, <const uint64_t *> keys, start, stop)
-    return _batch.read_batch(t, r, <const uint64_t *> keys, start, stop)
+        return _batch_read.read_batch(t, r, <const Text *> keys, start, stop)
+    return _batch_read.read_batch(t, r, <const uint64_t *> keys, start, stop)
 
 
 cdef inline uint64_t write_batch(Table *t, Writing *w, const void *keys, uint64_t start, uint64_t stop,
                                  Status *status) noexcept nogil:
     if t.form == WORD32:
-        return _batch.write_batch(t, w, <const uint32_t *> keys, start, stop, status)
+        return _batch_write.write_batch(t, w, <const uint32_t *> keys, start, stop, status)
     if t.form == TEXT:
-        return _batch.write_batch(t, w, <const Text *> keys, start, stop, status)
-    return _batch.write_batch(t, w, <const uint64_t *> keys, start, stop, status)
+        return _batch_write.write_batch(t, w, <const Text *> keys, start, stop, status)
+    return _batch_write.write_batch(t, w, <const uint64_t *> keys, start, stop, status)
 
 
 cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values) noexcept nogil:
     cdef Key form
     if t.form == WORD32:
-        return _batch.collect(t, keys, values, &form.word32)
+        return _batch_read.collect(t, keys, values, &form.word32)
     if t.form == TEXT:
-        return _batch.collect(t, keys, values, &form.text)
+        return _batch_read.collect(t, keys, values, &form.text)
     if t.form == REFERENCE:
-        return _batch.collect(t, keys, values, &form.reference)
-    return _batch.collect(t, keys, values, &form.word64)
+        return _batch_read.collect(t, keys, values, &form.reference)
+    return _batch_read.collect(t, keys, values, &form.word64)

@@ -25,12 +25,13 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._hash cimport tophash_of
-from pyhmap._layout cimport Arena, Buckets, Table, Text, evacuated, growing, key_t, noverflow, slot_at
+from pyhmap._layout cimport Arena, Buckets, Table, Text, evacuated, growing, key_t, noverflow, prefetch, slot_at
 from pyhmap._probe cimport Place, find_place, occupy
 from pyhmap._slot cimport hash_of, load_key
 from pyhmap._text cimport move_text
 from pyhmap._types cimport (
     ADVANCE_LIMIT,
+    AHEAD,
     EMPTY_ONE,
     EVACUATED_EMPTY,
     EVACUATED_X,
@@ -131,8 +132,17 @@ cdef inline void grow_work(Table *t, uint64_t h, const key_t *form) noexcept nog
 
 
 cdef inline void evacuate_some(Table *t, uint64_t buckets, const key_t *form) noexcept nogil:
-    """Evacuate at the mark up to so many times. Old rows are read, and both targets written, in address order."""
+    """Evacuate at the mark up to so many times. Old rows are read, and both targets written, in address order; only
+    overflow rows lie anywhere, and are prefetched AHEAD buckets before they are needed."""
+    cdef uint64_t row, i
     while buckets and growing(t):
+        row = t.nevacuate + AHEAD
+        if row < t.old.nmain:
+            row = t.old.overflow[row]
+            if row != 0:
+                prefetch(&t.old.tophash[row * SLOTS])
+                for i in range(2):      # most hold one or two keys
+                    prefetch(t.old.slots + row * SLOTS * t.old.stride + 64 * i)
         evacuate(t, t.nevacuate, form)
         buckets -= 1
 

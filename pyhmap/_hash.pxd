@@ -74,25 +74,37 @@ cdef inline void sip_word(SipState *s, uint64_t word) noexcept nogil:
     s.v0 ^= word
 
 
-cdef inline uint64_t siphash13(const uint64_t *key, const uint8_t *data, uint64_t size) noexcept nogil:
-    """SipHash-1-3 of size bytes."""
+cdef inline SipState sip_start(const uint64_t *key) noexcept nogil:
     cdef SipState s
-    cdef uint64_t i, rest = size & 7, last = size << 56
     s.v0 = key[0] ^ <uint64_t> 0x736F6D6570736575
     s.v1 = key[1] ^ <uint64_t> 0x646F72616E646F6D
     s.v2 = key[0] ^ <uint64_t> 0x6C7967656E657261
     s.v3 = key[1] ^ <uint64_t> 0x7465646279746573
+    return s
+
+
+cdef inline uint64_t sip_end(SipState *s) noexcept nogil:
+    s.v2 ^= 0xFF
+    sip_round(s)
+    sip_round(s)
+    sip_round(s)
+    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3
+
+
+cdef inline uint64_t sip_last(const uint8_t *data, uint64_t size) noexcept nogil:
+    """The last word of at least 8 bytes: those after the last whole word, and the size on top. They are the top bytes
+    of the 8 last ones; two shifts, since one by 64 is undefined."""
+    return load64(data + size - 8) >> 1 >> (63 - 8 * (size & 7)) | size << 56
+
+
+cdef inline uint64_t siphash13(const uint64_t *key, const uint8_t *data, uint64_t size) noexcept nogil:
+    """SipHash-1-3 of at least 8 bytes."""
+    cdef SipState s = sip_start(key)
+    cdef uint64_t i
     for i in range(size >> 3):
         sip_word(&s, load64(data + 8 * i))
-    data += size - rest
-    for i in range(rest):
-        last |= <uint64_t> data[i] << (8 * i)
-    sip_word(&s, last)
-    s.v2 ^= 0xFF
-    sip_round(&s)
-    sip_round(&s)
-    sip_round(&s)
-    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3
+    sip_word(&s, sip_last(data, size))
+    return sip_end(&s)
 
 
 cdef inline uint64_t tophash_of(uint64_t h) noexcept nogil:

@@ -18,7 +18,8 @@ from pyhmap._arrow import arrow_array, is_arrow
 from pyhmap._texts import text_batch
 
 from pyhmap._arrays cimport ArenaBlocks
-from pyhmap._batch cimport ACCUMULATE, Action, DISCARD, FACTORIZE, POP, Reading, SET, SETDEFAULT, Writing
+from pyhmap._batch_read cimport Reading
+from pyhmap._batch_write cimport ACCUMULATE, Action, DISCARD, FACTORIZE, POP, SET, SETDEFAULT, Writing
 from pyhmap._combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation
 from pyhmap._core cimport OBJECT, STR
 from pyhmap._forms cimport collect, read_batch, write_batch
@@ -474,6 +475,9 @@ cdef class HMapMany(HMapSingle):
 
     cdef uint64_t write_some(self, Items batch, Writing *w, uint64_t n) except? 0xFFFFFFFFFFFFFFFF:
         cdef uint64_t i = 0, stop, done, count
+        cdef uint64_t grown_at = 0, count_then = self.t.count       # at the last growth of this batch, or its start
+        cdef int first_B = self.B()
+        cdef bint jumped = False
         cdef Status status = FOUND
         if n == 0:
             return 0
@@ -496,13 +500,19 @@ cdef class HMapMany(HMapSingle):
             self.let_go()
             i = done
             if status == NEED_GROWTH:
-                self.start_growth(True)
-                self.spend(EVACUATE_PER_KEY * (n - i))
+                if self.jump(n - i, i - grown_at, self.t.count - count_then):
+                    jumped = True
+                else:
+                    self.start_growth(True)
+                    self.spend(EVACUATE_PER_KEY * (n - i))
+                grown_at, count_then = i, self.t.count
             elif status == NEED_ARENA:
                 self.more_arena(self.bytes_needed(batch, w, i), True)
             elif status == MISSING:
                 break
             PyErr_CheckSignals()
+        if jumped:
+            self.fit(first_B)
         self.written(False)
         if w.removed:
             if self.t.count == 0:

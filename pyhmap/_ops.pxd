@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from pyhmap._grow cimport grow_work, must_grow
 from pyhmap._hash cimport tophash_of
 from pyhmap._layout cimport Buckets, Table, evacuated, growing, key_t
-from pyhmap._probe cimport Place, erase, find, find_place, occupy
+from pyhmap._probe cimport Place, erase, find, find_or_place, occupy
 from pyhmap._slot cimport drop_key, drop_value, hand_out, hash_of, room_for, store_key, store_value, value_of
 from pyhmap._types cimport FOUND, INSERTED, MISSING, NEED_ARENA, NEED_GROWTH, Status
 
@@ -40,7 +40,7 @@ cdef inline Status put(Table *t, const key_t *key, uint64_t h, const void *value
     if growing(t):
         grow_work(t, h, key)
     bucket = h & (t.now.nmain - 1)
-    slot = find(t, &t.now, bucket, tophash_of(h), key)
+    slot = find_or_place(t, &t.now, bucket, tophash_of(h), key, &place)
     if slot != NULL:
         stored[0] = value_of(slot, key)
         if overwrite:
@@ -49,7 +49,6 @@ cdef inline Status put(Table *t, const key_t *key, uint64_t h, const void *value
         return FOUND
     if must_grow(t):
         return NEED_GROWTH
-    place = find_place(&t.now, bucket)
     slot = occupy(&t.now, &place, tophash_of(h))
     store_key(t, slot, key)
     stored[0] = value_of(slot, key)

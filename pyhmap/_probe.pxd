@@ -41,12 +41,20 @@ cdef inline uint64_t match_empty(uint64_t word) noexcept nogil:
 
 
 cdef inline bint chain_ends(uint64_t word) noexcept nogil:
-    """A slot of the row is EMPTY_REST: nothing of the chain lies behind this row."""
-    return zero_bytes(word) != 0
+    """The last slot of the row is EMPTY_REST, as it is when any is: nothing of the chain lies behind the row."""
+    return word >> 56 == EMPTY_REST
 
 
 cdef inline unsigned first_slot(uint64_t matches) noexcept nogil:
     return lowest_bit(matches) >> 3
+
+
+cdef inline uint64_t first_slot_by_product(uint64_t matches) noexcept nogil:
+    """first_slot() for loops that the compiler is to vectorise, which a count of zeros prevents; 0 if no match.
+
+    The lowest bit shifted to the foot of its byte is 1 << 8 * slot; multiplying by it moves byte 7 - slot, whose value
+    is slot, to the top."""
+    return (((matches & -matches) >> 7) * <uint64_t> 0x0001020304050607) >> 56
 
 
 cdef inline uint8_t *find(const Table *t, const Buckets *b, uint64_t row, uint64_t tophash,
@@ -62,6 +70,35 @@ cdef inline uint8_t *find(const Table *t, const Buckets *b, uint64_t row, uint64
             if same_key(t, slot, key):
                 return slot
             matches &= matches - 1
+        if chain_ends(word):
+            return NULL
+        row = b.overflow[row]
+        if row == 0:
+            return NULL
+
+
+cdef inline uint8_t *find_or_place(const Table *t, const Buckets *b, uint64_t row, uint64_t tophash, const key_t *key,
+                                   Place *place) noexcept nogil:
+    """The slot of key in the chain that starts at row; or NULL, and in place the first empty slot of the chain."""
+    cdef uint64_t word, matches, empty
+    cdef uint8_t *slot
+    cdef unsigned depth = 0
+    place.i = SLOTS
+    while True:
+        word = tophash_word(b, row)
+        matches = match(word, tophash)
+        while matches:
+            slot = slot_at(b, row, first_slot(matches))
+            if same_key(t, slot, key):
+                return slot
+            matches &= matches - 1
+        depth += 1
+        if place.i == SLOTS:
+            place.row = row
+            place.depth = depth
+            empty = match_empty(word)
+            if empty:
+                place.i = first_slot(empty)
         if chain_ends(word):
             return NULL
         row = b.overflow[row]

@@ -11,6 +11,7 @@ one go, and what it removes is released when it returns.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from operator import index
 from typing import Any
 
@@ -43,9 +44,27 @@ BATCH_EVACUATIONS = 8  # for each key of a batch: cheap beside the key's own wor
 READS_PER_STEP = 8  # single reads that meet a growth, of which one evacuates a bucket
 SHRINK_ABOVE, SHRINK_PART, SHRINK_STEP = 6, 8, 2  # of more than 2^6 buckets, under an eighth of the limit: B less 2
 SAME_SIZE_GROWTH = 8  # bit of `flags`
+JUMP = 3  # doublings at once in a batch whose keys are nearly all new, 15 of 16
 NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] + [np.dtype("f4"), np.dtype("f8")]
 
 ABSENT: Any = object()  # not the MISSING of a batch call, which hands it to pop() as a default
+
+
+@dataclass
+class Batch:
+    """How far a batch of writes is, and what its growths go by."""
+
+    length: int
+    first_B: int  # at its start
+    count_then: int  # keys in the map at its start, and then at its last growth
+    grown_at: int = 0  # position of the key that started that growth
+    position: int = 0  # of the key in hand
+    jumped: bool = False
+
+    @property
+    def left(self) -> int:
+        """Keys still to write, the one in hand among them; they pay for the growth that it starts."""
+        return self.length - self.position
 
 
 class PureCore:
@@ -261,7 +280,7 @@ class PureCore:
         return ABSENT if slot is None else table.slots[slot].value
 
     def _write(
-        self, h: int, key: Key, value: Any, found: Callable[[Any], Any] | None = None, batch_left: int = 0
+        self, h: int, key: Key, value: Any, found: Callable[[Any], Any] | None = None, batch: Batch | None = None
     ) -> Any:
         """Insert a key that was sought; or if it is there, store `found(its value)`, by default `value`.
 
@@ -277,13 +296,34 @@ class PureCore:
             return value
         overloaded = over_load(self._count + 1, self._now.B)
         if self._old is None and (overloaded or self._now.noverflow >= self._now.nmain):
-            self._grow(self._now.B + overloaded)
-            self._evacuate(BATCH_EVACUATIONS * batch_left)
+            if not (batch and overloaded and self._jump(batch)):
+                self._grow(self._now.B + overloaded)
+                self._evacuate(BATCH_EVACUATIONS * batch.left if batch else 0)
+            if batch:
+                batch.grown_at, batch.count_then = batch.position, self._count
             self._grow_work(h)
         self._now.place(Slot(h, key, value))
         self._count += 1
         self._changes += 1
         return value
+
+    def _jump(self, batch: Batch) -> bool:
+        """Grow by several doublings at once, if the batch says that they are needed."""
+        B = min(self._now.B + JUMP, smallest_B(self._count + batch.left))
+        seen, fresh = batch.position - batch.grown_at, self._count - batch.count_then
+        if fresh * 16 < seen * 15 or B <= self._now.B + 1 or batch.left * BATCH_EVACUATIONS < self._now.nmain:
+            return False
+        self._rebuild(B, self._hash_key)
+        self.growths += 1
+        self._rekeyed = False
+        batch.jumped = True
+        return True
+
+    def _fit(self, batch: Batch) -> None:
+        """After a batch: no larger than doubling would have made the table."""
+        B = max(batch.first_B, smallest_B(self._count))
+        if batch.jumped and B < self._now.B:
+            self._rebuild(B, self._hash_key)
 
     def _delete(self, h: int, key: Key) -> Any:
         """The value of a key that was sought, or ABSENT."""
@@ -406,8 +446,8 @@ class PureCore:
             self._evacuate(BATCH_EVACUATIONS * len(array))
         return array
 
-    def _writes(self, keys: Any, values: Any) -> Iterator[tuple[int, Key, Any, int]]:
-        """Of each write its hash, key and value, and how many keys are left, which pay for the growth it begins."""
+    def _writes(self, keys: Any, values: Any) -> Iterator[tuple[int, Key, Any, Batch]]:
+        """Of each write its hash, key and value, and the batch, whose keys pay for the growth it begins."""
         array = self._key_codec.batch(keys)
         if self._value_codec.is_scalar(values):
             values = self._value_codec.single(values)
@@ -416,7 +456,11 @@ class PureCore:
             stored = list(map(self._value, _one_by_one.values_of(self._value_codec, values, len(array))))
         self._evacuate(BATCH_EVACUATIONS * len(array))
         encoded = [self._key(key) for key in array]
-        yield from zip(map(self._hash, encoded), encoded, stored, range(len(array), 0, -1), strict=True)
+        batch = Batch(len(array), self._now.B, self._count)
+        items = zip(map(self._hash, encoded), encoded, stored, strict=True)
+        for batch.position, item in enumerate(items):
+            yield *item, batch
+        self._fit(batch)
         self._tidy(removed=False)
 
     def _default(self, default: Any) -> Any:
@@ -452,13 +496,13 @@ class PureCore:
         if self._by_objects():
             _one_by_one.set_many(self, keys, values)
             return
-        for h, key, value, left in self._writes(keys, values):
-            self._write(h, key, value, None, left)
+        for h, key, value, batch in self._writes(keys, values):
+            self._write(h, key, value, None, batch)
 
     def setdefault_many(self, keys: Any, values: Any) -> Array:
         if self._by_objects():
             return _one_by_one.setdefault_many(self, keys, values)
-        stored = [self._write(h, key, value, _keep, left) for h, key, value, left in self._writes(keys, values)]
+        stored = [self._write(h, key, value, _keep, batch) for h, key, value, batch in self._writes(keys, values)]
         return _one_by_one.array_of(self._value_codec, list(map(self._value_object, stored)))
 
     def add_many(self, keys: Any, values: Any = 1, *, op: str = "add") -> None:
@@ -469,13 +513,13 @@ class PureCore:
         if self._by_objects():
             _one_by_one.add_many(self, keys, values, op)
             return
-        for h, key, value, left in self._writes(keys, values):
+        for h, key, value, batch in self._writes(keys, values):
 
             def combined(old: bytes, value: bytes = value) -> Any:
                 pair = self._value_object(old), self._value_object(value)
                 return self._value(_one_by_one.combine(self._value_codec, op, *pair))
 
-            self._write(h, key, value, combined, left)
+            self._write(h, key, value, combined, batch)
 
     def pop_many(self, keys: Any, default: Any = ...) -> Array:
         array, default = self._keys(keys), self._default(default)
@@ -484,9 +528,11 @@ class PureCore:
         popped = self._delete_many(array, stop_at_miss=default is MISSING)
         if len(popped) < len(array):
             self._evacuate(BATCH_EVACUATIONS * len(popped))
-            for i, value in enumerate(popped):  # give everything back
-                key = self._key(array[i])
-                self._write(self._hash(key), key, value, None, len(popped) - i)
+            batch = Batch(len(popped), self._now.B, self._count)
+            for batch.position, value in enumerate(popped):  # give everything back
+                key = self._key(array[batch.position])
+                self._write(self._hash(key), key, value, None, batch)
+            self._fit(batch)
             self._tidy(removed=False)
             raise _one_by_one.missing(array[len(popped)], len(popped))
         values = [default if value is ABSENT else self._value_object(value) for value in popped]
@@ -520,10 +566,10 @@ class PureCore:
             array, self._next_code = _one_by_one.factorize(self, keys, code)
             return array
         codes: list[int] = []
-        for h, key, _, left in self._writes(keys, 0):
+        for h, key, _, batch in self._writes(keys, 0):
             if code <= min(np.iinfo(dtype).max, 2**63 - 2):  # the code after it must be an int64 too
                 before = self._count
-                stored = self._write(h, key, self._value(code), _keep, left)
+                stored = self._write(h, key, self._value(code), _keep, batch)
                 code += self._count - before
             else:
                 stored = self._read(h, key)

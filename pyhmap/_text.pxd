@@ -15,7 +15,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from pyhmap._hash cimport siphash13
+from pyhmap._hash cimport SipState, load64, sip_end, sip_last, sip_start, sip_word, siphash13
 from pyhmap._layout cimport Arena, Table, Text, kernel_assert
 from pyhmap._types cimport INLINE_TEXT
 from tophash_cache._xxh64 cimport xxh64_bytes
@@ -68,20 +68,47 @@ cdef inline Text resolve(const Arena *a, const Text *stored) noexcept nogil:
     return text
 
 
+cdef inline uint64_t first_word(const Text *text) noexcept nogil:
+    """The first 8 bytes of a text of up to 12, padded with zeros."""
+    return text.head | text.tail << 32
+
+
 cdef inline uint64_t hash_text(const Table *t, const Text *text) noexcept nogil:
+    cdef SipState s
     if t.xxh64:
         return xxh64_bytes(text_data(text), text.size, t.hash_key[0])
-    return siphash13(t.hash_key, text_data(text), text.size)
+    if text.size > INLINE_TEXT:
+        return siphash13(t.hash_key, <const uint8_t *> text.tail, text.size)
+    s = sip_start(t.hash_key)
+    if text.size >= 8:
+        sip_word(&s, first_word(text))
+    sip_word(&s, last_word(text))
+    return sip_end(&s)
+
+
+cdef inline uint64_t last_word(const Text *text) noexcept nogil:
+    """The last word that SipHash takes of a text in hand."""
+    if text.size > INLINE_TEXT:
+        return sip_last(<const uint8_t *> text.tail, text.size)
+    return (text.tail >> 32 if text.size >= 8 else first_word(text)) | <uint64_t> text.size << 56
 
 
 cdef inline bint same_text(const Arena *a, const Text *stored, const Text *text) noexcept nogil:
-    cdef Text other
     if stored.size != text.size or stored.head != text.head:
         return False
     if text.size <= INLINE_TEXT:
         return stored.tail == text.tail
-    other = resolve(a, stored)
-    return memcmp(<const void *> (other.tail + 4), <const void *> (text.tail + 4), text.size - 4) == 0
+    return same_bytes(<const uint8_t *> resolve(a, stored).tail, <const uint8_t *> text.tail, text.size)
+
+
+cdef inline bint same_bytes(const uint8_t *x, const uint8_t *y, uint64_t size) noexcept nogil:
+    """Whether more than 12 bytes are equal. Up to 32 without a call, in words that overlap."""
+    cdef uint64_t differ = (load64(x) ^ load64(y)) | (load64(x + size - 8) ^ load64(y + size - 8))
+    if size > 32:
+        return memcmp(x, y, size) == 0
+    if size > 16:
+        differ |= (load64(x + 8) ^ load64(y + 8)) | (load64(x + size - 16) ^ load64(y + size - 16))
+    return differ == 0
 
 
 cdef inline uint64_t arena_bytes(const Text *text) noexcept nogil:

@@ -1,9 +1,14 @@
-"""The one fixture that makes a test run over both engines of the map. Imports pyhmap only."""
+"""The one fixture that makes a test run over both engines of the map, and Hypothesis without a clock."""
 
+import hypothesis
 import pytest
 
 from pyhmap import HMap
 from pyhmap._pure import PureHMap
+
+# A deadline for each example is a timed test: on a busy machine it fails for nothing.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(params=[HMap, PureHMap], ids=["compiled", "twin"])

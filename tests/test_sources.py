@@ -20,7 +20,8 @@ KERNELS = [
     "_grow",
     "_ops",
     "_batch",
-    "_words",
+    "_batch_read",
+    "_batch_write",
     "_forms",
 ]  # from below
 CLASSES = [

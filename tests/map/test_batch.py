@@ -41,8 +41,8 @@ def agree_with_scalar_calls(m, keys):
             m.get_many(keys)
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 23, 24, 25, 47, 48, 49, 63, 64, 65, 127, 128, 129, 511, 512, 513, 3000])
-def test_every_length_around_the_ring_and_the_gils_limit(m, dtype, n):
+@pytest.mark.parametrize("n", [0, 1, 2, 8, 47, 48, 49, 95, 96, 97, 143, 144, 145, 191, 192, 193, 511, 512, 513, 3000])
+def test_every_length_around_blocks_and_the_gils_limit(m, dtype, n):
     agree_with_scalar_calls(m, np.arange(n).astype(dtype))
     agree_with_scalar_calls(m, (2 * np.arange(n) % 4000).astype(dtype))
     agree_with_scalar_calls(m, (2 * np.arange(n) + 1).astype(dtype))
@@ -75,6 +75,40 @@ def test_a_batch_through_many_growths(hmap_type):
     assert m.header().B == 12
     assert items_of(m) == dict(enumerate(range(19_999, -1, -1)))
     m.check()
+
+
+@pytest.mark.parametrize("n", [9, 14, 100, 416, 417, 5000, 13 << 10, (13 << 10) + 1, 20_000])
+@pytest.mark.parametrize("before", [0, 5, 300])
+def test_a_batch_ends_with_the_buckets_that_doubling_gives(hmap_type, n, before):
+    m = hmap_type(np.int64, np.int64, ((-1 - i, i) for i in range(before)))
+    m.set_many(np.arange(n), 0)
+    B = 0
+    while n + before > 8 and n + before > 6.5 * 2**B:
+        B += 1
+    assert m.header().B == B
+    assert len(m) == n + before
+    m.check()
+
+
+@pytest.mark.parametrize("new", [9, 60, 420, 3400])
+def test_keys_that_stop_being_new_leave_no_room_behind(hmap_type, new):
+    """Growth takes a batch that began with new keys for one that goes on so, and makes good for it."""
+    few, m = hmap_type(np.int64, np.int64), hmap_type(np.int64, np.int64)
+    for key in range(new):
+        few[key] = 1
+    m.add_many(np.concatenate([np.arange(new), np.zeros(20_000, np.int64)]))
+    assert m.header().B == few.header().B
+    assert items_of(m) == dict.fromkeys(range(new), 1) | {0: 20_001}
+    m.check()
+
+
+def test_a_batch_of_new_keys_takes_several_doublings_at_once(hmap_type):
+    m = hmap_type(np.int64, np.int64)
+    m.set_many(np.arange(20_000), 0)
+    assert m.stats().growths == 4  # to 2^3, 2^6, 2^9 and 2^12 buckets
+    repeated = hmap_type(np.int64, np.int64)
+    repeated.set_many(np.repeat(np.arange(2000), 3), 0)
+    assert repeated.stats().growths == repeated.header().B
 
 
 # ---- layouts ---------------------------------------------------------------------------------------------------------

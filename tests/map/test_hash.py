@@ -9,7 +9,7 @@ import pytest
 import xxhash
 
 from pyhmap.introspect import hash_words, siphash13, tophashes
-from support import INT64_MAX
+from support import INT64_MAX, items_of
 
 # SplitMix64's first outputs for two seeds, as published with the xoshiro generators and at Rosetta Code.
 SPLITMIX = {
@@ -199,6 +199,18 @@ def test_a_text_lies_where_its_hash_says(hmap_type, hash_name, kind):
             k0, k1 = m._state().hash_key[:2]
             assert lies_where(m, xxhash.xxh64_intdigest(stored, k0) if hash_name else siphash13(stored, k0, k1))
             m.check()
+
+
+@pytest.mark.parametrize("longest", [8, 12, 16, 71, 72, 200])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 47, 48, 49, 100, 600])
+def test_texts_hashed_side_by_side_lie_where_each_alone_would(hmap_type, n, longest):
+    """Batches hash eight texts at a time, if none in a block is long; check() hashes each by itself."""
+    keys = [(str(i) + "x" * longest)[: max(len(str(i)), i * 7 % (longest + 1))] for i in range(n)]
+    m = hmap_type(str, np.int64, seed=n)
+    m.set_many(keys, np.arange(n))
+    m.check()
+    assert m.get_many(keys[::-1]).tolist() == [m[key] for key in keys[::-1]]
+    assert items_of(m) == {key: i for i, key in enumerate(keys)}
 
 
 @pytest.mark.parametrize("key", [0, 1, -1, "text", (1, "a"), None, 2**61 - 1, 1.5])

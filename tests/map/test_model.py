@@ -172,7 +172,7 @@ NAN = float("nan")
 def test_any_operations_agree_with_dict(hmap_type, key, value):
     parts = {"hmap_type": hmap_type, "kind": KINDS[key], "values": VALUE_KINDS[value]}
     case = type(ModelMachine.__name__, (ModelMachine,), parts).TestCase()
-    case.settings = settings(max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=RELAXED)
+    case.settings = settings(max_examples=12, stateful_step_count=30, suppress_health_check=RELAXED)
     case.runTest()
 
 
@@ -263,7 +263,7 @@ def apply(m, kind, name, *arguments):
 def test_both_engines_have_the_same_rows_after_any_operations(key, value):
     kind, value_kind = KINDS[key], VALUE_KINDS[value]
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=RELAXED)
+    @settings(max_examples=40, suppress_health_check=RELAXED)
     @given(st.integers(0, 2**64 - 1), st.integers(0, 300), st.lists(operations(kind, value_kind), max_size=30))
     def run(seed, capacity, calls):
         compiled = HMap(kind.spec, value_kind.spec, capacity=capacity, seed=seed)

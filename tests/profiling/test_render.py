@@ -126,25 +126,3 @@ def test_every_line_fits_a_terminal_of_100_columns(document: dict[str, Any]) -> 
 
     assert max(map(len, printed(render.show_table, document).splitlines())) <= 100
     assert "…" not in printed(render.show_table, document)
-
-
-def test_peers_names_where_pyhmap_is_behind_and_what_was_left_out() -> None:
-    document = {
-        "ended_by": "",
-        "config": {"libraries": ["pyhmap", "np.take", "dict"], "blocks": 3},
-        "left_out": {"cykhash": "it is not installed; pip install 'pyhmap[peers]'"},
-        "figures": [
-            {
-                "operation": operation,
-                "size": 1000,
-                "ns": {"pyhmap": spread(10.0), "dict": spread(10.0 * ratio)},
-                "ratios": {"dict": {"value": ratio, "low": ratio * 0.9, "high": ratio * 1.05}},
-            }
-            for operation, ratio in (("hit", 4.0), ("miss", 0.5))
-        ],
-    }
-
-    text = printed(render.show_peers, document)
-
-    assert text.startswith("pyhmap is ahead of dict at 1 of 2 points, behind for miss at 1,000.")
-    assert "Left out: cykhash: it is not installed" in text

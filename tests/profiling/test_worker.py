@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 import arms
-import peers_worker
 import tools_memray
 import worker
 from runner import run_json, worker_command
@@ -95,32 +94,3 @@ def test_passes_go_on_until_the_seconds_are_spent() -> None:
 
     assert result["cpu_ns"] >= 1e7
     assert result["passes"] >= 1
-
-
-@pytest.mark.parametrize("library", ["pyhmap", "dict", "np.take", "cykhash"])
-def test_a_library_is_asked_and_its_answers_are_checked(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if library == "cykhash":
-        pytest.importorskip("cykhash")
-    monkeypatch.setattr(peers_worker, "FEWEST_QUERIES", 1000)
-
-    result = peers_worker.measure(library, 100, seed=2)
-
-    assert (result["library"], result["size"], result["queries"]) == (library, 100, 1000)
-    assert result["hit"] > 0
-    assert ("miss" in result) == (library != "np.take")
-
-
-def test_wrong_answers_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        peers_worker.LIBRARIES, "dict", lambda keys, values, hits, misses: {"hit": lambda: values[:1].repeat(len(hits))}
-    )
-
-    with pytest.raises(AssertionError, match="wrong answers for a hit at 100"):
-        peers_worker.measure("dict", 100, seed=2)
-
-
-def test_every_key_is_asked_for_equally_often_and_misses_are_not_in_the_map() -> None:
-    keys, others, positions = peers_worker.make_keys(1000, seed=5)
-
-    assert len(set(keys.tolist()) | set(others.tolist())) == 2000
-    assert {positions.tolist().count(place) for place in (0, 500, 999)} == {1000}

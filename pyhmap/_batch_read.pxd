@@ -1,0 +1,207 @@
+# Reading many keys, and copying out all of them. Imports the layers below it.
+#
+# Whether a key is there is a coin toss to the branch predictor, and a wrong guess costs as much as four look-ups. So
+# "no match" is a mask, not a branch: it makes the place ABSENT, the prefetch one of slot 0, the value the fill. What is
+# left to branches is rare: a first match that is another key (one in 100), and a full row without a match.
+#
+# Keys finish in order, so the first miss is the first by position. Slots are prefetched only after the match:
+# prefetching a slot line for each key made a miss three times dearer.
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from pyhmap._batch cimport block_size, cloned, cold, hash_block, unlikely
+from pyhmap._hash cimport tophash_of
+from pyhmap._layout cimport Buckets, Table, Text, growing, key_t, prefetch, slot_at
+from pyhmap._ops cimport get
+from pyhmap._probe cimport chain_ends, find, first_slot, first_slot_by_product, match
+from pyhmap._slot cimport canonical, copy_bytes, hand_out, load_key, prefetch_key, same_key, value_of
+from pyhmap._types cimport BLOCK, EMPTY_ONE, FOLLOW_UP_TO, IN_FLIGHT, SLOTS
+
+cdef enum:
+    ABSENT = 0xFFFFFFFFFFFFFFFF         # place of a key: nothing matches, and the chain ends in that row
+    BEHIND = 0xFFFFFFFFFFFFFFFE         # nothing matches in a full row: what is behind it is not looked at yet
+
+
+cdef struct Reading:        # what a read call is to do with each key
+    uint8_t *values         # receives values, value_size bytes each, or NULL
+    uint8_t *found          # receives 0 or 1, or NULL
+    const void *fill        # the value of a missing key
+    bint stop_at_miss       # only where values are wanted
+
+
+cdef inline uint64_t all_ones(bint condition) noexcept nogil:
+    """A condition as a mask."""
+    return -<uint64_t> condition
+
+
+cdef inline cloned match_block(const Buckets *b, const uint64_t *h, uint64_t n, uint64_t *place) noexcept nogil:
+    """Second stage: the place of each key, as the bytes from the first slot to the one that matched first."""
+    cdef uint64_t i, row, matches, none, at
+    cdef uint64_t mask = b.nmain - 1, stride = b.stride
+    cdef const uint64_t *rows = <const uint64_t *> b.tophash
+    cdef const uint8_t *slots = b.slots
+    cdef uint64_t word[BLOCK]
+    cdef uint64_t found[BLOCK]
+    for i in range(n):
+        word[i] = rows[h[i] & mask]
+    for i in range(n):          # straight-line arithmetic on local arrays: AVX-512 does eight keys at once
+        row = h[i] & mask
+        matches = match(word[i], tophash_of(h[i]))
+        none = all_ones(matches == 0)
+        at = (row * SLOTS + first_slot_by_product(matches)) * stride
+        found[i] = at | none
+        word[i] = none & ~all_ones(chain_ends(word[i]))
+    for i in range(n):
+        if unlikely(word[i]):
+            place_behind(b, h[i], &found[i])
+        place[i] = found[i]
+        prefetch(slots + (found[i] & all_ones(found[i] < BEHIND)))
+
+
+cdef inline cold place_behind(const Buckets *b, uint64_t h, uint64_t *place) noexcept nogil:
+    """The place of a key whose main row is full and does not match."""
+    cdef const uint64_t *rows = <const uint64_t *> b.tophash
+    cdef uint64_t word, matches, row = h & (b.nmain - 1)
+    if b.nmain > FOLLOW_UP_TO:
+        prefetch(&b.overflow[row])
+        place[0] = BEHIND
+        return
+    place[0] = ABSENT
+    row = b.overflow[row]
+    while row != 0:
+        word = rows[row]
+        matches = match(word, tophash_of(h))
+        if matches:
+            place[0] = (row * SLOTS + first_slot(matches)) * b.stride
+            return
+        row = 0 if chain_ends(word) else b.overflow[row]
+
+
+cdef inline void prefetch_texts(const Table *t, const key_t *key, const uint64_t *place, uint64_t n) noexcept nogil:
+    """Third stage, of texts: prefetch those that lie in the arena."""
+    cdef uint64_t i
+    for i in range(n):
+        if place[i] < BEHIND:
+            prefetch_key(t, t.now.slots + place[i], &key[i])
+
+
+cdef inline cold find_again(const Table *t, uint64_t h, const key_t *key, uint8_t **slot) noexcept nogil:
+    slot[0] = find(t, &t.now, h & (t.now.nmain - 1), tophash_of(h), key)
+
+
+cdef inline cloned take_all(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
+                            uint8_t *values, uint64_t *done) noexcept nogil:
+    """Last stage where all keys should be there. Done are n, or those before the first miss."""
+    cdef uint64_t i, size = t.value_size
+    cdef uint8_t *slots = t.now.slots
+    cdef uint8_t *slot
+    for i in range(n):
+        slot = slots + place[i]
+        if unlikely(place[i] >= BEHIND or not same_key(t, slot, &key[i])):
+            find_again(t, h[i], &key[i], &slot)
+            if slot == NULL:
+                n = i
+                break
+        if t.text_values:
+            hand_out(t, values + i * size, value_of(slot, &key[i]))
+        else:
+            copy_bytes(values + i * size, value_of(slot, &key[i]), size)
+    done[0] = n
+
+
+cdef inline cloned take_some(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
+                             uint8_t *values, uint8_t *found, const void *fill) noexcept nogil:
+    """Last stage where keys may be missing."""
+    cdef uint64_t i, present, hit, source, size = t.value_size
+    cdef uint8_t *slots = t.now.slots
+    cdef uint8_t *slot
+    for i in range(n):
+        present = all_ones(place[i] < BEHIND)
+        slot = slots + (place[i] & present)
+        hit = present & all_ones(same_key(t, slot, &key[i]))
+        if unlikely(not hit and place[i] != ABSENT):
+            find_again(t, h[i], &key[i], &slot)
+            hit = all_ones(slot != NULL)
+        if found != NULL:
+            found[i] = hit & 1
+        if values != NULL:
+            if t.text_values and hit:
+                hand_out(t, values + i * size, value_of(slot, &key[i]))
+            else:
+                source = (<uint64_t> value_of(slot, &key[i]) & hit) | (<uint64_t> fill & ~hit)
+                copy_bytes(values + i * size, <const void *> source, size)
+
+
+cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *keys, uint64_t start,
+                                uint64_t stop) noexcept nogil:
+    """Look up keys[start:stop]. Returns stop, or the position of the missing key it stopped at."""
+    cdef key_t ring[IN_FLIGHT][BLOCK]
+    cdef const key_t *key[IN_FLIGHT]
+    cdef uint64_t h[IN_FLIGHT][BLOCK]
+    cdef uint64_t place[IN_FLIGHT][BLOCK]
+    cdef uint8_t *values
+    cdef uint64_t b, j, n, done, base, blocks = (stop - start + BLOCK - 1) // BLOCK
+    cdef uint64_t last_stage = 3 if key_t is Text else 2
+    if growing(t):              # two arrays: key by key
+        return read_growing(t, r, keys, start, stop)
+    for b in range(blocks + last_stage):
+        if b < blocks:
+            j = b % IN_FLIGHT
+            key[j] = hash_block(t, keys + start + b * BLOCK, block_size(b, start, stop), ring[j], h[j])
+        if 1 <= b < blocks + 1:
+            j = (b - 1) % IN_FLIGHT
+            match_block(&t.now, h[j], block_size(b - 1, start, stop), place[j])
+        if key_t is Text:
+            if 2 <= b < blocks + 2:
+                j = (b - 2) % IN_FLIGHT
+                prefetch_texts(t, key[j], place[j], block_size(b - 2, start, stop))
+        if b >= last_stage:
+            j = (b - last_stage) % IN_FLIGHT
+            n = block_size(b - last_stage, start, stop)
+            base = start + (b - last_stage) * BLOCK
+            values = NULL if r.values == NULL else r.values + base * t.value_size
+            if r.stop_at_miss:
+                take_all(t, key[j], h[j], place[j], n, values, &done)
+                if done < n:
+                    return base + done
+            else:
+                take_some(t, key[j], h[j], place[j], n, values, NULL if r.found == NULL else r.found + base, r.fill)
+    return stop
+
+
+cdef inline uint64_t read_growing(const Table *t, const Reading *r, const key_t *keys, uint64_t start,
+                                  uint64_t stop) noexcept nogil:
+    cdef uint64_t i
+    cdef key_t key
+    cdef const uint8_t *value
+    for i in range(start, stop):
+        key = keys[i]
+        canonical(t, &key)
+        value = get(t, &key)
+        if value == NULL and r.stop_at_miss:
+            return i
+        if r.found != NULL:
+            r.found[i] = value != NULL
+        if r.values != NULL:
+            if value != NULL:
+                hand_out(t, r.values + i * t.value_size, value)
+            else:
+                copy_bytes(r.values + i * t.value_size, r.fill, t.value_size)
+    return stop
+
+
+cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values, const key_t *form) noexcept nogil:
+    """Copy the keys and values of a settled table out in row order; either target may be NULL. Returns how many."""
+    cdef uint64_t row, n = 0
+    cdef unsigned i
+    cdef uint8_t *slot
+    for row in range(t.now.next_row):
+        for i in range(SLOTS):
+            if t.now.tophash[row * SLOTS + i] > EMPTY_ONE:
+                slot = slot_at(&t.now, row, i)
+                if keys != NULL:
+                    load_key(t, slot, &(<key_t *> keys)[n])
+                if values != NULL:
+                    hand_out(t, values + n * t.value_size, value_of(slot, form))
+                n += 1
+    return n

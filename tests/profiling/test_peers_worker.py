@@ -1,0 +1,108 @@
+"""Each Python library, for real on a few keys: it is asked, and wrong answers are found out."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+
+import peers_keys
+import peers_plan
+import peers_python
+import peers_worker
+from runner import worker_command
+
+NAMES = list(peers_plan.OPERATIONS)
+# What each must be able to do; by the issue, not by what its class happens to define.
+AT_LEAST = {
+    "np.take": {"hit"},
+    "dict": {*NAMES} - {"sized"},
+    "cykhash": {*NAMES} - {"accumulate", "factorize"},
+    "hirola": {"sized", "hit", "miss", "mixed", "accumulate", "factorize"},
+    "pandas": {"build", "hit", "miss", "mixed", "accumulate", "factorize"},
+    "pyarrow": {"hit", "miss", "mixed", "accumulate", "factorize"},
+    "polars": {"hit", "miss", "mixed", "accumulate"},
+    "arraykit": {"build", "hit", "miss", "mixed", "factorize"},
+}
+CASES = [
+    (library, kind)
+    for library in peers_python.LIBRARIES
+    for kind in ("int64", "float64", "str17")
+    if peers_python.takes(library, kind) and (library, kind) != ("numba", "float64")  # compiling takes seconds
+]
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    monkeypatch.setattr(peers_keys, "FEWEST_QUERIES", 500)
+    monkeypatch.setattr(peers_worker, "BUILT", 200)
+    monkeypatch.setenv("POLARS_MAX_THREADS", "1")
+
+
+@pytest.mark.filterwarnings("default")  # the libraries' own
+@pytest.mark.parametrize(("library", "kind"), CASES)
+def test_a_library_answers_rightly_and_is_timed(library, kind):
+    needs = peers_python.LIBRARIES[library].needs
+    if needs:
+        pytest.importorskip(needs)
+    asked = peers_keys.questions(kind, "random", 100, 3)
+    lines = list(peers_worker.measure(library, kind, asked, NAMES))
+    assert [line["now"] for line in lines] == [name for name in NAMES if name in lines[-1]] + [""]
+    measured = {name: value for name, value in lines[-1].items() if name != "now"}
+    assert measured.keys() == AT_LEAST.get(library, {*NAMES})
+    assert min(measured.values()) > 0
+
+
+def test_memory_counts_what_a_table_alone_refers_to():
+    asked = peers_keys.questions("int64", "random", 100_000, 3)
+    command = "import sys, json, peers_keys, peers_worker, peers_python; from pathlib import Path;"
+    command += "asked = peers_keys.questions('int64', 'random', 100_000, 3);"
+    command += "print(json.dumps(peers_worker.memory(peers_python.LIBRARIES[sys.argv[1]]('int64'), asked)))"
+    found = {}
+    for library in ("pyhmap", "dict"):
+        done = subprocess.run(
+            [worker_command("")[0], "-c", command, library],
+            capture_output=True,
+            text=True,
+            cwd=peers_worker.__file__.rpartition("/")[0],
+            check=True,
+        )
+        found[library] = json.loads(done.stdout)
+    assert found["pyhmap"]["memory"] == pytest.approx(found["pyhmap"]["nbytes"], rel=0.15)
+    table = {key: value for value, key in enumerate(asked.keys.tolist())}
+    objects = 32 + 32  # an int each for key and value, in the allocator's steps of 16
+    assert found["dict"]["memory"] == pytest.approx(table.__sizeof__() / 100_000 + objects, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("hit", lambda self, table, keys: [0] * len(keys)),
+        ("find", lambda self, table, keys: [0] * len(keys)),
+        ("iterate", lambda self, table: (list(table), list(table.values())[::-1])),
+        ("delete", lambda self, table, keys: len(table)),
+        ("factorize", lambda self, keys: list(range(len(keys)))),
+        ("accumulate", lambda self, keys: dict.fromkeys(keys, 1)),
+    ],
+)
+def test_wrong_answers_are_no_figures(name, wrong, monkeypatch):
+    monkeypatch.setattr(peers_python.Dict, name, wrong)
+    asked = peers_keys.questions("int64", "random", 100, 3)
+    with pytest.raises(AssertionError, match="wrong answers"):
+        list(peers_worker.measure("dict", "int64", asked, NAMES))
+
+
+def test_a_process_says_what_is_next_and_what_it_has(tmp_path):
+    peers_keys.write(peers_keys.questions("int64", "random", 100, 3), tmp_path / "questions")
+    command = worker_command("peers_worker.py", "dict", "int64", tmp_path / "questions", "build,sized,hit")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["now"] for line in lines] == ["build", "hit", ""]  # a dict has no size to give it
+    assert [len(line) for line in lines] == [1, 2, 3]
+
+
+def test_null_of_arrow_and_polars_means_missing():
+    for module, make in (("pyarrow", "array"), ("polars", "Series")):
+        library = pytest.importorskip(module)
+        assert peers_worker.answers(getattr(library, make)([3, None, 0])).tolist() == [3, -1, 0]
+    assert peers_worker.answers(np.array([1])).tolist() == [1]
