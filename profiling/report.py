@@ -11,6 +11,7 @@ fields.
 
 import importlib
 import importlib.util
+import inspect
 import re
 import tempfile
 from collections.abc import Callable, Iterable
@@ -51,7 +52,7 @@ def run(*, folder: Path | None, out: Path) -> str:
             documents[path.stem] = compare.read(path)
         except ValueError as error:
             unread.append(str(error).replace(str(path), path.name))
-    if chosen == COMMITTED:
+    if chosen.resolve() == COMMITTED:
         source = "the results committed with the project (profiling/results)"
     else:
         source = f"the results in the folder “{chosen.name}”"
@@ -130,6 +131,8 @@ def function_of(verb: str, name: str) -> Callable[..., Any] | None:
 def shown(document: Document) -> list[Any]:
     """What the verb prints of the document: ``(text, bold)`` and ``page.Grid``; its fields when it cannot."""
     show = function_of(document["verb"], "show")
+    if show is not None and len(inspect.signature(show).parameters) != 2:  # not (console, document)
+        show = None
     catcher = Catcher()
     if show is not None:
         try:
@@ -161,17 +164,19 @@ def grid(table: Table) -> "page.Grid":
 
 
 def fields(figures: Any, title: str = "figures") -> Iterable[Any]:
-    """A table for each list of objects and each object of plain values within a document's figures."""
+    """A table for each list of objects, and for each object of objects or of plain values, in a document's figures."""
+    if isinstance(figures, dict) and len(figures) > 1 and all(isinstance(row, dict) for row in figures.values()):
+        figures = [{"": name, **row} for name, row in figures.items()]
     if isinstance(figures, list) and figures and all(isinstance(row, dict) for row in figures):
         flat = [dict(flattened(row)) for row in figures]
         heads = list(dict.fromkeys(name for row in flat for name in row))
         yield page.Grid(title, heads, [[row.get(name, "") for name in heads] for row in flat], [False] * len(heads))
     elif isinstance(figures, dict):
-        plain = [(name, text) for name, text in flattened(figures)]
+        plain = list(flattened({name: value for name, value in figures.items() if not isinstance(value, dict)}))
         if plain:
             yield page.Grid(title, ["field", "value"], [list(pair) for pair in plain], [False, False])
         for name, value in figures.items():
-            if isinstance(value, list):
+            if isinstance(value, (list, dict)):
                 yield from fields(value, f"{title}: {name}")
 
 

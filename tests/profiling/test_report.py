@@ -186,7 +186,7 @@ def test_the_strip_shows_each_state_over_its_calls() -> None:
 
 def test_every_committed_result_still_prints_and_draws() -> None:
     """A file that its verb cannot read any more would be shown by its fields only."""
-    for path in RESULTS.glob("*.json"):
+    for path in (RESULTS / f"{verb}.json" for verb in ("table", "growth", "fragmentation", "layout")):
         said = [each[0] for each in report.shown(compare.read(path)) if isinstance(each, tuple)]
         assert not any("not of the form" in text for text in said), path.name
 
