@@ -13,7 +13,7 @@ OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
 COMPILED := setup.py pyproject.toml $(wildcard pyhmap/*.pyx pyhmap/*.pxd tophash_cache/*.pyx tophash_cache/*.pxd)
 SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
 
-.PHONY: help build test table bench growth instructions report compare lint type debug asan clean
+.PHONY: help build test table bench growth instructions lint type debug asan clean
 
 help:
 	@echo "make test     build, then run the whole test suite"
@@ -59,6 +59,8 @@ growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)
 	$(PROFILING) fragmentation $(OPTIONS)
 	$(PROFILING) layout $(OPTIONS)
+
+.PHONY: report compare
 
 report: $(VENV)/.profiling
 	$(PROFILING) report --out $(OUT)
