@@ -132,7 +132,7 @@ def judge(before: Row | None, after: Row | None) -> Line:
     """Change and verdict of a row: changed, ``~`` where no change can be told, or why nothing can be said."""
     if before is None or after is None:
         return Line(before, after, None, "in one file only")
-    if before.exact:
+    if before.exact or 0 in before.values:  # there is no ratio to nothing
         same = len(before.values) == len(after.values) and all(map(alike, before.values, after.values))
         change = None
         if before.values[0]:

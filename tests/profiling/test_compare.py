@@ -91,6 +91,13 @@ def test_one_allocation_more_is_a_change() -> None:
     assert verdicts(one, other)["allocations, cache"] == "changed"
 
 
+@pytest.mark.parametrize(("after", "verdict"), [(0.0, "same"), (2.0, "changed")])
+def test_nothing_is_compared_as_a_count(after: float, verdict: str) -> None:
+    line = compare.judge(compare.Row("kept", "", [0.0] * 6), compare.Row("kept", "", [after] * 6))
+
+    assert (line.verdict, line.change) == (verdict, None)
+
+
 def test_times_are_not_judged_when_the_machine_was_another() -> None:
     def peers(speed: float, ours: float) -> dict[str, Any]:
         samples = [
