@@ -17,7 +17,7 @@ SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
 
 help:
 	@echo "make test     build, then run the whole test suite"
-	@echo "make table    build, then print the before/after table (QUICK=1: under a minute; OUT=folder for the JSON)"
+	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
 	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records anew)"
