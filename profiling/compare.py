@@ -29,6 +29,8 @@ import render
 
 Document = dict[str, Any]
 SAME = ("verb", "schema_version", "mode", "workload")
+# Every result has these (see the sibling ``records``).
+PARTS = (*SAME, "environment", "config", "ended_by", "samples", "figures")
 # What may differ between two files, and is said above the table.
 TOLD = ("commit", "uncommitted_changes", "cpu", "cores", "system", "python", "packages")
 
@@ -77,7 +79,7 @@ def read(path: Path) -> Document:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise ValueError(f"{path} is no JSON file: {error}") from error
-    missing = [name for name in (*SAME, "samples", "figures") if not isinstance(document, dict) or name not in document]
+    missing = [name for name in PARTS if not isinstance(document, dict) or name not in document]
     if missing:
         raise ValueError(f"{path} is no result of this harness: it has no {', '.join(missing)}")
     if document["schema_version"] > records.SCHEMA_VERSION:

@@ -10,7 +10,6 @@ fields.
 """
 
 import importlib
-import importlib.util
 import inspect
 import re
 import tempfile
@@ -30,10 +29,12 @@ import render
 import strip
 
 Document = dict[str, Any]
-COMMITTED = Path(__file__).resolve().parent / "results"
+HERE = Path(__file__).resolve().parent
+COMMITTED = HERE / "results"
 # Where a verb's functions are when they are in none of its own modules.
-SHOWN_BY = {"table": "show_table", "peers": "show_peers"}
-DRAWN_BY = {"growth": "pictures"}
+ELSEWHERE = {("table", "show"): ("render", "show_table"), ("growth", "save_all"): ("pictures", "save_all")}
+# What a file of an older or newer form than its verb's raises in the verb's functions.
+OTHER_FORM = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 # The pages' order of verbs; others follow by name.
 ORDER = ("table", "cache", "peers", "growth", "fragmentation", "layout", "leaks")
 
@@ -87,7 +88,7 @@ def part(name: str, document: Document, scratch: Path) -> dict[str, Any]:
     return {
         "name": name,
         "document": document,
-        "verdicts": list(verdicts(document)),
+        "verdicts": judged(document),
         "shown": shown(document),
         "pictures": drawn(document, scratch / name) + flame_graphs(name, document) + strips(document),
     }
@@ -118,11 +119,11 @@ class Catcher:
 
 def function_of(verb: str, name: str) -> Callable[..., Any] | None:
     """A verb's function of this name, in its module or in one named after it; None where it has none."""
-    if name == "show" and hasattr(render, SHOWN_BY.get(verb, "")):
-        return getattr(render, SHOWN_BY[verb])
-    for module in (verb, f"{verb}_tables", f"{verb}_pictures", DRAWN_BY.get(verb, "")):
-        if re.fullmatch(r"\w+", module) and importlib.util.find_spec(module):
-            found = getattr(importlib.import_module(module), name, None)
+    places = [(verb, name), (f"{verb}_tables", name), (f"{verb}_pictures", name), ELSEWHERE.get((verb, name), ("", ""))]
+    for module, function in places:
+        # Only this harness's own modules: the name of a verb is whatever a file says.
+        if re.fullmatch(r"\w+", module) and (HERE / f"{module}.py").exists():
+            found = getattr(importlib.import_module(module), function, None)
             if callable(found):
                 return found
     return None
@@ -137,7 +138,7 @@ def shown(document: Document) -> list[Any]:
     if show is not None:
         try:
             show(catcher, document)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:  # a file of an older or newer form
+        except OTHER_FORM as error:
             catcher.caught = [
                 (f"This file is not of the form that its verb prints ({error!r}); here are its fields.", False)
             ]
@@ -190,6 +191,14 @@ def flattened(row: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]
 
 
 # --- verdicts ---
+
+
+def judged(document: Document) -> list[tuple[str, str, str, str]]:
+    """The verdicts of one result; none where its form is another."""
+    try:
+        return list(verdicts(document))
+    except OTHER_FORM:
+        return []
 
 
 def verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
@@ -287,7 +296,7 @@ def drawn(document: Document, folder: Path) -> list["page.Picture"]:
     folder.mkdir()
     try:
         written = save_all(document, folder)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):  # a file of an older or newer form
+    except OTHER_FORM:
         return []
     made = []
     for path in (path for path in written if not path.stem.endswith("-dark")):

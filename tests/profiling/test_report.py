@@ -102,6 +102,22 @@ def test_a_verb_that_is_not_known_is_shown_by_its_fields(written: Path) -> None:
     assert "</script><b>" not in part
 
 
+def test_a_verbs_name_imports_nothing_but_this_harness() -> None:
+    assert report.function_of("shutil", "copy") is None
+    assert report.function_of("../report", "run") is None
+    assert report.function_of("table", "show") is report.render.show_table
+
+
+@pytest.mark.parametrize("figures", [[], {}, None, 7, [{"measure": "py-spy"}], {"latency": []}, [["a"], {"b": [1]}]])
+@pytest.mark.parametrize("verb", ["table", "growth", "fragmentation", "layout", "peers", "seismograph"])
+def test_figures_of_another_form_cost_their_own_part_only(verb: str, figures: Any, tmp_path: Path) -> None:
+    (tmp_path / "odd.json").write_text(json.dumps(unknown_verb() | {"verb": verb, "figures": figures, "verdicts": []}))
+
+    report.run(folder=tmp_path, out=tmp_path)
+
+    assert 'id="raw-result-odd"' in (tmp_path / "report.html").read_text()
+
+
 def test_what_a_verb_prints_is_caught_whole() -> None:
     catcher = report.Catcher()
     table = Table(title="a [b]title[/]")
