@@ -8,7 +8,7 @@ is the same at each run is compared exactly.
 
 Two files were measured at two times, and a shared machine is not equally fast at both. So each verb that can has rows
 of two more kinds: ratios within a run, which the machine's speed leaves alone, and a control, which none of this
-project's code runs in. When a control differs, times cannot be compared, and the table says so instead of a change.
+project's code runs in. When controls differ, times cannot be compared, and the table says so instead of a change.
 """
 
 import json
@@ -33,12 +33,8 @@ SAME = ("verb", "schema_version", "mode", "workload")
 PARTS = (*SAME, "environment", "config", "ended_by", "samples", "figures")
 # What may differ between two files, and is said above the table.
 TOLD = ("commit", "uncommitted_changes", "cpu", "cores", "system", "python", "packages")
-
-
 # One control of a hundred changes by chance; from this share on the machine was another.
 CHANCE = 0.05
-
-
 # Whole numbers by which samples of a verb without a reader of its own differ.
 SIZES = ("size", "keys", "length", "threads")
 
@@ -49,7 +45,7 @@ class Row(NamedTuple):
     name: str
     unit: str  # "ns" for a time, "ratio" of two times of one run, or what is counted
     values: list[float]
-    exact: bool = False  # a count that repeats: any difference is one
+    exact: bool = False  # a count that repeats
     control: bool = False  # a time that this project's code has no part in
 
 
