@@ -105,8 +105,13 @@ def identifier(name: str) -> str:
 
 def verdict_panel(parts: list[dict[str, Any]], unread: list[str]) -> str:
     """The first panel: every verdict, then which results there are."""
-    heads = ["result", "what", "the article, or the target", "here", "verdict"]
-    rows = [[made["name"], *row] for made in parts for row in made["verdicts"]]
+    # The verdict stands before the figures, where a narrow screen shows it too.
+    heads = ["result", "what", "verdict", "the article, or the target", "here"]
+    rows = [
+        [made["name"], what, verdict, theirs, ours]
+        for made in parts
+        for what, theirs, ours, verdict in made["verdicts"]
+    ]
     listed = [
         [
             made["name"],

@@ -23,6 +23,7 @@ from rich.text import Text
 import compare
 import figures
 import flames
+import layout
 import page
 import records
 import render
@@ -231,8 +232,15 @@ def verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
             )
             yield "time of a fragmented map", "4.5 times (42 to 187 ns)", f"{ratio['value']:.2f} times", said
     elif document["verb"] == "layout":
-        yield "header of a map", "56 bytes", "48 in Go; agrees with memory here", "not reproduced"
-        yield "bucket of a map", "128 bytes", "144 in Go, 140 here", "not reproduced"
+        said = "agrees with" if made["header"]["agree"] else "DIFFERS FROM"
+        here = made["buckets"]["int64 to int64"]["bucket_bytes"]
+        yield "header of a map", f"{layout.ARTICLE_HEADER} bytes", f"48 in Go; ours {said} the memory", "not reproduced"
+        yield (
+            "bucket of a map",
+            f"{layout.ARTICLE_BUCKET} bytes",
+            f"{layout.GO_BUCKET} in Go, {here} here",
+            "not reproduced",
+        )
 
 
 def targets(made: Any) -> Iterable[tuple[str, str, str, str]]:
