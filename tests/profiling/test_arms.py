@@ -60,6 +60,13 @@ def test_a_request_without_its_hashing_counts_the_same(name: str) -> None:
     assert boxes == [[]] * len(boxes)  # the digests are freed where a request frees its own
 
 
+@pytest.mark.parametrize("name", arms.NAMES)
+def test_an_arm_begins_with_an_empty_cache(name: str) -> None:
+    cache = arms.build(buildable(name), corpus.vocabulary(TEXT), seed=7).cache
+
+    assert cache is None or cache.cache_info()[:2] == (0, 0)
+
+
 def test_an_arm_that_these_packages_cannot_build_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def older(*arguments: object, **options: object) -> None:
         raise TypeError("unexpected keyword argument 'hash_cache'")
