@@ -157,7 +157,8 @@ def summary(document: Document) -> list[str]:
 
 def memory_table(document: Document) -> Table:
     """Bytes an entry by key type and size, and the worst single insert."""
-    rows = ordered([row for row in document["figures"]["rows"] if row["operation"] == "memory"], "kind", "size")
+    chosen = [row for row in document["figures"]["rows"] if row["operation"] == "memory" and row["key_set"] == "random"]
+    rows = ordered(chosen, "kind", "size")
     inserts = document["figures"]["worst_inserts"]
     worst = f"worst insert to\n{inserts['inserts']:,} keys, ms"
     heads = [f"{row['kind']}\n{peers_targets.power(row['size'])}" for row in rows]

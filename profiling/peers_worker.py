@@ -198,6 +198,8 @@ def private_bytes() -> int:
     """Memory of this process alone (USS), once what is free went back to the system."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].default_memory_pool().release_unused()
     return psutil.Process().memory_full_info().uss
 
 
