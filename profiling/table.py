@@ -193,7 +193,7 @@ def stacks(scratch: Path) -> dict[str, flames.Stacks]:
 
 
 def leave_profiles(profiles: dict[str, flames.Stacks], beside: Path) -> int:
-    """Write what users of profilers open next; return how many files. Without room for them the run is still good."""
+    """Write what users of profilers open next, after the result itself; return how many files."""
     files: dict[str, str] = {}
     loops = {arm: flames.below(profile, "run_requests") for arm, profile in profiles.items()}
     for arm, profile in profiles.items():

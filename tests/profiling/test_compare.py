@@ -82,6 +82,20 @@ def test_the_change_that_was_planted_is_in_its_interval() -> None:
     assert line.change.high - line.change.low < 0.06
 
 
+def test_a_tenth_that_a_real_run_burnt_is_found_and_two_real_runs_of_the_same_differ_nowhere() -> None:
+    """The committed experiment: see "Does it find what was planted?" in the harness's README."""
+    unchanged, slower, again = (
+        compare.read(RESULTS / "planted" / f"{name}.json") for name in ("unchanged", "slower", "again")
+    )
+
+    found = verdicts(unchanged, slower)
+    assert {name for name, verdict in found.items() if verdict == "changed"} == {
+        "time, direct",
+        "time, direct over before",
+    }
+    assert set(verdicts(unchanged, again).values()) <= {"~", "same", "too few"}
+
+
 def test_one_allocation_more_is_a_change() -> None:
     one, other = document(1), document(2)
     for sample in other["samples"]:
