@@ -102,7 +102,8 @@ def test_table_measures_prints_and_writes(small: Path, capsys: pytest.CaptureFix
     assert table.run(quick=True, out=small / "out") == ""
 
     printed = capsys.readouterr().out
-    assert printed.startswith("From the article's before to the cache")
+    # So small an input may well give shares that contradict one another; that is said first then.
+    assert printed.startswith(("From the article's before to the cache", "WARNING: no verdict on the share"))
     document = json.loads((small / "out" / "table.json").read_text())
     assert document["ended_by"] == ""
     assert document["workload"]["identifiers"] == 2000
