@@ -17,11 +17,13 @@ SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
 
 help:
 	@echo "make test     build, then run the whole test suite"
-	@echo "make table    build, then print the before/after table (QUICK=1: under a minute; OUT=folder for the JSON)"
+	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
 	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records anew)"
+	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
+	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make debug    the test suite over a build with every check on"
 	@echo "make asan     the same under AddressSanitizer and UndefinedBehaviourSanitizer"
@@ -61,6 +63,14 @@ growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)
 	$(PROFILING) fragmentation $(OPTIONS)
 	$(PROFILING) layout $(OPTIONS)
+
+.PHONY: report compare
+
+report: $(VENV)/.profiling
+	$(PROFILING) report --out $(OUT)
+
+compare: $(VENV)/.profiling
+	$(PROFILING) compare $(A) $(B)
 
 instructions: $(VENV)/.dev
 	$(PROFILING) instructions $(OPTIONS)

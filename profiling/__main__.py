@@ -1,15 +1,22 @@
 """``python profiling VERB [--quick] [--out DIR]``: the verbs and their errors.
 
-Owns the command line. Imports the sibling of the chosen verb. Exit status: 0, 1 for a failed run, 2 for
-a wrong command line, 130 when interrupted (what was measured is printed and written all the same).
+Owns the command line. Imports the sibling of the chosen verb, and calls its ``run`` with the options as keywords. Exit
+status: 0, 1 for a failed run, 2 for a wrong command line, 130 when interrupted (what was measured is printed and
+written all the same).
 """
 
 import argparse
+import errno
 import importlib
 import signal
 import sys
 from pathlib import Path
 
+import workload
+
+# What a full or unwritable disk says; other errors of the system are bugs and keep their traceback.
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
+# Verbs that measure: each is run with --quick and --out, and writes VERB.json.
 VERBS = {
     "table": "the before/after table of the hash cache, beside the article's figures",
     "growth": "when and why the table grows, what an insert costs at worst, and pictures of it",
@@ -21,15 +28,33 @@ VERBS = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one verb and return the exit status."""
+def command_line() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
     parser = argparse.ArgumentParser(prog="python profiling", description="Measurements of pyhmap and tophash_cache.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary, description=summary)
         verb.add_argument("--quick", action="store_true", help="a smaller run, in a minute or two")
         verb.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: profiling/out)")
-    options = parser.parse_args(arguments)
+    workload.add_options(verbs.choices["table"])
+
+    summary = "two result files of one verb side by side: what changed, and what cannot be told"
+    compare = verbs.add_parser("compare", help=summary, description=summary)
+    compare.add_argument("before", type=Path, metavar="A.json")
+    compare.add_argument("after", type=Path, metavar="B.json")
+
+    summary = "one HTML page of every verb's results, to be opened without a network"
+    report = verbs.add_parser("report", help=summary, description=summary)
+    which = "results to show (default: those in --out, or else the committed ones)"
+    report.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help=which)
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder for report.html (default: profiling/out)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb and return the exit status."""
+    options = vars(command_line().parse_args(arguments))
+    name = options.pop("verb")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit keeps what was measured, as Ctrl-C does
     sys.stdout.reconfigure(errors="replace")  # a pipe in the C locale has no arrow and no plus-minus sign
 
@@ -38,17 +63,25 @@ def main(arguments: list[str] | None = None) -> int:
         importlib.import_module("pyhmap")
         importlib.import_module("rich")
         importlib.import_module("psutil")
-        verb = importlib.import_module(options.verb)
+        verb = importlib.import_module(name)
     except ImportError as error:
         return fail(f"{error}: build first, with `make build`, or pip install -e '.[profiling]'")
 
     import records
     import runner
 
+    if "out" in options:
+        options["out"] = options["out"] or records.DEFAULT_FOLDER
     try:
-        ended_by = verb.run(quick=options.quick, out=options.out or records.DEFAULT_FOLDER)
+        ended_by = verb.run(**options)
     except (records.OutputError, ValueError) as error:
         return fail(str(error))
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        return fail(
+            f"cannot write {error.filename or options['out']}: {error.strerror}; choose another folder with --out"
+        )
     if ended_by == runner.INTERRUPTED:
         return 130
     return fail(ended_by) if ended_by else 0

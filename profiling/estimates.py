@@ -58,25 +58,95 @@ def wilson(successes: int, trials: int) -> Estimate:
     return Estimate(p, max(0.0, centre - half), min(1.0, centre + half))
 
 
+def independent(runs: list[tuple[int, int]]) -> tuple[int, int]:
+    """Successes and trials of several runs together, as few as independent trials would need to vary as the runs do.
+
+    Samples of one process are alike in ways that those of another are not (how its memory came to lie, what else the
+    machine did), so their number overstates what is known. Where the shares of the runs vary more than chance would
+    make them, by a factor of f in variance, all counts are divided by f (Kish's design effect).
+
+    >>> independent([(50, 100), (50, 100)]), independent([(45, 100), (55, 100)])
+    ((100, 200), (50, 100))
+    """
+    successes, trials = (sum(run[side] for run in runs) for side in (0, 1))
+    if len(runs) < 2 or not 0 < successes < trials:
+        return successes, trials
+    p, usual = successes / trials, trials / len(runs)
+    variance = sum((x / n - p) ** 2 for x, n in runs) / (len(runs) - 1)
+    factor = max(1.0, variance / (p * (1 - p) / usual))
+    return round(successes / factor), max(1, round(trials / factor))
+
+
+def median_interval(values: list[float]) -> Estimate:
+    """The median, with the 95 % interval of the sign test.
+
+    The ends are those order statistics that hold the true median with 95 % at least, whatever the distribution
+    (Conover, Practical Nonparametric Statistics, section 3.2). A bootstrap of the median is no better for so few
+    values: it holds the truth less often than it says (``test_estimates.py`` has both side by side).
+    Fewer than ``FEWEST_PAIRS`` values give their whole range, which holds it less often too.
+
+    >>> median_interval([3.0, 1.0, 2.0])
+    Estimate(value=2.0, low=1.0, high=3.0)
+    """
+    ordered = sorted(values)
+    n, place, tail = len(ordered), 0, 0.0
+    while (tail := tail + math.comb(n, place) / 2**n) <= 0.025:
+        place += 1
+    place = max(place, 1)
+    return Estimate(float(np.median(ordered)), float(ordered[place - 1]), float(ordered[-place]))
+
+
 def paired_ratio(after: list[float], before: list[float]) -> Estimate:
-    """Median of ``after[i] / before[i]``, with the 95 % interval of the sign test.
+    """Median of ``after[i] / before[i]``, with the interval of ``median_interval``.
 
     Values with the same index were measured one after the other, so what slows the machine for a while
-    slows both and leaves their ratio alone. The ends are those order statistics that hold the true
-    median with 95 % at least, whatever the distribution (Conover, Practical Nonparametric Statistics,
-    section 3.2); a bootstrap of so few pairs would be too narrow. Fewer than ``FEWEST_PAIRS`` give
-    their whole range, which holds it less often.
+    slows both and leaves their ratio alone.
 
     >>> paired_ratio([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
     Estimate(value=2.0, low=2.0, high=2.0)
     """
     if len(after) != len(before) or not after:
         raise ValueError(f"pairs need two samples of the same size, not {len(after)} and {len(before)}")
-    ratios = sorted(np.asarray(after, float) / np.asarray(before, float))
-    n, place, tail = len(ratios), 0, 0.0
-    while (tail := tail + math.comb(n, place) / 2**n) <= 0.025:
-        place += 1
-    place = max(place, 1)
+    return median_interval((np.asarray(after, float) / np.asarray(before, float)).tolist())
+
+
+def rank_sum_counts(n: int, m: int) -> np.ndarray:
+    """In how many of the orders of ``n`` and ``m`` values the Mann-Whitney U is 0, 1, ... n*m.
+
+    The generating function is a Gaussian binomial coefficient (Mann and Whitney 1947).
+
+    >>> rank_sum_counts(2, 2).tolist()
+    [1.0, 1.0, 2.0, 1.0, 1.0]
+    """
+    counts = np.zeros(n * m + 1)
+    counts[0] = 1.0
+    for i in range(1, m + 1):
+        for u in range(n * m, n + i - 1, -1):  # times (1 - q^(n+i)) ...
+            counts[u] -= counts[u - n - i]
+        for u in range(i, n * m + 1):  # ... over (1 - q^i)
+            counts[u] += counts[u - i]
+    return counts
+
+
+def unpaired_ratio(after: list[float], before: list[float], level: float = 0.99) -> Estimate | None:
+    """The typical ratio of two samples that were measured apart, with the interval of the Mann-Whitney test.
+
+    The value is the median of all ``after[i] / before[j]``, and the ends are those of these ratios that hold
+    the true one at the ``level``, whatever the distribution (Hodges and Lehmann 1963): the interval leaves out 1
+    exactly where the test says that the samples differ. None where so few values cannot give that level.
+
+    >>> unpaired_ratio([2.0] * 5, [1.0] * 5)
+    Estimate(value=2.0, low=2.0, high=2.0)
+    >>> unpaired_ratio([2.0] * 4, [1.0] * 4) is None
+    True
+    """
+    if not after or not before:
+        return None
+    counts = rank_sum_counts(len(after), len(before))
+    place = int(np.searchsorted(np.cumsum(counts) / counts.sum(), (1 - level) / 2, side="right"))
+    if place == 0:
+        return None
+    ratios = np.sort(np.divide.outer(np.asarray(after, float), np.asarray(before, float)), axis=None)
     return Estimate(float(np.median(ratios)), float(ratios[place - 1]), float(ratios[-place]))
 
 

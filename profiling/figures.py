@@ -18,7 +18,11 @@ from typing import Any
 import estimates
 from estimates import Estimate, exact
 
-ARMS = ("before", "oneshot", "cache", "direct", "batch")
+ARMS = ("before", "oneshot", "cache", "inside", "direct", "batch")
+# The share of CPU time is measured three ways that err differently; see ``disagreements``.
+SHARES = ("py-spy", "ablation", "cProfile")
+# Two ways that differ by more than this many points, and by more than their intervals, cannot both be right.
+LARGEST_GAP = 0.03
 # Article, section 2.3: pprof's share of CPU time and benchmark allocations of a Go service. Falls as printed there.
 ARTICLE_SHARE = (18.7, 4.2, 0.775)
 ARTICLE_ALLOCATIONS = (124, 21, 0.831)
@@ -52,8 +56,9 @@ def plain_verdict(relative: Estimate) -> str:
 def rows(samples: Samples) -> list[Row]:
     """All rows of the table; a row with no samples is left out, one whose tool was unavailable says why."""
     built = [
-        article_row("py-spy", ARTICLE_SHARE, samples, sampled_share, sampled_ratio),
-        article_row("cProfile", ARTICLE_SHARE, samples, profiled_share),
+        share_row(article_row("py-spy", ARTICLE_SHARE, samples, sampled_share, sampled_ratio)),
+        share_row(article_row("ablation", ARTICLE_SHARE, samples, ablated_share, ablated_ratio)),
+        share_row(c_calls(article_row("cProfile", ARTICLE_SHARE, samples, profiled_share), samples)),
         article_row("memray", ARTICLE_ALLOCATIONS, samples, allocations_per_op),
         time_row(samples),
         hit_rate_row(samples),
@@ -62,13 +67,80 @@ def rows(samples: Samples) -> list[Row]:
 
 
 def of(samples: Samples, measure: str, arm: str) -> Samples:
-    """The samples of one arm in one measure."""
+    """The samples of one arm in one measure; hashing is taken out in the processes that time."""
+    if measure == "ablation":
+        return [sample for sample in of(samples, "time", arm) if "rest_ns" in sample]
     return [sample for sample in samples if sample["measure"] == measure and sample.get("arm") == arm]
 
 
+def share_row(row: Row | None) -> Row | None:
+    """A row of shares with Amdahl's bound: how much time such a fall can save when all else takes as long as it did."""
+    arms = (row or {}).get("arms", {})
+    if "before" in arms and "cache" in arms and arms["cache"]["value"] < 1:
+        row["amdahl"] = amdahl(arms["before"]["value"], arms["cache"]["value"])
+    return row
+
+
+def amdahl(before: float, after: float) -> float:
+    """The change of time if hashing alone got so much faster that its share fell from ``before`` to ``after``.
+
+    >>> round(amdahl(0.187, 0.042), 3)
+    -0.151
+    """
+    return (1 - before) / (1 - after) - 1
+
+
+def disagreements(rows: list[Row]) -> list[str]:
+    """Why the shares of CPU time are not to be believed: where two of the three ways contradict each other.
+
+    py-spy and ablation must agree on the shares of before and cache, within 3 points or their intervals. cProfile's
+    shares are known to be too high, since each call costs it time; but all three must come to the same verdict.
+    """
+    ways = {row["measure"]: row for row in rows if row["measure"] in SHARES and "arms" in row}
+    found = []
+    if "py-spy" in ways and "ablation" in ways:
+        for arm in ("before", "cache"):
+            if not all(arm in ways[way]["arms"] for way in ("py-spy", "ablation")):
+                continue
+            one, other = (Estimate(**ways[way]["arms"][arm]) for way in ("py-spy", "ablation"))
+            apart = one.low > other.high or other.low > one.high
+            if apart and abs(one.value - other.value) > LARGEST_GAP:
+                found.append(f"{arm} is {one.value:.1%} by py-spy and {other.value:.1%} by ablation")
+    verdicts = {name: row["verdict"] for name, row in ways.items() if "verdict" in row}
+    if len(set(verdicts.values())) > 1:
+        found.append("the fall is " + ", ".join(f"'{verdict}' by {name}" for name, verdict in verdicts.items()))
+    return found
+
+
 def sample_counts(samples: Samples) -> tuple[int, int]:
-    """Samples in hashing, and in the loop."""
-    return sum(s["in_hashing"] for s in samples), sum(s["in_loop"] for s in samples)
+    """Samples in hashing, and in the loop, of several processes, as if independent (``estimates.independent``)."""
+    return estimates.independent([(s["in_hashing"], s["in_loop"]) for s in samples if s["in_loop"]])
+
+
+def ablated(samples: Samples) -> dict[int, float]:
+    """The share of the time that goes when hashing is taken out, by block."""
+    return {s["block"]: 1 - s["rest_ns"] / s["whole_ns"] for s in samples}
+
+
+def ablated_share(samples: Samples) -> Estimate:
+    """Its median over the blocks."""
+    return estimates.median_interval(list(ablated(samples).values()))
+
+
+def ablated_ratio(after: Samples, before: Samples) -> Estimate:
+    """The ratio of two such shares, by pairs."""
+    a, b = ablated(after), ablated(before)
+    shared = sorted(a.keys() & b.keys())
+    return estimates.paired_ratio([a[block] for block in shared], [b[block] for block in shared])
+
+
+def c_calls(row: Row | None, samples: Samples) -> Row | None:
+    """The row of cProfile with what it counts exactly: calls of C functions in hashing, an op."""
+    for arm in (row or {}).get("arms", {}):
+        for sample in of(samples, "cProfile", arm):
+            if sample.get("c_calls_ops"):
+                row.setdefault("c_calls", {})[arm] = sample["c_calls"] / sample["c_calls_ops"]
+    return row
 
 
 def sampled_share(samples: Samples) -> Estimate | None:
@@ -144,6 +216,7 @@ def time_row(samples: Samples) -> Row | None:
     if not times:
         return None
     row: Row = {"measure": "time", "article": None}
+    row |= {"missing": {s["arm"]: s["unavailable"] for s in samples if s["measure"] == "arm"}}
     row["arms"] = {arm: estimates.spread(values)._asdict() for arm, values in times.items()}
     fall, from_oneshot = relative(samples, "cache", "before"), relative(samples, "cache", "oneshot")
     if fall:

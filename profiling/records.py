@@ -30,13 +30,19 @@ def prepare(folder: Path) -> None:
         raise OutputError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
 
 
-def begin(verb: str, *, quick: bool, workload: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """The head of a result. Its verb adds ``ended_by`` (empty for a whole run), ``samples`` and ``figures``."""
+def begin(
+    verb: str, *, quick: bool, workload: dict[str, Any], config: dict[str, Any], name: str = "", options: str = ""
+) -> dict[str, Any]:
+    """The head of a result. Its verb adds ``ended_by`` (empty for a whole run), ``samples`` and ``figures``.
+
+    ``name`` sets the file of a workload of choice apart from the verb's usual one, ``options`` are what chose it.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "verb": verb,
+        "name": f"{verb}-{name}" if name else verb,
         "mode": "quick" if quick else "full",
-        "command": f"python profiling {verb}" + (" --quick" if quick else ""),
+        "command": f"python profiling {verb}" + (" --quick" if quick else "") + options,
         "environment": environment.describe(),
         "workload": workload,
         "config": config,
@@ -44,12 +50,18 @@ def begin(verb: str, *, quick: bool, workload: dict[str, Any], config: dict[str,
 
 
 def write(document: dict[str, Any], folder: Path) -> Path:
-    """Write ``<verb>.json`` and return its path; a file that was there stays whole until the new one is."""
-    path = folder / f"{document['verb']}.json"
-    unfinished = path.with_suffix(".json.part")
+    """Write ``<name>.json`` and return its path; a file that was there stays whole until the new one is."""
+    path = folder / f"{document.get('name', document['verb'])}.json"
+    write_text(path, json.dumps(document, indent=1) + "\n")
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; ``OutputError`` says which and why not."""
+    unfinished = path.with_name(f"{path.name}.part")
     try:
-        unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}; the figures above were not saved") from error
-    return path
+        unfinished.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose another folder with --out") from error

@@ -1,6 +1,6 @@
 """What people see: consoles, and the tables of the verbs, drawn from a result document.
 
-Owns widths, colours and wording. Imports rich. Everything drawn comes
+Owns widths, colours and wording. Imports rich, and the sibling ``figures``. Everything drawn comes
 from the document, so a committed result file gives the same picture again.
 Colour and the live display appear on a terminal only, and NO_COLOR is honoured (both by rich).
 """
@@ -11,17 +11,27 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+import figures
+
 Document = dict[str, Any]
 
 # Where the output is no terminal there is no width to ask for; the before/after table needs this much.
 PLAIN_WIDTH = 100
-ARM_TITLES = {"before": "before", "oneshot": "one-shot", "cache": "cache", "direct": "direct", "batch": "batch"}
+ARM_TITLES = {
+    "before": "before",
+    "oneshot": "one-shot",
+    "cache": "cache",
+    "inside": "in map",
+    "direct": "direct",
+    "batch": "batch",
+}
 ROW_TITLES = {
-    "py-spy": ("CPU in hashing", "%, py-spy"),
-    "cProfile": ("CPU in hashing", "%, cProfile"),
+    "py-spy": ("CPU hashing", "%, py-spy"),
+    "ablation": ("CPU hashing", "%, ablation"),
+    "cProfile": ("CPU hashing", "%, cProfile"),
     "memray": ("allocs per op", "memray"),
     "time": ("ns per op", "CPU time"),
-    "hits": ("cache hit rate", "%"),
+    "hits": ("hit rate", "%, cache"),
 }
 COLOURS = {
     "reproduced": "green",
@@ -95,7 +105,9 @@ def before_after(document: Document) -> Table:
     table.add_column("")
     table.add_column("article\n(Go)", justify="right")
     for title in ARM_TITLES.values():
-        table.add_column(title.replace("-", "-\n"), justify="right", style="bold" if title == "cache" else "")
+        table.add_column(
+            title.replace("-", "-\n").replace(" ", "\n"), justify="right", style="bold" if title == "cache" else ""
+        )
     table.add_column("cache vs\nbefore", justify="right")
     table.add_column("cache vs\none-shot", justify="right")
     table.add_column("verdict")
@@ -120,7 +132,7 @@ def row_title(row: dict[str, Any]) -> str:
     """A row's title on one line.
 
     >>> row_title({"measure": "cProfile"})
-    'CPU in hashing (cProfile)'
+    'CPU hashing (cProfile)'
     """
     what, how = ROW_TITLES[row["measure"]]
     return f"{what} ({how.removeprefix('%, ')})"
@@ -130,7 +142,12 @@ def verdict_sentence(document: Document) -> str:
     """The result in a sentence or three, before any table."""
     rows = {row["measure"]: row for row in document["figures"]}
     parts = []
+    if against := figures.disagreements(document["figures"]):
+        parts.append(
+            f"WARNING: no verdict on the share of CPU time, its three measurements disagree: {'; '.join(against)}."
+        )
     judged = [row for row in document["figures"] if row["article"] and "verdict" in row]
+    judged = [row for row in judged if not (against and row["measure"] in figures.SHARES)]
     if judged:
         said = "; ".join(f"{row_title(row)}: {row['verdict']}" for row in judged)
         parts.append(f"From the article's before to the cache: {said}.")
@@ -151,13 +168,20 @@ def verdict_sentence(document: Document) -> str:
 def notes(document: Document) -> list[str]:
     """What a reader must know to judge the table."""
     workload, lines = document["workload"], []
+    of_files = f", of {workload['files']:,} files" if workload["files"] else ""
     lines.append(
-        f"One op: a request of {workload['keys_per_request']} identifiers: hash, look up, count. Input: "
-        f"{workload['identifiers']:,} identifiers, {workload['distinct']:,} distinct, of {workload['files']:,} files."
+        f"One op: a request of {workload['keys_per_request']} keys: hash, look up, count. Input: {workload['source']}: "
+        f"{workload['identifiers']:,} keys, {workload['distinct']:,} distinct{of_files}."
     )
+    lines += amdahl_notes(document)
     for row in document["figures"]:
         if "unavailable" in row:
             lines.append(f"{row_title(row)}: {row['unavailable']}.")
+        for arm, reason in row.get("missing", {}).items():
+            lines.append(f"{ARM_TITLES[arm]}: not measured: {reason}.")
+        if "c_calls" in row:
+            counts = ", ".join(f"{ARM_TITLES[arm]} {calls:.0f}" for arm, calls in row["c_calls"].items())
+            lines.append(f"Calls of C functions in hashing, an op (cProfile, exact): {counts}.")
         if "null" in row:
             null = row["null"]
             lines.append(f"Null arm, before against itself: {signed(null['value'])} % ({interval(null)}).")
@@ -165,9 +189,27 @@ def notes(document: Document) -> list[str]:
             lines.append(f"The cache looked up {row['looked_up']:.1%} of the keys and stood aside for the rest.")
     lines.append(
         "reproduced: the fall is at least the article's over the whole 95 % interval; direction only: it falls "
-        "by more than 2 %, interval without 0. ± is half a 95 % interval (shares) or half the quartile range (ns)."
+        "by more than 2 %, interval without 0. ± is half a 95 % interval (shares) or half the quartile range (ns). "
+        "in map: the cache inside an HMap of the keys themselves. ablation: the time that goes when hashing is taken "
+        "out."
     )
     return lines
+
+
+def amdahl_notes(document: Document) -> list[str]:
+    """What the falls in share could save at most, beside what was saved: a share is no run time."""
+    rows = {row["measure"]: row for row in document["figures"]}
+    bounds = [f"{signed(rows[way]['amdahl'])} % ({way})" for way in figures.SHARES if "amdahl" in rows.get(way, {})]
+    if not bounds:
+        return []
+    before, after, _ = figures.ARTICLE_SHARE
+    articles = signed(figures.amdahl(before / 100, after / 100))
+    change = rows.get("time", {}).get("change")
+    measured = f"; measured: {signed(change['value'])} % ({interval(change)})" if change else ""
+    return [
+        f"Amdahl: were hashing all that changed, the shares from before to cache would mean {', '.join(bounds)} CPU "
+        f"time an op{measured}. The article's fall from {before} to {after} % means at most {articles} %, not -77.5 %."
+    ]
 
 
 def early_end(document: Document) -> list[str]:

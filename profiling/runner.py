@@ -69,8 +69,9 @@ def interleave(names: Iterable[str], blocks: int) -> list[tuple[int, str]]:
     [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]
     """
     order: list[tuple[int, str]] = []
+    named = sorted(names)
     for block in range(blocks):
-        shuffled = sorted(names)
+        shuffled = named.copy()
         random.Random(block).shuffle(shuffled)
         order += [(block, name) for name in shuffled]
     return order

@@ -1,6 +1,7 @@
 """py-spy: the share of hashing in the measured loop, by sampling the process from outside.
 
-Owns how py-spy is run and its folded stacks are read. Imports the standard library only.
+Owns how py-spy is run and its folded stacks are read. Imports the standard library only. By itself (``python
+profiling/tools_pyspy.py ARM``) it leaves folded stacks, a flame graph and a file for speedscope: see ``profile_arm``.
 
 ``--native`` walks the C stack as well; without it a sample inside an extension could not be told from
 one in the Python function around it. The process is stopped for each sample, so its clock is not used.
@@ -51,3 +52,9 @@ def count(folded: str, *, loop: str = "run_requests", function: str = "hash_keys
         in_loop += int(number) * (loop in names)
         in_hashing += int(number) * (loop in names and function in names)
     return {"samples": samples, "in_loop": in_loop, "in_hashing": in_hashing}
+
+
+if __name__ == "__main__":
+    import profile_arm
+
+    sys.exit(profile_arm.main(sys.argv[1:], tool="pyspy"))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import runpy
 import socket
 import subprocess
@@ -69,6 +70,19 @@ def test_a_full_disk_is_told_and_the_old_result_stays(tmp_path: Path, monkeypatc
     assert json.loads((tmp_path / "table.json").read_text())["n"] == 1
 
 
+def test_a_disk_that_takes_no_more_is_one_clear_line(tmp_path: Path) -> None:
+    """A real refusal by the system: no file may get larger than a kilobyte."""
+    command = [sys.executable, str(HARNESS), "layout", "--out", str(tmp_path)]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))  # noqa: E731
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert re.search(r"cannot write .*layout\.json: File too large; .*--out", done.stderr)
+    assert "header() agrees with the memory" in " ".join(done.stdout.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Plans and an input that take seconds, and no sampler."""
@@ -77,7 +91,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(10):
         (source / f"m{number}.py").write_text(" ".join(f"name{n * n % 91}" for n in range(400)))
     monkeypatch.setattr(table.corpus, "standard_library", lambda: source)
-    monkeypatch.setattr(table, "QUICK", table.Plan(every=2, blocks=2, sampled_seconds=0.01))
+    monkeypatch.setattr(table, "QUICK", table.Plan(every=2, blocks=2, sampled_runs=1, sampled_seconds=0.01))
     monkeypatch.setattr(table, "ARMS", ("before", "cache"))
     monkeypatch.setattr(table, "TIMED", ("before", "cache", "before2"))
     monkeypatch.setattr(table.tools_pyspy, "missing", lambda: "py-spy is not installed")
@@ -88,12 +102,60 @@ def test_table_measures_prints_and_writes(small: Path, capsys: pytest.CaptureFix
     assert table.run(quick=True, out=small / "out") == ""
 
     printed = capsys.readouterr().out
-    assert printed.startswith("From the article's before to the cache")
+    # So small an input may well give shares that contradict one another; that is said first then.
+    assert printed.startswith(("From the article's before to the cache", "WARNING: no verdict on the share"))
     document = json.loads((small / "out" / "table.json").read_text())
     assert document["ended_by"] == ""
     assert document["workload"]["identifiers"] == 2000
     assert [sample["measure"] for sample in document["samples"]].count("time") == 6
-    assert {row["measure"] for row in document["figures"]} == {"py-spy", "cProfile", "memray", "time", "hits"}
+    assert {row["measure"] for row in document["figures"]} == {
+        "py-spy",
+        "ablation",
+        "cProfile",
+        "memray",
+        "time",
+        "hits",
+    }
+
+
+def test_a_workload_of_choice_has_a_file_of_its_own(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (small / "mine.txt").write_text(" ".join(f"name{n % 37}" for n in range(400)))
+
+    assert table.run(quick=True, out=small / "out", input=small / "mine.txt") == ""
+
+    document = json.loads((small / "out" / "table-input.json").read_text())
+    assert document["command"] == "python profiling table --quick --input PATH"
+    assert document["workload"]["distinct"] == 37
+    assert not (small / "out" / "table.json").exists()
+
+
+def test_an_arm_that_cannot_be_built_costs_its_own_column_only(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table.arms, "missing", lambda arm: "it is not there" if arm == "cache" else None)
+
+    assert table.run(quick=True, out=small / "out") == ""
+
+    assert "cache: not measured: it is not there." in capsys.readouterr().out
+    measured = json.loads((small / "out" / "table.json").read_text())["samples"]
+    assert {sample["arm"] for sample in measured if "cpu_ns" in sample} == {"before", "before2"}
+
+
+def test_profiles_are_left_for_other_tools(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sample(arm: str, words: object, seconds: float, path: Path) -> dict[str, object]:
+        path.write_text(f"m (w.py:1);run_requests (w.py:2);hash_keys (a.py:3) {10 if arm == 'cache' else 20}\n")
+        return {"measure": "py-spy", "arm": arm, "in_hashing": 1, "in_loop": 2, "samples": 3}
+
+    monkeypatch.setattr(table, "sample", sample)
+    table.run(quick=True, out=small / "out")
+
+    left = {path.name for path in (small / "out").iterdir()}
+    for arm in ("before", "cache"):
+        assert f"table-cprofile-{arm}.pstats" in left
+        assert {f"table-pyspy-{arm}.{kind}" for kind in ("folded", "svg", "speedscope.json")} <= left
+    assert "table-pyspy-before-cache.svg" in left
+    stacks = json.loads((small / "out" / "table.json").read_text())["stacks"]
+    assert stacks["cache"] == [["run_requests;hash_keys", 10]]
 
 
 @pytest.mark.parametrize(("ended_by", "status"), [("", 0), ("interrupted", 130), ("killed", 1)])
@@ -101,7 +163,7 @@ def test_the_exit_status_tells_how_a_run_ended(
     ended_by: str, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main = runpy.run_path(str(HARNESS / "__main__.py"))["main"]
-    monkeypatch.setattr(table, "run", lambda quick, out: ended_by)
+    monkeypatch.setattr(table, "run", lambda **options: ended_by)
 
     assert main(["table"]) == status
     assert capsys.readouterr().err == ("python profiling: killed\n" if status == 1 else "")

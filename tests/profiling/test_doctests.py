@@ -2,24 +2,17 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
-MODULES = [
-    "cache",
-    "cache_rules",
-    "corpus",
-    "estimates",
-    "figures",
-    "growth_cases",
-    "instructions",
-    "latency",
-    "pictures",
-    "render",
-    "runner",
-]
-MODULES += ["style", "tools_pyspy"]
-MODULES += ["peers_figures", "peers_native", "peers_plan", "peers_tables", "peers_targets"]
+import runner
+
+MODULES = sorted(path.stem for path in Path(runner.__file__).parent.glob("*.py") if ">>> " in path.read_text())
+
+
+def test_there_are_examples_to_run() -> None:
+    assert {"corpus", "estimates", "figures", "tools_pyspy"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)

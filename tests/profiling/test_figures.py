@@ -112,5 +112,78 @@ def test_a_tool_that_is_unavailable_keeps_its_row_and_its_reason() -> None:
     assert row(samples, "py-spy")["unavailable"] == "py-spy is not installed"
 
 
+def ablated(arm: str, shares: list[float]) -> list[dict[str, Any]]:
+    """Passes in which so much of the time went when hashing was taken out."""
+    passes = [{"block": b, "whole_ns": 1000.0, "rest_ns": 1000.0 * (1 - share)} for b, share in enumerate(shares)]
+    timed = {"measure": "time", "arm": arm, "ops": 1, "keys": 40, "cpu_ns": 1000}
+    return [timed | {"cache_info": {"hits": 0, "misses": 0}} | sample for sample in passes]
+
+
+def sampled(arm: str, in_hashing: int, of: int = 4000) -> list[dict[str, Any]]:
+    return [{"measure": "py-spy", "arm": arm, "in_hashing": in_hashing, "in_loop": of}]
+
+
+def test_the_share_by_ablation_is_what_goes_when_hashing_is_taken_out() -> None:
+    samples = ablated("before", [0.5, 0.48, 0.52, 0.5, 0.49, 0.51]) + ablated(
+        "cache", [0.25, 0.24, 0.26, 0.25, 0.245, 0.255]
+    )
+
+    found = row(samples, "ablation")
+
+    assert found["arms"]["before"] == pytest.approx({"value": 0.5, "low": 0.48, "high": 0.52})
+    assert found["change"] == pytest.approx({"value": -0.5, "low": -0.5, "high": -0.5})
+    assert found["verdict"] == "direction only"
+
+
+def test_amdahls_bound_is_what_the_fall_in_share_could_save() -> None:
+    samples = ablated("before", [0.5] * 6) + ablated("cache", [0.25] * 6)
+
+    # Half a unit is not hashing; if that is three quarters afterwards, the whole is two thirds.
+    assert row(samples, "ablation")["amdahl"] == pytest.approx(2 / 3 - 1)
+
+
+def test_samples_of_processes_that_differ_widen_the_interval() -> None:
+    alike = [s for part in (400, 400, 400, 400) for s in sampled("before", part, 1000)]
+    apart = [s for part in (300, 500, 350, 450) for s in sampled("before", part, 1000)]
+
+    one, other = row(alike, "py-spy")["arms"]["before"], row(apart, "py-spy")["arms"]["before"]
+
+    assert one["value"] == other["value"] == 0.4
+    assert other["high"] - other["low"] > 3 * (one["high"] - one["low"])
+
+
+@pytest.mark.parametrize(
+    ("by_sampling", "by_ablation", "agree"),
+    [
+        ((0.50, 0.25), (0.51, 0.26), True),
+        ((0.50, 0.25), (0.40, 0.25), False),  # before: 10 points apart
+        ((0.50, 0.25), (0.50, 0.19), False),  # cache: 6 points apart
+        ((0.50, 0.25), (0.478, 0.25), True),  # 2.2 points, outside of the intervals but too little to matter
+        ((0.19, 0.04), (0.19, 0.044), False),  # the fall is the article's by one and not by the other
+    ],
+)
+def test_ways_that_contradict_one_another_are_named(
+    by_sampling: tuple[float, float], by_ablation: tuple[float, float], agree: bool
+) -> None:
+    samples = sampled("before", round(40_000 * by_sampling[0]), 40_000)
+    samples += sampled("cache", round(40_000 * by_sampling[1]), 40_000)
+    samples += ablated("before", [by_ablation[0]] * 6) + ablated("cache", [by_ablation[1]] * 6)
+
+    assert (figures.disagreements(figures.rows(samples)) == []) is agree
+
+
+def test_calls_in_hashing_are_given_an_op() -> None:
+    sample = {
+        "measure": "cProfile",
+        "arm": "before",
+        "hashing_s": 1.0,
+        "loop_s": 2.0,
+        "c_calls": 4000,
+        "c_calls_ops": 50,
+    }
+
+    assert row([sample], "cProfile")["c_calls"] == {"before": 80}
+
+
 def test_no_samples_give_no_rows() -> None:
     assert figures.rows([]) == []

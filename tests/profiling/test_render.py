@@ -20,16 +20,22 @@ def spread(median: float) -> dict[str, float]:
 @pytest.fixture
 def document() -> dict[str, Any]:
     """A run whose py-spy was not there."""
-    arms = ("before", "oneshot", "cache", "direct", "batch")
+    arms = ("before", "oneshot", "cache", "inside", "direct", "batch")
     return {
         "ended_by": "",
-        "workload": {"keys_per_request": 40, "identifiers": 3190860, "distinct": 112937, "files": 1790},
+        "workload": {
+            "keys_per_request": 40,
+            "identifiers": 3190860,
+            "distinct": 112937,
+            "files": 1790,
+            "source": "made",
+        },
         "figures": [
             {"measure": "py-spy", "article": [18.7, 4.2, 0.775], "unavailable": "py-spy is not installed; get it"},
             {
                 "measure": "memray",
                 "article": [124, 21, 0.831],
-                "arms": dict(zip(arms, map(exact, (265.1, 145.0, 40.0, 50.0, 2.0)), strict=True)),
+                "arms": dict(zip(arms, map(exact, (265.1, 145.0, 40.0, 30.0, 50.0, 2.0)), strict=True)),
                 "change": exact(-0.849),
                 "change_from_oneshot": exact(-0.724),
                 "verdict": "reproduced",
@@ -37,7 +43,7 @@ def document() -> dict[str, Any]:
             {
                 "measure": "time",
                 "article": None,
-                "arms": dict(zip(arms, map(spread, (8000.0, 6000.0, 5000.0, 4500.0, 900.0)), strict=True)),
+                "arms": dict(zip(arms, map(spread, (8000.0, 6000.0, 5000.0, 5500.0, 4500.0, 900.0)), strict=True)),
                 "change": {"value": -0.375, "low": -0.39, "high": -0.36},
                 "change_from_oneshot": {"value": -0.167, "low": -0.18, "high": -0.15},
                 "verdict": "lower",
@@ -65,7 +71,7 @@ def test_the_table_has_gos_figures_beside_ours(document: dict[str, Any]) -> None
     lines = printed(render.show_table, document).splitlines()
     allocations = next(number for number, line in enumerate(lines) if line.startswith("allocs per op"))
 
-    figures = "124 → 21 265.1 145.0 40.0 50.0 2.0 -84.9 % -72.4 % reproduced"
+    figures = "124 → 21 265.1 145.0 40.0 30.0 50.0 2.0 -84.9 % -72.4 % reproduced"
     assert " ".join(lines[allocations].split()) == f"allocs per op {figures}"
     assert " ".join(lines[allocations + 1].split()) == "memray -83.1 %"
 
@@ -73,8 +79,8 @@ def test_the_table_has_gos_figures_beside_ours(document: dict[str, Any]) -> None
 def test_a_row_that_could_not_be_measured_says_how_to_get_it(document: dict[str, Any]) -> None:
     text = printed(render.show_table, document)
 
-    assert "CPU in hashing (py-spy): py-spy is not installed; get it." in text
-    row = next(number for number, line in enumerate(text.splitlines()) if line.startswith("CPU in hashing  "))
+    assert "CPU hashing (py-spy): py-spy is not installed; get it." in text
+    row = next(number for number, line in enumerate(text.splitlines()) if line.startswith("CPU hashing  "))
     assert text.splitlines()[row].split()[-1] == "not"
     assert text.splitlines()[row + 1].split()[-1] == "measured"
 
