@@ -25,6 +25,7 @@ VERBS = {
     "cache": "the hash cache beside other ways to a digest: costs, where it pays, and what its rules are worth",
     "peers": "every operation beside dict and the other maps at hand: Python, C++ and Go",
     "instructions": "does any operation execute more instructions than was recorded",
+    "builds": "the same calls over several builds of the package, for whoever changes a kernel",
 }
 
 
@@ -37,6 +38,8 @@ def command_line() -> argparse.ArgumentParser:
         verb.add_argument("--quick", action="store_true", help="a smaller run, in a minute or two")
         verb.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: profiling/out)")
     workload.add_options(verbs.choices["table"])
+    built = "a checkout with its extensions built in place; the others are compared with the first"
+    verbs.choices["builds"].add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=built)
 
     summary = "two result files of one verb side by side: what changed, and what cannot be told"
     compare = verbs.add_parser("compare", help=summary, description=summary)
