@@ -26,46 +26,40 @@ cdef union Key:             # a key in hand, of any form
     Reference reference
 
 
-cdef inline uint64_t hash_key(const Table *t, const Key *key) noexcept nogil:
-    if t.form == WORD32:
-        return _slot.hash_of(t, &key.word32)
-    if t.form == TEXT:
-        if key.digested.known:
-            return hash_word(t.hash_key, key.digested.digest)
-        return _slot.hash_of(t, &key.text)
-    if t.form == REFERENCE:
-        return _slot.hash_of(t, &key.reference)
-    return _slot.hash_of(t, &key.word64)
+cdef inline uint64_t hash_text(const Table *t, const Key *key) noexcept nogil:
+    if key.digested.known:
+        return hash_word(t.hash_key, key.digested.digest)
+    return _slot.hash_of(t, &key.text)
 
 
 cdef inline uint8_t *get(const Table *t, const Key *key) noexcept nogil:
     if t.form == WORD32:
-        return _ops.get(t, &key.word32, hash_key(t, key))
+        return _ops.get(t, &key.word32, _slot.hash_of(t, &key.word32))
     if t.form == TEXT:
-        return _ops.get(t, &key.text, hash_key(t, key))
+        return _ops.get(t, &key.text, hash_text(t, key))
     if t.form == REFERENCE:
-        return _ops.get(t, &key.reference, hash_key(t, key))
-    return _ops.get(t, &key.word64, hash_key(t, key))
+        return _ops.get(t, &key.reference, _slot.hash_of(t, &key.reference))
+    return _ops.get(t, &key.word64, _slot.hash_of(t, &key.word64))
 
 
 cdef inline Status put(Table *t, const Key *key, const void *value, bint overwrite, uint8_t **stored) noexcept nogil:
     if t.form == WORD32:
-        return _ops.put(t, &key.word32, hash_key(t, key), value, overwrite, stored)
+        return _ops.put(t, &key.word32, _slot.hash_of(t, &key.word32), value, overwrite, stored)
     if t.form == TEXT:
-        return _ops.put(t, &key.text, hash_key(t, key), value, overwrite, stored)
+        return _ops.put(t, &key.text, hash_text(t, key), value, overwrite, stored)
     if t.form == REFERENCE:
-        return _ops.put(t, &key.reference, hash_key(t, key), value, overwrite, stored)
-    return _ops.put(t, &key.word64, hash_key(t, key), value, overwrite, stored)
+        return _ops.put(t, &key.reference, _slot.hash_of(t, &key.reference), value, overwrite, stored)
+    return _ops.put(t, &key.word64, _slot.hash_of(t, &key.word64), value, overwrite, stored)
 
 
 cdef inline Status delete(Table *t, const Key *key, void *value) noexcept nogil:
     if t.form == WORD32:
-        return _ops.delete(t, &key.word32, hash_key(t, key), value)
+        return _ops.delete(t, &key.word32, _slot.hash_of(t, &key.word32), value)
     if t.form == TEXT:
-        return _ops.delete(t, &key.text, hash_key(t, key), value)
+        return _ops.delete(t, &key.text, hash_text(t, key), value)
     if t.form == REFERENCE:
-        return _ops.delete(t, &key.reference, hash_key(t, key), value)
-    return _ops.delete(t, &key.word64, hash_key(t, key), value)
+        return _ops.delete(t, &key.reference, _slot.hash_of(t, &key.reference), value)
+    return _ops.delete(t, &key.word64, _slot.hash_of(t, &key.word64), value)
 
 
 cdef inline void load_key(const Table *t, const uint8_t *slot, Key *key) noexcept nogil:

@@ -104,11 +104,15 @@ cdef class HMapSingle(HMapCore):
             return None
         elif self.key_kind == STR and is_short_ascii(key):
             k.text = make_text(<const uint8_t *> PyUnicode_DATA(key), <uint32_t> PyUnicode_GET_LENGTH(key))
-            self.ask_cache(key, k)
+            k.digested.known = False
+            if self.cached_digest != NULL:
+                self.ask_cache(key, k)
             return key
         elif self.key_kind == BYTES and PyBytes_CheckExact(key) and PyBytes_GET_SIZE(key) <= MAX_TEXT:
             k.text = make_text(<const uint8_t *> PyBytes_AS_STRING(key), <uint32_t> PyBytes_GET_SIZE(key))
-            self.ask_cache(key, k)
+            k.digested.known = False
+            if self.cached_digest != NULL:
+                self.ask_cache(key, k)
             return key
         elif self.key_kind == OBJECT:
             self.seek(key, <uint64_t> <int64_t> hash(key), k)
