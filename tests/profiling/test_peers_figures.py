@@ -1,6 +1,7 @@
 """Figures, targets and tables, from made-up samples whose ratios can be worked out by hand."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import peers_figures
 import peers_pictures
 import peers_tables
 import peers_targets
+import runner
 import style
 
 
@@ -209,3 +211,10 @@ def test_pictures_are_saved_for_both_pages_and_only_of_what_was_measured(drawn_f
     assert names == [f"peers-{name}{page}.svg" for name in ("times", "memory") for page in ("", "-dark")]
     assert all(Path(tmp_path / name).read_text().startswith("<?xml") for name in names)
     assert peers_pictures.save_all(document([]), tmp_path) == []
+
+
+def test_the_readmes_table_is_that_of_the_committed_result() -> None:
+    committed = json.loads((runner.HERE / "results" / "peers.json").read_text(encoding="utf-8"))
+    readme = (runner.HERE.parent / "README.md").read_text(encoding="utf-8")
+
+    assert peers_tables.markdown(committed) in readme
