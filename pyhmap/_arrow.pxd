@@ -1,4 +1,4 @@
-# The structs of the Arrow C data interface, and a column imported through them. Imports nothing of the project.
+# A column imported through the Arrow C data interface. Imports the structs of that from tophash_cache.
 #
 #     Column ── owns ──> ArrowSchema: the type
 #        │
@@ -8,38 +8,7 @@
 
 from libc.stdint cimport int64_t
 
-
-cdef struct ArrowSchema:
-    const char *format
-    const char *name
-    const char *metadata
-    int64_t flags
-    int64_t n_children
-    ArrowSchema **children
-    ArrowSchema *dictionary
-    void (*release)(ArrowSchema *) noexcept nogil
-    void *private_data
-
-
-cdef struct ArrowArray:
-    int64_t length
-    int64_t null_count          # -1: not counted
-    int64_t offset              # items of the buffers that come before this array's
-    int64_t n_buffers
-    int64_t n_children
-    const void **buffers
-    ArrowArray **children
-    ArrowArray *dictionary
-    void (*release)(ArrowArray *) noexcept nogil
-    void *private_data
-
-
-cdef struct ArrowArrayStream:
-    int (*get_schema)(ArrowArrayStream *, ArrowSchema *) noexcept nogil
-    int (*get_next)(ArrowArrayStream *, ArrowArray *) noexcept nogil
-    const char *(*get_last_error)(ArrowArrayStream *) noexcept nogil
-    void (*release)(ArrowArrayStream *) noexcept nogil
-    void *private_data
+from tophash_cache._arrow_c cimport ArrowArray, ArrowArrayStream, ArrowSchema
 
 
 cdef class Chunk:               # one array of a column; releases it when nothing refers to it any more

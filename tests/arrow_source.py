@@ -6,6 +6,7 @@ Source: the Arrow C data, C stream and PyCapsule interfaces, and the Arrow colum
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import itertools
 from collections.abc import Iterable, Sequence
@@ -87,6 +88,7 @@ def _releaser(struct: type[ctypes.Structure]) -> Any:
 _release = {struct: _releaser(struct) for struct in (CSchema, CArray, CStream)}
 _capsules: dict[int, Any] = {}  # by address, what a capsule's destructor is to release unless somebody took it over
 _kept: list[object] = []  # capsules, until a moment when their destructor, Python code, finds no exception under way
+atexit.register(_kept.clear)  # and none later than the modules that the destructor uses
 _api = ctypes.pythonapi
 _api.PyCapsule_New.argtypes = [c_void_p, c_char_p, c_void_p]
 _api.PyCapsule_New.restype = py_object

@@ -16,40 +16,8 @@ import numpy as np
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from tophash_cache._arrow_c cimport ArrowArray, ArrowArrayStream, ArrowSchema
 from tophash_cache._xxh64 cimport xxh64_bytes
-
-
-cdef struct ArrowSchema:
-    const char *format
-    const char *name
-    const char *metadata
-    int64_t flags
-    int64_t n_children
-    ArrowSchema **children
-    ArrowSchema *dictionary
-    void (*release)(ArrowSchema *) noexcept nogil
-    void *private_data
-
-
-cdef struct ArrowArray:
-    int64_t length
-    int64_t null_count         # -1: not counted
-    int64_t offset             # items of the buffers before the array's first
-    int64_t n_buffers
-    int64_t n_children
-    const void **buffers
-    ArrowArray **children
-    ArrowArray *dictionary
-    void (*release)(ArrowArray *) noexcept nogil
-    void *private_data
-
-
-cdef struct ArrowArrayStream:
-    int (*get_schema)(ArrowArrayStream *, ArrowSchema *) noexcept nogil
-    int (*get_next)(ArrowArrayStream *, ArrowArray *) noexcept nogil
-    const char *(*get_last_error)(ArrowArrayStream *) noexcept nogil
-    void (*release)(ArrowArrayStream *) noexcept nogil
-    void *private_data
 
 
 ctypedef fused Offset:
