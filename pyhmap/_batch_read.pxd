@@ -1,8 +1,9 @@
 # Reading many keys, and copying out all of them. Imports the layers below it.
 #
 # Whether a key is there is a coin toss to the branch predictor, and a wrong guess costs as much as four look-ups. So
-# "no match" is a mask, not a branch: it makes the place ABSENT, the prefetch one of slot 0, the value the fill. What is
-# left to branches is rare: a first match that is another key (one in 100), and a full row without a match.
+# "no match" is a mask, not a branch: it makes the place ABSENT, the prefetch one of slot 0, the value the fill. Full
+# rows without a match are noted in a bit each, and looked behind together. What is left to a branch is a first match
+# that is another key, one in 100.
 #
 # Keys finish in order, so the first miss is the first by position. Slots are prefetched only after the match:
 # prefetching a slot line for each key made a miss three times dearer.
@@ -11,15 +12,14 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._batch cimport block_size, cloned, cold, hash_block, unlikely
 from pyhmap._hash cimport tophash_of
-from pyhmap._layout cimport Buckets, Table, Text, growing, key_t, prefetch, slot_at
+from pyhmap._layout cimport Buckets, Table, Text, growing, key_t, lowest_bit, prefetch, slot_at
 from pyhmap._ops cimport get
 from pyhmap._probe cimport chain_ends, find, first_slot, first_slot_by_product, match
 from pyhmap._slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
-from pyhmap._types cimport BLOCK, EMPTY_ONE, FOLLOW_UP_TO, IN_FLIGHT, SLOTS
+from pyhmap._types cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS
 
 cdef enum:
-    ABSENT = 0xFFFFFFFFFFFFFFFF         # place of a key: nothing matches, and the chain ends in that row
-    BEHIND = 0xFFFFFFFFFFFFFFFE         # nothing matches in a full row: what is behind it is not looked at yet
+    ABSENT = 0xFFFFFFFFFFFFFFFF         # the place of a key whose tophash is nowhere in its chain
 
 
 cdef struct Reading:        # what a read call is to do with each key
@@ -36,12 +36,13 @@ cdef inline uint64_t all_ones(bint condition) noexcept nogil:
 
 cdef inline cloned match_block(const Buckets *b, const uint64_t *h, uint64_t n, uint64_t *place) noexcept nogil:
     """Second stage: the place of each key, as the bytes from the first slot to the one that matched first."""
-    cdef uint64_t i, row, matches, none, at
+    cdef uint64_t i, row, matches, none, at, behind = 0
     cdef uint64_t mask = b.nmain - 1, stride = b.stride
     cdef const uint64_t *rows = <const uint64_t *> b.tophash
     cdef const uint8_t *slots = b.slots
     cdef uint64_t word[BLOCK]
     cdef uint64_t found[BLOCK]
+    cdef uint64_t near[BLOCK]
     for i in range(n):
         word[i] = rows[h[i] & mask]
     for i in range(n):          # straight-line arithmetic on local arrays: AVX-512 does eight keys at once
@@ -50,38 +51,43 @@ cdef inline cloned match_block(const Buckets *b, const uint64_t *h, uint64_t n, 
         none = all_ones(matches == 0)
         at = (row * SLOTS + first_slot_by_product(matches)) * stride
         found[i] = at | none
-        word[i] = none & ~all_ones(chain_ends(word[i]))
+        near[i] = at & ~none
+        word[i] = none & ~all_ones(chain_ends(word[i])) & 1
     for i in range(n):
-        if unlikely(word[i]):
-            place_behind(b, h[i], &found[i])
         place[i] = found[i]
-        prefetch(slots + (found[i] & all_ones(found[i] < BEHIND)))
+    for i in range(n):
+        prefetch(slots + near[i])
+        behind |= word[i] << i          # a full row without a match: noted without a branch
+    if behind:
+        look_behind(b, h, behind, place)
 
 
-cdef inline cold place_behind(const Buckets *b, uint64_t h, uint64_t *place) noexcept nogil:
-    """The place of a key whose main row is full and does not match."""
+cdef inline void look_behind(const Buckets *b, const uint64_t *h, uint64_t keys, uint64_t *place) noexcept nogil:
+    """The places of some keys of a block, a bit each, in the rows behind their main rows. Their accesses overlap."""
     cdef const uint64_t *rows = <const uint64_t *> b.tophash
-    cdef uint64_t word, matches, row = h & (b.nmain - 1)
-    if b.nmain > FOLLOW_UP_TO:
-        prefetch(&b.overflow[row])
-        place[0] = BEHIND
-        return
-    place[0] = ABSENT
-    row = b.overflow[row]
-    while row != 0:
-        word = rows[row]
-        matches = match(word, tophash_of(h))
-        if matches:
-            place[0] = (row * SLOTS + first_slot(matches)) * b.stride
-            return
-        row = 0 if chain_ends(word) else b.overflow[row]
+    cdef uint64_t i, word, matches, row, left = keys, mask = b.nmain - 1
+    while left:
+        prefetch(&rows[b.overflow[h[lowest_bit(left)] & mask]])     # of no link: row 0
+        left &= left - 1
+    while keys:
+        i = lowest_bit(keys)
+        keys &= keys - 1
+        row = b.overflow[h[i] & mask]
+        while row != 0:
+            word = rows[row]
+            matches = match(word, tophash_of(h[i]))
+            if matches:
+                place[i] = (row * SLOTS + first_slot(matches)) * b.stride
+                prefetch(b.slots + place[i])
+                break
+            row = 0 if chain_ends(word) else b.overflow[row]
 
 
 cdef inline void prefetch_texts(const Table *t, const key_t *key, const uint64_t *place, uint64_t n) noexcept nogil:
     """Third stage, of texts: prefetch those that lie in the arena."""
     cdef uint64_t i
     for i in range(n):
-        if place[i] < BEHIND:
+        if place[i] != ABSENT:
             prefetch_key(t, t.now.slots + place[i], &key[i])
 
 
@@ -97,8 +103,10 @@ cdef inline cloned take_all(const Table *t, const key_t *key, const uint64_t *h,
     cdef uint8_t *slot
     for i in range(n):
         slot = slots + place[i]
-        if unlikely(place[i] >= BEHIND or not same_key(t, slot, &key[i])):
-            find_again(t, h[i], &key[i], &slot)
+        if unlikely(place[i] == ABSENT or not same_key(t, slot, &key[i])):
+            slot = NULL
+            if place[i] != ABSENT:
+                find_again(t, h[i], &key[i], &slot)
             if slot == NULL:
                 n = i
                 break
@@ -116,7 +124,7 @@ cdef inline cloned take_some(const Table *t, const key_t *key, const uint64_t *h
     cdef uint8_t *slots = t.now.slots
     cdef uint8_t *slot
     for i in range(n):
-        present = all_ones(place[i] < BEHIND)
+        present = all_ones(place[i] != ABSENT)
         slot = slots + (place[i] & present)
         hit = present & all_ones(same_key(t, slot, &key[i]))
         if unlikely(~hit & (place[i] + 1)):     # no hit, and not ABSENT: in one test, else the compiler makes two

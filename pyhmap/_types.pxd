@@ -64,11 +64,6 @@ cdef enum:
     LANES = 8
     LANE_WORDS = 8
 
-    # In tables of up to so many buckets (links and tophashes of 3 MiB, cached) the second stage of a batch read follows
-    # a full row to the next at once; in larger ones it prefetches the link. 850,000 keys at 6.5 a bucket: 14 ns a hit
-    # instead of 18, and 15 instead of 28 after much deletion; but of 6.8 million keys a miss then takes 48, not 30.
-    FOLLOW_UP_TO = 1 << 18
-
     INLINE_TEXT = 12        # bytes of a text that fit in its slot, as in Arrow's string_view
     ARENA_BLOCKS = 40       # blocks of an arena; the first has 2^16 bytes and each next one twice that: 2^55 in all
     ARENA_FIRST = 16
