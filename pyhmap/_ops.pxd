@@ -3,7 +3,7 @@
 # While a map grows, a key lives in exactly one array: in the old one until its old bucket is evacuated, then in the
 # new one. Reads look where that bucket is and change nothing; writes evacuate it first and then only see the new array.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._grow cimport grow_work, must_grow
 from pyhmap._hash cimport tophash_of

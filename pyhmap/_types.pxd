@@ -49,14 +49,15 @@ cdef enum:
 
     # A batch whose keys were nearly all new since its last growth will probably go on so: the next growth takes as many
     # doublings at once as the rest of it asks for, up to JUMP. To build 10^6 keys then moves each a seventh of a time
-    # instead of once and takes 18 ns a key, not 35. Where the rest was not new, the batch ends with a rebuild to the
+    # instead of once and takes 18 ns a key, not 36. Where the rest was not new, the batch ends with a rebuild to the
     # size that doubling would have given.
     JUMP = 3
     NEW_NUM = 15
     NEW_DEN = 16
 
-    # The pipeline of a batch, see _batch.pxd. Longer blocks cover more of a memory access and take more of the first
-    # cache: 16, 32, 48 and 64 keys give 15.4, 12.2, 12.1 and 12.1 ns a hit at 10^7 keys, 3.5, 3.8, 4.1 and 4.2 at 10^4.
+    # The pipeline of a batch, see _batch.pxd. Longer blocks cover more of a memory access: 16, 32, 48 and 64 keys give
+    # 17.7, 14.3, 13.8 and 14.2 ns a hit at 10^7 keys, and 9.6, 6.8, 6.0 and 5.9 at 10^6; at 10^4 all lie within 10 %
+    # (profiling/results/builds.json).
     BLOCK = 48
     IN_FLIGHT = 4           # blocks between first and last stage; three, or four with texts
 
