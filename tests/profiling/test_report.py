@@ -373,7 +373,9 @@ def test_the_switch_turns_the_page_over_and_back(opened: Any) -> None:
 def test_the_raw_result_can_be_read_and_saved(opened: Any, written: Path, tmp_path: Path) -> None:
     opened.get_by_role("tab", name="layout").click()
     opened.locator("section:visible summary").click()
-    assert json.loads(opened.locator("section:visible pre").last.inner_text())["verb"] == "layout"
+    raw = opened.locator("section:visible pre").last
+    raw.filter(has_text="verb").wait_for()  # it is filled in after the click, when the page comes to it
+    assert json.loads(raw.inner_text())["verb"] == "layout"
     with opened.expect_download() as saving:
         opened.locator("section:visible details button").click()
     saving.value.save_as(tmp_path / "saved.json")
