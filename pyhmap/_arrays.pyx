@@ -51,11 +51,20 @@ cdef enum:
     PIECE = HUGE // 4           # bytes given back at once: 128 small pages in some 50 us
     DOMAIN = 0                  # of tracemalloc: shown beside the memory of Python itself
 
+# What all blocks together take: the other side of the account that maps give of themselves (pyhmap.debug).
+cdef uint64_t blocks_alive = 0, bytes_alive = 0
+
+
+def block_memory():
+    """How many blocks there are in this process, and their bytes: of all maps, and of arrays that views keep."""
+    return blocks_alive, bytes_alive
+
 
 cdef class Block:
     """Zeroed memory. NumPy arrays over it keep it alive."""
 
     def __init__(self, uint64_t size):
+        global blocks_alive, bytes_alive
         cdef uint64_t slack
         self.size = size
         if size < MAPPED_FROM:
@@ -71,12 +80,17 @@ cdef class Block:
                 raise MemoryError(f"no memory for {size:,} bytes of buckets")
             self.mapped = size + slack
         self.data = <uint8_t *> ((<uint64_t> self.start + slack - 1) // slack * slack)
+        blocks_alive += 1
+        bytes_alive += size
         PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
         if self.mapped:
             self.advise(0, size, False)     # wherever the system's own choice would be huge pages
 
     def __dealloc__(self):
+        global blocks_alive, bytes_alive
         if self.start != NULL:
+            blocks_alive -= 1
+            bytes_alive -= self.size
             PyTraceMalloc_Untrack(DOMAIN, <uint64_t> self.start)
             if self.mapped:
                 munmap(self.start, self.mapped)

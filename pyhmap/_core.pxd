@@ -24,6 +24,7 @@ ctypedef uint64_t (*Digest)(PyObject *cache, PyObject *key) except? 0
 
 
 cdef class HMapCore:
+    cdef uint64_t layout_mark       # what _memory() is of; whoever reads this object's memory looks here first
     cdef Table t
     cdef Gate gate
     cdef BucketArrays now

@@ -8,6 +8,8 @@ import numpy as np
 from pyhmap._codecs import Codec
 from pyhmap.introspect import RawTable
 
+def map_counts() -> tuple[int, int]: ...
+
 class HMapCore:
     _key_codec: Codec
     _value_codec: Codec

@@ -65,9 +65,19 @@ cdef enum:
     CHECK_OFTEN = 512
     CHECK_EACH = 64
     DEAD_MINIMUM = 1 << 16      # dead bytes of an arena worth moving the live ones for
+    LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug: another number when a meaning changes
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
 FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": REFERENCE}
+
+
+# How many maps there ever were in this process, and how many are gone: their births and deaths, for pyhmap.debug.
+cdef uint64_t maps_made = 0, maps_gone = 0
+
+
+def map_counts():
+    """Maps made and maps gone since the process began."""
+    return maps_made, maps_gone
 
 
 cdef Kind kind_of(codec):
@@ -85,13 +95,19 @@ cdef class HMapCore:
     """Life, growth and inspection of :class:`pyhmap.HMap`; use that."""
 
     def __cinit__(self, *args, **kwargs):
+        global maps_made
+        maps_made += 1
         # A valid empty table before anything else, so that an object whose __init__ never ran is safe to use.
         gate_init(&self.gate)
+        # "hmap" as text, then the version, then the size of the table: eight bytes that nothing else begins with.
+        self.layout_mark = <uint64_t> 0x70616d68 | <uint64_t> LAYOUT_VERSION << 32 | <uint64_t> sizeof(Table) << 48
         self.value_at, self.stride = 8, 16
         self.t.value_size = 8
         self.install(BucketArrays(0, 8, 16))
 
     def __dealloc__(self):
+        global maps_gone
+        maps_gone += 1
         gate_free(&self.gate)
 
     def __init__(self, key, value, items=None, /, *, capacity=0, hash=None, seed=None, hash_cache=None):
@@ -546,6 +562,7 @@ cdef class HMapCore:
         cdef Table *t = &self.t
         cdef uint64_t start = <uint64_t> <PyObject *> self
         return {
+            "layout mark": (<uint64_t> &self.layout_mark - start, sizeof(self.layout_mark)),
             "now.tophash": (<uint64_t> &t.now.tophash - start, sizeof(t.now.tophash)),
             "now.slots": (<uint64_t> &t.now.slots - start, sizeof(t.now.slots)),
             "now.overflow": (<uint64_t> &t.now.overflow - start, sizeof(t.now.overflow)),

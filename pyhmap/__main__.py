@@ -1,0 +1,85 @@
+"""`python -m pyhmap leakcheck module:function`: does this function leak?
+
+Owns the command line. Exit status: 0 when nothing leaks (retained or mapped memory that the system may take back is no
+leak), 1 for a leak, 2 when the question cannot be asked. Progress goes to stderr, the page or the JSON to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+class Refusal(Exception):
+    """What was asked for cannot be checked."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pyhmap", description="Tools around the hash map.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    check = verbs.add_parser("leakcheck", help="call a function over and over and say whether, how and where it leaks")
+    check.add_argument("target", metavar="module:function", help="a function without arguments; the module is imported")
+    check.add_argument("--rounds", type=int, default=10, help="snapshots a trial (%(default)s)")
+    check.add_argument("--calls", type=int, default=100, help="calls a round in the first trial (%(default)s)")
+    check.add_argument("--json", action="store_true", help="print one JSON object instead of the page")
+    options = parser.parse_args(arguments)
+    try:
+        diagnosis = checked(options.target, options.rounds, options.calls)
+    except Refusal as refusal:
+        print(f"python -m pyhmap leakcheck: {refusal}", file=sys.stderr)
+        return 2
+    print(json.dumps(diagnosis.to_json(), indent=1) if options.json else diagnosis)
+    return int(diagnosis.verdict.is_leak)
+
+
+def checked(target: str, rounds: int, calls: int) -> Any:
+    """The diagnosis of the function that the target names."""
+    from pyhmap import debug
+
+    function = resolved(target)
+    try:
+        return debug.leakcheck(function, rounds=rounds, calls=calls, progress=lambda line: print(line, file=sys.stderr))
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = os.path.dirname(debug.__file__)
+        if isinstance(error, ValueError) and frames[-1].filename.startswith(own):
+            raise Refusal(str(error)) from None
+        where = next((f for f in reversed(frames) if not f.filename.startswith(own)), frames[-1])
+        said = f"{target} raised {type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+        raise Refusal(said) from error
+
+
+def resolved(target: str) -> Callable[[], Any]:
+    """The function that ``module:name`` or ``module:name.name`` stands for."""
+    module_name, colon, path = target.partition(":")
+    if not (module_name and colon and path):
+        raise Refusal(f"{target!r} is not of the form module:function")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            raise Refusal(f"there is no module {error.name!r} in {os.getcwd()} or on the path") from None
+        raise Refusal(f"module {module_name!r} needs a module {error.name!r}, which is not installed") from error
+    except Exception as error:
+        raise Refusal(f"importing {module_name!r} raised {type(error).__name__}: {error}") from error
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            near = ", ".join(sorted(other for other in vars(found) if callable(getattr(found, other))))[:200]
+            raise Refusal(f"{module_name!r} has no {path!r}; it has {near or 'no functions'}") from None
+    if not callable(found):
+        raise Refusal(f"{target} is a {type(found).__name__}, which cannot be called")
+    return found  # type: ignore[no-any-return]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""What is handed over: the verdict with its evidence, as a page and as JSON. Imports verdicts and meters.
+
+Owns the sentences and the form of the page. ``compare`` makes a diagnosis from snapshots alone; ``leakcheck`` adds
+lines, types and referrers, which it finds by running the function once more.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pyhmap.debug import verdicts
+from pyhmap.debug.meters import Snapshot
+from pyhmap.debug.verdicts import KEPT, RETURNED, WAITING, Trend, Verdict, amount
+
+SCHEMA_VERSION = 1
+TYPES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that allocated what has stayed, by tracemalloc."""
+
+    file: str
+    line: int
+    bytes: int  #: that stayed
+    count: int  #: in so many pieces
+    calls: int  #: in so many calls
+
+    def __str__(self) -> str:
+        each = amount(self.bytes / self.calls, "B")
+        return f"{self.file}:{self.line}: {each} in {self.count / self.calls:.3g} pieces a call"
+
+
+@dataclass(frozen=True)
+class TypeGrowth:
+    """A type of which there were more objects at the end."""
+
+    name: str
+    more: int
+    calls: int
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.more / self.calls:.3g} a call"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A verdict, what speaks for it and against it, and where to look.
+
+    ``str()`` of it is a page whose first line is the verdict in a sentence.
+    """
+
+    verdict: Verdict
+    sentence: str
+    calls: int  #: calls a round
+    rounds: int
+    trends: dict[str, Trend]  #: of every meter that could be read
+    supporting: tuple[Trend, ...]
+    contradicting: tuple[Trend, ...]
+    missing: tuple[str, ...]  #: meters that could not be read, and what to install
+    samples: tuple[dict[str, int | None], ...]  #: every figure of every snapshot
+    lines: tuple[Line, ...] = ()  #: that allocated what stayed, most first
+    types: tuple[TypeGrowth, ...] = ()  #: that grew, most first
+    referrers: tuple[str, ...] = ()  #: the shortest ways from a root to what grew
+    trials: tuple[str, ...] = ()  #: what each trial of ``leakcheck`` said
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, of types that ``json.dumps`` takes."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "verdict": str(self.verdict),
+            "is_leak": self.verdict.is_leak,
+            "sentence": self.sentence,
+            "calls": self.calls,
+            "rounds": self.rounds,
+            "meters": [verdicts.as_json(trend) for trend in self.trends.values()],
+            "supporting": [trend.meter for trend in self.supporting],
+            "contradicting": [trend.meter for trend in self.contradicting],
+            "missing": list(self.missing),
+            "lines": [asdict(line) for line in self.lines],
+            "types": [asdict(growth) for growth in self.types],
+            "referrers": list(self.referrers),
+            "trials": list(self.trials),
+            "samples": list(self.samples),
+            "environment": environment(),
+        }
+
+    def __str__(self) -> str:
+        page = [self.sentence]
+        each = f"{self.rounds} rounds of {self.calls} calls" if self.calls > 1 else f"{self.rounds} rounds"
+        page += ["", f"{each}; {environment()['python']}"]
+        page += [f"  trial {number}: {said}" for number, said in enumerate(self.trials, 1)]
+        for title, part in (("For it", self.supporting), ("Against it", self.contradicting)):
+            if part:
+                page += ["", title] + [meter_line(trend, self.calls) for trend in part]
+        for title, entries in (
+            ("Lines that allocated what stayed", self.lines),
+            ("Types that grew", self.types),
+            ("Who refers to it", self.referrers),
+            ("Meters missing", self.missing),
+        ):
+            if entries:
+                page += ["", title] + [f"  {entry}" for entry in entries]
+        return "\n".join(page)
+
+
+def meter_line(trend: Trend, calls: int) -> str:
+    """One meter on the page."""
+    if trend.meter == RETURNED:
+        figure = f"{amount(trend.last, 'B')} of {amount(trend.first, 'B')}"
+    elif trend.meter == KEPT:
+        figure = f"{amount(trend.slope.low, 'B')} at least"
+    elif trend.meter == WAITING:
+        figure = f"{trend.slope.low:,.0f} to {trend.slope.high:,.0f} a round"
+    elif trend.state == verdicts.FLAT and not trend.slope.value:
+        figure = "flat"
+    else:
+        low, high = (amount(end / calls, trend.unit) for end in trend.slope[1:])
+        figure = f"{trend.figure(calls)} ({low} to {high})"
+    return f"  {trend.meter:<14} {trend.state:<5} {figure:<44} {trend.says}"
+
+
+def environment() -> dict[str, str]:
+    """The interpreter and its build: what the collector's generations mean depends on both."""
+    free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    implementation = f"{platform.python_implementation()} {platform.python_version()}"
+    return {"python": f"{implementation}, {'free-threaded' if free else 'GIL'} build", "platform": sys.platform}
+
+
+def compare(snapshots: Sequence[Snapshot], *, calls: int = 1, baseline: Snapshot | None = None) -> Diagnosis:
+    """The verdict over a series of snapshots, taken after rounds of equal work.
+
+    Parameters
+    ----------
+    snapshots
+        Four at least, the first before the first round. Take the last with ``trim=True``, or growth that the C heap
+        merely keeps cannot be told from a leak.
+    calls
+        How many calls a round had, for figures a call.
+    baseline
+        A snapshot from before all warm-up: room that maps had in reserve then is not reported.
+
+    Raises ``ValueError`` for fewer than four snapshots, or ``calls`` below 1.
+
+    >>> from pyhmap import debug
+    >>> held, series = [], [debug.snapshot()]
+    >>> for _ in range(6):
+    ...     held += [[] for _ in range(5000)]
+    ...     series.append(debug.snapshot())
+    >>> debug.compare(series, calls=5000).verdict
+    <Verdict.HELD_REFERENCES: 'held references'>
+    """
+    if calls < 1:
+        raise ValueError(f"calls={calls}: a round has one call at least")
+    found = verdicts.trends(snapshots, baseline)
+    verdict = verdicts.decide(snapshots, found)
+    supporting, contradicting = verdicts.evidence(verdict, found)
+    types = growing_types(snapshots[0].types, snapshots[-1].types, calls * (len(snapshots) - 1))
+    diagnosis = Diagnosis(
+        verdict=verdict,
+        sentence="",
+        calls=calls,
+        rounds=len(snapshots) - 1,
+        trends=found,
+        supporting=supporting,
+        contradicting=contradicting,
+        missing=snapshots[-1].missing,
+        samples=tuple(one.numbers() for one in snapshots),
+        types=types if verdict.is_leak else (),
+    )
+    return replace(diagnosis, sentence=sentence(diagnosis, snapshots[-1]))
+
+
+def growing_types(before: dict[str, int], after: dict[str, int], calls: int) -> tuple[TypeGrowth, ...]:
+    """The types of which there are more, most first."""
+    more = {name: n - before.get(name, 0) for name, n in after.items()}
+    grown = sorted(((n, name) for name, n in more.items() if n > 0), reverse=True)
+    return tuple(TypeGrowth(name, n, calls) for n, name in grown[:TYPES_SHOWN])
+
+
+def sentence(d: Diagnosis, last: Snapshot) -> str:
+    """The verdict in words, with its main figure."""
+
+    def grows(*names: str) -> str:
+        """The growth of the first of these meters that grows."""
+        for name in names:
+            if name in d.trends and d.trends[name].is_up:
+                return d.trends[name].figure(d.calls)
+        return "little"
+
+    maps = last.maps
+    told = {
+        Verdict.CLEAN: "nothing grows from round to round.",
+        Verdict.ALLOCATOR_RETENTION: f"resident memory grows by {grows('anonymous', 'uss')}, but nothing holds it: "
+        "the C heap keeps freed memory and gives it back when trimmed. Not a leak.",
+        Verdict.NATIVE_LEAK: f"{grows('heap', 'anonymous', 'uss')} is allocated in native code and never freed; Python "
+        "knows nothing of it. Next: memray run --native.",
+        Verdict.CYCLES_WAITING: f"each round leaves {d.trends[WAITING].slope.value:,.0f} objects in cycles, which only "
+        "gc.collect() frees. The collector is off, or comes too seldom.",
+        Verdict.HELD_REFERENCES: f"{grows('traced', 'bucket blocks', 'blocks', 'objects')} stays because something "
+        "still refers to it.",
+        Verdict.RETAINED_CAPACITY: f"{maps.alive:,} map{'s' * (maps.alive != 1)} with {maps.entries:,} entries "
+        f"hold{'s' * (maps.alive == 1)} {amount(maps.bytes, 'B')}, {amount(maps.idle, 'B')} of it beyond need. "
+        "compact() or clear() gives it back; finish_growth() ends a growth.",
+        Verdict.MAPPED_FILE_PAGES: f"{grows('file')} more of mapped files is resident; the system takes these pages "
+        "back when it needs them. Not a leak.",
+        Verdict.ACCOUNTING_ERROR: accounting(d, last),
+    }
+    return f"{d.verdict}: {told[d.verdict]}"
+
+
+def accounting(d: Diagnosis, last: Snapshot) -> str:
+    """What does not add up."""
+    maps = last.maps
+    if maps.allocated > verdicts.ACCOUNTS_AGREE * maps.blocks:
+        return f"maps say that they have {amount(maps.allocated, 'B')}, but {amount(maps.blocks, 'B')} exist."
+    traced, blocks = (
+        d.trends[name].figure(d.calls) if name in d.trends else "-" for name in ("traced", "bucket blocks")
+    )
+    if d.trends["bucket blocks"].is_up:
+        return f"bucket memory grows by {blocks}, but tracemalloc is told of {traced}."
+    return f"tracemalloc is told of {traced} more, but no memory grows: something was freed without telling it."

@@ -1,0 +1,150 @@
+"""``leakcheck``: a function called in rounds until two trials agree. Imports diagnosis, meters and places.
+
+A trial is a number of rounds with a snapshot after each. The next trial has twice the calls: what happened once gives
+half the growth a call and is dropped, what is slow gives twice the growth a round and is seen. A verdict needs two
+trials in a row (the idea of psleak and of CPython's ``regrtest -R``). The snapshots of a trial are made beforehand and
+replaced one by one, so that keeping them does not look like a leak.
+"""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from pyhmap.debug import meters, places
+from pyhmap.debug.diagnosis import Diagnosis, compare
+from pyhmap.debug.meters import Snapshot
+from pyhmap.debug.slopes import FEWEST
+from pyhmap.debug.verdicts import WAITING, Verdict
+
+TRIALS = 5  # the last one has 16 times the calls of the first
+FRAMES = 6  # of a traceback: deep enough to leave a library's own lines and name the caller's
+
+# The meter whose growth a call must repeat, for each verdict.
+MAIN = {
+    Verdict.ALLOCATOR_RETENTION: ("anonymous", "uss"),
+    Verdict.NATIVE_LEAK: ("heap", "anonymous", "uss"),
+    Verdict.CYCLES_WAITING: (WAITING,),
+    Verdict.HELD_REFERENCES: ("traced", "bucket blocks", "blocks", "objects"),
+    Verdict.RETAINED_CAPACITY: ("idle",),  # if it grows; if it only stays, it stays in two trials
+    Verdict.MAPPED_FILE_PAGES: ("file",),
+    Verdict.ACCOUNTING_ERROR: ("traced", "bucket blocks"),
+}
+
+
+def leakcheck(
+    function: Callable[[], Any],
+    *,
+    rounds: int = 10,
+    calls: int = 100,
+    warm_up: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Diagnosis:
+    """Call a function over and over and say whether, how and where it leaks.
+
+    Parameters
+    ----------
+    function
+        Is called without arguments; what it raises is raised.
+    rounds
+        Snapshots a trial, 4 at least.
+    calls
+        Calls a round in the first trial; each further trial has twice as many.
+    warm_up
+        Calls before the first trial, so that caches fill; as many as a round has if not given.
+    progress
+        Is given a line of text after each trial.
+
+    The function should leave the program as it found it; runs in this thread; tracemalloc runs meanwhile, which makes
+    it several times slower. Raises ``ValueError`` for numbers out of range.
+
+    >>> from pyhmap import debug
+    >>> kept = []
+    >>> found = debug.leakcheck(lambda: kept.append(object()), rounds=6)
+    >>> found.verdict, found.types[:0], len(found.lines)
+    (<Verdict.HELD_REFERENCES: 'held references'>, (), 1)
+    >>> debug.leakcheck(lambda: [object() for _ in range(9)], rounds=6).verdict
+    <Verdict.CLEAN: 'clean'>
+    """
+    if not callable(function):
+        raise TypeError(f"{function!r} cannot be called")
+    warm_up = calls if warm_up is None else warm_up
+    for name, value, least in (("rounds", rounds, FEWEST), ("calls", calls, 1), ("warm_up", warm_up, 0)):
+        if value < least:
+            raise ValueError(f"{name}={value}: {least} at least")
+    with tracing():
+        baseline = meters.read()
+        call(function, warm_up)
+        previous: Diagnosis | None = None
+        said: list[str] = []
+        for number in range(TRIALS):
+            n = calls << number
+            diagnosis = compare(trial(function, n, rounds), calls=n, baseline=baseline)
+            said.append(f"{n:,} calls a round: {diagnosis.verdict}")
+            if progress:
+                progress(said[-1])
+            if previous and repeats(previous, diagnosis):
+                break
+            previous = diagnosis
+        else:
+            said.append("no two trials agree")
+            diagnosis = unconfirmed(diagnosis)
+        diagnosis = replace(diagnosis, trials=tuple(said))
+        if diagnosis.verdict.is_leak:
+            lines, types, referrers = places.search(lambda: call(function, n), n, diagnosis.verdict)
+            diagnosis = replace(diagnosis, lines=lines, types=types, referrers=referrers)
+    return diagnosis
+
+
+def call(function: Callable[[], Any], times: int) -> None:
+    """Call it so many times, keeping nothing."""
+    for _ in range(times):
+        function()
+
+
+def trial(function: Callable[[], Any], calls: int, rounds: int) -> list[Snapshot]:
+    """The snapshots of before the first round and after each; the first round of all is not looked at."""
+    kept = pickle.dumps(meters.read(trim=True))
+    series: list[Snapshot] = [pickle.loads(kept) for _ in range(rounds + 1)]  # with ints of their own, unlike copies
+    call(function, calls)
+    for i in range(rounds):
+        series[i] = meters.read()
+        call(function, calls)
+    series[rounds] = meters.read(trim=True)
+    return series
+
+
+def repeats(before: Diagnosis, now: Diagnosis) -> bool:
+    """Whether a trial says what the one before it said, and as much a call: what happened once halves."""
+    if before.verdict != now.verdict:
+        return False
+    for name in MAIN.get(now.verdict, ()):
+        if name in before.trends and name in now.trends and before.trends[name].is_up and now.trends[name].is_up:
+            then, since = (d.trends[name].slope.value / d.calls for d in (before, now))
+            return since > 0.7 * then
+    return True
+
+
+def unconfirmed(diagnosis: Diagnosis) -> Diagnosis:
+    """A diagnosis of clean: what was seen did not repeat."""
+    sentence = f"{Verdict.CLEAN}: what grew in one trial did not grow in the next."
+    return replace(diagnosis, verdict=Verdict.CLEAN, sentence=sentence, types=())
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """With tracemalloc on, as it was before afterwards."""
+    if tracemalloc.is_tracing():
+        yield
+        return
+    tracemalloc.start(FRAMES)
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
+        gc.collect()
