@@ -577,6 +577,27 @@ cdef class HMapCore:
             "whole table": (<uint64_t> t - start, sizeof(Table)),
         }
 
+    def _sizes(self):
+        """What the map holds, for pyhmap.debug, by name. Cheap, and never waits: beside a batch write of another thread
+        the figures may be of two moments."""
+        cdef Table *t = &self.t
+        texts = sum([block.nbytes for block in self.texts.blocks])
+        old_block, old_rows, given_back = 0, 0, 0
+        if self.old is not None:
+            old_block, given_back = self.old.block.size, self.old.given_back
+            old_rows = t.old.next_row if growing(t) else self.old.raw.nmain
+        return {
+            "count": t.count,
+            "row_bytes": SLOTS + SLOTS * self.stride + 4,
+            "main_rows": t.now.nmain,
+            "rows": t.now.next_row,
+            "old_rows": old_rows,               # in use, of the array that is or was evacuated
+            "given_back": given_back,           # bytes of it
+            "texts": texts - (t.arena.size - t.arena.used),
+            "live_texts": t.arena.live,
+            "blocks": self.now.block.size + old_block + texts,
+        }
+
     @contextmanager
     def _frozen(self):
         """While inside, writes by other threads wait and writes by this one raise RuntimeError."""

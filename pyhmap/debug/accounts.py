@@ -1,28 +1,27 @@
-"""pyhmap's accounts: what all maps hold, beside the memory that exists. Imports _arrays, _core and introspect.
+"""pyhmap's accounts: what all maps hold, beside the memory that exists. Imports _arrays and _core.
 
-Two sides that must agree. The maps say of themselves which arrays they have (``Maps.allocated``); the allocator of
-blocks counts those that exist (``Maps.blocks``). What exists beyond the maps' accounts is kept by somebody else: a view
-of a bucket array that growth has left behind, for one.
+Two sides that must agree. The maps say of themselves which blocks of memory they have (``Maps.allocated``); the
+allocator of blocks counts those that exist (``Maps.blocks``). What exists beyond the maps' accounts is kept by somebody
+else: a view of a bucket array that growth has left behind, for one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pyhmap._arrays import block_memory
 from pyhmap._core import HMapCore
-from pyhmap.introspect import SLOTS, RawBuckets, RawTable
+from pyhmap.introspect import SLOTS
 
 # Deletion shrinks a table when fewer than an eighth of the keys are left that it may hold (_types.pxd), but not below
 # 64 buckets: so much room is kept by design, and what is beyond it was asked for, or forgotten.
 KEPT_BY_DESIGN = 8
 KEPT_BUCKETS = 64
-LINE = 64  # bytes; each part of an array begins at a multiple
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Maps:
     """All maps alive. Bytes are those of rows in use unless said otherwise."""
 
@@ -32,7 +31,7 @@ class Maps:
     growing: int  #: maps that have two arrays
     buckets: int  #: bytes of main buckets, of the current arrays
     overflow: int  #: bytes of overflow buckets, of the current arrays
-    old: int  #: bytes of the arrays being evacuated, without what was given back
+    old: int  #: bytes of arrays that are or were being evacuated, without what was given back
     arenas: int  #: bytes of long texts, the dead ones too
     idle: int  #: bytes that they hold beyond their need: old arrays, and room for eight times their entries
     allocated: int  #: bytes of all their blocks, with rows never touched
@@ -44,61 +43,51 @@ class Maps:
         return self.buckets + self.overflow + self.old + self.arenas
 
 
-def read_maps(objects: Iterable[Any]) -> Maps:
-    """The accounts of the maps among the objects. Maps that are not initialised are left out."""
+def maps_among(objects: Collection[Any]) -> list[HMapCore]:
+    """The maps among the objects."""
     kinds = {kind for kind in set(map(type, objects)) if issubclass(kind, HMapCore)}
-    totals = dict.fromkeys(Maps.__dataclass_fields__, 0)
-    for m in (one for one in objects if type(one) in kinds) if kinds else ():
-        try:
-            raw = HMapCore._state(m)
-        except RuntimeError:
-            continue
-        for name, value in account(raw).items():
-            totals[name] += value
-    totals["blocks"] = block_memory()[1]
-    return Maps(**totals)
+    return [one for one in objects if type(one) in kinds] if kinds else []
 
 
-def account(raw: RawTable) -> dict[str, int]:
-    """One map's part of :class:`Maps`."""
-    row = row_bytes(raw.now)
-    buckets, overflow = raw.now.nmain * row, (len(raw.now.tophash) - raw.now.nmain) * row
-    old = len(raw.old.tophash) * row - raw.given_back if raw.old else 0
-    arenas = sum(block.nbytes for block in raw.texts.blocks[:-1]) + raw.texts.used
-    needed = max(KEPT_BUCKETS, KEPT_BY_DESIGN * buckets_needed(raw.count)) * row + KEPT_BY_DESIGN * raw.texts.live
-    return {
-        "alive": 1,
-        "entries": raw.count,
-        "capacity": 13 * raw.now.nmain // 2,
-        "growing": raw.old is not None,
-        "buckets": buckets,
-        "overflow": overflow,
-        "old": max(0, old),
-        "arenas": arenas,
-        "idle": max(0, old) + max(0, buckets + arenas - needed),
-        "allocated": sum(block_bytes(b) for b in (raw.now, raw.old) if b) + sum(b.nbytes for b in raw.texts.blocks),
-    }
+def read_maps(maps: Iterable[HMapCore]) -> Maps:
+    """Their accounts together."""
+    accounts = [account(m) for m in maps]
+    totals = map(sum, zip(*accounts, strict=True)) if accounts else [0] * (len(fields(Maps)) - 1)
+    return Maps(*[*totals, block_memory()[1]])
 
 
-def row_bytes(buckets: RawBuckets) -> int:
-    """Bytes of one bucket: its tophashes, slots and link."""
-    return int(SLOTS + SLOTS * buckets.slots.dtype.itemsize + 4)
+def account(m: HMapCore) -> tuple[int, ...]:
+    """One map's part of each field of :class:`Maps`, in order, without the last."""
+    of = HMapCore._sizes(m)
+    row, main_rows = of["row_bytes"], of["main_rows"]
+    buckets, texts = main_rows * row, of["texts"]
+    old = max(0, of["old_rows"] * row - of["given_back"])
+    return (
+        1,
+        of["count"],
+        13 * main_rows // 2,
+        int(of["old_rows"] > 0),
+        buckets,
+        (of["rows"] - main_rows) * row,
+        old,
+        texts,
+        idle(of),
+        of["blocks"],
+    )
 
 
-def block_bytes(buckets: RawBuckets) -> int:
-    """Bytes of the block behind an array: twice as many rows as main buckets, as ``_arrays.pxd`` draws it."""
-    rows = 2 * buckets.nmain
-    tophash = (rows * SLOTS + LINE - 1) // LINE * LINE
-    return int(rows * SLOTS * buckets.slots.dtype.itemsize + tophash + 4 * rows)
+def idle(of: dict[str, int]) -> int:
+    """Bytes that a map of these sizes holds beyond its need."""
+    row = of["row_bytes"]
+    needed = max(KEPT_BUCKETS, KEPT_BY_DESIGN * buckets_needed(of["count"])) * row + KEPT_BY_DESIGN * of["live_texts"]
+    old = max(0, of["old_rows"] * row - of["given_back"])
+    return old + max(0, of["main_rows"] * row + of["texts"] - needed)
 
 
 def buckets_needed(count: int) -> int:
     """The smallest power of two of buckets that holds so many keys at 6.5 each; eight fit into one.
 
-    >>> buckets_needed(8), buckets_needed(13), buckets_needed(14), buckets_needed(26)
-    (1, 2, 4, 4)
+    >>> buckets_needed(8), buckets_needed(13), buckets_needed(14), buckets_needed(26), buckets_needed(27)
+    (1, 2, 4, 4, 8)
     """
-    buckets = 1
-    while count > SLOTS and 2 * count > 13 * buckets:
-        buckets *= 2
-    return buckets
+    return 1 << ((2 * count + 12) // 13 - 1).bit_length() if count > SLOTS else 1

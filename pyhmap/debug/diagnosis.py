@@ -112,7 +112,7 @@ class Diagnosis:
 def meter_line(trend: Trend, calls: int) -> str:
     """One meter on the page."""
     if trend.meter == RETURNED:
-        figure = f"{amount(trend.last, 'B')} of {amount(trend.first, 'B')}"
+        figure = f"{amount(trend.last, 'B')}, after growing by {amount(trend.first, 'B')}"
     elif trend.meter == KEPT:
         figure = f"{amount(trend.slope.low, 'B')} at least"
     elif trend.meter == WAITING:

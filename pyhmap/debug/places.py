@@ -7,20 +7,30 @@ from __future__ import annotations
 
 import gc
 import os
+import sysconfig
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from pyhmap.debug import referrers
+from pyhmap._core import HMapCore
+from pyhmap.debug import accounts, referrers
 from pyhmap.debug.diagnosis import Line, TypeGrowth, growing_types
 from pyhmap.debug.meters import tracked_types
 from pyhmap.debug.verdicts import Verdict
 
 LINES_SHOWN = 5
 PATHS_SHOWN = 3
-PACKAGE = str(Path(__file__).parent.parent)
+LAB = str(Path(__file__).parent)
+# Whose lines are not the caller's: this package, installed ones, the standard library and what of it is frozen.
+LIBRARIES = (
+    str(Path(__file__).parent.parent),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib")),
+    "<frozen ",
+)
+CALLER = os.path.join(LAB, "rounds.py")  # below its frame is what is checked
 SIZED = (list, dict, set)
 
 
@@ -30,11 +40,11 @@ def search(
     """The lines, types and paths of what ``run`` leaves behind, which makes so many calls."""
     growing_lines(warm := tracemalloc.take_snapshot(), warm, calls)  # loads what tracemalloc loads at its first use
     del warm
-    gc.collect()
+    allocated = tracemalloc.take_snapshot()
+    gc.collect()  # also takes what is in the snapshot off the collector's list
     types = tracked_types()
     known = {id(one) for one in gc.get_objects()}
     sizes = {id(one): len(one) for one in gc.get_objects() if type(one) in SIZED}
-    allocated = tracemalloc.take_snapshot()
     cycles = verdict is Verdict.CYCLES_WAITING
     enabled = gc.isenabled()
     if cycles:
@@ -43,13 +53,23 @@ def search(
         run()
         if not cycles:
             gc.collect()
-        grown = growing_types(types, tracked_types(), calls)
+        grown = tuple(one for one in growing_types(types, tracked_types(), calls) if one.more > noise(calls))
         lines = growing_lines(allocated, tracemalloc.take_snapshot(), calls)
-        paths = tuple(find_cycles(known) if cycles else find_paths(known, sizes, calls))
+        if cycles:
+            paths = find_cycles(known)
+        elif verdict is Verdict.RETAINED_CAPACITY:
+            paths = find_idle_maps()
+        else:
+            paths = find_paths(known, sizes, calls)
     finally:
         if enabled:
             gc.enable()
-    return lines, grown, paths
+    return lines, grown, tuple(paths)
+
+
+def noise(calls: int) -> float:
+    """So many objects may come by chance: the search has some of its own. A leak of one call in 20 is above it."""
+    return max(10, calls / 40)
 
 
 def growing_lines(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, calls: int) -> tuple[Line, ...]:
@@ -65,16 +85,17 @@ def growing_lines(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, cal
     return tuple(
         Line(shown(file), line, size, counts[file, line], calls)
         for (file, line), size in top
-        if 20 * size >= top[0][1] and size >= calls / 10
+        if 20 * size >= top[0][1] and size >= noise(calls)
     )
 
 
 def caller(traceback: tracemalloc.Traceback) -> tuple[str, int] | None:
-    """The innermost line that is not pyhmap's own; None for the work of this package."""
-    frames = [(frame.filename, frame.lineno) for frame in traceback]
-    if frames[-1][0].startswith(os.path.join(PACKAGE, "debug")) or frames[-1][0] == tracemalloc.__file__:
+    """The innermost line that is no library's; None for what the search allocates."""
+    frames = [(frame.filename, frame.lineno) for frame in reversed(list(traceback))]
+    inside = list(takewhile(lambda frame: not frame[0].startswith(LAB), frames))
+    if len(inside) < len(frames) and frames[len(inside)][0] != CALLER:
         return None
-    return next((frame for frame in reversed(frames) if not frame[0].startswith(PACKAGE)), frames[-1])
+    return next((frame for frame in inside if not frame[0].startswith(LIBRARIES)), inside[0] if inside else None)
 
 
 def shown(file: str) -> str:
@@ -84,19 +105,33 @@ def shown(file: str) -> str:
 
 
 def find_paths(known: set[int], sizes: dict[int, int], calls: int) -> list[str]:
-    """Paths to what grew: a new object of each type of which there are most, and the containers that were there before
-    and have more in them."""
+    """Paths to what grew: the containers that were there before and have more in them, and a new object of each type
+    of which there are most, of those that no other new object refers to."""
     objects = gc.get_objects()
     mine = {id(objects), id(known), id(sizes)}
     new = [one for one in objects if id(one) not in known and id(one) not in mine]
-    swollen = [one for one in objects if type(one) in SIZED and len(one) - sizes.get(id(one), len(one)) > calls / 4]
+    swollen = [one for one in objects if type(one) in SIZED and len(one) - sizes.get(id(one), len(one)) > noise(calls)]
     swollen.sort(key=lambda one: sizes[id(one)] - len(one))
     targets = swollen[:PATHS_SHOWN]
-    for kind, n in Counter(map(type, new)).most_common(PATHS_SHOWN):
-        if n > calls / 4:
-            targets.append(next(one for one in reversed(new) if type(one) is kind))
-    del objects, new, swollen
-    return list(dict.fromkeys(referrers.paths_to(targets)))
+    inner = {id(child) for one in new for child in gc.get_referents(one)}  # kept by something that is new itself
+    outer = [one for one in new if id(one) not in inner] or new
+    for kind, n in Counter(map(type, outer)).most_common(PATHS_SHOWN):
+        if n > noise(calls):
+            targets.append(next(one for one in reversed(outer) if type(one) is kind))
+    del objects, new, outer, swollen
+    paths = list(dict.fromkeys(referrers.paths_to(targets)))
+    return [path for path in paths if not path.startswith(referrers.NOWHERE)] or paths
+
+
+def find_idle_maps() -> list[str]:
+    """Paths to the maps that hold most beyond their need."""
+    maps = sorted(accounts.maps_among(gc.get_objects()), key=idle_bytes)[-PATHS_SHOWN:]
+    return referrers.paths_to([m for m in reversed(maps) if idle_bytes(m)])
+
+
+def idle_bytes(m: HMapCore) -> int:
+    """What a map holds beyond its need."""
+    return accounts.idle(HMapCore._sizes(m))
 
 
 def find_cycles(known: set[int]) -> list[str]:

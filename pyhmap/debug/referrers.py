@@ -1,20 +1,27 @@
-"""Who keeps an object alive: the shortest path to it from a root. Uses the standard library only.
+"""Who keeps an object alive: the shortest path to it from a root. Imports _core.
 
 A root is where a reader looks: a module's globals, or a frame that runs. The search goes forward, breadth first,
-through ``gc.get_referents``: so it meets objects that the collector does not track, and none of its own. It sees what
-the C code of a type tells the collector; what a NumPy array is a view of, for one, it does not.
+through ``gc.get_referents``: so it meets objects that the collector does not track, and none of its own. What the C
+code of a type does not tell the collector, it does not see; NumPy arrays are asked themselves.
 """
 
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
+from pyhmap._core import HMapCore
+
 MOST_VISITED = 3_000_000  # objects; some 0.3 kB each while it searches
 PACKAGE = __name__.rpartition(".")[0]
+NOWHERE = "nothing that Python knows of"
+SHOWN_STEPS = 4  # at each end of a long path
 SHOWN_KEY = 40  # characters of a key
 OPAQUE = (type(sys), types.CodeType)  # modules are roots themselves; constants of code leak nothing
 ITEMS_NAMED = 1_000_000  # of a container, in the search for the index
@@ -39,30 +46,62 @@ def paths_to(targets: Iterable[Any]) -> list[str]:
 
 
 def search(wanted: set[int]) -> dict[int, Any]:
-    """Breadth first from the roots: what each object was reached from, until all that is wanted was."""
+    """Breadth first from the roots: what each object was reached from, until all that is wanted was.
+
+    From the modules first, which stay; from the frames that run only for what is not found so.
+    """
     missing = set(wanted)
     parents: dict[int, Any] = {}
-    border: list[Any] = []
-    for root in roots():
-        parents[id(root)] = None
-        border.append(root)
-    while border and missing and len(parents) < MOST_VISITED:
-        following = []
-        for one in border:
-            for child in gc.get_referents(one):
-                if id(child) not in parents and not isinstance(child, OPAQUE):
-                    parents[id(child)] = one
-                    missing.discard(id(child))
-                    following.append(child)
-        border = following
+    for border in (list(modules()), list(frames())):
+        parents |= {id(root): None for root in border if id(root) not in parents}
+        missing -= parents.keys()
+        while border and missing and len(parents) < MOST_VISITED:
+            following = []
+            for one in border:
+                for child in referents(one):
+                    if id(child) not in parents and not is_a(child, OPAQUE):
+                        parents[id(child)] = one
+                        missing.discard(id(child))
+                        following.append(child)
+            border = following
     return parents
 
 
-def roots() -> Iterator[Any]:
-    """The globals of all modules, and the frames that run, without this package's."""
+def referents(one: Any) -> list[Any]:
+    """What an object refers to; of an array also, which the collector is not told."""
+    if is_a(one, types.FrameType):
+        return list(locals_of(one).values())  # of a frame that runs the collector is told nothing
+    found = gc.get_referents(one)
+    if is_a(one, np.ndarray):
+        found += [] if one.base is None else [one.base]
+        if one.dtype == object:
+            found += one.ravel().tolist()
+    return found
+
+
+def is_a(one: Any, kinds: type | tuple[type, ...]) -> bool:
+    """``isinstance`` that does not ask the object, whose ``__class__`` may be code."""
+    return issubclass(type(one), kinds)
+
+
+def locals_of(frame: types.FrameType) -> dict[str, Any]:
+    """A frame's locals; the frame is not left with a copy of its own, as reading ``f_locals`` leaves it up to 3.12."""
+    seen = frame.f_locals
+    copy = dict(seen)
+    if type(seen) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        seen.clear()
+    return copy
+
+
+def modules() -> Iterator[Any]:
+    """The globals of all modules but this package's."""
     for name, module in list(sys.modules.items()):
-        if not name.startswith(PACKAGE) and isinstance(module, types.ModuleType):
+        if not name.startswith(PACKAGE) and is_a(module, types.ModuleType):
             yield vars(module)
+
+
+def frames() -> Iterator[types.FrameType]:
+    """The frames that run, of all threads, but this package's."""
     for frame in sys._current_frames().values():
         current: types.FrameType | None = frame
         while current is not None:
@@ -74,40 +113,44 @@ def roots() -> Iterator[Any]:
 def written(target: Any, parents: dict[int, Any]) -> str:
     """A path as text: from the root's name on, each container with what leads on from it."""
     if id(target) not in parents:
-        return f"nothing that Python knows of -> {described(target)}: a reference kept by native code"
+        return f"{NOWHERE} -> {described(target)}: a reference kept by native code"
     way = [target]
     while (parent := parents[id(way[-1])]) is not None:
         way.append(parent)
     way.reverse()
-    steps = [described(way[0])] if len(way) == 1 else []
-    i = 0
+    if len(way) == 1:
+        return f"{root_name(target)} ({described(target)})"
+    name = root_name(way[0]) + step_from_root(way[0], way[1])
+    steps = []
+    i = 1
     while i + 1 < len(way):
-        one, following = way[i], way[i + 1]
-        if i == 0:
-            steps.append(root_name(one) + step_from_root(one, following))
-        elif i + 2 < len(way) and (own := attributes(one)) is not None and own is following:
-            steps.append(f"{type(one).__name__}.{key_of(own, way[i + 2])}")
+        kind = type(way[i]).__name__
+        own = attributes(way[i])
+        if own is not None and own is way[i + 1] and i + 2 < len(way):  # an object, its dict, what is in that
             i += 1
+            steps.append((kind, f".{key_of(own, way[i + 1])}"))
         else:
-            steps.append((type(one).__name__ if i > 1 else "") + accessor(one, following))
+            steps.append((kind, accessor(way[i], way[i + 1])))
         i += 1
-    first, rest = steps[0], steps[1:]
-    if rest and rest[0].startswith(("[", ".")):  # what hangs on the name itself
-        first, rest = first + rest[0], rest[1:]
-    return f"{' -> '.join([first, *rest])} ({described(target)})"
+    if steps:  # the first container has the root's name already
+        name += steps[0][1]
+    rest = [kind + step for kind, step in steps[1:]]
+    if len(rest) > 2 * SHOWN_STEPS:
+        rest[SHOWN_STEPS:-SHOWN_STEPS] = [f"... {len(rest) - 2 * SHOWN_STEPS:,} more ..."]
+    return f"{' -> '.join([name, *rest])} ({described(target)})"
 
 
 def root_name(root: Any) -> str:
     """A module's name, or that of a frame's function."""
-    if isinstance(root, types.FrameType):
+    if is_a(root, types.FrameType):
         return f"{root.f_globals.get('__name__')}.{root.f_code.co_qualname}()"
     return next((name for name, module in sys.modules.items() if getattr(module, "__dict__", None) is root), "?")
 
 
 def step_from_root(root: Any, child: Any) -> str:
     """A global's name after its module, or a local's after its frame."""
-    if isinstance(root, types.FrameType):
-        return f" local {key_of(root.f_locals, child)}"
+    if is_a(root, types.FrameType):
+        return f" local {key_of(locals_of(root), child)}"
     return f".{key_of(root, child)}"
 
 
@@ -127,21 +170,23 @@ def key_of(mapping: dict[Any, Any], value: Any) -> str:
 
 def accessor(one: Any, child: Any) -> str:
     """What leads from a container to what is in it."""
-    if isinstance(one, dict):
+    if is_a(one, dict):
         for key, value in list(one.items()):
             if value is child:
                 return f"[{short(key)}]"
         return " key"
-    if isinstance(one, (list, tuple)):
+    if is_a(one, (list, tuple)):
         return f"[{next((i for i, item in enumerate(one[:ITEMS_NAMED]) if item is child), '?')}]"
-    if isinstance(one, types.MethodType):
+    if is_a(one, types.MethodType):
         return ".__self__" if one.__self__ is child else ".__func__"
-    if isinstance(one, types.CellType):
+    if is_a(one, types.CellType):
         return ".cell_contents"
-    if isinstance(one, types.FunctionType):
+    if is_a(one, types.FunctionType):
         return function_part(one, child)
-    if isinstance(one, types.GeneratorType) and one.gi_frame is not None:
-        return f" local {key_of(one.gi_frame.f_locals, child)}"
+    if is_a(one, types.GeneratorType) and one.gi_frame is not None:
+        return f" local {key_of(locals_of(one.gi_frame), child)}"
+    if is_a(one, np.ndarray):
+        return ".base" if one.base is child else "[...]"
     own = attributes(one)
     if own is not None and (name := key_of(own, child)) != "?":
         return f".{name}"
@@ -171,7 +216,18 @@ def short(key: Any) -> str:
 
 
 def described(one: Any) -> str:
-    """A type's name, with the size of a container."""
+    """A type's name, with the size of a container, and what the last of a list is."""
+    if type(one) is list and one:
+        last = f", the last a {described(one[-1])}" if type(one[-1]) is not list else ""
+        return f"list of {len(one):,}{last}"
+    if is_a(one, HMapCore):
+        return f"{type(one).__name__} of {len(one):,} entries"
+    if is_a(one, np.ndarray):
+        base = one
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        view = f", a view into one of {base.nbytes:,} bytes" if base is not one else ""
+        return f"{type(one).__name__} of {one.nbytes:,} bytes{view}"
     if type(one) in (list, dict, set, tuple, frozenset, bytearray):
         return f"{type(one).__name__} of {len(one):,}"
     return type(one).__name__

@@ -1,0 +1,316 @@
+"""Programs to be diagnosed: leaks of every kind, each planted on purpose, and programs that leak nothing.
+
+``PLANTED`` names for each leaking function the verdict it was planted for; ``CLEAN`` lists the functions that must stay
+clean. What a program leaves behind is kept in the globals here, so that paths to it begin with this module's name.
+"""
+
+import ctypes
+import functools
+import gc
+import itertools
+import mmap
+import re
+import tempfile
+import threading
+import weakref
+
+import numpy as np
+
+from pyhmap import HMap, HSet
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+track = ctypes.pythonapi.PyTraceMalloc_Track
+track.argtypes = [ctypes.c_uint, ctypes.c_size_t, ctypes.c_size_t]
+
+counter = itertools.count(1)
+
+
+class Node:
+    """An object with attributes."""
+
+    def __init__(self, value):
+        self.value = value
+        self.child = None
+
+
+# ---- planted: native leaks -------------------------------------------------------------------------------------------
+
+
+def malloc_without_free():
+    """What C code does that forgets a buffer."""
+    libc.memset(libc.malloc(200), 1, 200)
+
+
+def large_malloc_without_free():
+    """Above glibc's threshold each piece is a mapping of its own."""
+    libc.memset(libc.malloc(300_000), 1, 300_000)
+
+
+def malloc_now_and_then():
+    """A slow leak: one call in twenty."""
+    if next(counter) % 20 == 0:
+        libc.malloc(5000)
+
+
+# ---- planted: held references ----------------------------------------------------------------------------------------
+
+cache = {}
+nodes = [Node(0)]
+texts = []
+log = bytearray()
+views = []
+callbacks = []
+maps = []
+
+
+def dict_that_only_grows():
+    """The usual cache without a bound."""
+    cache[next(counter)] = ["a result", 1.5]
+
+
+def list_of_texts():
+    """Objects that the collector does not track."""
+    texts.append(f"a text of the number {next(counter)}")
+
+
+def chain_of_nodes():
+    """A list that is linked: each node refers to the one before."""
+    node = Node(next(counter))
+    node.child = nodes[0]
+    nodes[0] = node
+
+
+def bytes_that_only_grow():
+    """No object more, but one that gets larger."""
+    log.extend(b"x" * 200)
+
+
+def small_view_of_a_large_array():
+    """Three numbers keep 80 kB."""
+    views.append(np.ones(10_000)[:3])
+
+
+def closure_that_is_registered():
+    """A callback that refers to what it was made for."""
+    payload = list(range(20))
+    callbacks.append(lambda: payload)
+
+
+def maps_that_are_kept():
+    """A map a call, in a list."""
+    maps.append(HMap(np.int64, np.int64, ((i, i) for i in range(100))))
+
+
+kept_views = []
+
+
+def bucket_array_held_after_growth():
+    """The map has grown and gone, a view of its old array keeps all of that."""
+    m = HMap(np.int64, np.int64, ((i, i) for i in range(100)))
+    kept_views.append(m.bucket_arrays().keys)
+
+
+# ---- planted: cycles -------------------------------------------------------------------------------------------------
+
+
+def cycle_with_the_collector_off():
+    """Two nodes that refer to each other; whoever turned the collector off must collect."""
+    gc.disable()
+    a, b = Node(1), Node(2)
+    a.child, b.child = b, a
+
+
+def map_in_a_cycle_with_the_collector_off():
+    """A map that holds itself."""
+    gc.disable()
+    m = HMap(object, object)
+    m["self"] = m
+
+
+# ---- planted: retained capacity --------------------------------------------------------------------------------------
+
+reserved = HMap(np.int64, np.int64)
+pool = []
+asked = itertools.count(1)
+
+
+def room_that_is_asked_for_and_never_used():
+    """A little more room at each call, for a handful of keys."""
+    reserved[next(counter) % 10] = 1
+    reserved.reserve(2000 * next(asked))
+
+
+unused = []
+
+
+def maps_grown_then_emptied():
+    """A fixed number of maps, one more of them each time with room for what it once held."""
+    if not unused:
+        unused.extend(HMap(np.int64, np.int64) for _ in range(450))
+    m = unused.pop()
+    m.reserve(2000)
+    m.set_many(np.arange(2000), 1)
+    m.discard_many(np.arange(2000))
+    unused.insert(0, m)
+
+
+def map_that_was_large_once():
+    """The map of one large request serves all later ones. capacity= holds its room."""
+    if not pool:
+        pool.append(HMap(np.int64, np.int64, capacity=200_000))
+        pool[0].set_many(np.arange(200_000), 1)
+        pool[0].discard_many(np.arange(199_000))
+    pool[0][next(counter) % 100] = 1
+
+
+# ---- planted: allocator retention, file pages, accounting ------------------------------------------------------------
+
+pins = []
+peak = itertools.count(200)
+
+
+def heap_with_a_pin_on_top():
+    """Each call takes a little more for a moment, and leaves a piece above it that keeps the heap from falling."""
+    pieces = [libc.malloc(30_000) for _ in range(next(peak) // 4)]
+    for piece in pieces:
+        libc.memset(piece, 1, 30_000)
+    pins.append(libc.malloc(2000))
+    for piece in pieces:
+        libc.free(piece)
+    if len(pins) > 1:
+        libc.free(pins.pop(0))
+
+
+def mapped_file():
+    """A file of zeros, mapped."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(1 << 28)
+        return mmap.mmap(file.fileno(), 1 << 28, prot=mmap.PROT_READ)
+
+
+file_pages = None
+touched = itertools.count()
+
+
+def one_more_page_of_a_mapped_file():
+    """np.memmap, read a little further at each call."""
+    global file_pages
+    if file_pages is None:
+        file_pages = np.frombuffer(mapped_file(), np.uint8)
+    page = next(touched)
+    int(file_pages[page * 8192])
+
+
+def memory_that_tracemalloc_is_told_of_and_does_not_exist():
+    """As when something was freed by another door than the one that tells."""
+    track(0, (1 << 50) + 4096 * next(counter), 1000)
+
+
+PLANTED = {
+    "malloc_without_free": "native leak",
+    "large_malloc_without_free": "native leak",
+    "malloc_now_and_then": "native leak",
+    "dict_that_only_grows": "held references",
+    "list_of_texts": "held references",
+    "chain_of_nodes": "held references",
+    "bytes_that_only_grow": "held references",
+    "small_view_of_a_large_array": "held references",
+    "closure_that_is_registered": "held references",
+    "bucket_array_held_after_growth": "held references",
+    "cycle_with_the_collector_off": "cycles waiting",
+    "map_in_a_cycle_with_the_collector_off": "cycles waiting",
+    "room_that_is_asked_for_and_never_used": "retained capacity",
+    "map_that_was_large_once": "retained capacity",
+    "heap_with_a_pin_on_top": "allocator retention",
+    "one_more_page_of_a_mapped_file": "mapped file pages",
+    "memory_that_tracemalloc_is_told_of_and_does_not_exist": "accounting error",
+    "maps_grown_then_emptied": "retained capacity",  # with hundreds of maps reading takes longer: last
+    "maps_that_are_kept": "held references",
+}
+
+# ---- clean -----------------------------------------------------------------------------------------------------------
+
+steady = HMap(np.int64, np.int64, ((i, i) for i in range(3000)))
+counts = HMap(str, np.int64)
+bounded = {}
+
+
+def makes_and_drops_maps():
+    """Maps of several kinds, grown, emptied, iterated and dropped."""
+    m = HMap(np.int64, np.int64, ((i, i) for i in range(200)))
+    m.discard_many(np.arange(150))
+    s = HSet(str, ["a", "b" * 40])
+    assert len(list(m.items())) == 50
+    assert "a" in s
+
+
+def churns_a_map():
+    """Maps whose keys come and go, and stay; C memory, by the rules."""
+    libc.free(libc.malloc(1000))
+    counts.add_many(["to", "be", "or", "not", "a word that does not fit into its slot"])
+    n = next(counter)
+    for i in range(n, n + 20):
+        steady[i] = i
+        steady.pop(i - 3000, None)
+
+
+def parses_and_formats():
+    """Ordinary Python: strings, dicts, regular expressions, exceptions."""
+    fields = {f"key{i}": re.sub(r"\d", "x", f"value {i}") for i in range(20)}
+    try:
+        fields["missing"]
+    except KeyError as error:
+        str(error)
+
+
+def makes_cycles():
+    """Cycles, with the collector on: they wait, but not for ever."""
+    a, b = Node(1), Node(2)
+    a.child, b.child = b, a
+
+
+def keeps_the_last_hundred():
+    """A cache with a bound."""
+    bounded[next(counter)] = [0] * 10
+    if len(bounded) > 100:
+        del bounded[next(iter(bounded))]
+
+
+def uses_numpy():
+    """Arrays of several sizes, some of them large enough for mappings of their own."""
+    a = np.arange(50_000)
+    assert float((a * 2.0).sum()) > 0
+    assert len(np.unique(a[:500] % 7)) == 7
+
+
+def starts_a_thread():
+    """A thread that ends, and a weak reference that dies."""
+    node = Node(1)
+    weakref.finalize(node, int)
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+
+
+CLEAN = [
+    "makes_and_drops_maps",
+    "churns_a_map",
+    "parses_and_formats",
+    "makes_cycles",
+    "keeps_the_last_hundred",
+    "uses_numpy",
+    "starts_a_thread",
+]
+
+
+@functools.cache
+def raises():
+    """Not a leak: a mistake."""
+    raise LookupError("no such thing")
+
+
+not_a_function = 3

@@ -1,0 +1,172 @@
+"""Paths to what is kept: by which names and containers, and what a root is."""
+
+import collections
+import ctypes
+import functools
+import gc
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from pyhmap import HMap
+from pyhmap.debug.referrers import cycle_through, paths_to
+
+
+class Thing:
+    """With attributes in a dict."""
+
+
+class Slotted:
+    """With an attribute in a slot."""
+
+    __slots__ = ("inner",)
+
+
+@pytest.fixture
+def service():
+    module = sys.modules["service"] = types.ModuleType("service")
+    yield module
+    del sys.modules["service"]
+
+
+def kept(module, make):
+    """Put what is made around a fresh list into the module and forget the list; its path."""
+    target = ["target"]
+    module.kept = make(target)
+    where = [target]
+    del target
+    return paths_to(where)[0]
+
+
+def thing(target):
+    one = Thing()
+    one.inner = target
+    return one
+
+
+def slotted(target):
+    one = Slotted()
+    one.inner = target
+    return one
+
+
+def suspended(target):
+    def generator(local):
+        yield local
+
+    started = generator(target)
+    next(started)
+    return started
+
+
+def cached(target):
+    @functools.lru_cache
+    def method(_):
+        return target
+
+    method(1)
+    return method
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        (lambda target: target, "service.kept"),
+        (lambda target: {"k": target}, "service.kept['k']"),
+        (lambda target: {"k": [0, 0, 0, target]}, "service.kept['k'] -> list[3]"),
+        (lambda target: [thing(target)], "service.kept[0] -> Thing.inner"),
+        (thing, "service.kept.inner"),
+        (lambda target: [slotted(target)], "service.kept[0] -> Slotted.inner"),
+        (lambda target: (1, {2: target}), "service.kept[1] -> dict[2]"),
+        (lambda target: lambda: target, "service.kept.__closure__ -> tuple[0] -> cell.cell_contents"),
+        (lambda target: lambda given=target: given, "service.kept.__defaults__ -> tuple[0]"),
+        (suspended, "service.kept local local"),
+        (lambda target: thing(target).inner.append, None),
+        (lambda target: HMap(object, object, {"k": target}), "service.kept -> list[0]"),
+        (lambda target: np.array([1, target, 2, 3], object), "service.kept[...]"),
+        (lambda target: collections.deque([target]), "service.kept"),
+        (lambda target: {"k" * 100: target}, "service.kept['" + "k" * 36 + "...]"),
+    ],
+)
+def test_the_path(service, make, path):
+    found = kept(service, make)
+    assert found.startswith(path or "service.kept"), found
+    assert found.endswith("(list of 1, the last a str)")
+
+
+def test_a_cached_function_is_passed_through(service):
+    assert kept(service, cached).startswith("service.kept")
+
+
+def test_the_shortest_path_is_given(service):
+    target = []
+    service.long = [[[[target]]]]
+    service.short = [target]
+    assert paths_to([target])[0].startswith("service.short[0]")
+
+
+def test_a_long_path_is_cut_in_the_middle(service):
+    target = first = Thing()
+    for _ in range(50):
+        following = Thing()
+        following.child = target
+        target = following
+    service.chain = target
+    del target, following
+    found = paths_to([first])[0]
+    ends = " -> ".join(["Thing.child"] * 4)
+    assert found == f"service.chain.child -> {ends} -> ... 41 more ... -> {ends} (Thing)"
+
+
+def test_a_view_leads_to_the_array_it_keeps(service):
+    whole = np.ones(10_000)
+    service.views = [whole[:3]]
+    assert paths_to([whole])[0] == "service.views[0] -> ndarray.base (ndarray of 80,000 bytes)"
+
+
+def test_a_frame_that_runs_is_a_root():
+    local = Thing()
+    local.inner = ["target"]
+    found = paths_to([local.inner])[0]
+    assert found.startswith(f"{__name__}.test_a_frame_that_runs_is_a_root() local local.inner "), found
+
+
+def test_code_of_attributes_does_not_run(service):
+    class Trap:
+        def __getattribute__(self, name):
+            raise AssertionError("asked")
+
+        def __eq__(self, other):
+            raise AssertionError("compared")
+
+        __hash__ = None
+
+    trap = Trap()
+    object.__setattr__(trap, "inner", ["target"])
+    service.kept = [trap]
+    target = object.__getattribute__(trap, "__dict__")["inner"]
+    assert paths_to([target])[0].startswith(("service.kept[0] -> Trap.inner", __name__))
+
+
+def test_what_only_native_code_refers_to_is_said_so():
+    """A reference that C code has forgotten, made by hand: no object holds it, and no frame."""
+    lost = Thing()
+    address = id(lost)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))
+    del lost
+    try:
+        found = paths_to(one for one in gc.get_objects() if id(one) == address)
+        assert found == ["nothing that Python knows of -> Thing: a reference kept by native code"]
+    finally:
+        ctypes.pythonapi.Py_DecRef(ctypes.cast(address, ctypes.py_object))
+
+
+def test_cycles():
+    a, b, c = Thing(), Thing(), []
+    a.to, b.to = b, c
+    c.append(a)
+    among = {id(one): one for one in (a, b, c)}
+    assert cycle_through(a, among) == "Thing.to -> Thing.to -> list[0] -> Thing"
+    assert cycle_through(Thing(), among) == ""
