@@ -1,4 +1,4 @@
-"""The examples: of every public module's docstrings, and in README.md."""
+"""The examples: of every public module's docstrings, in README.md and in docs/debug.md."""
 
 import doctest
 import importlib
@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap").glob("[!_]*.py")))]
+MODULES += [f"pyhmap.debug.{path.stem}" for path in sorted((ROOT / "pyhmap" / "debug").glob("[!_]*.py"))]
 MODULES += [
+    "pyhmap.debug",
     "pyhmap._arrow",
     "pyhmap._codecs",
     "pyhmap._core",
@@ -34,16 +36,16 @@ def test_the_map_has_examples():
     assert {"HMap", "get_many", "lookup_many", "contains_many", "set_many", "from_arrays"} <= names
 
 
-@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="there is no README.md yet")
-def test_python_blocks_of_the_readme():
+@pytest.mark.parametrize("name", ["README.md", "docs/debug.md"])
+def test_python_blocks_of_the_docs(name):
     """Blocks share names, from top to bottom, as a reader would type them; those with prompts are compared."""
-    readme, names = (ROOT / "README.md").read_text(), {}
+    readme, names = (ROOT / name).read_text(), {}
     blocks = re.findall(r"^```(?:python|pycon)\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
     assert blocks
     for number, block in enumerate(blocks):
         if ">>>" in block:
-            test = doctest.DocTestParser().get_doctest(block, names, f"block {number}", "README.md", 0)
+            test = doctest.DocTestParser().get_doctest(block, names, f"block {number}", name, 0)
             assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
             names = test.globs
         else:
-            exec(compile(block, f"README.md, block {number}", "exec"), names)
+            exec(compile(block, f"{name}, block {number}", "exec"), names)

@@ -36,7 +36,7 @@ CLASSES = [
 MAX_LINES = 700
 
 cython_sources = sorted(path for name in ("pyhmap", "tophash_cache") for path in (ROOT / name).glob("*.p[yx][xd]"))
-python_sources = sorted(path for name in ("pyhmap", "tophash_cache") for path in (ROOT / name).glob("*.py"))
+python_sources = sorted(path for name in ("pyhmap", "tophash_cache") for path in (ROOT / name).rglob("*.py"))
 other_sources = sorted(path for name in ("tests", "profiling") for path in (ROOT / name).rglob("*.py"))
 every_source = [*cython_sources, *python_sources, *other_sources, ROOT / "setup.py"]
 
