@@ -114,13 +114,17 @@ def find_paths(known: set[int], sizes: dict[int, int], calls: int) -> list[str]:
     swollen.sort(key=lambda one: sizes[id(one)] - len(one))
     targets = swollen[:PATHS_SHOWN]
     inner = {id(child) for one in new for child in gc.get_referents(one)}  # kept by something that is new itself
-    outer = [one for one in new if id(one) not in inner] or new
-    for kind, n in Counter(map(type, outer)).most_common(PATHS_SHOWN):
-        if n > noise(calls):
-            targets.append(next(one for one in reversed(outer) if type(one) is kind))
+    outer = [one for one in new if id(one) not in inner]
+    kinds = most_common(outer, calls) or most_common(new, calls)
+    targets += [next(one for one in reversed([*new, *outer]) if type(one) is kind) for kind in kinds]
     del objects, new, outer, swollen
     paths = list(dict.fromkeys(referrers.paths_to(targets)))
     return [path for path in paths if not path.startswith(referrers.NOWHERE)] or paths
+
+
+def most_common(objects: list[Any], calls: int) -> list[type]:
+    """The types of which there are most, beyond chance."""
+    return [kind for kind, n in Counter(map(type, objects)).most_common(PATHS_SHOWN) if n > noise(calls)]
 
 
 def find_idle_maps() -> list[str]:

@@ -8,7 +8,6 @@ replaced one by one, so that keeping them does not look like a leak.
 
 from __future__ import annotations
 
-import gc
 import pickle
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -163,4 +162,3 @@ def tracing() -> Iterator[None]:
         yield
     finally:
         tracemalloc.stop()
-        gc.collect()

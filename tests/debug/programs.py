@@ -241,8 +241,8 @@ bounded = {}
 
 def makes_and_drops_maps():
     """Maps of several kinds, grown, emptied, iterated and dropped."""
-    m = HMap(np.int64, np.int64, ((i, i) for i in range(200)))
-    m.discard_many(np.arange(150))
+    m = HMap(np.int64, np.int64, ((i, i) for i in range(60)))
+    m.discard_many(np.arange(10))
     s = HSet(str, ["a", "b" * 40])
     assert len(list(m.items())) == 50
     assert "a" in s
@@ -282,7 +282,7 @@ def keeps_the_last_hundred():
 
 def uses_numpy():
     """Arrays of several sizes, some of them large enough for mappings of their own."""
-    a = np.arange(50_000)
+    a = np.arange(20_000)
     assert float((a * 2.0).sum()) > 0
     assert len(np.unique(a[:500] % 7)) == 7
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pyhmap import HMap, HSet, debug, nil
 from pyhmap._pure import PureHMap
 from pyhmap.debug import LayoutMismatch, reflection
+from support import fragmented
 
 
 @given(st.lists(st.tuples(st.integers(0, 3000), st.booleans()), max_size=400), st.integers(0, 3000))
@@ -37,16 +38,9 @@ def test_no_field_is_zero_in_the_middle_of_a_growth():
 
 
 def test_growth_to_the_same_size_shows_in_the_flags():
-    """Many overflow buckets and few keys: the flag is 8 in both readings."""
-    m = HMap(np.int64, np.int64, seed=1, capacity=13 << 9)
-    i = 0
-    while not (m.header().oldbuckets and m.header().flags) and i < 200_000:
-        m[i] = i
-        if i >= 6000:
-            del m[i - 6000]
-        i += 1
-    if m.header().oldbuckets:
-        assert debug.header_by_reflection(m).flags == m.header().flags == 8
+    m, _ = fragmented(HMap, 5)
+    assert debug.header_by_reflection(m).flags == m.header().flags == 8
+    assert all(field.agrees for field in debug.compare_headers(m))
 
 
 @pytest.mark.parametrize("types", [(str, np.int64), (object, object), (np.int32, np.float32), (bytes, str)])
