@@ -6,6 +6,7 @@ import functools
 import gc
 import sys
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -131,6 +132,15 @@ def test_a_frame_that_runs_is_a_root():
     local.inner = ["target"]
     found = paths_to([local.inner])[0]
     assert found.startswith(f"{__name__}.test_a_frame_that_runs_is_a_root() local local.inner "), found
+
+
+def test_the_search_keeps_no_local_alive():
+    """Reading a frame's locals leaves it a copy of them, up to Python 3.12."""
+    local = Thing()
+    gone = weakref.ref(local)
+    paths_to([Thing()])  # which nothing refers to: all frames are looked at
+    del local
+    assert gone() is None
 
 
 def test_code_of_attributes_does_not_run(service):
