@@ -38,7 +38,8 @@ def search(
     run: Callable[[], None], calls: int, verdict: Verdict
 ) -> tuple[tuple[Line, ...], tuple[TypeGrowth, ...], tuple[str, ...]]:
     """The lines, types and paths of what ``run`` leaves behind, which makes so many calls."""
-    growing_lines(warm := tracemalloc.take_snapshot(), warm, calls)  # loads what tracemalloc loads at its first use
+    growing_lines(warm := tracemalloc.take_snapshot(), warm, calls)  # what is loaded and cached at its first use
+    tracked_types()
     del warm
     allocated = tracemalloc.take_snapshot()
     gc.collect()  # also takes what is in the snapshot off the collector's list

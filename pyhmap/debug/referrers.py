@@ -125,10 +125,9 @@ def written(target: Any, parents: dict[int, Any]) -> str:
     i = 1
     while i + 1 < len(way):
         kind = type(way[i]).__name__
-        own = attributes(way[i])
-        if own is not None and own is way[i + 1] and i + 2 < len(way):  # an object, its dict, what is in that
+        if i + 2 < len(way) and is_namespace(way[i + 1], way[i]):
             i += 1
-            steps.append((kind, f".{key_of(own, way[i + 1])}"))
+            steps.append((kind, f".{key_of(way[i], way[i + 1])}"))
         else:
             steps.append((kind, accessor(way[i], way[i + 1])))
         i += 1
@@ -152,6 +151,13 @@ def step_from_root(root: Any, child: Any) -> str:
     if is_a(root, types.FrameType):
         return f" local {key_of(locals_of(root), child)}"
     return f".{key_of(root, child)}"
+
+
+def is_namespace(namespace: Any, owner: Any) -> bool:
+    """Whether a dict holds an object's attributes, or a class's."""
+    if is_a(owner, type):
+        return type(namespace) is dict and namespace.keys() == vars(owner).keys()
+    return namespace is attributes(owner) is not None
 
 
 def attributes(one: Any) -> dict[str, Any] | None:

@@ -71,6 +71,16 @@ def cached(target):
     return method
 
 
+def cached_method(target):
+    class Class:
+        @functools.lru_cache  # noqa: B019
+        def method(self, _):
+            return target
+
+    Class().method(1)
+    return Class
+
+
 @pytest.mark.parametrize(
     ("make", "path"),
     [
@@ -84,6 +94,7 @@ def cached(target):
         (lambda target: lambda: target, "service.kept.__closure__ -> tuple[0] -> cell.cell_contents"),
         (lambda target: lambda given=target: given, "service.kept.__defaults__ -> tuple[0]"),
         (suspended, "service.kept local local"),
+        (cached_method, "service.kept.method -> _lru_cache_wrapper"),
         (lambda target: thing(target).inner.append, None),
         (lambda target: HMap(object, object, {"k": target}), "service.kept -> list[0]"),
         (lambda target: np.array([1, target, 2, 3], object), "service.kept[...]"),
