@@ -42,7 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def checked(target: str, rounds: int, calls: int) -> Any:
     """The diagnosis of the function that the target names."""
     from pyhmap import debug
+    from pyhmap.debug.rounds import tracing
 
+    with tracing():  # from the import on, so that what the module makes then is known when it is replaced
+        return leakchecked(debug, target, rounds, calls)
+
+
+def leakchecked(debug: Any, target: str, rounds: int, calls: int) -> Any:
+    """The same, with what the function raises as a refusal."""
     function = resolved(target)
     try:
         return debug.leakcheck(function, rounds=rounds, calls=calls, progress=lambda line: print(line, file=sys.stderr))

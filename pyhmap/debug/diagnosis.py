@@ -196,8 +196,7 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
     maps = last.maps
     told = {
         Verdict.CLEAN: "nothing grows from round to round.",
-        Verdict.ALLOCATOR_RETENTION: f"resident memory grows by {grows('anonymous', 'uss')}, but nothing holds it: "
-        "the C heap keeps freed memory and gives it back when trimmed. Not a leak.",
+        Verdict.ALLOCATOR_RETENTION: f"resident memory grows by {grows('anonymous', 'uss')}, " + retention(d),
         Verdict.NATIVE_LEAK: f"{grows('heap', 'anonymous', 'uss')} is allocated in native code and never freed; Python "
         "knows nothing of it. Next: memray run --native.",
         Verdict.CYCLES_WAITING: f"each round leaves {d.trends[WAITING].slope.value:,.0f} objects in cycles, which only "
@@ -212,6 +211,15 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
         Verdict.ACCOUNTING_ERROR: accounting(d, last),
     }
     return f"{d.verdict}: {told[d.verdict]}"
+
+
+def retention(d: Diagnosis) -> str:
+    """Why resident memory grows that nobody allocates."""
+    if RETURNED not in d.trends:
+        return "but no allocator has it. Take the last snapshot with trim=True to see whether it falls away."
+    if d.trends[RETURNED].is_up:
+        return "but nothing holds it: the C heap keeps freed memory and gives it back when trimmed. Not a leak."
+    return "but no allocation does: memory that was there is touched for the first time. Not a leak."
 
 
 def accounting(d: Diagnosis, last: Snapshot) -> str:

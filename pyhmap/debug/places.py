@@ -69,7 +69,7 @@ def search(
 
 
 def noise(calls: int) -> float:
-    """So many objects may come by chance: the search has some of its own. A leak of one call in 20 is above it."""
+    """So many objects may come by chance: the search has some of its own. A leak of one call in ten is above it."""
     return max(10, calls / 40)
 
 

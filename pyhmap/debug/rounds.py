@@ -19,7 +19,7 @@ from pyhmap.debug import meters, places
 from pyhmap.debug.diagnosis import Diagnosis, compare
 from pyhmap.debug.meters import Snapshot
 from pyhmap.debug.slopes import FEWEST
-from pyhmap.debug.verdicts import WAITING, Verdict
+from pyhmap.debug.verdicts import WAITING, Verdict, evidence
 
 TRIALS = 5  # the last one has 16 times the calls of the first
 FRAMES = 8  # of a traceback: deep enough to leave a library's own lines and name the caller's
@@ -93,7 +93,7 @@ def leakcheck(
                 break
             previous = diagnosis
         else:
-            said.append("no two trials agree")
+            said.append("too few trials in a row agree")
             diagnosis = unconfirmed(diagnosis)
         diagnosis = replace(diagnosis, trials=tuple(said))
         if diagnosis.verdict.is_leak and diagnosis.verdict is not Verdict.NATIVE_LEAK:  # of that Python knows nothing
@@ -147,8 +147,15 @@ def trials_needed(diagnosis: Diagnosis) -> int:
 
 def unconfirmed(diagnosis: Diagnosis) -> Diagnosis:
     """A diagnosis of clean: what was seen did not repeat."""
-    sentence = f"{Verdict.CLEAN}: what grew in one trial did not grow in the next."
-    return replace(diagnosis, verdict=Verdict.CLEAN, sentence=sentence, types=())
+    supporting, contradicting = evidence(Verdict.CLEAN, diagnosis.trends)
+    return replace(
+        diagnosis,
+        verdict=Verdict.CLEAN,
+        sentence=f"{Verdict.CLEAN}: what grew in one trial did not grow in the next.",
+        supporting=supporting,
+        contradicting=contradicting,
+        types=(),
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pyhmap import HMap, debug
-from pyhmap.debug import accounts, meters, verdicts
+from pyhmap.debug import accounts, meters, rounds, verdicts
 from pyhmap.debug.accounts import Maps
 from pyhmap.debug.meters import Heap, Process, Python, Snapshot, Trimmed
 
@@ -64,6 +64,34 @@ def test_what_trimming_gives_back_was_no_leak(given_back, verdict):
     found = debug.compare(made_up({"uss": MB, "anon": MB, "vms": MB}, given_back=given_back))
     assert found.verdict == verdict
     assert found.contradicting == () or verdict == "native leak"
+
+
+def test_growth_that_is_not_trimmed_is_not_judged():
+    """Without the last snapshot's trim the page says what to do; pages of old memory are told apart."""
+    growth = {"uss": MB, "anon": MB}
+    assert "trim=True" in debug.compare(made_up(growth)).sentence
+    assert "for the first time" in debug.compare(made_up(growth, given_back=0)).sentence
+    assert "gives it back when trimmed" in debug.compare(made_up(growth, given_back=5 * MB)).sentence
+
+
+def test_what_does_not_repeat_is_clean(monkeypatch):
+    """Trials that say something else each time; the page of the last one shows against it what grew."""
+    growths = [{"heap": MB}, {"objects": 50}, {"heap": MB}, {"objects": 50}, {"heap": MB}]
+    monkeypatch.setattr(rounds, "trial", lambda *_: made_up(growths.pop(0)))
+    found = debug.leakcheck(int)
+    assert (found.verdict, found.lines, found.types) == ("clean", (), ())
+    assert [trend.meter for trend in found.contradicting] == ["heap"]
+    assert found.trials[0] == "100 calls a round: native leak"
+    assert found.trials[-1] == "too few trials in a row agree"
+
+
+def test_what_halves_is_dropped(monkeypatch):
+    """A megabyte a round in each trial: half as much a call each time. Twice as much a round: as much a call."""
+    monkeypatch.setattr(rounds, "trial", lambda *_: made_up({"heap": MB}))
+    assert debug.leakcheck(int).verdict == "clean"
+    monkeypatch.setattr(rounds, "trial", lambda function, calls, _: made_up({"heap": calls * 1000}))
+    found = debug.leakcheck(int)
+    assert (found.verdict, found.calls, len(found.trials)) == ("native leak", 200, 2)
 
 
 @pytest.mark.parametrize(("waiting", "verdict"), [(650, "clean"), (5000, "cycles waiting")])
