@@ -61,6 +61,7 @@ class CollectorWatch:
     >>> import numpy as np, gc
     >>> from pyhmap import HMap, debug
     >>> m = HMap(np.int64, np.int64)
+    >>> _ = gc.collect()  # a map that waits in a cycle would die in the block
     >>> with debug.CollectorWatch([m]) as watch:
     ...     m.update((i, i) for i in range(1000))
     ...     _ = gc.collect()
