@@ -173,7 +173,7 @@ def test_a_snapshot_has_five_meters():
         after = debug.snapshot(trim=True)
     finally:
         tracemalloc.stop()
-    assert after.process.rss_anon - before.process.rss_anon > 39 << 20
+    assert after.process.rss_anon - before.process.rss_anon > 30 << 20  # 40 MB, less what others gave back
     assert after.process.rss == after.process.rss_anon + after.process.rss_file
     assert after.heap.used + after.heap.mmapped - before.heap.used - before.heap.mmapped > 39 << 20
     assert after.traced - before.traced > (40 << 20) + after.maps.allocated - before.maps.allocated
