@@ -8,6 +8,7 @@ growth has emptied goes back 2 MiB at a time, one piece a write.
 import numpy as np
 
 from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from posix.mman cimport (
@@ -98,6 +99,7 @@ cdef class Block:
                 free(self.start)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
+        Py_DECREF(None)     # Cython begins with one in buffer.obj, and the next line writes over it
         PyBuffer_FillInfo(buffer, self, self.data, self.size, False, flags)
 
     cdef void advise(self, uint64_t begin, uint64_t end, bint huge) noexcept:

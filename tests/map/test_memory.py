@@ -1,5 +1,8 @@
 """What an entry costs, by the map's own account; test_introspect.py holds that account against the arrays."""
 
+import gc
+import sys
+
 import numpy as np
 import pytest
 
@@ -29,3 +32,20 @@ def test_a_million_int64_pairs_take_at_most_40_bytes_each_after_growing():
     m.set_many(np.arange(10**6, 1_703_000), 0)
     assert m.header().B == 18
     assert m.nbytes / len(m) <= 27
+
+
+@pytest.mark.parametrize(("key", "value"), [(np.int64, np.int64), (str, str), (object, object)])
+def test_a_map_that_is_gone_leaves_no_reference_behind(key, value):
+    """Neither to the objects that everything uses, which no meter of memory would show (immortal from 3.12 on)."""
+    text = "a text that is too long for a slot"
+    items = {1: 2} if key is np.int64 else {text: text}
+    shared = [None, ..., True, NotImplemented, HMap, text]
+
+    def references():
+        gc.collect()
+        return [sys.getrefcount(each) for each in shared]
+
+    before = references()
+    for _ in range(100):
+        HMap(key, value, items).bucket_arrays()
+    assert np.abs(np.subtract(references(), before)).max() < 20
