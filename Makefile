@@ -13,7 +13,7 @@ OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
 COMPILED := setup.py pyproject.toml $(wildcard pyhmap/*.pyx pyhmap/*.pxd tophash_cache/*.pyx tophash_cache/*.pxd)
 SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
 
-.PHONY: help build test table bench cache growth instructions lint type debug asan clean
+.PHONY: help build test table bench cache growth leaks instructions lint type debug asan clean
 
 help:
 	@echo "make test     build, then run the whole test suite"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
+	@echo "make leaks    build, then what keeps memory alive, the collector, zero growth of every call (QUICK=1, OUT=folder)"
 	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records anew)"
 	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
 	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
@@ -63,6 +64,9 @@ growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)
 	$(PROFILING) fragmentation $(OPTIONS)
 	$(PROFILING) layout $(OPTIONS)
+
+leaks: $(VENV)/.dev
+	$(PROFILING) leaks $(OPTIONS)
 
 .PHONY: report compare
 

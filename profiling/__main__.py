@@ -23,6 +23,7 @@ VERBS = {
     "fragmentation": "what holes and overflow buckets cost, and what compact() gives back",
     "layout": "header and bucket field by field, checked against the memory itself",
     "cache": "the hash cache beside other ways to a digest: costs, where it pays, and what its rules are worth",
+    "leaks": "what keeps a map's memory alive, the collector's share, and whether any public call leaves something",
     "peers": "every operation beside dict and the other maps at hand: Python, C++ and Go",
     "instructions": "does any operation execute more instructions than was recorded",
     "builds": "the same calls over several builds of the package, for whoever changes a kernel",

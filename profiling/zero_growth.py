@@ -1,0 +1,271 @@
+"""Zero growth: nothing in the process may grow over 10^5 rounds of any public call of either package.
+
+Owns the list of public calls, which is read off the classes and modules themselves, the meters, and what counts as
+growth. Run as ``python zero_growth.py CALL --rounds N`` it is the measuring process of one call and prints one line of
+JSON. Imports numpy, psutil, both packages, and the siblings with a round of each call.
+"""
+
+import argparse
+import gc
+import inspect
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import psutil
+
+import pyhmap
+import tophash_cache
+import zero_growth_cache
+import zero_growth_debug
+import zero_growth_maps
+import zero_growth_sets
+from pyhmap import HMap, HSet, debug
+from tophash_cache import TopHashCache
+from zero_growth_kit import EXTRAS, FEWER, FORMS, RECIPES, Kit, Recipe
+
+RECIPE_MODULES = (zero_growth_maps, zero_growth_sets, zero_growth_cache, zero_growth_debug)  # each enters its own
+PACKAGES = (pyhmap, debug, tophash_cache)
+NOTHING = "nothing"  # a round without any call: what the meters themselves do
+WARM_UP = (
+    5000  # calls: code is specialised, free lists, NumPy's names of types and the cache's log of 64 changes are full
+)
+TRACED = 10  # one call in so many is made once more under tracemalloc, which makes it several times slower
+# What belongs to the machinery of classes, and is neither called nor read by a user.
+MACHINERY = {"__abstractmethods__", "__dict__", "__new__", "__slots__", "__subclasshook__", "__weakref__"}
+
+METERS = ("blocks", "heap", "uss", "references", "cycles")  # and "traced", read by itself
+# A leak grows in every part of the calls; what fills up once, or doubles now and then, does not: so the least growth of
+# a part counts. (A call in 25,000 that leaks may be missed.)
+PARTS = 4
+# What a meter may still have grown by, and why that is not nothing. An object that one call in a thousand leaves behind
+# is a hundred blocks in 10^5 calls; each figure is above what the meters show when nothing is called (row `nothing`).
+SLACK = {
+    "blocks": (100, "of CPython's allocator; each reading is made of a few objects itself"),
+    "traced": (4096, "bytes, in a tenth of the calls: the readings again"),
+    "heap": (8192, "bytes in use of the C heap after trimming"),
+    "uss": (262144, "bytes; the system counts pages, and arenas of 1 MiB are touched one page after the other"),
+    "references": (40, "to objects that outlive the calls; None and True are everybody's"),
+    "cycles": (0, "objects that only the collector could free: it is off meanwhile"),
+}
+
+
+# --- what is public ---
+
+
+def owners() -> dict[str, type]:
+    """Every class that a user meets by name, and those that the calls give back and have calls of their own."""
+    m = HMap(np.int64, np.int64)
+    made: dict[str, type] = {"HMap": HMap, "HSet": HSet, "TopHashCache": TopHashCache}
+    made |= {f"HMap.{view}()": type(getattr(m, view)()) for view in ("keys", "values", "items")}
+    made |= {"iter(HMap)": type(iter(m)), "nil()": type(pyhmap.nil(np.int64, np.int64))}
+    for package in PACKAGES:
+        for name in package.__all__:
+            found = getattr(package, name)
+            if isinstance(found, type) and found not in made.values():
+                made[f"{package.__name__}.{name}"] = found
+    return made
+
+
+def public_calls() -> dict[str, Callable[..., Any]]:
+    """Every public call of both packages by its name: functions, constructors, methods, operators and attributes.
+
+    What a class has from ``object`` or from another type that Python ships is left out, abstract base classes
+    excepted, since there it is made of this project's calls. A nil map's are those that it has of its own.
+    """
+    made: dict[str, Callable[..., Any]] = {}
+    for package in PACKAGES:
+        for name in package.__all__:
+            if not isinstance(getattr(package, name), type):
+                made[f"{package.__name__}.{name}"] = getattr(package, name)
+    for owner, cls in owners().items():
+        if not owner.endswith(")"):
+            made[f"{owner}()"] = cls
+        for name in sorted({name for base in cls.__mro__ for name in vars(base)}):
+            if name in MACHINERY or (name.startswith("_") and not name.startswith("__")):
+                continue
+            definer = next((base for base in cls.__mro__ if name in vars(base)), None)
+            if definer is None or not is_ours(definer) or (owner == "nil()" and definer is not cls):
+                continue
+            call = caller(cls, name)
+            if call is not None:
+                made[f"{owner}.{name}"] = call
+    return made
+
+
+def is_ours(definer: type) -> bool:
+    """Whether what a class defines is this project's, or the abstract base classes' on top of it."""
+    return definer.__module__.partition(".")[0] in ("pyhmap", "tophash_cache") or definer.__module__ in (
+        "collections.abc",
+        "_collections_abc",
+    )
+
+
+def caller(cls: type, name: str) -> Callable[..., Any] | None:
+    """The method of a class, or the reading of an attribute of its instances, as a function; None for constants."""
+    if callable(getattr(cls, name)) and not isinstance(getattr(cls, name), type):
+        return getattr(cls, name)
+    stored = inspect.getattr_static(cls, name)
+    if hasattr(type(stored), "__get__"):
+        return lambda subject: stored.__get__(subject, cls)
+    return None
+
+
+def recipe_of(name: str, call: Callable[..., Any]) -> Recipe | None:
+    """The recipe of a call: its own, or that of its name for any owner; attributes are read. None where there is none.
+
+    Only an attribute can do without: nothing but reading it is there to be done.
+    """
+    if name in EXTRAS:
+        return EXTRAS[name]
+    if name == NOTHING:
+        return lambda call, kit: None
+    found = RECIPES.get(name) or RECIPES.get(name.rpartition(".")[2])
+    if found is None and getattr(call, "__name__", "") == "<lambda>":
+        return lambda call, kit: call(kit.subject)
+    return found
+
+
+def forms_of(name: str) -> list[str]:
+    """The forms of keys and values that a call is made with."""
+    mapped = name.startswith(("HMap", "HSet", "nil()", "iter(", "pyhmap.nil", "growing", "two threads"))
+    return list(FORMS) if mapped else ["int64"]
+
+
+def subject_of(name: str, kit: Kit) -> Any:
+    """What the calls of a view or a record are made on."""
+    subjects = {
+        "HMap.keys()": kit.m.keys(),
+        "HMap.values()": kit.m.values(),
+        "HMap.items()": kit.m.items(),
+        "tophash_cache.CacheInfo": kit.cache.cache_info(),
+        "tophash_cache.CacheStats": kit.cache.stats(),
+        "tophash_cache.Transition": kit.cache.stats().transitions[0],
+        "tophash_cache.Settings": kit.cache.settings,
+        "tophash_cache.Mode": tophash_cache.Mode.ACTIVE,
+    }
+    if name.startswith(debug.__name__):
+        return debug_subject(name.removeprefix(debug.__name__ + ".").partition(".")[0].removesuffix("()"), kit)
+    return next((subject for owner, subject in subjects.items() if name.startswith(owner)), None)
+
+
+def debug_subject(owner: str, kit: Kit) -> Any:
+    """The same for the calls of ``pyhmap.debug``."""
+    kit.series = [debug.snapshot() for _ in range(4)]
+    if owner == "CollectorWatch":
+        with debug.CollectorWatch([kit.m, kit.s]) as watch:
+            gc.collect()
+        return watch
+    found = debug.compare(kit.series)
+    trend = next(iter(found.trends.values()))
+    subjects = {"Diagnosis": found, "Snapshot": kit.series[0], "Trend": trend, "Slope": trend.slope}
+    subjects |= {"Verdict": found.verdict, "Line": debug.Line("a.py", 1, 2, 3, 4)}
+    return subjects.get(owner, debug.TypeGrowth("list", 1, 1))
+
+
+# --- the meters ---
+
+
+# "Use this function only to release unnecessary references and memory blocks when hunting for leaks", as Python's
+# documentation has it: the cache of attribute look-ups keeps up to 4,096 names that NumPy makes anew at each call.
+clear_caches = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
+found_in_cycles = 0
+
+
+def read_meters(watched: list[Any]) -> tuple[int, ...]:
+    """Every meter but tracemalloc, once what can be freed is freed."""
+    global found_in_cycles
+    found_in_cycles += gc.collect()
+    clear_caches()
+    psutil.heap_trim()
+    heap = psutil.heap_info()
+    references = sum(map(sys.getrefcount, watched))
+    uss = psutil.Process().memory_full_info().uss
+    return sys.getallocatedblocks(), heap.heap_used + heap.mmap_used, uss, references, found_in_cycles
+
+
+def read_traced() -> tuple[int, ...]:
+    """What tracemalloc knows of."""
+    gc.collect()
+    clear_caches()
+    return (tracemalloc.get_traced_memory()[0],)
+
+
+def calls_a_round(made: Recipe, call: Any, kit: Kit) -> int:
+    """How often one round makes the call that it is a recipe of."""
+    counted = 0
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return call(*arguments, **options)
+
+    counting.__dict__.update(getattr(call, "__dict__", {}))  # the fields of a dataclass
+    made(counting, kit)
+    return counted
+
+
+def measure(name: str, form: str, calls: int) -> dict[str, Any]:
+    """What grew over so many calls, after a warm-up, with the collector off; a tenth of them once more, traced."""
+    kit = Kit(name, form)
+    gc.freeze()  # what is there already is not looked at in each collection
+    call = public_calls().get(name)
+    made = recipe_of(name, call)
+    kit.subject = subject_of(name, kit)
+    each = calls_a_round(made, call, kit) if call else 1
+    rounds = max(1, -(-calls // each))
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            made(call, kit)
+
+    def grown(rounds: int, read: Callable[[], tuple[int, ...]], meters: tuple[str, ...]) -> dict[str, int]:
+        """For each meter the least growth of a part of the rounds, times the parts; the readings are no objects."""
+        readings = np.zeros((PARTS + 1, len(meters)), np.int64)
+        readings[0] = read()
+        for part in range(PARTS):
+            run(-(-rounds // PARTS))
+            readings[part + 1] = read()
+        return dict(zip(meters, (PARTS * np.diff(readings, axis=0).min(0)).tolist(), strict=True))
+
+    run(min(rounds, -(-WARM_UP // each)))
+    watched = kit.watched()
+    for _ in range(2):  # the first reading makes what later ones find made
+        read_meters(watched)
+    gc.disable()
+    began = time.process_time()
+    grew = grown(rounds, partial(read_meters, watched), METERS)
+    seconds = time.process_time() - began
+    tracemalloc.start()
+    run(min(100, rounds))  # what was there before is no longer: the cache's log, for one
+    grew |= grown(max(PARTS, rounds // TRACED), read_traced, ("traced",))
+    tracemalloc.stop()
+    gc.enable()
+    return {"form": form, "calls": rounds * each, "cpu_seconds": seconds, "grew": grew}
+
+
+def beyond(grew: dict[str, int]) -> list[str]:
+    """The meters that grew by more than they may."""
+    return [meter for meter, (most, _) in SLACK.items() if grew[meter] > most]
+
+
+def main(arguments: list[str]) -> None:
+    """Measure one call and print the result."""
+    parser = argparse.ArgumentParser(prog="zero_growth.py", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="+", metavar="CALL")
+    parser.add_argument("--calls", type=int, default=100_000)
+    options = parser.parse_args(arguments)
+    measured = []
+    for name in options.names:
+        calls = options.calls // FEWER.get(name, 1)
+        measured.append({"call": name, "forms": [measure(name, form, calls) for form in forms_of(name)]})
+    print(json.dumps({"measured": measured}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
