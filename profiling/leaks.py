@@ -214,7 +214,8 @@ def growth_rows(samples: list[Sample]) -> list[dict[str, Any]]:
         forms = one["forms"]
         most = {meter: max(form["grew"][meter] for form in forms) for meter in zero_growth.SLACK}
         row = {"call": one["call"], "forms": len(forms), "calls": sum(form["calls"] for form in forms), "grew": most}
-        rows.append(row | {"beyond": zero_growth.beyond(most)})
+        others = zero_growth.OTHERS.get(one["call"], {})
+        rows.append(row | {"beyond": zero_growth.beyond(one["call"], most), "others": others})
     return rows
 
 

@@ -4,12 +4,13 @@ Owns one function a picture, from the document's figures to a Figure. Imports ma
 the sibling ``style``.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 import style
 
@@ -39,10 +40,10 @@ def rounds(figures: dict[str, Any]) -> Figure:
         axes.set_title(f"{row['case']}\n{row['leaking']['verdict']}", fontsize=8)
         axes.set_xticks(range(len(row["leaking"]["traced"])))
         low, high = axes.get_ylim()
-        axes.set_ylim(min(low, -1), max(high, 20))  # a flat line looks flat
+        axes.set_ylim(min(low, -10), max(high, 500))  # a flat line looks flat
         axes.tick_params(labelsize=7)
     for axes in grid[:, 0]:
-        axes.set_ylabel("kB a call since\nthe first round", fontsize=7)
+        axes.set_ylabel("kB more than\nbefore round 1", fontsize=7)
     for axes in grid[-1]:
         axes.set_xlabel("rounds", fontsize=7)
     grid[0][0].legend(fontsize=7, loc="upper left")
@@ -50,9 +51,9 @@ def rounds(figures: dict[str, Any]) -> Figure:
 
 
 def grown(form: dict[str, Any]) -> list[float]:
-    """What is traced after each round beyond the first reading, in kB for each call of a round."""
+    """What is traced after each round beyond the first reading, in kB."""
     first = form["traced"][0]
-    return [(value - first) / form["calls_a_round"] / 1e3 for value in form["traced"]]
+    return [(value - first) / 1e3 for value in form["traced"]]
 
 
 def collector(figures: dict[str, Any]) -> Figure:
@@ -79,7 +80,10 @@ def collector(figures: dict[str, Any]) -> Figure:
         axes.set_title(title)
         axes.grid(axis="y")
     first.set_ylabel("CPU time (log)")
-    first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.nanoseconds(value * 1e9)))
+    ends = [row[figure]["median"] for row in rows for figure in ("first", "later")]
+    first.set_ylim(10 ** math.floor(math.log10(min(ends))), 10 ** math.ceil(math.log10(max(ends))))
+    first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.nanoseconds(round(value * 1e9))))
+    first.yaxis.set_minor_formatter(NullFormatter())
     later.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return drawn
 

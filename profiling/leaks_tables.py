@@ -45,9 +45,9 @@ def show(console: Console, document: dict[str, Any]) -> None:
         console.print(collector_sentence(made["collector"]), markup=False)
         console.print(
             "CPU time, medians of processes. first, again: a full collection with everything alive, and the next five. "
-            "share, full, longest, in all: collections while the entries were written, their share of that time, the "
-            "full ones and the longest of these. A tuple of ints is looked at once: the collection that meets it takes "
-            "it off its list."
+            "Then those that came while the entries were written: their share of that time, how many there were of "
+            "generation 0, 1 and 2, the longest, and all. A tuple of ints is looked at once: the collection that meets "
+            "it takes it off its list."
         )
         console.print()
     if made["header"]:
@@ -141,11 +141,23 @@ def seconds(value: float) -> str:
 
 def collector_table(rows: list[dict[str, Any]]) -> Table:
     """A row a container and size."""
-    columns = ("container", "entries", "first", "quartiles", "again", "share", "full", "longest", "in all", "memory")
+    columns = (
+        "container",
+        "entries",
+        "first",
+        "quartiles",
+        "again",
+        "share",
+        "collections",
+        "longest",
+        "in all",
+        "memory",
+    )
     table = titled("The collector", *columns, words=("container",))
     sizes = sorted({row["entries"] for row in rows})
     for row in rows:
-        whole = row["building"].get("2", {"count": 0, "max": 0.0})
+        times = [f"{row['building'].get(generation, {'count': 0})['count']:.0f}" for generation in "012"]
+        longest = max((generation["max"] for generation in row["building"].values()), default=0.0)
         total = sum(generation["total"] for generation in row["building"].values())
         last = row is [one for one in rows if one["entries"] == row["entries"]][-1] and row["entries"] != sizes[-1]
         low, high = (seconds(row["first"][end]) for end in ("q1", "q3"))
@@ -157,8 +169,8 @@ def collector_table(rows: list[dict[str, Any]]) -> Table:
             f"{low.split()[0] if same_unit else low}..{high}",
             seconds(row["later"]["median"]),
             f"{100 * row['share']['median']:.0f} %",
-            f"{whole['count']:.0f}",
-            seconds(whole["max"]) if whole["count"] else "-",
+            "/".join(times) if total else "-",
+            seconds(longest) if total else "-",
             seconds(total) if total else "-",
             amount(row["uss"]["median"]),
             end_section=last,
@@ -199,10 +211,21 @@ def show_header(console: Console, made: dict[str, Any]) -> None:
 # --- zero growth ---
 
 
+# Names that begin like this are one line of the table; the others are a line by class.
+GROUPS = {"pyhmap.debug": "pyhmap.debug", "pyhmap": "pyhmap", "tophash_cache": "tophash_cache"}
+
+
 def owner_of(call: str) -> str:
-    """The class or module whose call it is, for the table."""
-    owner, _, _ = call.rpartition(".")
-    return owner.removesuffix("()") if call.endswith("()") and "." not in call else owner or call
+    """The class or package whose call it is.
+
+    >>> [owner_of(call) for call in ("HMap()", "HMap.get", "HMap.keys().__and__", "pyhmap.debug.Line()", "two threads")]
+    ['HMap', 'HMap', 'HMap.keys()', 'pyhmap.debug', 'two threads']
+    """
+    for prefix, group in GROUPS.items():
+        if call.startswith(f"{prefix}."):
+            return group
+    owner, dot, _ = call.rpartition(".")
+    return owner if dot else call.removesuffix("()")
 
 
 def show_growth(console: Console, made: dict[str, Any]) -> None:
@@ -226,6 +249,9 @@ def show_growth(console: Console, made: dict[str, Any]) -> None:
     slack = [f"{made['growth_slack'][meter]['most']:,}" for meter in TITLES]
     table.add_row("allowed", "", "", *slack)
     console.print(table)
+    for row in rows:
+        for meter, whose in row["others"].items():
+            console.print(f"{row['call']}, {meter} {row['grew'][meter]:,}: {whose}.", markup=False)
     for meter in TITLES:
         console.print(f"{meter}: {made['growth_slack'][meter]['why']}", markup=False)
     console.print()
