@@ -13,6 +13,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -111,14 +112,23 @@ def is_ours(definer: type) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class Reading:
+    """The call that reading an attribute is."""
+
+    cls: type
+    stored: Any  #: the descriptor
+
+    def __call__(self, subject: Any) -> Any:
+        return self.stored.__get__(subject, self.cls)
+
+
 def caller(cls: type, name: str) -> Callable[..., Any] | None:
-    """The method of a class, or the reading of an attribute of its instances, as a function; None for constants."""
+    """The method of a class, or the reading of an attribute of its instances; None for constants."""
     if callable(getattr(cls, name)) and not isinstance(getattr(cls, name), type):
         return getattr(cls, name)
     stored = inspect.getattr_static(cls, name)
-    if hasattr(type(stored), "__get__"):
-        return lambda subject: stored.__get__(subject, cls)
-    return None
+    return Reading(cls, stored) if hasattr(type(stored), "__get__") else None
 
 
 def recipe_of(name: str, call: Callable[..., Any]) -> Recipe | None:
@@ -131,7 +141,7 @@ def recipe_of(name: str, call: Callable[..., Any]) -> Recipe | None:
     if name == NOTHING:
         return lambda call, kit: None
     found = RECIPES.get(name) or RECIPES.get(name.rpartition(".")[2])
-    if found is None and getattr(call, "__name__", "") == "<lambda>":
+    if found is None and isinstance(call, Reading):
         return lambda call, kit: call(kit.subject)
     return found
 
@@ -251,6 +261,7 @@ def measure(name: str, form: str, calls: int) -> dict[str, Any]:
     grew |= grown(max(PARTS, rounds // TRACED), read_traced, ("traced",))
     tracemalloc.stop()
     gc.enable()
+    gc.unfreeze()
     return {"form": form, "calls": rounds * each, "cpu_seconds": seconds, "grew": grew}
 
 

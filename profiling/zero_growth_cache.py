@@ -3,9 +3,11 @@
 Owns these recipes. Imports tophash_cache and the sibling ``zero_growth_kit``.
 """
 
+import atexit
 import contextlib
 import io
 import pickle
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -105,12 +107,13 @@ def _(call: Call, kit: Kit) -> None:
 @recipe("tophash_cache.load_config")
 def _(call: Call, kit: Kit) -> None:
     if not hasattr(kit, "folder"):
-        kit.folder = tempfile.TemporaryDirectory(prefix="zero-growth-")
-        Path(kit.folder.name, "good.toml").write_text("window = 128\n")
-        Path(kit.folder.name, "bad.toml").write_text("window = 'wide'\n")
-    call(Path(kit.folder.name, "good.toml"))
-    raises(tophash_cache.ConfigError, call, Path(kit.folder.name, "bad.toml"))
-    raises(tophash_cache.ConfigError, call, Path(kit.folder.name, "none.toml"))
+        kit.folder = Path(tempfile.mkdtemp(prefix="zero-growth-"))
+        atexit.register(shutil.rmtree, kit.folder)
+        (kit.folder / "good.toml").write_text("window = 128\n")
+        (kit.folder / "bad.toml").write_text("window = 'wide'\n")
+    call(kit.folder / "good.toml")
+    for name in ("bad.toml", "none.toml"):
+        raises(tophash_cache.ConfigError, call, kit.folder / name)
 
 
 # --- records: what the calls give back ---
