@@ -158,7 +158,7 @@ def case_rows(samples: list[Sample]) -> list[dict[str, Any]]:
                         "as_expected": sample["verdict"] == expected,
                         "bytes_a_call": sample["bytes_a_call"],
                         "line": sample["lines"][0] if sample["lines"] else "",
-                        "path": named_path(sample["referrers"]),
+                        "paths": known_paths(sample["referrers"]),
                         "calls_a_round": sample["diagnosis"]["calls"],
                         "traced": [one["traced"] for one in sample["diagnosis"]["samples"]],
                     }
@@ -167,9 +167,9 @@ def case_rows(samples: list[Sample]) -> list[dict[str, Any]]:
     return rows
 
 
-def named_path(paths: list[str]) -> str:
-    """The first path from somewhere; a NumPy array tells the collector nothing of what it is a view of."""
-    return next((path for path in paths if not path.startswith(UNKNOWN_PATH)), "")
+def known_paths(paths: list[str]) -> list[str]:
+    """The paths that begin somewhere: what only native code refers to has none."""
+    return [path for path in paths if not path.startswith(UNKNOWN_PATH)]
 
 
 def collector_rows(samples: list[Sample]) -> list[dict[str, Any]]:

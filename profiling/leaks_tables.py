@@ -10,6 +10,7 @@ import render
 
 ARMS = ("leaking", "mended")
 FEW = 8  # calls that grew are listed up to here
+PATHS = 2  # of the paths to what is held
 TITLES = {
     "blocks": "blocks",
     "traced": "traced,\nbytes",
@@ -113,16 +114,11 @@ def case_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def culprit(row: dict[str, Any]) -> list[str]:
-    """Who is named: the line that allocated what stays, and the path to it."""
+    """Who is named: the line that allocated most of what stays, and the paths to it."""
     form = row.get("leaking", {})
-    if not form.get("line") and not form.get("path"):
-        return []
-    lines = [f"{row['case']}:"]
-    if form["line"]:
-        lines.append(f"    allocated by {form['line']}")
-    if form["path"]:
-        lines.append(f"    held by {form['path']}")
-    return lines
+    named = [f"    allocated by {form['line']}"] if form.get("line") else []
+    named += [f"    held by {path}" for path in form.get("paths", [])[:PATHS]]
+    return [f"{row['case']}:", *named] if named else []
 
 
 # --- the collector ---
