@@ -47,7 +47,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
         console.print(
             "CPU time, medians of processes. first, again: a full collection with everything alive, and the next five. "
             "Then those that came while the entries were written: their share of that time, how many there were of "
-            "generation 0, 1 and 2, the longest, and all. A tuple of ints is looked at once: the collection that meets "
+            "generation 0, 1 and 2, and the longest. A tuple of ints is looked at once: the collection that meets "
             "it takes it off its list."
         )
         console.print()
@@ -137,41 +137,38 @@ def seconds(value: float) -> str:
 
 def collector_table(rows: list[dict[str, Any]]) -> Table:
     """A row a container and size."""
-    columns = (
-        "container",
-        "entries",
-        "first",
-        "quartiles",
-        "again",
-        "share",
-        "collections",
-        "longest",
-        "in all",
-        "memory",
-    )
+    columns = ("container", "entries", "first", "quartiles", "again", "share", "collections", "longest", "memory")
     table = titled("The collector", *columns, words=("container",))
-    sizes = sorted({row["entries"] for row in rows})
-    for row in rows:
-        times = [f"{row['building'].get(generation, {'count': 0})['count']:.0f}" for generation in "012"]
+    for column in table.columns:
+        column.no_wrap = True
+    for place, row in enumerate(rows):
+        counts = [f"{row['building'].get(generation, {'count': 0})['count']:,.0f}" for generation in "012"]
         longest = max((generation["max"] for generation in row["building"].values()), default=0.0)
-        total = sum(generation["total"] for generation in row["building"].values())
-        last = row is [one for one in rows if one["entries"] == row["entries"]][-1] and row["entries"] != sizes[-1]
         low, high = (seconds(row["first"][end]) for end in ("q1", "q3"))
         same_unit = low.split()[1] == high.split()[1]
         table.add_row(
             row["container"],
-            f"{row['entries']:,}",
+            power(row["entries"]),
             seconds(row["first"]["median"]),
             f"{low.split()[0] if same_unit else low}..{high}",
             seconds(row["later"]["median"]),
             f"{100 * row['share']['median']:.0f} %",
-            "/".join(times) if total else "-",
-            seconds(longest) if total else "-",
-            seconds(total) if total else "-",
+            " ".join(counts) if longest else "-",
+            seconds(longest) if longest else "-",
             amount(row["uss"]["median"]),
-            end_section=last,
+            end_section=place + 1 < len(rows) and rows[place + 1]["entries"] != row["entries"],
         )
     return table
+
+
+def power(n: int) -> str:
+    """A number of entries, short.
+
+    >>> power(10**7), power(2000)
+    ('10^7', '2,000')
+    """
+    digits = f"{n}"
+    return f"10^{len(digits) - 1}" if digits.strip("0") == "1" else f"{n:,}"
 
 
 def collector_sentence(rows: list[dict[str, Any]]) -> str:
@@ -180,8 +177,8 @@ def collector_sentence(rows: list[dict[str, Any]]) -> str:
     at = {row["container"]: row for row in rows if row["entries"] == largest}
     if not {"nothing", "HMap", "dict of tuples", "dict of lists"} <= set(at):
         return ""
-    said = "; ".join(f"{name} {seconds(at[name]['first']['median'])}" for name in at)
-    return f"A full collection with {largest:,} entries alive: {said}."
+    said = ", ".join(f"{name} {seconds(at[name]['first']['median'])}" for name in at)
+    return f"A full collection with {power(largest)} entries alive: {said}."
 
 
 # --- the header ---
@@ -235,11 +232,11 @@ def show_growth(console: Console, made: dict[str, Any]) -> None:
     console.print(said, style="bold", markup=False)
     console.print()
     table = titled(
-        "The most that a meter grew by", "calls of", "calls", "each made", *TITLES.values(), words=("calls of",)
+        "The most that a meter grew by", "calls of", "calls", "each,\nat least", *TITLES.values(), words=("calls of",)
     )
     for owner in dict.fromkeys(owner_of(row["call"]) for row in rows):
         of = [row for row in rows if owner_of(row["call"]) == owner]
-        least = min(row["calls"] // row["forms"] for row in of)
+        least = min(row["calls"] for row in of)
         most = [max(row["grew"][meter] for row in of) for meter in TITLES]
         table.add_row(owner, str(len(of)), f"{least:,}", *(f"{figure:,}" for figure in most))
     slack = [f"{made['growth_slack'][meter]['most']:,}" for meter in TITLES]

@@ -275,12 +275,13 @@ def main(arguments: list[str]) -> None:
     """Measure one call and print the result."""
     parser = argparse.ArgumentParser(prog="zero_growth.py", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", metavar="CALL")
-    parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--calls", type=int, default=100_000, help="of each name, over all forms of keys")
     options = parser.parse_args(arguments)
     measured = []
     for name in options.names:
-        calls = options.calls // FEWER.get(name, 1)
-        measured.append({"call": name, "forms": [measure(name, form, calls) for form in forms_of(name)]})
+        forms = forms_of(name)
+        calls = -(-options.calls // (FEWER.get(name, 1) * len(forms)))
+        measured.append({"call": name, "forms": [measure(name, form, calls) for form in forms]})
     print(json.dumps({"measured": measured}))
 
 
