@@ -141,8 +141,9 @@ def collector_table(rows: list[dict[str, Any]]) -> Table:
     table = titled("The collector", *columns, words=("container",))
     for column in table.columns:
         column.no_wrap = True
+    table.padding = (0, 1, 0, 0)  # or it would not fit into a hundred columns
     for place, row in enumerate(rows):
-        counts = [f"{row['building'].get(generation, {'count': 0})['count']:,.0f}" for generation in "012"]
+        counts = [f"{row['building'].get(generation, {'count': 0})['count']:.0f}" for generation in "012"]
         longest = max((generation["max"] for generation in row["building"].values()), default=0.0)
         low, high = (seconds(row["first"][end]) for end in ("q1", "q3"))
         same_unit = low.split()[1] == high.split()[1]
