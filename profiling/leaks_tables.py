@@ -37,9 +37,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
         console.print()
         console.print(case_table(made["cases"]))
         console.print()
-        for row in made["cases"]:
-            for line in culprit(row):
-                console.print(line, markup=False)
+        console.print("\n".join(line for row in made["cases"] for line in culprit(row)), markup=False, soft_wrap=True)
         console.print()
     if made["collector"]:
         console.print(collector_table(made["collector"]))

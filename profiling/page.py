@@ -15,8 +15,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 # Verdicts that need a colour: good news, mixed, bad.
-GOOD = ("reproduced", "lower", "target met", "same", "as Go does")
+GOOD = ("reproduced", "lower", "target met", "same", "as Go does", "clean")
 BAD = ("not reproduced", "higher", "invalid", "target missed", "DIFFERS", "measurements disagree")
+MISTAKE = "UNEXPECTED"  # anywhere in a cell
 MIXED = ("direction only", "~", "too few")
 
 
@@ -218,6 +219,8 @@ def lines(cell: object) -> str:
 
 def verdict_class(cell: str) -> str:
     """The colour of a cell that is a verdict."""
+    if MISTAKE in cell:
+        return ' class="bad"'
     cell = cell.replace("<br>", " ")
     for words, kind in ((GOOD, "good"), (BAD, "bad"), (MIXED, "mixed")):
         if cell in words:

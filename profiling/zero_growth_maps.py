@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 
-from pyhmap import HMap
+from pyhmap import HMap, NilMapError
 from zero_growth_kit import KEYS, OPERATORS, Call, Kit, drain, raises, recipe
 
 # --- HMap: one key ---
@@ -352,26 +352,26 @@ def _(call: Call, kit: Kit) -> None:
 
 @recipe("nil().popitem", "nil().clear", "nil().compact")
 def _(call: Call, kit: Kit) -> None:
-    raises(TypeError, call, kit.nil)
+    raises(NilMapError, call, kit.nil)
 
 
 @recipe("nil().__delitem__", "nil().pop", "nil().setdefault", "nil().reserve", "nil().update", "nil().__ior__")
 def _(call: Call, kit: Kit) -> None:
-    raises(TypeError, call, kit.nil, kit.key)
+    raises(NilMapError, call, kit.nil, kit.key)
 
 
 @recipe("nil().__setitem__")
 def _(call: Call, kit: Kit) -> None:
-    raises(TypeError, call, kit.nil, kit.key, kit.value)
+    raises(NilMapError, call, kit.nil, kit.key, kit.value)
 
 
 @recipe("nil().set_many", "nil().setdefault_many")
 def _(call: Call, kit: Kit) -> None:
     for keys in kit.key_batches:
-        raises(TypeError, call, kit.nil, keys, kit.value)
+        raises(NilMapError, call, kit.nil, keys, kit.value)
 
 
 @recipe("nil().add_many", "nil().pop_many", "nil().discard_many", "nil().factorize")
 def _(call: Call, kit: Kit) -> None:
     for keys in kit.key_batches:
-        raises(TypeError, call, kit.nil, keys)
+        raises(NilMapError, call, kit.nil, keys)

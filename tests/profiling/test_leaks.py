@@ -3,6 +3,7 @@
 import io
 import json
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,9 @@ import tophash_cache
 import zero_growth
 import zero_growth_kit
 from pyhmap import HMap, HSet, debug
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "profiling" / "results"
 
 # --- the cases ---
 
@@ -235,6 +239,32 @@ def test_every_container_has_its_entries_and_six_full_collections():
 def test_lists_wake_the_collector_while_they_are_written_and_a_map_does_not():
     assert leaks_worker.collector("dict of lists", 20_000)["building"]["0"]["count"] >= 20
     assert "0" not in leaks_worker.collector("HMap", 20_000)["building"]
+
+
+# --- the committed figures ---
+
+
+def test_the_texts_say_what_the_committed_file_says():
+    figures = json.loads((RESULTS / "leaks.json").read_text())["figures"]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    at = {row["container"]: row for row in figures["collector"] if row["entries"] == 10**7}
+    said = {name: leaks_tables.seconds(row["first"]["median"]) for name, row in at.items()}
+    for words in (
+        f"{said['dict of tuples']} for a dict of tuples",
+        f"{said['dict of lists']} for one of lists",
+        f"{said['HMap']} for an `HMap`",
+        f"{said['nothing']} in a process without",
+        f"each of {len(figures['growth']) - 1} public calls",
+    ):
+        assert words in readme, words
+
+
+def test_the_committed_file_is_of_a_whole_run_in_which_all_went_as_expected():
+    document = json.loads((RESULTS / "leaks.json").read_text())
+    assert (document["mode"], document["ended_by"]) == ("full", "")
+    assert not document["environment"]["uncommitted_changes"]
+    assert len(document["figures"]["cases"]) == len(leaks_cases.CASES)
+    assert leaks_tables.case_sentence(document["figures"]["cases"]) == "18 of 18 verdicts are those expected."
 
 
 # --- figures and what is printed ---

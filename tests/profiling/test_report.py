@@ -1,5 +1,6 @@
 """The page of all results: what is on it, and that a browser shows it, at both widths, in light and in dark."""
 
+import html
 import itertools
 import json
 import os
@@ -106,6 +107,26 @@ def test_a_verb_that_is_not_known_is_shown_by_its_fields(written: Path) -> None:
     assert "</script><b>" not in part
 
 
+def test_the_leaks_are_shown_with_verdicts_and_who_is_named(written: Path) -> None:
+    text = written.read_text()
+    part = text[text.index('<section id="result-leaks"') :]
+    part = part[: part.index("</section>")]
+
+    rows = json.loads((RESULTS / "leaks.json").read_text())["figures"]["cases"]
+    assert len(rows) == 9
+    for row in rows:
+        shown = re.search(rf'<th scope="row">{re.escape(html.escape(row["case"]))}</th><td>(.*?)</td>', part)
+        assert shown, row["case"]
+        assert shown[1].startswith(row["leaking"]["verdict"])
+        for path in row["leaking"]["paths"][:2]:
+            assert html.escape(path) in part
+    assert re.search(r"<pre>closure over a loop variable:\n", part)
+    for name in ("Rounds", "Collector"):
+        assert f"<figcaption><b>{name}.</b>" in part
+    assert '<td class="good">clean</td>' in part
+    assert page.verdict_class("native leak<br>UNEXPECTED: clean") == ' class="bad"'
+
+
 def test_a_verbs_name_imports_nothing_but_this_harness() -> None:
     assert report.function_of("shutil", "copy") is None
     assert report.function_of("../report", "run") is None
@@ -113,7 +134,7 @@ def test_a_verbs_name_imports_nothing_but_this_harness() -> None:
 
 
 @pytest.mark.parametrize("figures", [[], {}, None, 7, [{"measure": "py-spy"}], {"latency": []}, [["a"], {"b": [1]}]])
-@pytest.mark.parametrize("verb", ["table", "growth", "fragmentation", "layout", "peers", "seismograph"])
+@pytest.mark.parametrize("verb", ["table", "growth", "fragmentation", "layout", "peers", "leaks", "seismograph"])
 def test_figures_of_another_form_cost_their_own_part_only(verb: str, figures: Any, tmp_path: Path) -> None:
     (tmp_path / "odd.json").write_text(json.dumps(unknown_verb() | {"verb": verb, "figures": figures, "verdicts": []}))
 
@@ -206,7 +227,7 @@ def test_the_strip_shows_each_state_over_its_calls() -> None:
 
 def test_every_committed_result_still_prints_and_draws() -> None:
     """A file that its verb cannot read any more would be shown by its fields only."""
-    for path in (RESULTS / f"{verb}.json" for verb in ("table", "growth", "fragmentation", "layout")):
+    for path in (RESULTS / f"{verb}.json" for verb in ("table", "growth", "fragmentation", "layout", "leaks")):
         said = [each[0] for each in report.shown(compare.read(path)) if isinstance(each, tuple)]
         assert not any("not of the form" in text for text in said), path.name
 
