@@ -5,12 +5,14 @@ line of JSON.
 """
 
 import argparse
+import ctypes
 import dataclasses
 import gc
 import json
 import sys
 import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,16 +40,30 @@ def case(name: str, arm: str) -> dict[str, Any]:
     call = leaks_cases.prepared(name, arm)
     found = debug.leakcheck(call, rounds=ROUNDS, calls=CALLS)
     meter = "idle" if found.verdict is debug.Verdict.RETAINED_CAPACITY else "traced"
+    said = found.to_json()
+    for line in said["lines"]:
+        line["file"] = nameless(line["file"])
     return {
         "case": name,
         "arm": arm,
         "verdict": str(found.verdict),
         "bytes_a_call": round(found.trends[meter].slope.value / found.calls) if found.verdict.is_leak else 0,
-        "lines": [str(line) for line in found.lines],
+        "lines": [nameless(str(line)) for line in found.lines],
         "types": [str(growth) for growth in found.types],
         "referrers": list(found.referrers),
-        "diagnosis": found.to_json(),
+        "diagnosis": said,
     }
+
+
+def nameless(path: str) -> str:
+    """A path without the folders of this machine: result files are committed.
+
+    >>> nameless(f"{sys.base_prefix}/lib/copy.py:265: 1 B")
+    'lib/copy.py:265: 1 B'
+    """
+    for folder in (Path(__file__).parents[1], Path(sys.prefix), Path(sys.base_prefix)):
+        path = path.replace(f"{folder}/", "")
+    return path
 
 
 # --- the collector ---
@@ -141,10 +157,8 @@ def compared(field: Any) -> dict[str, Any]:
 
 def marked(m: HMap) -> HMap:
     """A map whose layout mark says the next version, as one of a later release would."""
-    import ctypes
-
     offset, _ = m._memory()["layout mark"]
-    version = (ctypes.c_uint16).from_address(id(m) + offset + 4)
+    version = ctypes.c_uint16.from_address(id(m) + offset + 4)
     version.value += 1
     return m
 
