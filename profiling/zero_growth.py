@@ -1,8 +1,8 @@
-"""Zero growth: nothing in the process may grow over 10^5 rounds of any public call of either package.
+"""Zero growth: nothing in the process may grow over 10^5 of any public call of either package.
 
 Owns the list of public calls, which is read off the classes and modules themselves, the meters, and what counts as
-growth. Run as ``python zero_growth.py CALL --rounds N`` it is the measuring process of one call and prints one line of
-JSON. Imports numpy, psutil, both packages, and the siblings with a round of each call.
+growth. Run as ``python zero_growth.py CALL --calls N`` it is the measuring process of one call, or of several, and prints
+one line of JSON. Imports numpy, psutil, both packages, and the siblings with a round of each call.
 """
 
 import argparse
@@ -33,9 +33,7 @@ from zero_growth_kit import EXTRAS, FEWER, FORMS, RECIPES, Kit, Recipe
 RECIPE_MODULES = (zero_growth_maps, zero_growth_sets, zero_growth_cache, zero_growth_debug)  # each enters its own
 PACKAGES = (pyhmap, debug, tophash_cache)
 NOTHING = "nothing"  # a round without any call: what the meters themselves do
-WARM_UP = (
-    5000  # calls: code is specialised, free lists, NumPy's names of types and the cache's log of 64 changes are full
-)
+WARM_UP = 5000  # calls: code is specialised, free lists and the cache's log of 64 changes are full
 TRACED = 10  # one call in so many is made once more under tracemalloc, which makes it several times slower
 # What belongs to the machinery of classes, and is neither called nor read by a user.
 MACHINERY = {"__abstractmethods__", "__dict__", "__new__", "__slots__", "__subclasshook__", "__weakref__"}
