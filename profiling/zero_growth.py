@@ -46,7 +46,7 @@ PARTS = 4
 SLACK = {
     "blocks": (40, "of CPython's allocator, in 10^5 calls; a leak of one object in a thousand calls would be 100"),
     "traced": (1024, "bytes that tracemalloc knows of, in a tenth of the calls"),
-    "heap": (8192, "bytes in use of the C heap after trimming; the C library's own lists come and go"),
+    "heap": (8192, "bytes in use of the C heap after trimming; it runs without the C library's cache of freed pieces"),
     "uss": (262144, "bytes; the system counts pages, and arenas of 1 MiB are touched one page after the other"),
     "references": (40, "to objects that outlive the calls; None and True are everybody's"),
     "cycles": (0, "objects that only the collector could free: it is off meanwhile"),
@@ -223,44 +223,73 @@ def calls_a_round(made: Recipe, call: Any, kit: Kit) -> int:
     return counted
 
 
-def measure(name: str, form: str, calls: int) -> dict[str, Any]:
-    """What grew over so many calls, after a warm-up, with the collector off; a tenth of them once more, traced."""
-    kit = Kit(name, form)
-    gc.freeze()  # what is there already is not looked at in each collection
-    call = public_calls().get(name)
-    made = recipe_of(name, call)
-    kit.subject = subject_of(name, kit)
-    each = calls_a_round(made, call, kit) if call else 1
-    rounds = max(1, -(-calls // each))
+class Rounds:
+    """The rounds of one call with one form of keys and values."""
 
-    def run(times: int) -> None:
+    def __init__(self, name: str, form: str) -> None:
+        self.form, self.kit, self.call = form, Kit(name, form), public_calls().get(name)
+        made = recipe_of(name, self.call)
+        assert made is not None, f"{name} has no recipe"
+        self.made = made
+        self.kit.subject = subject_of(name, self.kit)
+        self.each = calls_a_round(made, self.call, self.kit) if self.call else 1  # calls a round
+
+    def run(self, times: int) -> None:
+        """So many rounds."""
         for _ in range(times):
-            made(call, kit)
+            self.made(self.call, self.kit)
 
-    def grown(rounds: int, read: Callable[[], tuple[int, ...]], meters: tuple[str, ...]) -> dict[str, int]:
+    def grown(self, rounds: int, read: Callable[[], tuple[int, ...]]) -> list[int]:
         """For each meter the least growth of a part of the rounds, times the parts; the readings are no objects."""
-        readings = np.zeros((PARTS + 1, len(meters)), np.int64)
+        readings = np.zeros((PARTS + 1, len(read())), np.int64)
         readings[0] = read()
         for part in range(PARTS):
-            run(-(-rounds // PARTS))
+            self.run(-(-rounds // PARTS))
             readings[part + 1] = read()
-        return dict(zip(meters, (PARTS * np.diff(readings, axis=0).min(0)).tolist(), strict=True))
+        return (PARTS * np.diff(readings, axis=0).min(0)).tolist()
 
-    run(min(rounds, -(-WARM_UP // each)))
-    watched = kit.watched()
-    for _ in range(2):  # the first reading makes what later ones find made
-        read_meters(watched)
+
+def measure(rounds: Rounds, calls: int) -> dict[str, Any]:
+    """What grew over so many calls, after a warm-up, with the collector off."""
+    wanted = max(1, -(-calls // rounds.each))
+    rounds.run(min(wanted, -(-WARM_UP // rounds.each)))
+    watched = rounds.kit.watched()
+    read_meters(watched)  # the first reading makes what later ones find made
     gc.disable()
     began = time.process_time()
-    grew = grown(rounds, partial(read_meters, watched), METERS)
+    grew = dict(zip(METERS, rounds.grown(wanted, partial(read_meters, watched)), strict=True))
     seconds = time.process_time() - began
-    tracemalloc.start()
-    run(min(100, rounds))  # what was there before is no longer: the cache's log, for one
-    grew |= grown(max(PARTS, rounds // TRACED), read_traced, ("traced",))
-    tracemalloc.stop()
     gc.enable()
+    return {"form": rounds.form, "calls": wanted * rounds.each, "cpu_seconds": seconds, "grew": grew}
+
+
+def trace(rounds: Rounds, calls: int) -> int:
+    """What tracemalloc, which is on, knows more of after so many calls."""
+    wanted = max(PARTS, -(-calls // rounds.each))
+    rounds.run(min(100, wanted))  # what was there before is no longer: the cache's log, for one
+    (grew,) = rounds.grown(wanted, read_traced)
+    return grew
+
+
+def measure_all(names: list[str], calls: int) -> list[dict[str, Any]]:
+    """Every form of some calls, of each name so many in all. Traced at the end, so that nothing is measured after it:
+    tracemalloc moves more memory about than most calls."""
+    measured, again = [], []
+    for name in names:
+        forms = forms_of(name)
+        share = -(-calls // (FEWER.get(name, 1) * len(forms)))
+        made = [Rounds(name, form) for form in forms]
+        gc.freeze()  # what is there already is not looked at in each collection
+        measured.append({"call": name, "forms": [measure(rounds, share) for rounds in made]})
+        again += zip(made, measured[-1]["forms"], [share // TRACED] * len(forms), strict=True)
+    tracemalloc.start()
+    gc.disable()
+    for rounds, form, share in again:
+        form["grew"]["traced"] = trace(rounds, share)
+    gc.enable()
+    tracemalloc.stop()
     gc.unfreeze()
-    return {"form": form, "calls": rounds * each, "cpu_seconds": seconds, "grew": grew}
+    return measured
 
 
 def beyond(name: str, grew: dict[str, int]) -> list[str]:
@@ -275,12 +304,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("names", nargs="+", metavar="CALL")
     parser.add_argument("--calls", type=int, default=100_000, help="of each name, over all forms of keys")
     options = parser.parse_args(arguments)
-    measured = []
-    for name in options.names:
-        forms = forms_of(name)
-        calls = -(-options.calls // (FEWER.get(name, 1) * len(forms)))
-        measured.append({"call": name, "forms": [measure(name, form, calls) for form in forms]})
-    print(json.dumps({"measured": measured}))
+    print(json.dumps({"measured": measure_all(options.names, options.calls)}))
 
 
 if __name__ == "__main__":

@@ -177,9 +177,7 @@ def test_a_new_method_without_a_recipe_is_found(monkeypatch):
 def test_each_recipe_makes_its_call(name):
     if name in zero_growth_kit.FEWER:
         pytest.skip("takes long; the verb itself counts its calls")
-    kit = zero_growth_kit.Kit(name, "int64")
-    kit.subject = zero_growth.subject_of(name, kit)
-    assert zero_growth.calls_a_round(zero_growth.recipe_of(name, CALLS[name]), CALLS[name], kit) >= 1
+    assert zero_growth.Rounds(name, "int64").each >= 1
 
 
 @pytest.mark.parametrize(
@@ -201,16 +199,14 @@ def test_a_planted_leak_shows_on_its_meter(meter, leak, monkeypatch):
         leak(kept, kit.key)
 
     monkeypatch.setitem(zero_growth_kit.RECIPES, "HMap.get", leaking)
-    found = zero_growth.measure("HMap.get", "object", 2000)
-    assert meter in zero_growth.beyond("HMap.get", found["grew"])
+    found = zero_growth.measure(zero_growth.Rounds("HMap.get", "object"), 2000)
+    assert meter in zero_growth.beyond("HMap.get", found["grew"] | {"traced": 0})
 
 
 @pytest.mark.parametrize("name", ["HMap.get", "HMap.set_many", "HSet.union", "TopHashCache.hash", "nothing"])
 def test_calls_that_leave_nothing_behind_show_on_no_meter(name):
-    found = [zero_growth.measure(name, form, 2000) for form in zero_growth.forms_of(name)]
-    for form in found:
-        grew = {meter: form["grew"][meter] for meter in ("blocks", "heap", "references", "cycles")}
-        assert zero_growth.beyond(name, grew | {"traced": 0, "uss": 0}) == []
+    for form in zero_growth.measure_all([name], 6000)[0]["forms"]:
+        assert zero_growth.beyond(name, form["grew"] | {"uss": 0}) == []
 
 
 # --- the header ---
