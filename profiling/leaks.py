@@ -27,8 +27,8 @@ from runner import Sample, Step, run_json, worker_command
 SIZES, SIZES_QUICK = (10**5, 10**6, 10**7), (10**4, 10**5)
 BLOCKS, BLOCKS_QUICK = 5, 2
 GROWTH_CALLS, GROWTH_CALLS_QUICK = 100_000, 500
-# glibc keeps small pieces that were freed at hand, and counts them as in use: with this off HSet.discard_many of objects
-# grows by 0 instead of by 30 kB in its first ten thousand rounds, and then no more.
+# glibc keeps small pieces that were freed at hand, and counts them as in use: with this off, discard_many of a set of
+# objects grows by 0 instead of by 30 kB in its first ten thousand rounds, and then no more.
 NO_CACHE = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"
 TOGETHER = 2  # processes at a time, where nothing is timed
 UNKNOWN_PATH = "nothing that Python knows of"
