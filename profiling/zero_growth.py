@@ -51,12 +51,9 @@ SLACK = {
     "references": (40, "to objects that outlive the calls; None and True are everybody's"),
     "cycles": (0, "objects that only the collector could free: it is off meanwhile"),
 }
-# Growth that is somebody else's: the meter, and whose.
-OTHERS = {
-    "pyhmap.debug.leakcheck": {
-        "heap": "CPython's: before 3.12.5 tracemalloc.stop() frees no traceback (issue 121390 of CPython)"
-    }
-}
+# Growth that is somebody else's: the meters, and whose.
+TRACEBACKS = "CPython's: before 3.12.5 tracemalloc.stop() frees no traceback (issue 121390 of CPython)"
+OTHERS = {"pyhmap.debug.leakcheck": {"heap": TRACEBACKS, "uss": TRACEBACKS}}
 
 
 # --- what is public ---
@@ -266,29 +263,28 @@ def measure(rounds: Rounds, calls: int) -> dict[str, Any]:
 def trace(rounds: Rounds, calls: int) -> int:
     """What tracemalloc, which is on, knows more of after so many calls."""
     wanted = max(PARTS, -(-calls // rounds.each))
-    rounds.run(min(100, wanted))  # what was there before is no longer: the cache's log, for one
+    rounds.run(min(100, 4 * wanted))  # what was there before is no longer: the cache's log, for one
     (grew,) = rounds.grown(wanted, read_traced)
     return grew
 
 
 def measure_all(names: list[str], calls: int) -> list[dict[str, Any]]:
-    """Every form of some calls, of each name so many in all. Traced at the end, so that nothing is measured after it:
-    tracemalloc moves more memory about than most calls."""
-    measured, again = [], []
+    """Every form of some calls, of each name so many in all. All forms of a name are traced after all were measured:
+    tracemalloc moves more memory about than most calls do."""
+    measured = []
     for name in names:
-        forms = forms_of(name)
-        share = -(-calls // (FEWER.get(name, 1) * len(forms)))
-        made = [Rounds(name, form) for form in forms]
+        made = [Rounds(name, form) for form in forms_of(name)]
+        share = -(-calls // (FEWER.get(name, 1) * len(made)))
         gc.freeze()  # what is there already is not looked at in each collection
-        measured.append({"call": name, "forms": [measure(rounds, share) for rounds in made]})
-        again += zip(made, measured[-1]["forms"], [share // TRACED] * len(forms), strict=True)
-    tracemalloc.start()
-    gc.disable()
-    for rounds, form, share in again:
-        form["grew"]["traced"] = trace(rounds, share)
-    gc.enable()
-    tracemalloc.stop()
-    gc.unfreeze()
+        forms = [measure(rounds, share) for rounds in made]
+        tracemalloc.start()
+        gc.disable()
+        for rounds, form in zip(made, forms, strict=True):
+            form["grew"]["traced"] = trace(rounds, share // TRACED)
+        gc.enable()
+        tracemalloc.stop()
+        gc.unfreeze()
+        measured.append({"call": name, "forms": forms})
     return measured
 
 
