@@ -9,6 +9,8 @@ The rule, for a row that the article has too:
 * direction only: it falls by more than 2 %, and the interval leaves out "no change";
 * not reproduced: anything else.
 
+Where there are pairs there are two intervals, and both must say so (see ``estimates.Paired``).
+
 A row without a figure in the article says what happened: lower, higher, or ~ where nothing can be said.
 """
 
@@ -16,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import estimates
-from estimates import Estimate, exact
+from estimates import Estimate, Paired, exact
 
 ARMS = ("before", "oneshot", "cache", "inside", "direct", "batch")
 # The share of CPU time is measured three ways that err differently; see ``disagreements``.
@@ -33,20 +35,20 @@ Samples = list[dict[str, Any]]
 Row = dict[str, Any]
 
 
-def verdict(relative: Estimate, articles_fall: float) -> str:
+def verdict(relative: Estimate | Paired, articles_fall: float) -> str:
     """The verdict on a row of the article.
 
     >>> verdict(Estimate(-0.80, -0.82, -0.79), 0.775), verdict(Estimate(-0.50, -0.52, -0.48), 0.775)
     ('reproduced', 'direction only')
     """
-    if relative.high <= -articles_fall:
+    if max(relative[1:]) <= -articles_fall:
         return "reproduced"
-    if relative.high < 0 and estimates.is_change(relative):
+    if relative.value < 0 and estimates.is_change(relative):
         return "direction only"
     return "not reproduced"
 
 
-def plain_verdict(relative: Estimate) -> str:
+def plain_verdict(relative: Estimate | Paired) -> str:
     """The verdict on a row that the article does not have."""
     if not estimates.is_change(relative):
         return "~"
@@ -102,10 +104,10 @@ def disagreements(rows: list[Row]) -> list[str]:
         for arm in ("before", "cache"):
             if not all(arm in ways[way]["arms"] for way in ("py-spy", "ablation")):
                 continue
-            one, other = (Estimate(**ways[way]["arms"][arm]) for way in ("py-spy", "ablation"))
-            apart = one.low > other.high or other.low > one.high
-            if apart and abs(one.value - other.value) > LARGEST_GAP:
-                found.append(f"{arm} is {one.value:.1%} by py-spy and {other.value:.1%} by ablation")
+            one, other = (ways[way]["arms"][arm] for way in ("py-spy", "ablation"))
+            apart = one["low"] > other["high"] or other["low"] > one["high"]
+            if apart and abs(one["value"] - other["value"]) > LARGEST_GAP:
+                found.append(f"{arm} is {one['value']:.1%} by py-spy and {other['value']:.1%} by ablation")
     verdicts = {name: row["verdict"] for name, row in ways.items() if "verdict" in row}
     if len(set(verdicts.values())) > 1:
         found.append("the fall is " + ", ".join(f"'{verdict}' by {name}" for name, verdict in verdicts.items()))
@@ -122,16 +124,22 @@ def ablated(samples: Samples) -> dict[int, float]:
     return {s["block"]: 1 - s["rest_ns"] / s["whole_ns"] for s in samples}
 
 
-def ablated_share(samples: Samples) -> Estimate:
+def ablated_share(samples: Samples) -> Paired:
     """Its median over the blocks."""
     return estimates.median_interval(list(ablated(samples).values()))
 
 
-def ablated_ratio(after: Samples, before: Samples) -> Estimate:
+def ablated_ratio(after: Samples, before: Samples) -> Paired | None:
     """The ratio of two such shares, by pairs."""
-    a, b = ablated(after), ablated(before)
-    shared = sorted(a.keys() & b.keys())
-    return estimates.paired_ratio([a[block] for block in shared], [b[block] for block in shared])
+    return pairs(ablated(after), ablated(before))
+
+
+def pairs(after: dict[int, float], before: dict[int, float]) -> Paired | None:
+    """The ratio of two arms' figures, block by block, if enough blocks have both to say anything."""
+    shared = sorted(after.keys() & before.keys())
+    if len(shared) < estimates.FEWEST_PAIRS:
+        return None
+    return estimates.paired_ratio([after[block] for block in shared], [before[block] for block in shared])
 
 
 def c_calls(row: Row | None, samples: Samples) -> Row | None:
@@ -171,8 +179,8 @@ def article_row(
     measure: str,
     article: tuple[float, float, float],
     samples: Samples,
-    estimate: Callable[[Samples], Estimate | None],
-    ratio: Callable[[Samples, Samples], Estimate] | None = None,
+    estimate: Callable[[Samples], Estimate | Paired | None],
+    ratio: Callable[[Samples, Samples], Estimate | Paired | None] | None = None,
 ) -> Row | None:
     """A row of the article, from the samples of one tool; ``ratio`` where the figures have intervals."""
     row: Row = {"measure": measure, "article": article}
@@ -187,11 +195,11 @@ def article_row(
     for before, key in (("before", "change"), ("oneshot", "change_from_oneshot")):
         if "cache" in arms and before in arms:
             quotient = exact(arms["cache"].value / arms[before].value)
-            if ratio:
-                quotient = ratio(groups["cache"], groups[before])
-            row[key] = estimates.as_change(quotient)._asdict()
-    if "change" in row:
-        row["verdict"] = verdict(Estimate(**row["change"]), article[2])
+            if found := ratio(groups["cache"], groups[before]) if ratio else quotient:
+                change = estimates.as_change(found)
+                row[key] = change._asdict()
+                if key == "change":
+                    row["verdict"] = verdict(change, article[2])
     return row
 
 
@@ -200,13 +208,10 @@ def per_op(samples: Samples, arm: str) -> dict[int, float]:
     return {sample["block"]: sample["cpu_ns"] / sample["ops"] for sample in of(samples, "time", arm)}
 
 
-def relative(samples: Samples, after: str, before: str) -> Estimate | None:
-    """The relative change of time between two arms, if enough blocks have both to say anything."""
-    a, b = per_op(samples, after), per_op(samples, before)
-    shared = sorted(a.keys() & b.keys())
-    if len(shared) < estimates.FEWEST_PAIRS:
-        return None
-    return estimates.as_change(estimates.paired_ratio([a[block] for block in shared], [b[block] for block in shared]))
+def relative(samples: Samples, after: str, before: str) -> Paired | None:
+    """The relative change of time between two arms."""
+    ratio = pairs(per_op(samples, after), per_op(samples, before))
+    return ratio and estimates.as_change(ratio)
 
 
 def time_row(samples: Samples) -> Row | None:
@@ -228,7 +233,7 @@ def time_row(samples: Samples) -> Row | None:
     null = relative(samples, "before2", "before")
     if null:
         row["null"] = null._asdict()
-        if estimates.is_change(null):
+        if estimates.may_be_change(null):
             row["verdict"] = "invalid"
     return row
 

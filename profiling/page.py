@@ -19,6 +19,13 @@ GOOD = ("reproduced", "lower", "target met", "same", "as Go does", "clean")
 BAD = ("not reproduced", "higher", "invalid", "target missed", "DIFFERS", "measurements disagree")
 MISTAKE = "UNEXPECTED"  # anywhere in a cell
 MIXED = ("direction only", "~", "too few")
+# Said of every result that has ratios by pairs; see ``estimates.Paired``.
+PAIRED = (
+    "<p>Ratios are taken by pairs, within a block. The 95 % interval beside their median is a bootstrap's (10,000 "
+    "resamples, expanded percentiles; of fewer than six pairs the whole range). A change is claimed only where that of "
+    "the sign test (<code>sign_low</code> and <code>sign_high</code> in the raw result) leaves out “no change” too, "
+    "since with some numbers of pairs the bootstrap is a little too sure.</p>\n"
+)
 
 
 @dataclass(frozen=True)
@@ -179,7 +186,8 @@ def measured(document: dict[str, Any]) -> str:
     rows = [["command", document.get("command", "")], ["run", document.get("ended_by") or "whole"]]
     for part in ("workload", "config", "environment"):
         rows += [[f"{part}: {name}", value] for name, value in leaves(document.get(part, {}))]
-    return "<h3>How it was measured</h3>\n" + table(Grid("", ["setting", "value"], rows, [False, False]))
+    paired = PAIRED if '"sign_low"' in json.dumps(document["figures"]) else ""
+    return "<h3>How it was measured</h3>\n" + paired + table(Grid("", ["setting", "value"], rows, [False, False]))
 
 
 def leaves(value: Any, prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -41,7 +41,7 @@ def points(samples: list[Sample]) -> dict[Point, dict[str, Blocks]]:
     return found
 
 
-def pair(over: Blocks, under: Blocks) -> estimates.Estimate | None:
+def pair(over: Blocks, under: Blocks) -> estimates.Paired | None:
     """The ratio of two libraries' figures, block by block; None without a block that both have."""
     shared = sorted(over.keys() & under.keys())
     if not shared:
@@ -80,10 +80,10 @@ def place(point: Point) -> tuple[Any, ...]:
 
 
 def losses(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each point at which a library's median ratio is below 1; ``sure`` where its whole interval is."""
+    """Each point at which a library's median ratio is below 1; ``sure`` where both of its intervals are."""
     return [
         {name: row[name] for name in ("kind", "key_set", "size", "operation")}
-        | {"library": library, "ratio": ratio["value"], "sure": ratio["high"] < 1}
+        | {"library": library, "ratio": ratio["value"], "sure": max(ratio["high"], ratio["sign_high"]) < 1}
         for row in made
         for library, ratio in row["ratios"].items()
         if library != FLOOR and ratio["value"] < 1

@@ -189,8 +189,9 @@ def targets_table(targets: list[dict[str, Any]]) -> Table:
 def notes(document: Document) -> list[str]:
     """What a reader must know to judge the tables."""
     lines = [
-        "A cell: the library's time over pyhmap's, median of pairs of fresh processes, over its 95 % interval (below "
-        f"{estimates.FEWEST_PAIRS} pairs the range). {LOSES}: the library is faster. {NONE}: no such call. CPU time.",
+        "A cell: the library's time over pyhmap's, median of pairs of fresh processes, over its 95 % interval (by "
+        f"bootstrap; below {estimates.FEWEST_PAIRS} pairs the range). {LOSES}: the library is faster. {NONE}: no such "
+        "call. CPU time.",
         "hirola, pandas and arraykit find positions: they hold no values. pyarrow and polars build a table in every "
         "call, and that is timed; pandas builds none at all for keys in order until it is asked for many. np.take "
         "reads as many random items and compares nothing: the floor.",

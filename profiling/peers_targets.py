@@ -83,7 +83,9 @@ def judge(samples: list[Sample]) -> list[Found]:
     return judged + threads(samples) + scalars(samples) + memory(samples) + worst(samples)
 
 
-def verdict(what: str, unit: str, found: estimates.Estimate | None, bound: float, at_most: bool) -> Found:
+def verdict(
+    what: str, unit: str, found: estimates.Estimate | estimates.Paired | None, bound: float, at_most: bool
+) -> Found:
     """One line of the list; ``met`` is None where nothing was measured."""
     made: Found = {"what": what, "unit": unit, "bound": bound, "at_most": at_most, "met": None}
     if found is not None:

@@ -189,9 +189,10 @@ def notes(document: Document) -> list[str]:
             lines.append(f"The cache looked up {row['looked_up']:.1%} of the keys and stood aside for the rest.")
     lines.append(
         "reproduced: the fall is at least the article's over the whole 95 % interval; direction only: it falls "
-        "by more than 2 %, interval without 0. ± is half a 95 % interval (shares) or half the quartile range (ns). "
-        "in map: the cache inside an HMap of the keys themselves. ablation: the time that goes when hashing is taken "
-        "out."
+        "by more than 2 %, interval without 0. Changes of times and of ablation are by pairs: the interval is a "
+        "bootstrap's, and that of the sign test must say the same. ± is half a 95 % interval (shares) or half the "
+        "quartile range (ns). in map: the cache inside an HMap of the keys themselves. ablation: the time that goes "
+        "when hashing is taken out."
     )
     return lines
 

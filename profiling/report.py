@@ -23,6 +23,7 @@ from rich.text import Text
 import compare
 import figures
 import flames
+import fragmentation
 import layout
 import page
 import records
@@ -227,9 +228,7 @@ def verdicts(document: Document) -> Iterable[tuple[str, str, str, str]]:
         worst = max((row for row in made if row["map"] == "fragmented"), key=over_even, default=None)
         if worst:
             ratio = worst["single_ns_over_even"]
-            said = (
-                "reproduced" if ratio["low"] >= 187 / 42 else "direction only" if ratio["low"] > 1 else "not reproduced"
-            )
+            said = fragmentation.against_article(ratio)
             yield "time of a fragmented map", "4.5 times (42 to 187 ns)", f"{ratio['value']:.2f} times", said
     elif document["verb"] == "layout":
         said = "agrees with" if made["header"]["agree"] else "DIFFERS FROM"

@@ -15,7 +15,7 @@ def test_ratios_are_taken_block_by_block_over_the_first_build():
     samples = [sample("old", 0, 10.0), sample("new", 0, 5.0), sample("new", 1, 10.0), sample("old", 1, 20.0)]
     rows = builds.rows(samples, ["old", "new"])
     hit = next(row for row in rows if row["operation"] == "hit")
-    assert hit["ratios"] == {"new": {"value": 0.5, "low": 0.5, "high": 0.5}}
+    assert set(hit["ratios"]["new"].values()) == {0.5}
     assert (hit["ns"]["old"]["median"], hit["ns"]["new"]["n"]) == (15.0, 2)
 
 

@@ -47,7 +47,7 @@ def judged(samples: list[dict[str, object]]) -> dict[str, bool]:
 def test_ratios_are_taken_within_blocks() -> None:
     (row,) = cache.figures(hit_samples(cache=20.0, dict=16.0))["hits"]
 
-    assert row["cache_over"]["dict"] == {"value": 1.25, "low": 1.25, "high": 1.25}
+    assert set(row["cache_over"]["dict"].values()) == {1.25}
     assert row["ns"]["cache"]["median"] == pytest.approx(25.0)
 
 

@@ -2,12 +2,13 @@
 
 import math
 import statistics
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 import estimates
-from estimates import Estimate, exact
+from estimates import Estimate, Paired, exact
 
 
 def test_spread_is_the_quartiles_of_the_standard_library() -> None:
@@ -50,24 +51,89 @@ def test_paired_ratio_has_the_interval_of_the_sign_test(n: int, first: int, last
     ratios = [float(number) for number in range(1, n + 1)]
     shuffled = np.random.default_rng(5).permutation(ratios).tolist()
 
-    assert estimates.paired_ratio(shuffled, [1.0] * n) == (statistics.median(ratios), first, last)
+    ratio = estimates.paired_ratio(shuffled, [1.0] * n)
+
+    assert ratio.value == statistics.median(ratios)
+    assert (ratio.sign_low, ratio.sign_high) == (first, last)
 
 
-def test_the_sign_tests_interval_holds_the_median_as_often_as_it_says_and_a_bootstrap_would_not() -> None:
-    """Why there is no bootstrap here: of ten pairs with now and then a slow one it holds the truth too seldom."""
-    rng = np.random.default_rng(8)
-    by_sign = by_bootstrap = 0
-    runs = 600
-    for _ in range(runs):
-        ratios = rng.lognormal(0, 0.03, 10) * np.where(rng.random(10) < 0.2, rng.uniform(0.7, 1.5, 10), 1.0)
-        interval = estimates.median_interval(ratios.tolist())
-        by_sign += interval.low <= 1.0 <= interval.high
-        medians = np.median(rng.choice(ratios, (400, 10)), axis=1)
-        low, high = np.percentile(medians, [2.5, 97.5])
-        by_bootstrap += low <= 1.0 <= high
+@pytest.mark.parametrize(("freedom", "t"), [(5, 2.571), (7, 2.365), (9, 2.262), (11, 2.201), (20, 2.086), (60, 2.000)])
+def test_students_quantile_is_the_tabulated_one(freedom: int, t: float) -> None:
+    assert estimates.student95(freedom) == pytest.approx(t, rel=0.002)
 
-    assert by_sign >= 0.95 * runs
-    assert by_bootstrap < 0.95 * runs
+
+def at_least(j: int, n: int, share: float) -> float:
+    """The probability of ``j`` successes or more in ``n`` trials."""
+    return sum(math.comb(n, i) * share**i * (1 - share) ** (n - i) for i in range(j, n + 1))
+
+
+def of_all_resamples(n: int, tail: float) -> tuple[int, float]:
+    """For an odd ``n``: from which of the ordered values a percentile interval goes, and how often it holds the median.
+
+    A resample's median is one of the first k when more than half of the resample are; the true median is left out
+    when fewer than so many values are on one side of it.
+    """
+    first = next(k for k in range(1, n) if at_least(n // 2 + 1, n, k / n) > tail)
+    return first, 1 - 2 * (1 - at_least(first, n, 0.5))
+
+
+@pytest.mark.parametrize("n", range(7, 35, 2))
+def test_the_bootstraps_interval_is_that_of_all_resamples_there_could_be(n: int) -> None:
+    first, held = of_all_resamples(n, estimates.expanded_tail(n))
+    ratio = estimates.paired_ratio([float(number) for number in range(n, 0, -1)], [1.0] * n)
+
+    assert (ratio.low, ratio.high) == (first, n + 1 - first)
+    assert held >= 0.93
+
+
+def test_how_seldom_the_usual_bootstrap_holds_the_median_of_seven_and_the_expanded_one_that_of_eleven() -> None:
+    """The two figures in the harness's README."""
+    assert of_all_resamples(7, 0.025)[1] == pytest.approx(0.875)
+    assert of_all_resamples(11, estimates.expanded_tail(11))[1] == pytest.approx(0.935, abs=5e-4)
+
+
+NOISE: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {  # each with median 0
+    "normal": lambda rng, size: rng.normal(0, 1, size),
+    "skewed": lambda rng, size: rng.exponential(1, size) - math.log(2),
+    "uniform": lambda rng, size: rng.uniform(-1, 1, size),
+    "now and then a slow one": lambda rng, size: rng.normal(0, 1, size) * np.where(rng.random(size) < 0.2, 10, 1),
+    "two humps": lambda rng, size: rng.normal(0, 1, size) + rng.choice([-3, 3], size),
+}
+RUNS = 500
+
+
+def coverage(noise: str, n: int) -> tuple[int, int, int]:
+    """How many of ``RUNS`` intervals hold the true ratio: the bootstrap's, the sign test's, the usual bootstrap's."""
+    samples = 1 + 0.03 * NOISE[noise](np.random.default_rng(8), (RUNS, n))
+    intervals = np.array([estimates.median_interval(sample.tolist()) for sample in samples])
+    drawn = np.random.default_rng(9).integers(n, size=(2000, n))
+    usual = np.array([np.percentile(np.median(sample[drawn], axis=1), [2.5, 97.5]) for sample in samples])
+    low = np.column_stack([intervals[:, 1], intervals[:, 3], usual[:, 0]])
+    high = np.column_stack([intervals[:, 2], intervals[:, 4], usual[:, 1]])
+    expanded, sign, percentile = ((low <= 1) & (high >= 1)).sum(axis=0).tolist()
+    return expanded, sign, percentile
+
+
+@pytest.mark.parametrize("n", [6, 7, 8, 12])
+def test_both_intervals_hold_the_median_as_often_as_they_say_and_the_usual_bootstrap_does_not(n: int) -> None:
+    """Why the bootstrap's ends are further out than 2.5 and 97.5 %: the numbers of pairs that are planned, and 7."""
+    expanded, sign, usual = np.sum([coverage(noise, n) for noise in NOISE], axis=0) / (RUNS * len(NOISE))
+
+    assert expanded >= 0.95
+    assert sign >= 0.95
+    assert usual < 0.95
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_the_bootstrap_holds_the_median_whatever_the_noise(noise: str) -> None:
+    assert coverage(noise, 10)[0] >= 0.94 * RUNS
+
+
+def test_a_claim_needs_the_sign_test_too_since_with_eleven_pairs_the_bootstrap_is_too_sure() -> None:
+    expanded, sign, _ = np.sum([coverage(noise, 11) for noise in NOISE], axis=0) / (RUNS * len(NOISE))
+
+    assert 0.92 < expanded < 0.95
+    assert sign >= 0.95
 
 
 def test_paired_ratio_refuses_samples_that_are_no_pairs() -> None:
@@ -130,7 +196,11 @@ def test_share_ratio_of_a_share_of_zero_still_has_an_interval() -> None:
         (Estimate(-0.10, -0.25, 0.05), False),  # the interval holds "no change"
         (Estimate(-0.01, -0.011, -0.009), False),  # sure, but too small to mean anything
         (exact(0.0), False),
+        (Paired(-0.10, -0.12, -0.08, -0.13, -0.07), True),
+        (Paired(-0.10, -0.12, -0.08, -0.13, 0.01), False),  # the sign test's holds it
+        (Paired(-0.10, -0.12, 0.01, -0.13, -0.07), False),  # the bootstrap's does
+        (Paired(0.01, 0.008, 0.012, 0.007, 0.013), False),
     ],
 )
-def test_is_change_needs_a_sure_and_large_enough_difference(change: Estimate, called_one: bool) -> None:
+def test_is_change_needs_a_sure_and_large_enough_difference(change: Estimate | Paired, called_one: bool) -> None:
     assert estimates.is_change(change) is called_one

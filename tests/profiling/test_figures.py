@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import figures
-from estimates import Estimate
+from estimates import Estimate, Paired
 
 
 def counted(arm: str, small: int, large: int) -> list[dict[str, Any]]:
@@ -33,9 +33,12 @@ def row(samples: list[dict[str, Any]], measure: str) -> dict[str, Any]:
         (Estimate(-0.30, -0.32, -0.28), "direction only"),
         (Estimate(-0.30, -0.70, 0.10), "not reproduced"),
         (Estimate(0.30, 0.20, 0.40), "not reproduced"),
+        (Paired(-0.80, -0.81, -0.78, -0.82, -0.78), "reproduced"),
+        (Paired(-0.80, -0.81, -0.78, -0.82, -0.77), "direction only"),  # the sign test's interval reaches above it
+        (Paired(-0.30, -0.32, -0.28, -0.34, 0.01), "not reproduced"),
     ],
 )
-def test_the_rule_of_the_verdicts(fall: Estimate, expected: str) -> None:
+def test_the_rule_of_the_verdicts(fall: Estimate | Paired, expected: str) -> None:
     assert figures.verdict(fall, 0.775) == expected
 
 
@@ -71,7 +74,7 @@ def test_times_are_compared_by_pairs_and_lost_cases_are_named() -> None:
 
     found = row(samples, "time")
 
-    assert found["change"] == pytest.approx({"value": -0.2, "low": -0.2, "high": -0.2})
+    assert list(found["change"].values()) == pytest.approx([-0.2] * 5)
     assert found["verdict"] == "lower"
     assert found["loses_to"] == ["direct"]
     assert found["arms"]["before"]["median"] == 115
@@ -84,6 +87,18 @@ def test_a_null_arm_that_differs_makes_the_times_invalid() -> None:
     assert row(samples, "time")["verdict"] == "invalid"
 
 
+def test_one_pair_of_eight_that_says_otherwise_forbids_a_claim_but_not_a_doubt() -> None:
+    """Seven of eight are no majority to the sign test at 95 %; the bootstrap's interval leaves the eighth out."""
+    before, other = [100.0] * 8, [99.0] + [110.0] * 7
+
+    claimed = row(timed("before", before) + timed("before2", before) + timed("cache", other), "time")
+    doubted = row(timed("before", before) + timed("before2", other) + timed("cache", before), "time")
+
+    assert claimed["change"]["sign_low"] < 0 < claimed["change"]["low"]
+    assert claimed["verdict"] == "~"
+    assert doubted["verdict"] == "invalid"
+
+
 def test_an_incomplete_block_is_left_out_of_the_pairs() -> None:
     samples = timed("before", [100.0] * 6 + [900.0]) + timed("cache", [50.0] * 6)
 
@@ -94,6 +109,14 @@ def test_too_few_pairs_give_times_but_no_verdict() -> None:
     found = row(timed("before", [100.0] * 5) + timed("cache", [50.0] * 5), "time")
 
     assert found["arms"]["cache"]["median"] == 50
+    assert "change" not in found
+    assert "verdict" not in found
+
+
+def test_too_few_pairs_give_shares_by_ablation_but_no_verdict() -> None:
+    found = row(ablated("before", [0.5] * 5) + ablated("cache", [0.25] * 5), "ablation")
+
+    assert found["arms"]["cache"]["value"] == 0.25
     assert "change" not in found
     assert "verdict" not in found
 
@@ -130,8 +153,9 @@ def test_the_share_by_ablation_is_what_goes_when_hashing_is_taken_out() -> None:
 
     found = row(samples, "ablation")
 
-    assert found["arms"]["before"] == pytest.approx({"value": 0.5, "low": 0.48, "high": 0.52})
-    assert found["change"] == pytest.approx({"value": -0.5, "low": -0.5, "high": -0.5})
+    both = {"low": 0.48, "high": 0.52, "sign_low": 0.48, "sign_high": 0.52}
+    assert found["arms"]["before"] == pytest.approx({"value": 0.5} | both)
+    assert list(found["change"].values()) == pytest.approx([-0.5] * 5)
     assert found["verdict"] == "direction only"
 
 

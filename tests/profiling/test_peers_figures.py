@@ -56,7 +56,7 @@ def target(samples, words):
 
 def test_ratios_are_taken_block_by_block():
     row = the_row(six("pyhmap", 10.0) + six("dict", 30.0, 20.0, 40.0, 30.0, 30.0, 30.0))
-    assert row["ratios"]["dict"] == {"value": 3.0, "low": 2.0, "high": 4.0}
+    assert row["ratios"]["dict"] == {"value": 3.0, "low": 2.0, "high": 4.0, "sign_low": 2.0, "sign_high": 4.0}
     assert row["spreads"]["pyhmap"]["median"] == 35.0
 
 

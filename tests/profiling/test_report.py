@@ -98,6 +98,18 @@ def test_verdicts_come_first_with_the_articles_figures(written: Path) -> None:
     assert re.search(r"seismograph</th><td>tremor</td><td class=\"bad\">not reproduced</td><td>none</td><td>0.5", first)
 
 
+def test_how_it_was_measured_says_what_a_claim_needs_where_there_are_pairs(written: Path) -> None:
+    parts = written.read_text().split("<section ")
+
+    said = {part[len('id="result-') : part.index('" role')]: "sign test" in part for part in parts[2:]}
+    assert {name: said[name] for name in ("table", "fragmentation", "layout", "seismograph")} == {
+        "table": True,
+        "fragmentation": True,
+        "layout": False,
+        "seismograph": False,
+    }
+
+
 def test_a_verb_that_is_not_known_is_shown_by_its_fields(written: Path) -> None:
     text = written.read_text()
     part = text[text.index('<section id="result-seismograph"') :]
