@@ -92,6 +92,7 @@ cdef class HMapMany(HMapSingle):
             The value of a missing (or null) key. Without it a missing key raises ``KeyError`` naming key and position.
         out
             A writable array of shape (n,) and the map's value dtype that receives the values; it may overlap ``keys``.
+            After a ``KeyError`` it may hold the values of some of the keys.
         threads
             Threads to share the keys among.
 
@@ -122,7 +123,7 @@ cdef class HMapMany(HMapSingle):
             batch.refuse_nulls("keys")
         if out is not None:
             self.check_out(out, batch.n)
-        cdef ReadCall call = ReadCall(self, batch, True, False)
+        cdef ReadCall call = ReadCall(self, batch, out if self.writes_into(out, batch) else None, True, False)
         if not strict:
             call.fill_with(default)
         cdef uint64_t missed = call.read(strict, threads)
@@ -144,7 +145,7 @@ cdef class HMapMany(HMapSingle):
         check_threads(threads)
         if self.by_objects():
             return _one_by_one.lookup_many(self, keys)
-        cdef ReadCall call = ReadCall(self, self.take_keys(keys), True, True)
+        cdef ReadCall call = ReadCall(self, self.take_keys(keys), None, True, True)
         call.read(False, threads)
         return call.answers(), call.found_array
 
@@ -160,7 +161,7 @@ cdef class HMapMany(HMapSingle):
         check_threads(threads)
         if self.by_objects():
             return _one_by_one.contains_many(self, keys)
-        cdef ReadCall call = ReadCall(self, self.take_keys(keys), False, True)
+        cdef ReadCall call = ReadCall(self, self.take_keys(keys), None, False, True)
         call.read(False, threads)
         return call.found_array
 
@@ -424,6 +425,12 @@ cdef class HMapMany(HMapSingle):
         if not out.flags.writeable:
             raise ValueError("out is read-only")
 
+    cdef bint writes_into(self, out, Items batch):
+        """Whether a kernel may write its answers to `out` as they come, while it still reads the keys."""
+        if out is None or self.t.text_values or not isinstance(batch.owner, np.ndarray):
+            return False
+        return out.flags.carray and not np.may_share_memory(out, batch.owner)
+
     cdef object copied_out(self, values, out):
         if out is None or out is values:
             return values
@@ -573,13 +580,13 @@ cdef class ReadCall:
     cdef ArenaBlocks texts          # what text answers point to
     cdef Reading r
 
-    def __init__(self, HMapMany map, Items batch, bint want_values, bint want_found):
+    def __init__(self, HMapMany map, Items batch, out, bint want_values, bint want_found):
         self.map = map
         self.batch = batch
         self.zero = np.zeros(max(map.t.value_size, 1), np.uint8)
         self.r.fill = &self.zero[0]
         if want_values:
-            self.values_array = map.empty_values(batch.n)
+            self.values_array = map.empty_values(batch.n) if out is None else out
             self.values = self.values_array.reshape(-1).view(np.uint8)
             if len(self.values):
                 self.r.values = &self.values[0]

@@ -1,8 +1,11 @@
 """Batch calls: they agree with the scalar calls, whatever the layout of the arrays, and fail as a whole."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from pyhmap import HMap
 from support import KEY_DTYPES, growing, items_of, refused
 
 
@@ -251,6 +254,31 @@ def test_out_that_overlaps_reversed_keys(ints):
     expected = (10 * buffer[::-1]).tolist()
     ints.get_many(buffer[::-1], out=buffer)
     assert buffer.tolist() == expected
+
+
+@pytest.mark.parametrize("n", [3, 1000])
+def test_out_after_a_missing_key(ints, n):
+    keys = np.arange(n) % 50
+    keys[n // 2] = 99
+    out = np.full(n, -1)
+    with refused(ints, KeyError, f"key 99 at position {n // 2} "):
+        ints.get_many(keys, out=out)
+    untouched = out == -1
+    assert np.array_equal(out[~untouched], (10 * keys)[~untouched])
+    assert untouched[n // 2 :].all()
+
+
+def test_answers_in_out_take_no_memory_of_their_own():
+    m = HMap(np.int64, np.int64, {i: 10 * i for i in range(50)})
+    keys, out = np.arange(100_000) % 50, np.empty(100_000, np.int64)
+    tracemalloc.start()
+    try:
+        m.get_many(keys, out=out, threads=2)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < out.nbytes / 10
+    assert np.array_equal(out, 10 * keys)
 
 
 def test_out_of_the_wrong_kind(ints):
