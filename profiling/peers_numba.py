@@ -23,16 +23,14 @@ def fill(table, keys, values):
 
 
 @numba.njit(cache=True)
-def hit(table, keys):
-    out = np.empty(len(keys), np.int64)
+def hit(table, keys, out):
     for i in range(len(keys)):
         out[i] = table[keys[i]]
     return out
 
 
 @numba.njit(cache=True)
-def find(table, keys, default):
-    out = np.empty(len(keys), np.int64)
+def find(table, keys, default, out):
     for i in range(len(keys)):
         out[i] = table.get(keys[i], default)
     return out

@@ -2,7 +2,8 @@
 
 Owns one class a library. Imports numpy; each class imports its library when it is made. What a library cannot do its
 class does not define, and the table has a dash there. Every call gets keys that were converted beforehand, except in
-lists of ``str``, which is how a program holds them; so no conversion is timed.
+lists of ``str``, which is how a program holds them; so no conversion is timed. Nor is what memory for answers costs: look-ups write
+into an array that is there already, as the C++ and Go loops do, in every library that can be given one.
 """
 
 import importlib.util
@@ -35,6 +36,11 @@ class Peer:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.dtype = str if kind.startswith("str") else np.dtype(kind)
+        self.rooms: dict[int, Array] = {}
+
+    def room(self, n: int) -> Array:
+        """An array for n answers, the same one each time."""
+        return self.rooms.setdefault(n, np.zeros(n, np.int64))
 
     def convert(self, keys: Array) -> Keys:
         """Keys in the form in which the library takes them."""
@@ -73,10 +79,10 @@ class Ours(Peer):
         return table
 
     def hit(self, table: Any, keys: Keys) -> Array:
-        return table.get_many(keys)
+        return table.get_many(keys, out=self.room(len(keys)))
 
     def find(self, table: Any, keys: Keys) -> Array:
-        return table.get_many(keys, MISSING)
+        return table.get_many(keys, MISSING, out=self.room(len(keys)))
 
     def delete(self, table: Any, keys: Keys) -> int:
         table.discard_many(keys)
@@ -181,7 +187,7 @@ class Cykhash(Peer):
         return self.from_buffers(keys, values, size_hint=1.25)
 
     def find(self, table: Any, keys: Array) -> Array:
-        answers = np.empty(len(keys), np.int64)
+        answers = self.room(len(keys))
         self.look_up(table, keys, answers, stop_at_unknown=False, default_value=MISSING)
         return answers
 
@@ -356,10 +362,10 @@ class Numba(Peer):
         return table
 
     def hit(self, table: Any, keys: Array) -> Array:
-        return self.loops.hit(table, keys)
+        return self.loops.hit(table, keys, self.room(len(keys)))
 
     def find(self, table: Any, keys: Array) -> Array:
-        return self.loops.find(table, keys, MISSING)
+        return self.loops.find(table, keys, MISSING, self.room(len(keys)))
 
     def delete(self, table: Any, keys: Array) -> int:
         self.loops.delete(table, keys)
@@ -420,7 +426,7 @@ class Take(Peer):
         return asked.hit_answers
 
     def hit(self, table: Array, positions: Array) -> Array:
-        return np.take(table, positions)
+        return np.take(table, positions, out=self.room(len(positions)), mode="clip")  # "raise" would buffer
 
 
 LIBRARIES: dict[str, Callable[[str], Peer]] = {

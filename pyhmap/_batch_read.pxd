@@ -15,8 +15,9 @@ from pyhmap._hash cimport tophash_of
 from pyhmap._layout cimport Buckets, Table, Text, growing, key_t, lowest_bit, prefetch, slot_at
 from pyhmap._ops cimport get
 from pyhmap._probe cimport chain_ends, find, first_slot, first_slot_by_product, match
+from pyhmap._read cimport Offsets, read_offsets
 from pyhmap._slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
-from pyhmap._types cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS
+from pyhmap._types cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS, WINDOW
 
 cdef enum:
     ABSENT = 0xFFFFFFFFFFFFFFFF         # the place of a key whose tophash is nowhere in its chain
@@ -175,6 +176,27 @@ cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *k
             else:
                 take_some(t, key[j], h[j], place[j], n, values, NULL if r.found == NULL else r.found + base, r.fill)
     return stop
+
+
+cdef inline uint64_t read_windows(const Table *t, const Reading *r, const Offsets *items, uint64_t start,
+                                  uint64_t stop) noexcept nogil:
+    """read_batch() for texts that are still an Arrow array, a window at a time: the Texts of a whole batch would be
+    16 bytes a key of fresh memory. Also stops at an item that is none."""
+    cdef Text window[WINDOW]
+    cdef Reading shifted = r[0]
+    cdef uint64_t n, done
+    while start < stop:
+        n = read_offsets(window, min(stop - start, <uint64_t> WINDOW), items.at + start * items.width, items.width,
+                         items.data, NULL)
+        if r.values != NULL:
+            shifted.values = r.values + start * t.value_size
+        if r.found != NULL:
+            shifted.found = r.found + start
+        done = read_batch(t, &shifted, window, 0, n)
+        start += done
+        if done < n or n == 0:
+            break
+    return start
 
 
 cdef inline uint64_t read_growing(const Table *t, const Reading *r, const key_t *keys, uint64_t start,

@@ -9,6 +9,7 @@ from pyhmap._batch_read cimport Reading
 from pyhmap._batch_write cimport Writing
 from pyhmap._hash cimport hash_word
 from pyhmap._layout cimport Buckets, Reference, Table, Text
+from pyhmap._read cimport Offsets
 from pyhmap._types cimport REFERENCE, Status, TEXT, WORD32
 
 
@@ -98,8 +99,11 @@ cdef inline void rebuild(Table *t, Buckets *fresh) noexcept nogil:
         _grow.rebuild(t, fresh, &form.word64)
 
 
-cdef inline uint64_t read_batch(const Table *t, const Reading *r, const void *keys,
-                                uint64_t start, uint64_t stop) noexcept nogil:
+cdef inline uint64_t read_some(const Table *t, const Reading *r, const void *keys, const Offsets *unread,
+                               uint64_t start, uint64_t stop) noexcept nogil:
+    """Look up keys[start:stop], or those of a column if `unread` has one. Returns stop, or where it stopped."""
+    if unread.at != NULL:
+        return _batch_read.read_windows(t, r, unread, start, stop)
     if t.form == WORD32:
         return _batch_read.read_batch(t, r, <const uint32_t *> keys, start, stop)
     if t.form == TEXT:

@@ -22,11 +22,12 @@ from pyhmap._batch_read cimport Reading
 from pyhmap._batch_write cimport ACCUMULATE, Action, DISCARD, FACTORIZE, POP, SET, SETDEFAULT, Writing
 from pyhmap._combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation
 from pyhmap._core cimport OBJECT, STR
-from pyhmap._forms cimport collect, read_batch, write_batch
+from pyhmap._forms cimport collect, read_some, write_batch
 from pyhmap._gate cimport begin_read, begin_write, end_read, end_write
 from pyhmap._grow cimport wants_shrink
 from pyhmap._layout cimport Text, growing
 from pyhmap._single cimport HMapSingle
+from pyhmap._read cimport Offsets
 from pyhmap._text cimport arena_bytes, make_text
 from pyhmap._texts cimport TextBatch, text_objects
 from pyhmap._types cimport EVACUATE_PER_KEY, FOUND, MISSING, NEED_ARENA, NEED_GROWTH, REFERENCE, Status
@@ -48,6 +49,7 @@ cdef class Items:
     cdef uint64_t step              # bytes from one item to the next; 0 when one value stands for all
     cdef object owner               # keeps the bytes alive
     cdef object valid               # None, or a bool array, False at nulls
+    cdef Offsets unread             # texts to be read a window at a time instead; unread.at is NULL if there are none
     cdef object held                # arenas that handed-out texts point to
     cdef Text text                  # a single text value
 
@@ -64,6 +66,7 @@ cdef class Items:
 
     cdef int take_texts(self, TextBatch texts) except -1:
         self.data = <const uint8_t *> texts.texts
+        self.unread = texts.unread
         self.n = texts.n
         self.step = sizeof(Text)
         self.valid = texts.valid
@@ -118,7 +121,7 @@ cdef class HMapMany(HMapSingle):
             self._value_codec.check(default)
         if self.by_objects():
             return self.copied_out(_one_by_one.get_many(self, keys, _one_by_one.MISSING if strict else default), out)
-        cdef Items batch = self.take_keys(keys)
+        cdef Items batch = self.take_keys(keys, True)
         if strict:
             batch.refuse_nulls("keys")
         if out is not None:
@@ -145,7 +148,7 @@ cdef class HMapMany(HMapSingle):
         check_threads(threads)
         if self.by_objects():
             return _one_by_one.lookup_many(self, keys)
-        cdef ReadCall call = ReadCall(self, self.take_keys(keys), None, True, True)
+        cdef ReadCall call = ReadCall(self, self.take_keys(keys, True), None, True, True)
         call.read(False, threads)
         return call.answers(), call.found_array
 
@@ -161,7 +164,7 @@ cdef class HMapMany(HMapSingle):
         check_threads(threads)
         if self.by_objects():
             return _one_by_one.contains_many(self, keys)
-        cdef ReadCall call = ReadCall(self, self.take_keys(keys), None, False, True)
+        cdef ReadCall call = ReadCall(self, self.take_keys(keys, True), None, False, True)
         call.read(False, threads)
         return call.found_array
 
@@ -353,10 +356,11 @@ cdef class HMapMany(HMapSingle):
     cdef bint by_objects(self):
         return self.t.form == REFERENCE or self.value_kind == OBJECT
 
-    cdef Items take_keys(self, keys):
+    cdef Items take_keys(self, keys, bint windows=False):
+        """The keys of a batch. With `windows` it may be one that only read_some() can read."""
         cdef Items batch = Items()
         if self.t.form == TEXT:
-            batch.take_texts(text_batch(keys, self._key_codec))
+            batch.take_texts(text_batch(keys, self._key_codec, windows))
             return batch
         if is_arrow(keys):
             keys, batch.valid = arrow_array(keys)
@@ -392,8 +396,10 @@ cdef class HMapMany(HMapSingle):
 
     cdef object key_at(self, Items batch, uint64_t i):
         """The key at a position of a batch, as an object."""
+        cdef Text text
         if self.t.form == TEXT:
-            return text_object(<const Text *> batch.data + i, self._key_codec)
+            text = (<TextBatch> batch.owner).text_at(i, self._key_codec)
+            return text_object(&text, self._key_codec)
         return self._key_codec.decode(batch.owner[i].tobytes()[:self._key_codec.size])
 
     # ---- handing answers out --------------------------------------------------------------------------------------
@@ -612,6 +618,8 @@ cdef class ReadCall:
         self.map.spend(EVACUATE_PER_KEY * n)
         parts = max(1, min(threads, n // THREAD_SHARE))
         done = self.run(0, n) if parts == 1 else self.share(n, parts)
+        if done < n and not stop_at_miss:
+            self.map.key_at(self.batch, done)           # raises: why else stop?
         if self.batch.valid is not None:
             self.blank(~self.batch.valid)
         return done
@@ -633,13 +641,13 @@ cdef class ReadCall:
             if self.texts is not map.texts:         # a new arena since the last chunk: keep the last one too
                 self.held, self.texts = (self.held, self.texts), map.texts
             if stop - start < RELEASE_FROM:
-                start = read_batch(&map.t, &self.r, self.batch.data, start, chunk_stop)
+                start = read_some(&map.t, &self.r, self.batch.data, &self.batch.unread, start, chunk_stop)
             else:
                 with nogil:
-                    start = read_batch(&map.t, &self.r, self.batch.data, start, chunk_stop)
+                    start = read_some(&map.t, &self.r, self.batch.data, &self.batch.unread, start, chunk_stop)
             end_read(&map.gate)
             if start < chunk_stop:
-                return start            # a miss to stop at
+                return start            # a miss to stop at, or an item that is none
             PyErr_CheckSignals()
         return stop
 

@@ -47,6 +47,12 @@ cdef inline void copy_short(uint8_t *target, const uint8_t *source, Py_ssize_t s
             target[i] = source[i]
 
 
+cdef struct Offsets:            # items of an Arrow array that has no nulls: item i is data[at[i]:at[i + 1]]
+    const uint8_t *at
+    const uint8_t *data
+    int width                   # bytes of an offset
+
+
 cdef inline Text scratch_text(Scratch *scratch, uint32_t size) noexcept nogil:
     """The text of the `size` bytes just written to the scratch; they are taken only if the Text points to them."""
     cdef Text text = make_text(scratch.at, size)
@@ -71,6 +77,11 @@ cdef inline uint64_t load_unsigned(const uint8_t *data, int width) noexcept nogi
         memcpy(&half, data, 2)
         return half
     return data[0]
+
+
+cdef inline int64_t load_offset(const uint8_t *data, int width) noexcept nogil:
+    """An Arrow offset of 4 or 8 bytes: they are signed."""
+    return <int32_t> load_unsigned(data, 4) if width == 4 else <int64_t> load_unsigned(data, 8)
 
 
 cdef inline Py_ssize_t stripped(const uint8_t *data, Py_ssize_t size) noexcept nogil:
@@ -114,11 +125,14 @@ cdef inline Py_ssize_t read_offsets(Text *out, Py_ssize_t n, const uint8_t *offs
                                     const uint8_t *valid) noexcept nogil:
     """Item i is data[offsets[i]:offsets[i + 1]]. Stops at an item of more than MAX_TEXT or less than 0 bytes."""
     cdef Py_ssize_t i
-    cdef uint64_t begin, size, end = load_unsigned(offsets, width) if n else 0
+    cdef int64_t begin, end = load_offset(offsets, width) if n else 0
+    cdef uint64_t size
+    if end < 0:
+        return 0
     for i in range(n):
         begin = end
-        end = load_unsigned(offsets + (i + 1) * width, width)
-        size = 0 if valid != NULL and not valid[i] else end - begin     # one less than 0 wraps around
+        end = load_offset(offsets + (i + 1) * width, width)
+        size = 0 if valid != NULL and not valid[i] else <uint64_t> (end - begin)    # one less than 0 wraps around
         if size > MAX_TEXT:
             return i
         out[i] = make_text(data + begin, <uint32_t> size)

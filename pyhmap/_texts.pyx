@@ -33,9 +33,11 @@ from pyhmap._layout cimport Text, prefetch
 from pyhmap._read cimport (
     MAX_TEXT,
     VIEW,
+    Offsets,
     Scratch,
     copy_short,
     fit_fixed,
+    load_offset,
     load_unsigned,
     read_dictionary,
     read_fixed,
@@ -78,6 +80,7 @@ cdef enum:
     LAST_BLOCK = 1 << 22
     NUMPY_ABI = 0x02000000      # NPY_ABI_VERSION of NumPy 2, whose C API table is what StringAPI reads
 
+cdef tuple OFFSETS = (b"u", b"U", b"z", b"Z")           # Arrow's formats of text that have offsets
 cdef const uint8_t *NO_BYTES = <const uint8_t *> b""    # where texts of no bytes may point to when their buffer is NULL
 
 
@@ -111,8 +114,17 @@ cdef class TextBatch:
             self.block = min(2 * self.block, LAST_BLOCK)
         return 0
 
+    cdef Text text_at(self, Py_ssize_t i, codec) except *:
+        """One text, read if need be. Raises if it cannot be."""
+        cdef Text text
+        if self.unread.at == NULL:
+            return self.texts[i]
+        if read_offsets(&text, 1, self.unread.at + i * self.unread.width, self.unread.width, self.unread.data, NULL) < 1:
+            raise bad_offsets(&self.unread, i, codec, i)
+        return text
 
-def text_batch(items, codec):
+
+def text_batch(items, codec, windows=False):
     """A batch of keys or values of a type that is held as text.
 
     Parameters
@@ -124,6 +136,9 @@ def text_batch(items, codec):
         says is UTF-8 is taken to be. A missing string of StringDType is a null, whatever its ``na_object``.
     codec : TextCodec, FixedCodec or RecordCodec
         The type, from ``_codecs``.
+    windows : bool
+        Whether the caller can read a column a window at a time. One that needs no more than its offsets for that is then
+        left unread, and what is wrong with an item is raised where the caller comes to it.
 
     Returns
     -------
@@ -154,7 +169,7 @@ def text_batch(items, codec):
         except ImportError:     # pandas without pyarrow: its columns are arrays too
             pass
         else:
-            read_column(batch, column, codec)
+            read_column(batch, column, codec, windows and variable)
             return batch
     if variable and (type(items) is list or type(items) is tuple):
         read_objects(batch, items, codec)
@@ -402,12 +417,19 @@ cdef Py_ssize_t load_strings(StringAPI api, Text *out, Py_ssize_t start, Py_ssiz
 
 # ---- Arrow columns ---------------------------------------------------------------------------------------------------
 
-cdef int read_column(TextBatch batch, Column column, codec) except -1:
+cdef int read_column(TextBatch batch, Column column, codec, bint windows) except -1:
     cdef Py_ssize_t start = 0
     cdef Chunk chunk
     check_format(&column.schema, codec)
-    batch.allocate(column.n)
     batch.owners.append(column)
+    if windows and len(column.chunks) == 1 and column.schema.dictionary == NULL and column.schema.format in OFFSETS:
+        chunk = column.chunks[0]
+        check_buffers(&chunk.array, 3)
+        if chunk.array.length > 0 and (chunk.array.null_count == 0 or chunk.array.buffers[0] == NULL):
+            batch.n = column.n
+            batch.unread = offsets_of(&column.schema, &chunk.array)
+            return 0
+    batch.allocate(column.n)
     for chunk in column.chunks:
         read_arrow(batch, start, &column.schema, &chunk.array, codec, chunk)
         start += chunk.array.length
@@ -454,10 +476,9 @@ cdef int read_arrow(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema
     cdef Py_ssize_t n = array.length, offset = array.offset, done, size
     cdef Text *out = batch.texts + start
     cdef const uint8_t *data
-    cdef const uint8_t *more
     cdef uint8_t *valid
     cdef PyThreadState *left
-    cdef int width
+    cdef Offsets items
     if n == 0:
         return 0
     if format == b"n":
@@ -483,17 +504,33 @@ cdef int read_arrow(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema
         if done < n:
             raise ValueError(f"{codec.what}s[{start + done}]: its Arrow view lies outside the column's buffers")
     else:
-        width = 4 if format in (b"u", b"z") else 8
-        more = buffer_at(array, 2)
+        items = offsets_of(schema, array)
         left = leave_python(n)
-        done = read_offsets(out, n, data + offset * width, width, more, valid)
+        done = read_offsets(out, n, items.at, items.width, items.data, valid)
         enter_python(left)
         if done < n:
-            data += (offset + done) * width
-            if load_unsigned(data, width) > load_unsigned(data + width, width):
-                raise ValueError(f"{codec.what}s[{start + done}]: its Arrow offsets run backwards")
-            raise too_long(codec, start + done, load_unsigned(data + width, width) - load_unsigned(data, width))
+            raise bad_offsets(&items, done, codec, start + done)
     return 0
+
+
+cdef Offsets offsets_of(const ArrowSchema *schema, const ArrowArray *array):
+    """The items of an array of one of the formats OFFSETS."""
+    cdef Offsets items
+    items.width = 4 if schema.format in (b"u", b"z") else 8
+    items.at = buffer_at(array, 1) + array.offset * items.width
+    items.data = buffer_at(array, 2)
+    return items
+
+
+cdef object bad_offsets(const Offsets *items, Py_ssize_t i, codec, Py_ssize_t position):
+    """What is wrong with item i, at which read_offsets() stopped; the caller knows it by another position."""
+    cdef int64_t begin = load_offset(items.at + i * items.width, items.width)
+    cdef int64_t end = load_offset(items.at + (i + 1) * items.width, items.width)
+    if begin < 0:
+        return ValueError(f"{codec.what}s[{position}]: its Arrow offset is negative")
+    if begin > end:
+        return ValueError(f"{codec.what}s[{position}]: its Arrow offsets run backwards")
+    return too_long(codec, position, end - begin)
 
 
 cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema, const ArrowArray *array, codec,

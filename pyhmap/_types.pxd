@@ -61,6 +61,9 @@ cdef enum:
     BLOCK = 48
     IN_FLIGHT = 4           # blocks between first and last stage; three, or four with texts
 
+    # Texts that a read takes from an Arrow column at a time: 32 KiB of Texts stay in the second cache.
+    WINDOW = 2048
+
     # Texts of up to LANE_WORDS whole words are hashed side by side: eight lanes are one vector of AVX-512, two of AVX2.
     LANES = 8
     LANE_WORDS = 8
