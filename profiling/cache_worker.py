@@ -18,6 +18,7 @@ from typing import Any
 
 import xxhash
 
+import cache_policies
 import cache_rules
 from pyhmap import HMap
 from tophash_cache import TopHashCache, break_even, xxh64
@@ -31,7 +32,7 @@ PASSES = 101
 # (kind, bytes, whether a key comes again as a new object)
 CASES = [(kind, length, False) for kind in ("str", "bytes") for length in (8, 16, 32, 64)] + [("str", 16, True)]
 # Keys of a scan are made a chunk at a time, outside of the timed loop; both caches are timed in turn on each chunk.
-SCAN_CHUNK = 50_000
+SCAN_CHUNK = 10_000
 MIXES = (0.0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 
 
@@ -96,7 +97,7 @@ def build(arm: str, kind: str, keys: Keys) -> tuple[Callable[[Keys], None], Call
     if arm == "loop":
         return loop, None
     if arm == "cache":
-        call: Any = TopHashCache().hash
+        call: Any = TopHashCache(policy="always").hash  # what a hit costs, wherever the cache would be off
     elif arm == "lru_cache":
         call = functools.lru_cache(maxsize=8192)(xxh64)
     else:
@@ -184,25 +185,69 @@ def measure_mixes(arm: str) -> dict[str, Any]:
 
 
 def measure_scan(count: int) -> dict[str, Any]:
-    """A scan of ``count`` keys that never repeat, by a cache of default settings and by one that is switched off.
+    """A scan of ``count`` keys that never repeat, by a cache of default settings and by two that are switched off.
 
-    Each chunk is hashed by both, each time as new objects and in alternating order.
+    Each chunk is hashed by all three, each time as new objects and in alternating order. What a chunk costs more than
+    one that is switched off varies with the machine by far more than there is to measure. But the cache does the same in
+    all chunks in which it looks nothing up: so of these the median counts, and of the few others each.
     """
     caches = {"on": TopHashCache(), "off": TopHashCache(enabled=False), "off again": TopHashCache(enabled=False)}
-    spent = dict.fromkeys(caches, 0)
-    names = list(caches)
+    took: dict[str, list[int]] = {name: [] for name in caches}
+    with_look_ups = []
+    names, looked_up = list(caches), 0
     gc.disable()  # a collection is no part of either, and would hit one of them
     for number, start in enumerate(range(0, count, SCAN_CHUNK)):
         for place in range(len(names)):
             name = names[(place + number) % len(names)]
             keys = make_keys("str", 16, range(start, start + SCAN_CHUNK))
-            one_pass = plain(caches[name].hash)
-            began = time.process_time_ns()
-            one_pass(keys)
-            spent[name] += time.process_time_ns() - began
-    stats = caches["on"].stats()
-    result = {"ns": {name: total / count for name, total in spent.items()}, "looked_up": stats.hits + stats.misses}
-    return result | {"probes": stats.probes}
+            took[name].append(cache_policies.one_pass(caches[name].hash, keys))
+        before, looked_up = looked_up, cache_policies.looked_up(caches["on"])
+        with_look_ups.append(looked_up > before)
+    off = sum(took["off"])
+    return {
+        "ns": {name: sum(values) / count for name, values in took.items()},
+        "extra": extra(took["on"], took["off"], with_look_ups) / off,
+        "extra_of_off_again": extra(took["off again"], took["off"], with_look_ups) / off,
+        "looked_up": looked_up,
+        "probes": caches["on"].stats().probes,
+    }
+
+
+def extra(times: list[int], others: list[int], apart: list[bool]) -> float:
+    """By how much the times exceed the others: each of those set apart, and the median of the rest.
+
+    >>> extra([50, 11, 12, 99], [10, 10, 10, 10], [True, False, False, False])
+    46.0
+    """
+    more = [one - other for one, other in zip(times, others, strict=True)]
+    rest = [value for value, is_apart in zip(more, apart, strict=True) if not is_apart]
+    alone = sum(value for value, is_apart in zip(more, apart, strict=True) if is_apart)
+    return alone + (len(rest) * statistics.median(rest) if rest else 0.0)
+
+
+# Keys that are held, for what a hit costs as the entries leave the processor's inner caches.
+HELD = (250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000)
+HELD_ARMS = ("cache", "direct", "dict")
+
+
+def measure_held(arm: str) -> dict[str, Any]:
+    """Nanoseconds a key by the number of keys that are held, str of 16 bytes, the same objects in random order."""
+    rows = []
+    for held in HELD:
+        keys = make_keys("str", 16, range(held))
+        random.Random(1).shuffle(keys)
+        if arm == "dict":
+            call: Any = {key: xxh64(key) for key in keys}.get
+        elif arm == "direct":
+            call = xxh64
+        else:
+            call = TopHashCache(policy="always", max_entries=held).hash
+            for key in keys:
+                call(key)
+        asked = random.Random(2).choices(keys, k=100_000)
+        times = [cache_policies.one_pass(call, asked) / len(asked) for _ in range(PASSES // 5)]
+        rows.append({"held": held, "ns": statistics.median(times)})
+    return {"rows": rows}
 
 
 # How a map hashes its str keys: the settings of HMap, and whether it has a cache. None: a dict.
@@ -224,7 +269,8 @@ def measure_map(arm: str) -> dict[str, Any]:
         if settings is None:
             m: Any = {}
         else:
-            m = HMap(str, int, **settings, **({"hash_cache": TopHashCache()} if arm.endswith("cache") else {}))
+            cached = {"hash_cache": TopHashCache(policy="hit-rate")} if arm.endswith("cache") else {}
+            m = HMap(str, int, **settings, **cached)
         for number, key in enumerate(keys):
             m[key] = number
         asked = random.Random(1).choices(keys, k=20_000)
@@ -241,12 +287,16 @@ def measure_map(arm: str) -> dict[str, Any]:
 def main(arguments: list[str]) -> None:
     """Measure as the arguments say and print the result."""
     parser = argparse.ArgumentParser(prog="cache_worker.py", description=__doc__.splitlines()[0])
-    parser.add_argument("measure", choices=["hits", "mixes", "maps", "scan", "break-even", "rules"])
-    parser.add_argument("--arm", choices=[*ARMS, *MAPS])
-    parser.add_argument("--count", type=int, default=10**7, help="scan: keys; rules: calls a trace")
+    parser.add_argument("measure", choices=["hits", "held", "mixes", "maps", "scan", "break-even", "policies", "rules"])
+    parser.add_argument("--arm", choices=[*ARMS, *MAPS, *cache_policies.ARMS])
+    parser.add_argument("--count", type=int, default=10**7, help="scan: keys; policies, rules: calls of a load")
     options = parser.parse_args(arguments)
     if options.measure == "hits":
         result = measure_hits(options.arm)
+    elif options.measure == "held":
+        result = measure_held(options.arm)
+    elif options.measure == "policies":
+        result = {"rows": cache_policies.evaluate(options.arm, options.count)}
     elif options.measure == "mixes":
         result = measure_mixes(options.arm)
     elif options.measure == "maps":

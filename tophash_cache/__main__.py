@@ -59,7 +59,7 @@ def describe(costs: list[break_even.Costs]) -> dict[str, Any]:
     return {
         "settings": {name: {"value": value, "origin": origin} for name, (value, origin) in config.current().items()},
         "costs_ns": rows,
-        "verdict": [verdict(rows, floor, "package"), verdict(rows, floor, "direct")],
+        "verdict": [verdict(rows, floor, "package"), verdict(rows, floor, "direct"), policy(rows, floor)],
     }
 
 
@@ -71,9 +71,35 @@ def verdict(rows: list[dict[str, Any]], floor: float, other: str) -> str:
         >>> verdict([row], 0.85, "direct")
         'At a hit rate of 85 % the cache pays against xxh64() for: str of 8 bytes (same object).'
     """
-    paying = [row for row in rows if (rate := row[f"break_even_{other}"]) is not None and rate <= floor]
-    keys = [f"{row['kind']} of {row['length']} bytes ({objects(row)})" for row in paying]
-    return f"At a hit rate of {percent(floor)} the cache pays against {OTHERS[other]} for: {', '.join(keys) or 'none'}."
+    paying = [row for row in rows if pays(row, floor, other)]
+    return f"At a hit rate of {percent(floor)} the cache pays against {OTHERS[other]} for: {names(paying) or 'none'}."
+
+
+def policy(rows: list[dict[str, Any]], floor: float) -> str:
+    """A sentence: which policy pays. What a cache in bypass does instead is `xxh64()`, so that is what counts.
+
+    Example:
+        >>> row = {"kind": "str", "length": 8, "new_objects": False, "break_even_direct": 0.7}
+        >>> policy([row, row | {"new_objects": True, "break_even_direct": None}], 0.85)
+        'The policy that pays here is "cost": "hit-rate" keeps a losing cache on, for: str of 8 bytes (new object).'
+    """
+    losing = [row for row in rows if not pays(row, floor, "direct")]
+    if not losing:
+        return f'The policies "cost" and "hit-rate" do the same here: from {percent(floor)} on the cache pays.'
+    if all(row["break_even_direct"] is None for row in rows):
+        return 'No policy pays here: no hit costs less than xxh64(), and "cost" leaves the cache off.'
+    return f'The policy that pays here is "cost": "hit-rate" keeps a losing cache on, for: {names(losing)}.'
+
+
+def pays(row: dict[str, Any], rate: float, other: str) -> bool:
+    """Whether a cache with this hit rate costs less than one of the two ways to hash."""
+    break_even: float | None = row[f"break_even_{other}"]
+    return break_even is not None and break_even <= rate
+
+
+def names(rows: list[dict[str, Any]]) -> str:
+    """The kinds of keys of some rows."""
+    return ", ".join(f"{row['kind']} of {row['length']} bytes ({objects(row)})" for row in rows)
 
 
 def objects(row: dict[str, Any]) -> str:

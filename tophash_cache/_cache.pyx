@@ -3,13 +3,14 @@
 Owns `TopHashCache`. Imports the hashing (`_hashing`, `_xxh64`), the rules (`config`, `controller`, `stats`) and NumPy
 for the arrays of the storage.
 
-    hash(key) --- off or in bypass ---------------------------------------> hash directly
+    hash(key) --- off, in bypass, or in half of a trial --------------------> hash directly
        |----- another type, or too long ----------------------------------> hash directly
        `----- str or bytes ---> dict: hit ---> the int object held there; one bit says "used"
                                   miss --> hash --> room, or seen before? --> store (evicting by CLOCK)
 
 A span is the number of look-ups (or direct calls) until the controller is asked again; one counter, `_left`, runs down
-in both cases, and hits are what is not a miss, so a hit writes that counter and at most one bit.
+in both cases, and hits are what is not a miss, so a hit writes that counter and at most one bit. A clock is read between
+the stretches of a trial only, never for a call.
 
 Threads and re-entrancy. The GIL makes each stretch without Python code atomic. Python code runs where the controller is
 asked, and objects are created there, so a finaliser or another thread may call any method in between: such a place
@@ -18,12 +19,13 @@ fields in one stretch. All storage is behind one reference, so a clear swaps it 
 """
 
 from collections import deque
+from time import perf_counter_ns as clock
 
 import numpy as np
 
 from tophash_cache import config
 from tophash_cache._arrow import hash_arrow, is_arrow
-from tophash_cache.controller import Controller, Mode
+from tophash_cache.controller import STRETCHES, Controller, Mode
 from tophash_cache.stats import CacheInfo, CacheStats, Transition
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -255,7 +257,12 @@ cdef class TopHashCache:
     # What the end of a span reads and writes.
     cdef object _controller
     cdef int64_t _span             # what _left began with
-    cdef int64_t _misses_before    # misses when the span began
+    cdef int64_t _lookups_before   # look-ups and misses when the controller was asked last
+    cdef int64_t _misses_before
+    # A trial.
+    cdef list _times               # nanoseconds a call of the stretches so far; None outside a trial
+    cdef int64_t _began            # when the running stretch did
+    cdef int64_t _uncached_before  # oversize and uncacheable keys when it did
     cdef object _window_hit_rate
     cdef object _transitions
     # Counters, the look-ups or direct calls of the running span not included.
@@ -281,7 +288,7 @@ cdef class TopHashCache:
                 max_entries=chosen.max_entries,
                 floor=chosen.hit_rate_floor,
                 resume_at=chosen.resume_at,
-                adaptive=chosen.policy == "hit-rate",
+                policy=chosen.policy,
             ).disabled()
             self._span = self._left = self._controller.span
             self._follow(chosen.enabled)
@@ -489,19 +496,45 @@ cdef class TopHashCache:
             number = digest
         self._store.add(key, digest, number)
         self._misses += 1
-        self._left -= 1
-        if self._left <= 0:
-            self._end_span()
+        count_call(self)
         return number
 
     cdef int _end_span(self) except -1:
         """Ask the controller. If the cache leaves this state meanwhile (another thread, a finaliser), that counts."""
-        cdef int64_t calls = self._span - self._left
-        cdef int64_t misses = self._misses - self._misses_before
+        if self._times is not None and not self._end_stretch():
+            return 0
         machine = self._controller
-        hit_rate = 1.0 - <double>misses / <double>calls if self._looks_up else None
-        self._enter(machine, machine.advance(hit_rate), hit_rate, None)
+        hit_rate = None
+        if self._looks_up:  # the last stretch of a trial does
+            lookups = self._lookups - self._lookups_before + self._span - self._left
+            hit_rate = 1.0 - <double>(self._misses - self._misses_before) / <double>lookups
+        self._enter(machine, machine.advance(hit_rate, self._times or ()), hit_rate, None)
         return 0
+
+    cdef bint _end_stretch(self) except -1:
+        """Note what a call of a trial's stretch took, and begin the next stretch; whether the trial is over."""
+        cdef list times = self._times
+        cdef int64_t now = clock()
+        # A clock of Python code, as the tests have it, lets other threads run.
+        if self._times is not times or self._left > 0:
+            return False
+        cdef int64_t calls = self._span - self._left + self._oversize + self._uncacheable - self._uncached_before
+        times.append(<double>(now - self._began) / <double>calls)
+        if len(times) >= len(STRETCHES):
+            return True
+        self._begin_span(self._span, STRETCHES[len(times)])
+        self._began = now
+        self._uncached_before = self._oversize + self._uncacheable
+        return False
+
+    cdef void _begin_span(self, int64_t span, bint looks_up) noexcept:
+        """Count what ran of the present span, and begin another one."""
+        if self._looks_up:
+            self._lookups += self._span - self._left
+        else:
+            self._bypassed += self._span - self._left
+        self._span = self._left = span
+        self._looks_up = looks_up
 
     cdef bint _enter(self, object old, object new, object hit_rate, Store store) except -1:
         """Go from one state of the controller to the next, with a new store or (None) the present one.
@@ -512,29 +545,32 @@ cdef class TopHashCache:
         cdef bint looks_up = new.looks_up
         cdef int64_t running = self._span - self._left
         cdef bint probes = False
+        cdef list times = None
+        cdef int64_t began = 0
         change = None
         if new.mode is not old.mode:
             probes = new.mode is Mode.PROBE
             call = self._lookups + self._bypassed + running + self._oversize + self._uncacheable
             change = Transition(call, old.mode, new.mode, hit_rate)
+        if new.mode is Mode.TRIAL:
+            times = []
+            began = clock()
         if self._controller is not old:
             return False
         # No Python code runs from here on, so no other thread and no finaliser does.
         if new is not old or self._left <= 0:
-            running = self._span - self._left
-            if self._looks_up:
-                self._lookups += running
-            else:
-                self._bypassed += running
-            self._span = self._left = span
+            self._begin_span(span, looks_up)
+            self._lookups_before = self._lookups
             self._misses_before = self._misses
+            self._uncached_before = self._oversize + self._uncacheable
+            self._times = times
+            self._began = began
         if hit_rate is not None:
             self._window_hit_rate = hit_rate
         if change is not None:
             self._transitions.append(change)
             self._probes += probes
         self._controller = new
-        self._looks_up = looks_up
         if store is not None:
             self._evictions += self._store.evictions
             self._rejected += self._store.rejected
@@ -542,7 +578,15 @@ cdef class TopHashCache:
         return True
 
 
-# A function, since a method of a class that can be subclassed is called through a table of pointers.
+# Functions, since a method of a class that can be subclassed is called through a table of pointers.
+cdef inline int count_call(TopHashCache cache) except -1:
+    """Count a look-up that hit, or a direct call."""
+    cache._left -= 1
+    if cache._left <= 0:
+        cache._end_span()
+    return 0
+
+
 cdef inline object look_up(TopHashCache cache, object key):
     """The digest of a key by the shortest way that the cache's mode allows."""
     cdef PyObject *entries  # borrowed, as is `found`: a count up and down takes a good part of a hit's time
@@ -562,12 +606,15 @@ cdef inline object look_up(TopHashCache cache, object key):
             return cache._miss(key)
         number = <object>found
         cache._store.mark(found)
-    cache._left -= 1
-    if cache._left <= 0:
-        cache._end_span()
+    count_call(cache)
     return number
 
 
 cdef uint64_t digest(PyObject *cache, PyObject *key) except? 0:
-    """What `_digest_capsule` hands out."""
-    return <uint64_t>look_up(<TopHashCache>cache, <object>key)
+    """What `_digest_capsule` hands out. A direct hash makes no int here, so that a trial compares what a map pays."""
+    cdef uint64_t number
+    if (<TopHashCache>cache)._looks_up:
+        return <uint64_t>look_up(<TopHashCache>cache, <object>key)
+    number = hash_object(<object>key, 0)
+    count_call(<TopHashCache>cache)
+    return number

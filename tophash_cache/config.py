@@ -24,7 +24,7 @@ from typing import Any, Protocol, TypedDict, Unpack
 
 ENVIRONMENT_PREFIX = "TOPHASH_CACHE"
 TABLE = "tool.tophash-cache"
-POLICIES = ("hit-rate", "always")
+POLICIES = ("cost", "hit-rate", "always")
 
 # Least and greatest value of each number. 2**24 entries hold some 3 GB, beyond which a size is a mistake in units;
 # 1024 bytes a key bounds what the entries can hold; a window under 64 look-ups says nothing about a hit rate.
@@ -64,8 +64,9 @@ class Settings:
     resume_at: float = 0.90
     # Look-ups. At a hit rate of 0.85 the 95 % sampling error is 1.1 points (with 256 look-ups it is 4.4).
     window: int = 4096
-    # "hit-rate" switches the cache off while it misses too often; "always" keeps it on.
-    policy: str = "hit-rate"
+    # "hit-rate" switches the cache off while it misses too often; "cost" also while its look-ups are found, on the calls
+    # that the program makes, to take as long as hashing; "always" keeps it on.
+    policy: str = "cost"
 
 
 class Options(TypedDict, total=False):

@@ -1,18 +1,24 @@
 """When the cache is worth its look-ups: a state machine over windows of look-ups.
 
 Owns the rule and its constants. Imports the standard library only; it neither hashes, nor reads a clock, nor does any
-input or output, so made-up hit rates are enough to test it.
+input or output: hit rates and times come in as arguments, so made-up ones are enough to test it.
 
-               4 fills                2 windows in a row
-               (look-ups)             under the floor
-    WARM_UP ------------> ACTIVE ----------------------> BYPASS <----.
-       |                    ^                            ^  |        | the first window without hits,
-       |                    | a window at                |  | gap of | a later one far under resume_at:
-       |                    | resume_at or above,        |  | direct | each nearer than the last
-       |                    | after the first            |  | calls  |
-       |                    `----------- PROBE <---------|--'        |
-       |                                   `-------------|-----------'
-       `------------- a fill without hits ---------------'
+               4 fills                 2 windows in a row
+               (look-ups)              under the floor
+    WARM_UP -----------> [T] ACTIVE ------------------------> BYPASS <----.
+       |                  ^                                   ^  |        | the first window without hits,
+       |                  | a window at                       |  | gap of | or none of the next three at
+       |                  | resume_at or above,               |  | direct | resume_at
+       |                  | after the first                   |  | calls  |
+       |                  `-------------- PROBE <-------------|--'        |
+       |                                    `-----------------|-----------'
+       `------------------- a fill without hits --------------'
+
+    [T]: with the policy "cost" a TRIAL comes first, and again after every 16 good windows:
+
+    TRIAL: 64 stretches of 67 calls, half of them looked up and half hashed directly, each of them timed
+       |-- of 32 pairs of them, the look-ups took less time in 24 (in 16, if the cache was ACTIVE before) --> ACTIVE
+       `-- in fewer ------------------------------------------------------------------------------------> BYPASS
 
     DISABLED: switched off by a setting; it never ends by itself.
 
@@ -21,8 +27,14 @@ keys are hashed directly and nothing is looked up, so the hit rate there cannot 
 few windows to find out. The gaps between probes grow while probes fail. The rule (hysteresis, probes, growing gaps) is
 that of the adaptive parts of other systems: CPython's specialising interpreter (backoff counters), Trino's partial
 aggregation and Caffeine's hill climber.
+
+A hit rate cannot say whether a hit costs less than a hash: that depends on the machine, on how many entries are in use,
+and on whether a key comes again as the same object. So a trial compares the two on the calls that the program makes,
+with all that the program does in between. It asks which of two neighbouring stretches took less time, not how much
+less: whatever interrupts a stretch decides one pair at most (the sign test of Arbuthnott, 1710).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from sys import maxsize
@@ -40,11 +52,9 @@ NO_HITS = 0.01
 # Windows in a row under the floor before the cache goes off: a single bad one is often a change of phase.
 TRIP_WINDOWS = 2
 
-# A probe goes on while its n-th window is no more than SHORTFALL / n under resume_at: 20 points in the second, 10 in
-# the fourth, 2.5 in the sixteenth. The first has only to hit at all, since it refills what the time in bypass made
-# stale. What does not repeat ends early; skewed traffic over new keys, which nears its steady rate slowly, is waited
-# for. A probe that lasts has long been over the floor, so it costs nothing.
-SHORTFALL = 0.40
+# Windows of a probe. The first has only to hit at all, since it refills what the time in bypass made stale; the others
+# are waited for, because skewed traffic over new keys nears its steady rate slowly.
+PROBE_WINDOWS = 4
 
 # Direct calls between probes. Each about four times the last, since failures are rarely transient. A program with a
 # period of its own must not stay in step with the probes: so they are primes, and neither near a power of two nor near
@@ -52,8 +62,22 @@ SHORTFALL = 0.40
 # a power of ten) at most 2 probes in a row meet the scan; with the primes next to 2^16, 2^18, 2^20 and 2^22 it is 7.
 GAPS = (67_523, 294_353, 1_229_021, 4_439_653)
 
-# Good windows in a row that take the gaps back to the shortest: a cache that only just recovered keeps its long gap.
-TRUSTED_WINDOWS = 16
+# The stretches of a trial: whether each looks up. Pairs of the Thue-Morse sequence, in which each side comes first in
+# half of the pairs, and which has no period that a program could be in step with: taking turns in any simple order, a
+# load with dear work at every 268th call (four stretches) was found to be won by the wrong side.
+STRETCHES = tuple(place.bit_count() % 2 == 0 for place in range(64))
+
+# Calls of a stretch: so many that reading a clock at its end costs less than 1 ns a call, and a prime, so that a period
+# of the program's own meets both sides alike.
+STRETCH = 67
+
+# Pairs that the look-ups must win to bring the cache into use, and to keep it there. Where both cost the same, 24 of 32
+# are won in 1 trial of 285, and 16 in 57 of 100: what cannot be told from no gain is not kept.
+WON_TO_ENTER = 24
+WON_TO_STAY = 16
+
+# Good windows in a row before the next trial: then trials take 6 calls in 100, half of them looked up.
+TRIAL_EVERY = 16
 
 
 class Mode(StrEnum):
@@ -64,6 +88,7 @@ class Mode(StrEnum):
     ACTIVE = "active"
     BYPASS = "bypass"
     PROBE = "probe"
+    TRIAL = "trial"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +103,16 @@ class Controller:
         fill: look-ups in a fill, WARM_UP_FILLS of which are the warm-up; at least a window in all.
         floor: hit rate (0 to 1) under which a window is bad.
         resume_at: hit rate at which a probe succeeds.
-        adaptive: False keeps the cache on whatever it hits.
+        policy: "hit-rate": as above, without trials. "cost": with them. "always": stays on whatever it hits.
         mode: what the cache is to do now.
         streak: ACTIVE: good windows in a row, or bad ones as a negative number; PROBE: windows done; WARM_UP: fills
-            done.
+            done; TRIAL: the good windows before it, 0 if the cache was not in use.
         rung: index into GAPS of the next gap.
 
     Example:
-        >>> machine = Controller.start(window=4096, max_entries=1024, floor=0.85, resume_at=0.90)
+        >>> machine = Controller.start(
+        ...     window=4096, max_entries=1024, floor=0.85, resume_at=0.90, policy="hit-rate"
+        ... )
         >>> for hit_rate in (0.10, 0.40, 0.50, 0.50):  # the warm-up
         ...     machine = machine.advance(hit_rate)
         >>> machine.advance(0.50).advance(0.50).mode
@@ -96,30 +123,30 @@ class Controller:
     fill: int
     floor: float
     resume_at: float
-    adaptive: bool = True
+    policy: str = "hit-rate"
     mode: Mode = Mode.WARM_UP
     streak: int = 0
     rung: int = 0
 
     @classmethod
-    def start(cls, *, window: int, max_entries: int, floor: float, resume_at: float, adaptive: bool = True) -> Self:
+    def start(cls, *, window: int, max_entries: int, floor: float, resume_at: float, policy: str) -> Self:
         """The state of an empty cache that has just been switched on."""
         return cls(
             window=window,
             fill=max(max_entries, window // WARM_UP_FILLS),
             floor=floor,
             resume_at=resume_at,
-            adaptive=adaptive,
+            policy=policy,
         )
 
     @property
     def looks_up(self) -> bool:
-        """Whether keys are looked up now, rather than hashed directly."""
+        """Whether keys are looked up now, rather than hashed directly. In a trial, in its first stretch."""
         return self.mode not in (Mode.DISABLED, Mode.BYPASS)
 
     @property
     def span(self) -> int:
-        """Look-ups (or direct calls, when `looks_up` is False) until `advance` is due."""
+        """Look-ups (or direct calls, when `looks_up` is False) until `advance` is due; in a trial, of one stretch."""
         match self.mode:
             case Mode.DISABLED:
                 return maxsize
@@ -127,6 +154,8 @@ class Controller:
                 return self.fill
             case Mode.BYPASS:
                 return GAPS[self.rung]
+            case Mode.TRIAL:
+                return STRETCH
         return self.window
 
     def disabled(self) -> Self:
@@ -141,11 +170,12 @@ class Controller:
         """The state after all entries were dropped: a cache in use warms up again, any other stays as it is."""
         return replace(self, mode=Mode.WARM_UP, streak=0) if self.looks_up else self
 
-    def advance(self, hit_rate: float) -> Self:
-        """The state after the `span` look-ups or direct calls of this one.
+    def advance(self, hit_rate: float, times: Sequence[float] = ()) -> Self:
+        """The state after the `span` look-ups or direct calls of this one, or after all the stretches of a trial.
 
         Args:
-            hit_rate: hits among those look-ups, 0 to 1; not read in BYPASS, where nothing was looked up.
+            hit_rate: hits among the look-ups, 0 to 1; not read in BYPASS, where nothing was looked up.
+            times: what a call took in each of STRETCHES, in any unit; read in TRIAL only.
         """
         match self.mode:
             case Mode.WARM_UP:
@@ -157,31 +187,54 @@ class Controller:
                 return self._after_active(hit_rate)
             case Mode.PROBE:
                 return self._after_probe(hit_rate)
+            case Mode.TRIAL:
+                return self._after_trial(times)
         return self
 
     def _after_fill(self, hit_rate: float) -> Self:
-        if self.adaptive and hit_rate < NO_HITS:
-            return replace(self, mode=Mode.BYPASS, streak=0)
+        if self.policy != "always" and hit_rate < NO_HITS:
+            return self._bypassed()
         fills = self.streak + 1
-        return replace(self, mode=Mode.ACTIVE, streak=0) if fills == WARM_UP_FILLS else replace(self, streak=fills)
+        return self._hits_enough() if fills == WARM_UP_FILLS else replace(self, streak=fills)
 
     def _after_active(self, hit_rate: float) -> Self:
-        if not self.adaptive:
+        if self.policy == "always":
             return self
         if hit_rate < self.floor:
             streak = min(self.streak, 0) - 1
-            if streak == -TRIP_WINDOWS:
-                return replace(self, mode=Mode.BYPASS, streak=0)
-            return replace(self, streak=streak)
+            return self._bypassed() if streak == -TRIP_WINDOWS else replace(self, streak=streak)
         streak = max(self.streak, 0) + 1
-        return replace(self, streak=streak, rung=0 if streak >= TRUSTED_WINDOWS else self.rung)
+        due = self.policy == "cost" and streak >= TRIAL_EVERY
+        return replace(self, mode=Mode.TRIAL if due else Mode.ACTIVE, streak=streak)
 
     def _after_probe(self, hit_rate: float) -> Self:
         windows = self.streak + 1
-        if windows == 1:
-            goes_on = hit_rate >= NO_HITS
-        elif hit_rate >= self.resume_at:
-            return replace(self, mode=Mode.ACTIVE, streak=0)
-        else:
-            goes_on = hit_rate >= self.resume_at - SHORTFALL / windows
-        return replace(self, streak=windows) if goes_on else replace(self, mode=Mode.BYPASS, streak=0)
+        if windows > 1 and hit_rate >= self.resume_at:
+            return self._hits_enough()
+        goes_on = hit_rate >= NO_HITS if windows == 1 else windows < PROBE_WINDOWS
+        return replace(self, streak=windows) if goes_on else self._bypassed()
+
+    def _after_trial(self, times: Sequence[float]) -> Self:
+        won = pairs_won(times)
+        if self.streak > 0:
+            return replace(self, mode=Mode.ACTIVE, streak=0) if won >= WON_TO_STAY else self._bypassed()
+        return replace(self, mode=Mode.ACTIVE, streak=0, rung=0) if won >= WON_TO_ENTER else self._bypassed()
+
+    def _hits_enough(self) -> Self:
+        if self.policy == "cost":
+            return replace(self, mode=Mode.TRIAL, streak=0)
+        return replace(self, mode=Mode.ACTIVE, streak=0, rung=0)
+
+    def _bypassed(self) -> Self:
+        return replace(self, mode=Mode.BYPASS, streak=0)
+
+
+def pairs_won(times: Sequence[float]) -> int:
+    """In how many pairs of a trial's stretches the one that looked up took less time.
+
+    Example:
+        >>> STRETCHES[:4], pairs_won([1.0, 2.0, 1.0, 2.0])
+        ((True, False, False, True), 1)
+    """
+    pairs = zip(STRETCHES[::2], times[::2], times[1::2], strict=False)
+    return sum(first < second if looked_up_first else second < first for looked_up_first, first, second in pairs)

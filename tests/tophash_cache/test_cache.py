@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tophash_cache import ConfigError, Mode, TopHashCache, xxh64
-from tophash_cache.controller import GAPS
+from tophash_cache import ConfigError, Mode, TopHashCache, _cache, xxh64
+from tophash_cache.controller import GAPS, STRETCH, STRETCHES
 
-SMALL = {"max_entries": 64, "window": 64}  # the warm-up is four times 64 look-ups
+# The warm-up is four times 64 look-ups. The policy "cost" asks a clock, so most tests go by the hit rate alone.
+SMALL = {"max_entries": 64, "window": 64, "policy": "hit-rate"}
+TRIAL = STRETCH * len(STRETCHES)
 
 
 class Text(str):
@@ -40,10 +42,10 @@ def modes(cache: TopHashCache) -> list[Mode]:
 
 def cache_in(mode: Mode) -> TopHashCache:
     """A cache that hashing alone (or `disable`) has brought into a mode."""
-    cache = TopHashCache(**SMALL)
+    cache = TopHashCache(**SMALL | ({"policy": "cost"} if mode is Mode.TRIAL else {}))
     if mode is Mode.DISABLED:
         cache.disable()
-    elif mode is Mode.ACTIVE:
+    elif mode in (Mode.ACTIVE, Mode.TRIAL):
         for _ in range(4 * 2):
             scan(cache, 32)
     elif mode in (Mode.BYPASS, Mode.PROBE):
@@ -222,7 +224,7 @@ def test_while_keys_repeat_a_new_one_takes_the_place_of_an_unused_one_at_once():
 
 @pytest.mark.parametrize("keys", [500, 2000])
 def test_few_keys_after_a_scan_are_found_by_the_next_probe(keys):
-    cache = TopHashCache()
+    cache = TopHashCache(policy="hit-rate")
     scan(cache, 50_000)
     rng = random.Random(1)
     for _ in range(60_000):
@@ -231,7 +233,7 @@ def test_few_keys_after_a_scan_are_found_by_the_next_probe(keys):
 
 
 def test_skewed_traffic_over_new_keys_is_found_by_the_next_probe():
-    cache = TopHashCache()
+    cache = TopHashCache(policy="hit-rate")
     scan(cache, 50_000)
     for key in zipf(120_000, 50_000, 1.2, "new"):
         cache.hash(key)
@@ -269,21 +271,21 @@ def zipf(count: int, keys: int, exponent: float, prefix: str) -> list[str]:
     [(1.3, [Mode.ACTIVE]), (1.1, [Mode.ACTIVE]), (0.8, [Mode.ACTIVE, Mode.BYPASS, Mode.PROBE, Mode.BYPASS])],
 )
 def test_skew_decides(exponent, expected):
-    cache = TopHashCache()
+    cache = TopHashCache(policy="hit-rate")
     for key in zipf(140_000, 50_000, exponent, "key"):
         cache.hash(key)
     assert modes(cache) == expected
 
 
 def test_few_keys_stay_on():
-    cache = TopHashCache()
+    cache = TopHashCache(policy="hit-rate")
     for _ in range(30):
         scan(cache, 4000)
     assert modes(cache) == [Mode.ACTIVE]
 
 
 def test_it_comes_back_after_a_scan():
-    cache = TopHashCache()
+    cache = TopHashCache(policy="hit-rate")
     hot = zipf(100_000, 20_000, 1.2, "hot")
     for key in hot:
         cache.hash(key)
@@ -304,10 +306,134 @@ def test_a_scan_is_looked_up_for_one_fill_and_one_window_a_probe():
 
 
 def test_policy_always_stays_on():
-    cache = TopHashCache(policy="always", **SMALL)
+    cache = TopHashCache(**SMALL | {"policy": "always"})
     scan(cache, 5000)
     assert cache.stats().mode is Mode.ACTIVE
     assert cache.stats().window_hit_rate == 0.0
+
+
+# The policy "cost", with a clock that goes by what the cache has counted: no time is measured.
+
+
+def set_clock(monkeypatch, cache, *, hit, miss=100, direct, work=0):
+    """From now on a call of each kind takes so long; oversize keys take a direct hash, and every call some work."""
+
+    def clock():
+        stats = cache.stats()
+        calls = stats.hits + stats.misses + stats.bypassed + stats.oversize
+        return stats.hits * hit + stats.misses * miss + (stats.bypassed + stats.oversize) * direct + calls * work
+
+    monkeypatch.setattr(_cache, "clock", clock)
+
+
+def few_keys(cache, count):
+    for number in range(count):
+        cache.hash(f"few {number % 50}")
+
+
+def test_a_cache_whose_hits_are_cheap_comes_into_use_and_stays_there(monkeypatch):
+    cache = TopHashCache(**SMALL | {"policy": "cost"})
+    set_clock(monkeypatch, cache, hit=20, direct=25, work=500)
+    few_keys(cache, 4 * 64 + TRIAL + 16 * 64 + TRIAL)
+    assert modes(cache) == [Mode.TRIAL, Mode.ACTIVE, Mode.TRIAL, Mode.ACTIVE]
+
+
+def test_a_cache_whose_hits_are_dear_goes_off_whatever_its_hit_rate_and_each_probe_finds_it_so(monkeypatch):
+    cache = TopHashCache(**SMALL | {"policy": "cost"})
+    set_clock(monkeypatch, cache, hit=26, direct=25, work=500)
+    few_keys(cache, 4 * 64 + TRIAL + GAPS[0] + 2 * 64 + TRIAL + 100)
+    assert modes(cache) == [Mode.TRIAL, Mode.BYPASS, Mode.PROBE, Mode.TRIAL, Mode.BYPASS]
+    assert cache.stats().next_probe_in == GAPS[1] - 100
+    assert cache.stats().hit_rate > 0.98
+
+
+def test_a_cache_in_use_goes_off_when_its_hits_become_dear_and_comes_back_when_they_are_cheap_again(monkeypatch):
+    cache = TopHashCache(**SMALL | {"policy": "cost"})
+    set_clock(monkeypatch, cache, hit=20, direct=25)
+    few_keys(cache, 4 * 64 + TRIAL)
+    set_clock(monkeypatch, cache, hit=40, direct=25)
+    few_keys(cache, 16 * 64 + TRIAL)
+    assert cache.stats().mode is Mode.BYPASS
+    set_clock(monkeypatch, cache, hit=20, direct=25)
+    few_keys(cache, GAPS[0] + 2 * 64 + TRIAL)
+    assert modes(cache)[3:] == [Mode.BYPASS, Mode.PROBE, Mode.TRIAL, Mode.ACTIVE]
+
+
+def test_a_trial_looks_up_half_of_its_calls_and_gives_every_digest(monkeypatch, digest):
+    cache = cache_in(Mode.TRIAL)
+    set_clock(monkeypatch, cache, hit=20, direct=25)
+    before = cache.stats()
+    for number in range(TRIAL):
+        assert cache.hash(f"few {number % 50}") == digest(f"few {number % 50}")
+    after = cache.stats()
+    assert after.mode is Mode.ACTIVE
+    assert after.bypassed - before.bypassed == TRIAL // 2
+    assert (after.hits + after.misses) - (before.hits + before.misses) == TRIAL // 2
+    assert after.window_hit_rate == pytest.approx((after.hits - before.hits) / (TRIAL // 2))
+
+
+def test_misses_are_part_of_what_looking_up_costs(monkeypatch):
+    """At 80 hits in 100 a look-up takes 0.8 * 20 + 0.2 * 100 = 36."""
+    for direct, mode in ((40, Mode.ACTIVE), (30, Mode.BYPASS)):
+        cache = cache_in(Mode.TRIAL)
+        set_clock(monkeypatch, cache, hit=20, miss=100, direct=direct)
+        for number in range(TRIAL):
+            cache.hash(f"few {number % 50}" if number % 5 else f"new {number}")
+        assert cache.stats().mode is mode
+
+
+def test_keys_that_are_never_looked_up_weigh_the_same_on_both_sides_of_a_trial(monkeypatch):
+    cache = cache_in(Mode.TRIAL)
+    set_clock(monkeypatch, cache, hit=20, direct=25)
+    for number in range(3 * TRIAL):
+        cache.hash(f"few {number % 50}")
+        cache.hash("long " * 20)
+        if cache.stats().mode is not Mode.TRIAL:
+            break
+    assert cache.stats().mode is Mode.ACTIVE
+
+
+def test_by_default_cost_decides():
+    cache = TopHashCache(max_entries=64, window=64)
+    few_keys(cache, 4 * 64)
+    assert cache.stats().mode is Mode.TRIAL
+
+
+def test_with_the_clock_of_the_machine_a_trial_ends(digest):
+    cache = cache_in(Mode.TRIAL)
+    few_keys(cache, TRIAL)
+    assert modes(cache)[-1] in (Mode.ACTIVE, Mode.BYPASS)
+    assert cache.hash("few 1") == digest("few 1")
+
+
+@pytest.mark.parametrize(
+    ("method", "mode"), [(TopHashCache.disable, Mode.DISABLED), (TopHashCache.clear, Mode.WARM_UP)]
+)
+def test_a_switch_while_the_clock_is_read_wins(monkeypatch, method, mode):
+    cache = cache_in(Mode.TRIAL)
+    monkeypatch.setattr(_cache, "clock", lambda: method(cache) or 0)
+    few_keys(cache, STRETCH)
+    stats = cache.stats()
+    assert (stats.mode, stats.entries) == (mode, 0)
+    assert stats.hits + stats.misses + stats.bypassed == 4 * 64 + STRETCH
+
+
+def test_calls_of_others_while_the_clock_is_read_belong_to_the_next_stretch(monkeypatch):
+    """As when the clock lets another thread run: what it does there is done once, and every call is counted once."""
+    cache = cache_in(Mode.TRIAL)
+    set_clock(monkeypatch, cache, hit=20, direct=25)
+    counted = _cache.clock
+
+    def clock():
+        monkeypatch.setattr(_cache, "clock", counted)
+        few_keys(cache, 10)
+        return counted()
+
+    monkeypatch.setattr(_cache, "clock", clock)
+    few_keys(cache, TRIAL + 1 - 10)
+    stats = cache.stats()
+    assert stats.hits + stats.misses + stats.bypassed == 4 * 64 + TRIAL + 1
+    assert stats.mode is Mode.ACTIVE
 
 
 def test_disable_empties_and_hashes_directly():
@@ -336,7 +462,7 @@ def test_clear_empties_and_keeps_the_counters(mode):
     cache.clear()
     after = cache.stats()
     assert after.entries == 0
-    assert after.mode is (Mode.WARM_UP if mode in (Mode.ACTIVE, Mode.PROBE) else mode)
+    assert after.mode is (Mode.WARM_UP if mode in (Mode.ACTIVE, Mode.PROBE, Mode.TRIAL) else mode)
     assert (after.hits, after.misses, after.bypassed) == (before.hits, before.misses, before.bypassed)
 
 
@@ -413,7 +539,7 @@ def test_str_and_bytes_of_equal_content_are_never_compared():
     assert done.stdout == "True 2\n"
 
 
-@pytest.mark.parametrize("policy", ["hit-rate", "always"])
+@pytest.mark.parametrize("policy", ["cost", "hit-rate", "always"])
 def test_nothing_is_left_behind(policy):
     def work(count):
         cache = TopHashCache(max_entries=256, window=64, policy=policy)

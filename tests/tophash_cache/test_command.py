@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tophash_cache import break_even, configure
-from tophash_cache.__main__ import describe, main, verdict
+from tophash_cache.__main__ import describe, main, policy, verdict
 from tophash_cache.break_even import Costs, measure
 
 
@@ -50,6 +50,19 @@ def test_the_verdict_names_what_pays_at_the_floor():
     assert verdict(report["costs_ns"], 0.4, "direct").endswith("for: none.")
 
 
+@pytest.mark.parametrize(
+    ("hits", "sentence"),
+    [
+        ([20.0, 20.0], 'do the same here: from 95 % on'),
+        ([20.0, 30.0], 'pays here is "cost": "hit-rate" keeps a losing cache on, for: str of 16 bytes (same object).'),
+        ([30.0, 25.0], "No policy pays here"),
+    ],
+)
+def test_the_policy_that_pays_is_named(hits, sentence):
+    """A direct hash takes 25 and a miss 100, so hits of 20 pay from 94 % on, and hits of 25 or more never."""
+    assert sentence in policy(describe([costs(hit=hit) for hit in hits])["costs_ns"], 0.95)
+
+
 def test_the_floor_is_the_configured_one():
     configure(hit_rate_floor=0.95, resume_at=0.97)
     assert describe([costs()])["verdict"][1].startswith("At a hit rate of 95 % the cache pays against xxh64() for: str")
@@ -59,8 +72,9 @@ def test_it_prints_settings_and_costs(capsys):
     configure(max_entries=100)
     assert main([]) == 0
     printed = capsys.readouterr().out
-    assert "max_entries     100       configure()" in printed
+    assert ["max_entries", "100", "configure()"] in [line.split() for line in printed.splitlines()]
     assert len([line for line in printed.splitlines() if line.startswith(("str ", "bytes "))]) == 12
+    assert any("polic" in line and "here" in line for line in printed.splitlines())
 
 
 def test_json_holds_the_same(capsys, tmp_path):

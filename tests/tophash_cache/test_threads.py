@@ -127,9 +127,9 @@ def test_a_switch_while_the_controller_is_asked_wins(monkeypatch):
     cache = TopHashCache(max_entries=64, window=64)
     original = Controller.advance
 
-    def advance(machine, hit_rate):
+    def advance(machine, hit_rate, times):
         cache.disable()
-        return original(machine, hit_rate)
+        return original(machine, hit_rate, times)
 
     monkeypatch.setattr(Controller, "advance", advance)
     for number in range(100):
@@ -161,7 +161,7 @@ def test_an_interrupt_while_the_controller_is_asked_loses_nothing(monkeypatch, d
     cache = TopHashCache(max_entries=64, window=64, policy="always")
     original = Controller.advance
 
-    def advance(machine, hit_rate):
+    def advance(machine, hit_rate, times):
         monkeypatch.setattr(Controller, "advance", original)
         raise KeyboardInterrupt
 
