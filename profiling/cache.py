@@ -310,7 +310,9 @@ def show_loads(console: Console, rows: list[dict[str, Any]]) -> None:
         table = plain_table("over off", "off, ns", "hits", *[arm.replace(" ", "\n") for arm in some])
         for row in [row for row in rows if any(arm in row["over_off"] for arm in some)]:
             cells = [f"{row['over_off'][arm]['value']:.2f}" if arm in row["over_off"] else "-" for arm in some]
-            table.add_row(row["load"], f"{row['ns'][cache_policies.OFF]['median']:.1f}", percent(row["hit_rate"]), *cells)
+            table.add_row(
+                row["load"], f"{row['ns'][cache_policies.OFF]['median']:.1f}", percent(row["hit_rate"]), *cells
+            )
         console.print(table)
     console.print("Time of a call over that of a cache that is off, loop included; hits: of a cache that is always on.")
     for policy in ("cost", "hit-rate"):

@@ -187,9 +187,9 @@ def measure_mixes(arm: str) -> dict[str, Any]:
 def measure_scan(count: int) -> dict[str, Any]:
     """A scan of ``count`` keys that never repeat, by a cache of default settings and by two that are switched off.
 
-    Each chunk is hashed by all three, each time as new objects and in alternating order. What a chunk costs more than
-    one that is switched off varies with the machine by far more than there is to measure. But the cache does the same in
-    all chunks in which it looks nothing up: so of these the median counts, and of the few others each.
+    Each chunk is hashed by all three, each time as new objects and in alternating order. The machine makes their times
+    differ by far more than there is to measure. But in all chunks in which the cache looks nothing up it does the same:
+    so of these the median difference counts, and of the few others each.
     """
     caches = {"on": TopHashCache(), "off": TopHashCache(enabled=False), "off again": TopHashCache(enabled=False)}
     took: dict[str, list[int]] = {name: [] for name in caches}

@@ -64,8 +64,8 @@ class Settings:
     resume_at: float = 0.90
     # Look-ups. At a hit rate of 0.85 the 95 % sampling error is 1.1 points (with 256 look-ups it is 4.4).
     window: int = 4096
-    # "hit-rate" switches the cache off while it misses too often; "cost" also while its look-ups are found, on the calls
-    # that the program makes, to take as long as hashing; "always" keeps it on.
+    # "hit-rate" switches the cache off while it misses too often; "cost" also where trials on the program's own calls
+    # do not find look-ups quicker than hashing; "always" keeps it on.
     policy: str = "cost"
 
 

@@ -53,7 +53,7 @@ def test_the_verdict_names_what_pays_at_the_floor():
 @pytest.mark.parametrize(
     ("hits", "sentence"),
     [
-        ([20.0, 20.0], 'do the same here: from 95 % on'),
+        ([20.0, 20.0], "do the same here: from 95 % on"),
         ([20.0, 30.0], 'pays here is "cost": "hit-rate" keeps a losing cache on, for: str of 16 bytes (same object).'),
         ([30.0, 25.0], "No policy pays here"),
     ],

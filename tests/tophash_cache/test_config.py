@@ -128,7 +128,10 @@ def test_a_context_belongs_to_its_thread():
         ({"hit_rate_floor": float("nan")}, "not nan"),
         ({"resume_at": "0.9"}, "resume_at must be a number"),
         ({"window": 63}, "window must be an int from 64"),
-        ({"policy": "alway"}, r"policy must be one of 'cost', 'hit-rate', 'always' \(did you mean 'always'\?\), not 'alway'"),
+        (
+            {"policy": "alway"},
+            r"policy must be one of 'cost', 'hit-rate', 'always' \(did you mean 'always'\?\), not 'alway'",
+        ),
         ({"policy": 3}, "policy must be one of 'cost', 'hit-rate', 'always', not 3"),
         ({"policy": []}, "policy must be one of"),
         ({"hit_rate_floor": 0.95}, r"resume_at is 0.9 \(default\), below hit_rate_floor 0.95 \(configure\(\)\): set"),
