@@ -332,9 +332,14 @@ def show_rules(console: Console, rows: list[dict[str, Any]]) -> None:
     scores = {(row["change"], row["trace"]): row for row in rows}
     for group in (cache_rules.TUNING, cache_rules.HELD_OUT):
         names = list(dict.fromkeys(row["trace"] for row in rows if row["set"] == group))
-        table = plain_table(f"{group}: score, %", *[name.replace(" ", "\n") for name in names], "sum")
+        table = plain_table(f"{group}: score, %", *[name.replace(" ", "\n") for name in names], "sum", "switched")
         for change in cache_rules.CHANGES if rows else ():
             cells = [100 * scores[change, name]["score"] for name in names]
-            table.add_row(change, *[f"{cell:.{0 if abs(cell) >= 10 else 1}f}" for cell in cells], f"{sum(cells):.0f}")
+            shown = [f"{cell:.{0 if abs(cell) >= 10 else 1}f}" for cell in cells]
+            switched = sum(scores[change, name]["switched"] for name in names)
+            table.add_row(change, *shown, f"{sum(cells):.1f}", str(switched))
         console.print(table)
-    console.print("score: (hits - 0.85 x look-ups) / calls. always on: without the rules. See cache_rules.py.")
+    console.print(
+        "score: (hits - 0.85 x look-ups) / calls; switched: changes from use to bypass and back, in all traces."
+    )
+    console.print("always on: without the rules. See cache_rules.py.")

@@ -65,8 +65,8 @@ def growing() -> HMap:
 
 
 def warm_cache(words: list[str]) -> TopHashCache:
-    """A cache that holds the words, and stays switched on since most requests so far were hits."""
-    cache = TopHashCache()
+    """A cache that holds the words, and stays switched on."""
+    cache = TopHashCache(policy="always")
     for _ in range(20):
         call_each(cache.hash, words)
     return cache

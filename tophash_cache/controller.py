@@ -14,7 +14,7 @@ input or output: hit rates and times come in as arguments, so made-up ones are e
        |                                    `-----------------|-----------'
        `------------------- a fill without hits --------------'
 
-    [T]: with the policy "cost" a TRIAL comes first, and again after every 16 good windows:
+    [T]: with the policy "cost" a TRIAL comes first, and again after every 64 good windows:
 
     TRIAL: 64 stretches of 67 calls, half of them looked up and half hashed directly, each of them timed
        |-- of 32 pairs of them, the look-ups took less time in 24 (in 16, if the cache was ACTIVE before) --> ACTIVE
@@ -76,8 +76,8 @@ STRETCH = 67
 WON_TO_ENTER = 24
 WON_TO_STAY = 16
 
-# Good windows in a row before the next trial: then trials take 6 calls in 100, half of them looked up.
-TRIAL_EVERY = 16
+# Good windows in a row before the next trial: then 3 calls in 200 are hashed directly for the sake of trials.
+TRIAL_EVERY = 64
 
 
 class Mode(StrEnum):
@@ -111,7 +111,7 @@ class Controller:
 
     Example:
         >>> machine = Controller.start(
-        ...     window=4096, max_entries=1024, floor=0.85, resume_at=0.90, policy="hit-rate"
+        ...     window=2048, max_entries=1024, floor=0.85, resume_at=0.90, policy="hit-rate"
         ... )
         >>> for hit_rate in (0.10, 0.40, 0.50, 0.50):  # the warm-up
         ...     machine = machine.advance(hit_rate)

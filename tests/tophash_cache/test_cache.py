@@ -123,7 +123,7 @@ def test_what_is_not_cached_is_counted_apart(key, count):
     for _ in range(3):
         cache.hash(key)
     assert getattr(cache.stats(), count) == 3
-    assert cache.cache_info() == (0, 0, 8192, 0)
+    assert cache.cache_info() == (0, 0, 4096, 0)
 
 
 @pytest.mark.parametrize("key", ["x" * 32, b"x" * 32, "ä" * 16, "\ud7ff" * 10, "", b""])
@@ -235,7 +235,7 @@ def test_few_keys_after_a_scan_are_found_by_the_next_probe(keys):
 def test_skewed_traffic_over_new_keys_is_found_by_the_next_probe():
     cache = TopHashCache(policy="hit-rate")
     scan(cache, 50_000)
-    for key in zipf(120_000, 50_000, 1.2, "new"):
+    for key in zipf(120_000, 50_000, 1.4, "new"):
         cache.hash(key)
     assert modes(cache) == [Mode.BYPASS, Mode.PROBE, Mode.ACTIVE]
 
@@ -268,7 +268,7 @@ def zipf(count: int, keys: int, exponent: float, prefix: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("exponent", "expected"),
-    [(1.3, [Mode.ACTIVE]), (1.1, [Mode.ACTIVE]), (0.8, [Mode.ACTIVE, Mode.BYPASS, Mode.PROBE, Mode.BYPASS])],
+    [(1.3, [Mode.ACTIVE]), (1.2, [Mode.ACTIVE]), (0.8, [Mode.ACTIVE, Mode.BYPASS, Mode.PROBE, Mode.BYPASS])],
 )
 def test_skew_decides(exponent, expected):
     cache = TopHashCache(policy="hit-rate")
@@ -300,9 +300,9 @@ def test_a_scan_is_looked_up_for_one_fill_and_one_window_a_probe():
     cache = TopHashCache()
     scan(cache, 100_000)
     stats = cache.stats()
-    assert stats.misses == 8192 + 4096
+    assert stats.misses == 4096 + 2048
     assert stats.hits + stats.misses + stats.bypassed == 100_000
-    assert (stats.probes, stats.next_probe_in) == (1, GAPS[1] - (100_000 - 8192 - 4096 - GAPS[0]))
+    assert (stats.probes, stats.next_probe_in) == (1, GAPS[1] - (100_000 - 4096 - 2048 - GAPS[0]))
 
 
 def test_policy_always_stays_on():
@@ -334,7 +334,7 @@ def few_keys(cache, count):
 def test_a_cache_whose_hits_are_cheap_comes_into_use_and_stays_there(monkeypatch):
     cache = TopHashCache(**SMALL | {"policy": "cost"})
     set_clock(monkeypatch, cache, hit=20, direct=25, work=500)
-    few_keys(cache, 4 * 64 + TRIAL + 16 * 64 + TRIAL)
+    few_keys(cache, 4 * 64 + TRIAL + 64 * 64 + TRIAL)
     assert modes(cache) == [Mode.TRIAL, Mode.ACTIVE, Mode.TRIAL, Mode.ACTIVE]
 
 
@@ -352,7 +352,7 @@ def test_a_cache_in_use_goes_off_when_its_hits_become_dear_and_comes_back_when_t
     set_clock(monkeypatch, cache, hit=20, direct=25)
     few_keys(cache, 4 * 64 + TRIAL)
     set_clock(monkeypatch, cache, hit=40, direct=25)
-    few_keys(cache, 16 * 64 + TRIAL)
+    few_keys(cache, 64 * 64 + TRIAL)
     assert cache.stats().mode is Mode.BYPASS
     set_clock(monkeypatch, cache, hit=20, direct=25)
     few_keys(cache, GAPS[0] + 2 * 64 + TRIAL)

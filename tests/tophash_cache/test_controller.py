@@ -131,18 +131,18 @@ def test_a_trial_looks_up_in_half_of_its_stretches_and_each_side_comes_first_in_
     assert in_trial().span == STRETCH
 
 
-def test_with_the_policy_cost_a_trial_comes_before_use_and_after_16_good_windows():
+def test_with_the_policy_cost_a_trial_comes_before_use_and_after_64_good_windows():
     assert in_trial().mode is Mode.TRIAL
     assert run(in_trial().advance(0.9, times(0)), 0.0, 0.01, 0.95).mode is Mode.TRIAL
     used = in_trial().advance(0.9, times(32))
     assert used.mode is Mode.ACTIVE
-    assert run(used, *[0.95] * 15).mode is Mode.ACTIVE
-    assert run(used, *[0.95] * 16).mode is Mode.TRIAL
-    assert run(used, *[0.95] * 15, 0.1, *[0.95] * 15).mode is Mode.ACTIVE
+    assert run(used, *[0.95] * 63).mode is Mode.ACTIVE
+    assert run(used, *[0.95] * 64).mode is Mode.TRIAL
+    assert run(used, *[0.95] * 63, 0.1, *[0.95] * 63).mode is Mode.ACTIVE
 
 
 def test_to_stay_in_use_takes_fewer_pairs_than_to_come_into_use():
-    again = run(in_trial().advance(0.9, times(32)), *[0.95] * 16)
+    again = run(in_trial().advance(0.9, times(32)), *[0.95] * 64)
     for won, into_use, in_use in [(24, True, True), (23, False, True), (16, False, True), (15, False, False)]:
         assert (in_trial().advance(0.9, times(won)).mode is Mode.ACTIVE) is into_use
         assert (again.advance(0.9, times(won)).mode is Mode.ACTIVE) is in_use
@@ -219,13 +219,13 @@ def free(call: int, hit: bool | None) -> float:
 
 
 def simulate(
-    trace: Iterable[object], entries: int = 2048, policy: str = "hit-rate", costs: Costs = free
+    trace: Iterable[object], policy: str = "hit-rate", costs: Costs = free, entries: int = 2048, window: int = 2048
 ) -> list[tuple[int, Mode]]:
     """The changes of mode over a trace, as (call, new mode).
 
     ``costs`` says what a call takes: given its number, and whether the look-up hit, or None for a direct hash.
     """
-    machine = start(window=4096, max_entries=entries, policy=policy)
+    machine = start(window=window, max_entries=entries, policy=policy)
     held: OrderedDict[object, None] = OrderedDict()
     changes, calls, hits, lookups, spent = [], 0, 0, 0, 0.0
     trial: list[float] = []
@@ -264,7 +264,7 @@ def test_strong_skew_stays_on(exponent):
 @pytest.mark.parametrize("exponent", [0.8, 0.9, 1.0])
 def test_weak_skew_goes_off_after_two_windows_and_each_probe_fails(exponent):
     changes = simulate(zipf(200_000, 100_000, exponent))
-    assert changes[:3] == [WARM, (16384, Mode.BYPASS), (16384 + GAPS[0], Mode.PROBE)]
+    assert changes[:3] == [WARM, (12288, Mode.BYPASS), (12288 + GAPS[0], Mode.PROBE)]
     assert Mode.ACTIVE not in [mode for _, mode in changes[1:]]
 
 
@@ -284,7 +284,7 @@ def test_a_scan_is_looked_up_for_a_fill_and_then_a_window_a_probe():
     assert [mode for _, mode in changes] == [Mode.BYPASS, *[Mode.PROBE, Mode.BYPASS] * 3]
     ends = [call for call, _ in changes]
     assert ends[0] == 2048
-    assert [end - begin for begin, end in zip(ends[1::2], ends[2::2], strict=True)] == [4096] * 3
+    assert [end - begin for begin, end in zip(ends[1::2], ends[2::2], strict=True)] == [2048] * 3
     assert [end - begin for begin, end in zip(ends[::2], ends[1::2], strict=False)] == list(GAPS[:3])
 
 
@@ -307,7 +307,7 @@ PERIODS = [2**power for power in range(13, 24)] + [digit * 10**power for power i
 def test_a_load_that_scans_for_a_tenth_of_its_period_is_found_out(period):
     """Wherever in its period the cache went off, no more than two probes in a row meet the scan."""
     for begin in range(0, period, period // 10):
-        machine, call, probes = in_bypass(window=4096), begin, 0
+        machine, call, probes = in_bypass(window=2048), begin, 0
         while machine.mode is not Mode.ACTIVE:
             end = call + machine.span
             probes += machine.mode is Mode.PROBE and machine.streak == 0
@@ -352,7 +352,7 @@ TRIED = (8192 + STRETCH * len(STRETCHES), Mode.ACTIVE)
 
 @pytest.mark.parametrize(
     "trace",
-    [zipf(250_000, 5_000, 1.2), zipf(250_000, 5_000, 1.3), [call % 1_500 for call in range(250_000)]],
+    [zipf(300_000, 5_000, 1.2), zipf(300_000, 5_000, 1.3), [call % 1_500 for call in range(300_000)]],
     ids=["zipf 1.2", "zipf 1.3", "few keys in turn"],
 )
 def test_where_hits_are_cheap_the_cache_stays_in_use_through_every_trial(trace):
@@ -389,7 +389,7 @@ def test_weak_skew_is_out_of_use_even_where_hits_are_cheap(exponent):
     changes = simulate(zipf(200_000, 100_000, exponent), policy="cost", costs=CHEAP_HITS)
     assert changes[-1][1] is Mode.BYPASS
     used = sum(end - begin for (begin, mode), (end, _) in pairwise(changes) if mode is Mode.ACTIVE)
-    assert used <= 2 * 4096
+    assert used <= 2 * 2048
 
 
 def test_objects_that_become_new_ones_are_noticed_and_their_return_too():
@@ -400,7 +400,7 @@ def test_objects_that_become_new_ones_are_noticed_and_their_return_too():
 
     changes = simulate([call % 1_500 for call in range(1_200_000)], policy="cost", costs=costs)
     left = [call for call, mode in changes if mode is Mode.BYPASS]
-    assert 300_000 < left[0] < 300_000 + 17 * 4096 + STRETCH * len(STRETCHES)
+    assert 300_000 < left[0] < 300_000 + 65 * 2048 + STRETCH * len(STRETCHES)
     assert not any(mode is Mode.ACTIVE for call, mode in changes if left[0] < call < 600_000)
     assert changes[-1][1] in (Mode.ACTIVE, Mode.TRIAL)
 
