@@ -171,11 +171,15 @@ def arm_rows(samples: list[Sample], what: str, key: str) -> list[dict[str, Any]]
 
 
 def load_rows(samples: list[Sample]) -> list[dict[str, Any]]:
-    """A row for each load: by arm the nanoseconds, their ratio to a cache that is off, and what was looked up."""
+    """A row for each load: by arm the nanoseconds, what was looked up, and the time over that of a cache that is off.
+
+    Each of it once for all calls and once for the second half, when the cache has found out what to do.
+    """
     rows = []
     for (load,), arms in by_case(samples, "policies", ("load",)).items():
         off = arms.get(cache_policies.OFF, {})
-        row: dict[str, Any] = {"load": load, "ns": {}, "over_off": {}, "looked_up": {}, "looked_up_late": {}}
+        row: dict[str, Any] = {"load": load, "hit_rate": None}
+        row |= {name: {} for name in ("ns", "over_off", "over_off_late", "looked_up", "looked_up_late")}
         for arm in [name for name in cache_policies.ARMS if name in arms]:
             blocks = arms[arm]
             row["ns"][arm] = estimates.spread([one["ns"] for one in blocks.values()])._asdict()
@@ -183,10 +187,12 @@ def load_rows(samples: list[Sample]) -> list[dict[str, Any]]:
                 row[share][arm] = estimates.spread([one[share] for one in blocks.values()]).median
             shared = sorted(blocks.keys() & off.keys())
             if shared and arm != cache_policies.OFF:
-                pairs = [blocks[b]["ns"] for b in shared], [off[b]["ns"] for b in shared]
-                row["over_off"][arm] = estimates.paired_ratio(*pairs)._asdict()
-        always = arms.get("always", {}).values()
-        rows.append(row | {"hit_rate": next((one["hit_rate"] for one in always), None)})
+                for name, ns in (("over_off", "ns"), ("over_off_late", "ns_late")):
+                    pairs = [blocks[b][ns] for b in shared], [off[b][ns] for b in shared]
+                    row[name][arm] = estimates.paired_ratio(*pairs)._asdict()
+        if "always" in arms:
+            row["hit_rate"] = next(iter(arms["always"].values()))["hit_rate"]
+        rows.append(row)
     return rows
 
 
@@ -305,41 +311,69 @@ def show(console: Console, document: dict[str, Any]) -> None:
 
 def show_loads(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print what each policy and size costs on each load, and where a policy loses."""
-    for arms in (cache_policies.POLICIES, cache_policies.SIZES):
-        some = [arm for arm in arms if arm != cache_policies.OFF]
-        table = plain_table("over off", "off, ns", "hits", *[arm.replace(" ", "\n") for arm in some])
-        for row in [row for row in rows if any(arm in row["over_off"] for arm in some)]:
-            cells = [f"{row['over_off'][arm]['value']:.2f}" if arm in row["over_off"] else "-" for arm in some]
-            table.add_row(
-                row["load"], f"{row['ns'][cache_policies.OFF]['median']:.1f}", percent(row["hit_rate"]), *cells
-            )
-        console.print(table)
-    console.print("Time of a call over that of a cache that is off, loop included; hits: of a cache that is always on.")
+    table = plain_table(
+        "over off", "off, ns", "hits", "off\nagain", "hit-rate", "always", "cost", "cost,\n2nd half", "on"
+    )
+    for row in rows:
+        cells = [ratio(row["over_off"].get(arm)) for arm in (cache_policies.AGAIN, "hit-rate", "always", "cost")]
+        cells += [ratio(row["over_off_late"].get("cost")), percent(row["looked_up_late"].get("cost"))]
+        table.add_row(row["load"], f"{row['ns'][cache_policies.OFF]['median']:.1f}", percent(row["hit_rate"]), *cells)
+    console.print(table)
+    console.print(
+        "Time of a call over that of a cache that is off, loop included, by policy; hits: of a cache that is always"
+    )
+    console.print('on. on: what the policy "cost" looks up in the second half of the calls.')
     for policy in ("cost", "hit-rate"):
-        lost = [f"{row['load']} ({row['over_off'][policy]['value']:.2f})" for row in rows if loses(row, policy)]
-        console.print(f'"{policy}" loses to a cache that is off by more than 2 % on: {"; ".join(lost) or "none"}.')
-    console.print()
+        lost = [f"{row['load']} ({row['over_off_late'][policy]['value']:.2f})" for row in rows if loses(row, policy)]
+        console.print(f'In the second half "{policy}" loses to off by over 2 % on: {"; ".join(lost) or "none"}.')
+    for policy in ("cost", "hit-rate"):
+        arms = [f"{policy} {size}" for size in cache_policies.TRIED]
+        table = plain_table(f"{policy}, max_entries", *[str(size) for size in cache_policies.TRIED])
+        for row in [row for row in rows if any(arm in row["over_off"] for arm in arms)]:
+            table.add_row(row["load"], *[ratio(row["over_off"].get(arm)) for arm in arms])
+        console.print()
+        console.print(table)
+    console.print("The same by size, under both policies.\n")
+
+
+def ratio(one: dict[str, float] | None) -> str:
+    """A ratio with two digits.
+
+    >>> ratio({"value": 1.234, "low": 1.2, "high": 1.3}), ratio(None)
+    ('1.23', '-')
+    """
+    return f"{one['value']:.2f}" if one else "-"
 
 
 def loses(row: dict[str, Any], policy: str) -> bool:
     """Whether a policy costs more than a cache that is off: by over 2 %, in the whole of the interval."""
-    ratio = row["over_off"].get(policy)
-    return ratio is not None and ratio["low"] > 1 and ratio["value"] > 1 + estimates.SMALLEST_CHANGE
+    one = row["over_off_late"].get(policy)
+    return one is not None and one["low"] > 1 and one["value"] > 1 + estimates.SMALLEST_CHANGE
 
 
 def show_rules(console: Console, rows: list[dict[str, Any]]) -> None:
-    """Print the score of every change of a rule over every trace, those it was not tuned on below the others."""
-    scores = {(row["change"], row["trace"]): row for row in rows}
-    for group in (cache_rules.TUNING, cache_rules.HELD_OUT):
-        names = list(dict.fromkeys(row["trace"] for row in rows if row["set"] == group))
-        table = plain_table(f"{group}: score, %", *[name.replace(" ", "\n") for name in names], "sum", "switched")
-        for change in cache_rules.CHANGES if rows else ():
-            cells = [100 * scores[change, name]["score"] for name in names]
-            shown = [f"{cell:.{0 if abs(cell) >= 10 else 1}f}" for cell in cells]
-            switched = sum(scores[change, name]["switched"] for name in names)
-            table.add_row(change, *shown, f"{sum(cells):.1f}", str(switched))
-        console.print(table)
+    """Print the score of every change of a rule, over the traces it was chosen on and over the others."""
+    if not rows:
+        return
+    by_change: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_change.setdefault(row["change"], []).append(row)
+    groups = (cache_rules.TUNING, cache_rules.HELD_OUT)
+    table = plain_table("score, %", *[name for group in groups for name in (group, "switched")], "loses most on")
+    for change, its in by_change.items():
+        cells = []
+        for group in groups:
+            some = [row for row in its if row["set"] == group]
+            cells += [f"{100 * sum(row['score'] for row in some):.1f}", str(sum(row["switched"] for row in some))]
+        drops = [
+            (one["score"] - usual["score"], one, usual)
+            for one, usual in zip(its, by_change[cache_rules.DEFAULT], strict=True)
+        ]
+        drop, one, usual = min(drops, key=lambda entry: entry[0])
+        worst = f"{one['trace']}: {100 * usual['score']:.1f} to {100 * one['score']:.1f}" if drop < -0.002 else ""
+        table.add_row(change, *cells, worst)
+    console.print(table)
     console.print(
-        "score: (hits - 0.85 x look-ups) / calls; switched: changes from use to bypass and back, in all traces."
+        "score: (hits - 0.85 x look-ups) / calls, the sum over the traces; switched: changes between use and bypass."
     )
-    console.print("always on: without the rules. See cache_rules.py.")
+    console.print("always on: without the rules. See cache_rules.py for the traces.")

@@ -217,7 +217,7 @@ def extra(times: list[int], others: list[int], apart: list[bool]) -> float:
     """By how much the times exceed the others: each of those set apart, and the median of the rest.
 
     >>> extra([50, 11, 12, 99], [10, 10, 10, 10], [True, False, False, False])
-    46.0
+    46
     """
     more = [one - other for one, other in zip(times, others, strict=True)]
     rest = [value for value, is_apart in zip(more, apart, strict=True) if not is_apart]
