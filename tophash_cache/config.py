@@ -63,8 +63,8 @@ class Settings:
     hit_rate_floor: float = 0.85
     # Five points over the floor, some three times the sampling error of a window, so that the cache never flaps.
     resume_at: float = 0.90
-    # Look-ups. At a hit rate of 0.85 the 95 % sampling error is 1.5 points (with 256 look-ups it is 4.4); a longer window
-    # makes each failed probe dearer.
+    # Look-ups. At a hit rate of 0.85 the 95 % sampling error is 1.5 points (with 256 look-ups it is 4.4); with longer
+    # windows failed probes cost more.
     window: int = 2048
     # "hit-rate" switches the cache off while it misses too often; "cost" also where trials on the program's own calls
     # do not find look-ups quicker than hashing; "always" keeps it on.
