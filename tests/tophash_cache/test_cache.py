@@ -185,6 +185,37 @@ def test_never_more_than_max_entries(entries):
     assert stats.entries == entries == stats.misses - stats.rejected - stats.evictions
 
 
+@pytest.mark.parametrize("entries", [1, 4, 64])
+@pytest.mark.parametrize("form", ["key %d", b"key %d"])
+def test_an_object_where_an_evicted_key_lay_gets_its_own_digest(entries, form, digest):
+    """Keys die as they are evicted, and Python gives their memory to the next ones."""
+    cache = TopHashCache(max_entries=entries, policy="always")
+    addresses = set()
+    for number in range(20_000):
+        key = form % (number // 2)  # at its second sighting a full cache takes it
+        addresses.add(id(key))
+        assert cache.hash(key) == digest(key)
+    assert cache.stats().evictions > 1000
+    assert len(addresses) < 1000
+
+
+def test_an_object_where_a_key_lay_before_a_clear_gets_its_own_digest(digest):
+    cache = TopHashCache(max_entries=64, policy="always")
+    for number in range(5000):
+        key = f"key {number}"
+        assert cache.hash(key) == digest(key)
+        if number % 50 == 0:
+            cache.clear()
+
+
+def test_more_keys_than_have_a_place_of_their_own_are_all_found():
+    cache = TopHashCache(max_entries=2000, policy="always")
+    scan_keys = [f"key {number}" for number in range(2000)]
+    for key in scan_keys * 3:
+        cache.hash(key)
+    assert cache.cache_info()[:2] == (4000, 2000)
+
+
 def test_used_keys_survive_a_scan_that_repeats_nothing():
     cache = TopHashCache(max_entries=100, policy="always")
     hot = [f"hot {number}" for number in range(80)]
