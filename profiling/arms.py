@@ -124,9 +124,8 @@ def count_inside(code_of: Any, counts: list[int]) -> Callable[[Keys], None]:
 
 
 # The cache of the article: on while its hit rate is above 85 %, whatever its hits cost. By default a cache also goes
-# by what they cost, and on these keys, which are new objects, would be off. Size and window are those at which most of
-# the standard library's identifiers hit.
-CACHE: dict[str, Any] = {"policy": "hit-rate", "max_entries": 8192, "window": 4096}
+# by what they cost, and on these keys, which are new objects, would be off.
+CACHE: dict[str, Any] = {"policy": "hit-rate"}
 
 # "before2" is the null arm: the same code as "before", which must come out as no different.
 NAMES = ("before", "before2", "oneshot", "cache", "inside", "direct", "batch")

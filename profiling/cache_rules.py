@@ -35,9 +35,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "window 1024": {"window": 1024},
     "window 4096": {"window": 4096},
     "window 16384": {"window": 16384},
-    "max_entries 1024": {"max_entries": 1024},
     "max_entries 2048": {"max_entries": 2048},
-    "max_entries 8192": {"max_entries": 8192},
+    "max_entries 4096": {"max_entries": 4096},
+    "max_entries 16384": {"max_entries": 16384},
+    "max_entries 32768": {"max_entries": 32768},
     "resume_at 0.85": {"resume_at": 0.85},
     "resume_at 0.95": {"resume_at": 0.95},
     "TRIP_WINDOWS 1": {"TRIP_WINDOWS": 1},
@@ -95,8 +96,8 @@ def traces(count: int) -> Iterator[tuple[str, str, Trace]]:
     for exponent in (0.8, 1.0, 1.2, 1.4):
         yield TUNING, f"zipf {exponent}", zipf(count, exponent, 50_000, 1)
     yield TUNING, "1000 at random", uniform(count, 1000, 1)
-    yield TUNING, "4000 at random", uniform(count, 4000, 1)
-    yield TUNING, "4800 at random", uniform(count, 4800, 1)  # a hit rate near the floor
+    yield TUNING, "8000 at random", uniform(count, 8000, 1)
+    yield TUNING, "9600 at random", uniform(count, 9600, 1)  # a hit rate near the floor
     yield TUNING, "8000 in turn", in_turn(count, 8000)
     yield TUNING, "scan", scan(count)
     yield TUNING, "100 of 200 scan", phases(count, 200_000, 100_000, 1)
@@ -105,9 +106,9 @@ def traces(count: int) -> Iterator[tuple[str, str, Trace]]:
     for exponent, keys in ((0.9, 30_000), (1.1, 100_000), (1.3, 100_000), (1.5, 20_000)):
         yield HELD_OUT, f"zipf {exponent}", zipf(count, exponent, keys, 2)
     yield HELD_OUT, "700 at random", uniform(count, 700, 2)
-    yield HELD_OUT, "3900 at random", uniform(count, 3900, 2)
-    yield HELD_OUT, "4700 at random", uniform(count, 4700, 2)
-    yield HELD_OUT, "1800 in turn", in_turn(count, 1800)
+    yield HELD_OUT, "7800 at random", uniform(count, 7800, 2)
+    yield HELD_OUT, "9400 at random", uniform(count, 9400, 2)
+    yield HELD_OUT, "7000 in turn", in_turn(count, 7000)
     yield HELD_OUT, "scan, longer", scan(2 * count)
     yield HELD_OUT, "15 of 150 scan", phases(count, 150_000, 15_000, 2)
     yield HELD_OUT, "60 of 80 scan", phases(count, 80_000, 60_000, 2)

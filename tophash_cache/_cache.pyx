@@ -71,7 +71,7 @@ cdef enum:
     # Low bits of an object's address that are always 0: the interpreter aligns objects to 16 bytes.
     ADDRESS_ZEROS = 4
     # Places an entry in `held`. Two keys may want one, and then the later has it, and the other goes by way of the dict:
-    # of 1000 keys in a store for 4096 one in seventeen, of 4096 one in five (of half as many places: one in three).
+    # of 1000 keys in a store for 8192 one in thirty, of 8192 one in five (with half as many places: one in three).
     HELD_PER_ENTRY = 2
     # The doorkeeper's bits an entry, and the first sightings an entry after which it is emptied. A sighting sets two
     # bits; just before, 1 key in 70 that was never seen finds both of its bits set by others.

@@ -54,7 +54,7 @@ SHOW = "import tophash_cache; tophash_cache.show_config()"
 def test_the_defaults():
     assert TopHashCache().settings == Settings(
         enabled=True,
-        max_entries=4096,
+        max_entries=8192,
         max_key_bytes=32,
         hit_rate_floor=0.85,
         resume_at=0.90,
@@ -64,7 +64,7 @@ def test_the_defaults():
 
 
 def test_each_layer_wins_over_the_ones_below(toml, monkeypatch):
-    assert entries() == 4096
+    assert entries() == 8192
     load_config(toml("max_entries = 10"))
     assert entries() == 10
     _, layer, problems = config._read_environment({"TOPHASH_CACHE_MAX_ENTRIES": "20"})
@@ -98,7 +98,7 @@ def test_contexts_nest_and_end_with_an_error():
 
 def test_none_in_a_context_takes_a_setting_of_the_outer_one_back():
     with option_context(max_entries=10), option_context(max_entries=None):
-        assert entries() == 4096
+        assert entries() == 8192
 
 
 def test_a_context_belongs_to_its_thread():
@@ -107,7 +107,7 @@ def test_a_context_belongs_to_its_thread():
         thread = threading.Thread(target=lambda: seen.append(entries()))
         thread.start()
         thread.join()
-    assert seen == [4096]
+    assert seen == [8192]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_file_with_tool_tables_is_read_at_the_cache_s(toml, name):
 def test_a_file_replaces_the_one_loaded_before(toml):
     load_config(toml("max_entries = 10"))
     load_config(toml("window = 128"))
-    assert (TopHashCache().settings.max_entries, TopHashCache().settings.window) == (4096, 128)
+    assert (TopHashCache().settings.max_entries, TopHashCache().settings.window) == (8192, 128)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_other_changes_leave_live_caches_alone():
     cache = TopHashCache()
     cache.hash("a")
     configure(max_entries=10)
-    assert (cache.cache_info().maxsize, cache.cache_info().currsize) == (4096, 1)
+    assert (cache.cache_info().maxsize, cache.cache_info().currsize) == (8192, 1)
 
 
 def test_what_was_said_to_one_cache_wins_over_configure():
