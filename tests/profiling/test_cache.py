@@ -189,3 +189,50 @@ def test_cache_measures_prints_and_writes(
     assert {row["size"] for row in document["figures"]["maps"]} == set(cache_worker.MAP_SIZES)
     assert {row["held"] for row in document["figures"]["held"]} == set(cache_worker.HELD)
     assert {tuple(row["ns"]) for row in document["figures"]["policies"]} == {("off", "cost", "cost 2048")}
+
+
+# The documents against the record they were written from.
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = json.loads((ROOT / "profiling/results/cache.json").read_text())["figures"]
+DOCUMENT = (ROOT / "docs/tophash_cache.md").read_text()
+
+
+def cells(label: str) -> list[str]:
+    """The cells of a row of the document's tables, after the first."""
+    (line,) = [line for line in DOCUMENT.splitlines() if line.startswith(f"| {label} |")]
+    return [cell.strip(" *") for cell in line.strip("|").split("|")[1:]]
+
+
+@pytest.mark.parametrize(
+    ("label", "case"),
+    [
+        ("str, 8 bytes", ("str", 8, False)),
+        ("str, 16", ("str", 16, False)),
+        ("str, 32", ("str", 32, False)),
+        ("bytes, 16", ("bytes", 16, False)),
+        ("str, 16, new objects", ("str", 16, True)),
+    ],
+)
+def test_the_document_gives_the_times_of_the_record(label: str, case: tuple[str, int, bool]) -> None:
+    (row,) = [row for row in FIGURES["hits"] if (row["kind"], row["length"], row["new_objects"]) == case]
+    arms = ("cache", "dict", "lru_cache", "cachetools", "cachebox", "direct", "oneshot", "object", "many")
+    assert cells(label) == [f"{row['ns'][arm]['median']:.1f}" for arm in arms]
+
+
+def test_the_document_gives_the_policies_of_the_record() -> None:
+    assert len(FIGURES["policies"]) == len(cache_policies.loads(1))
+    for row in FIGURES["policies"]:
+        ratios = [row["over_off"][policy] for policy in ("hit-rate", "always", "cost")] + [row["over_off_late"]["cost"]]
+        shown = [f"{one['value']:.2f} ({one['low']:.2f}..{one['high']:.2f})" for one in ratios]
+        assert cells(row["load"])[2:6] == shown
+
+
+def test_the_document_gives_the_scores_of_the_record() -> None:
+    for change in cache_rules.CHANGES:
+        name, _, value = change.partition(" ")
+        label = change if change in (cache_rules.DEFAULT, cache_rules.ALWAYS) else f"`{name}` {value}"
+        rows = [row for row in FIGURES["rules"] if row["change"] == change]
+        for place, group in ((0, cache_rules.TUNING), (2, cache_rules.HELD_OUT)):
+            score = 100 * sum(row["score"] for row in rows if row["set"] == group)
+            assert cells(label)[place] == f"{score:.1f}"
