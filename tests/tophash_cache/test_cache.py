@@ -185,6 +185,7 @@ def test_never_more_than_max_entries(entries):
     assert stats.entries == entries == stats.misses - stats.rejected - stats.evictions
 
 
+@pytest.mark.release_only  # AddressSanitizer does not give memory back so soon
 @pytest.mark.parametrize("entries", [1, 4, 64])
 @pytest.mark.parametrize("form", ["key %d", b"key %d"])
 def test_an_object_where_an_evicted_key_lay_gets_its_own_digest(entries, form, digest):
