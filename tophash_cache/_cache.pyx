@@ -3,15 +3,15 @@
 Owns `TopHashCache`. Imports the hashing (`_hashing`, `_xxh64`), the rules (`config`, `controller`, `stats`) and NumPy
 for the arrays of the storage.
 
-    hash(key) --- off, in bypass, or in half of a trial --------------------> hash directly
-       |----- another type, or too long ----------------------------------> hash directly
-       |----- the very object that is held -------------------------------> the int object held for it; one bit says "used"
-       `----- str or bytes ---> dict: hit --------------------------------> the same
+    hash(key) --- off, in bypass, or in half of a trial -------------------> hash directly
+       |----- the very object that is held -----------------------------> the int object held; one bit says "used"
+       |----- another type, or too long --------------------------------> hash directly
+       `----- str or bytes ---> dict: hit ------------------------------> the int object held; one bit says "used"
                                   miss --> hash --> room, or seen before? --> store (evicting by CLOCK)
 
 A span is the number of look-ups (or direct calls) until the controller is asked again; one counter, `_left`, runs down
-in both cases, and hits are what is not a miss, so a hit writes that counter and at most one bit. A clock is read between
-the stretches of a trial only, never for a call.
+in both cases, and hits are what is not a miss, so a hit writes that counter and at most one bit. A clock is read only
+between the stretches of a trial, never for a call.
 
 Threads and re-entrancy. The GIL makes each stretch without Python code atomic. Python code runs where the controller is
 asked, and objects are created there, so a finaliser or another thread may call any method in between: such a place
@@ -70,7 +70,7 @@ cdef enum:
     BITS_PER_ENTRY = 8
     # Low bits of an object's address that are always 0: the interpreter aligns objects to 16 bytes.
     ADDRESS_ZEROS = 4
-    # Places an entry in `held`. Two keys may want one, and then the later has it, and the other goes by way of the dict:
+    # Places an entry in `held`. Two keys may want one; then the later has it, and the other goes by way of the dict:
     # of 1000 keys in a store for 8192 one in thirty, of 8192 one in five (with half as many places: one in three).
     HELD_PER_ENTRY = 2
     # The doorkeeper's bits an entry, and the first sightings an entry after which it is emptied. A sighting sets two
@@ -109,9 +109,9 @@ cdef class Store:
     str and bytes have a dict each: of equal content they have equal hashes, so in one dict they would be compared,
     which is slow and, under `python -bb`, an error.
 
-    In front of the dicts is a table by the address of the key object. An object that is held here cannot have been freed,
-    so one with its address is that object: its type, length and content need no look. Most programs that ask again ask
-    with the object that they asked with first; to find it so takes two thirds of the time of a look-up in a dict.
+    In front of the dicts is a table by the address of the key object. An object that is held here cannot have been
+    freed, so one with its address is that object: its type, length and content need no look. A program that keeps its
+    keys asks again with the object that it asked with first; finding it so takes two thirds of the time of `dict.get`.
 
     Sources: CLOCK, F. J. Corbato, "A paging experiment with the Multics system", 1968; the doorkeeper, Einziger,
     Friedman and Manes, "TinyLFU: a highly efficient cache admission policy", 2017, section 3.4.2.
@@ -248,7 +248,7 @@ cdef class Store:
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef class TopHashCache:
-    """A bounded cache of XXH64 digests that switches itself off while it misses too often.
+    """A bounded cache of XXH64 digests that switches itself off while it misses too often, or gains no time.
 
     Every digest is the one that `xxh64` gives, whatever the cache is doing. Exact `str` and `bytes` of at most
     `max_key_bytes` bytes (of UTF-8) are cached. Longer ones, subclasses, `bytearray` and `memoryview` are hashed
