@@ -54,7 +54,7 @@ class Settings:
     """
 
     enabled: bool = True
-    # A larger cache saves time where thousands of keys repeat, and costs time where none does, as finding that out takes
+    # A larger cache saves time where thousands of keys repeat, and costs time where none does, as finding out takes
     # as many look-ups: 8192 is between the two, by the loads of `make cache`. Some 1.5 MB when full, at about 180 bytes
     # an entry (key, digest, places in tables).
     max_entries: int = 8192
