@@ -82,11 +82,12 @@ class CollectorWatch:
         self._counts = self._counts_after = (0, 0)
         self._maps: list[weakref.ref[Any]] = []
         self._headers: list[introspect.Header] = []
+        watch = weakref.ref(self)  # a callback that held the watch would make a cycle of it
         for number, given in enumerate(maps):
             m = getattr(given, "_map", given)
             if not isinstance(m, HMapCore):
                 raise TypeError(f"maps[{number}] is a {type(given).__name__}: give HMap or HSet objects")
-            self._maps.append(weakref.ref(m, lambda _, number=number: self._died(number)))  # type: ignore[misc]
+            self._maps.append(weakref.ref(m, lambda _, number=number: tell(watch, number)))  # type: ignore[misc]
             self._headers.append(introspect.header(HMapCore._state(m)))
 
     def __enter__(self) -> Self:
@@ -218,6 +219,13 @@ class CollectorWatch:
             change = "" if event.what == "died" else f" {event.before:,} -> {event.after:,}"
             page.append(f"  {event.at / 1e6:>10.3f} ms  map {event.map}: {event.what}{change}")
         return "\n".join(page)
+
+
+def tell(watch: weakref.ref[CollectorWatch], number: int) -> None:
+    """Tell a watch, if it is still there, that a map died."""
+    found = watch()
+    if found is not None:
+        found._died(number)
 
 
 def percentile(values: Iterable[int], p: float) -> int:

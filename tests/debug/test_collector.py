@@ -189,3 +189,18 @@ def test_a_map_in_a_cycle_dies_in_one_collection(place):
     del m, holder
     gc.collect()
     assert [one() for one in gone] == [None, None]
+
+
+def test_a_watch_is_gone_at_once_when_nobody_holds_it():
+    """Without a collection: the callbacks of its weak references do not hold it."""
+    m = HMap(np.int64, np.int64)
+    watch = debug.CollectorWatch([m])
+    with watch:
+        pass
+    gone = weakref.ref(watch)
+    gc.disable()
+    try:
+        del watch
+        assert gone() is None
+    finally:
+        gc.enable()
