@@ -142,7 +142,7 @@ def limited(command: list[str], limit: float, *, hash_seed: int = 0) -> dict[str
 
     ``cut_off`` is the operation in which it was ended by the limit, ``failed`` its last words where it ended by itself.
     """
-    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
+    environment = runner.worker_environment(hash_seed)
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=limit)
         printed, complaint, ended = done.stdout, done.stderr, done.returncode

@@ -45,13 +45,22 @@ def worker_command(script: str, *arguments: object) -> list[str]:
     return [sys.executable, str(HERE / script), *map(str, arguments)]
 
 
+def worker_environment(hash_seed: int) -> dict[str, str]:
+    """The environment of a measuring process: Python's hash of ``str`` fixed, and no thread that the script did not start.
+
+    OpenBLAS, which comes with NumPy, starts a thread for each further core, and these spin for some 70 ms before they
+    sleep. The CPU time of a process counts them: on two idle cores what was measured first looked twice as dear.
+    """
+    return os.environ | {"PYTHONHASHSEED": str(hash_seed), "OPENBLAS_NUM_THREADS": "1"}
+
+
 def run_json(command: list[str], *, text: str = "", hash_seed: int = 0) -> dict[str, Any]:
     """Run a command in a fresh process and return the JSON object on the last line it prints.
 
     ``hash_seed`` fixes Python's own hash of ``str``: equal within a pair of samples, varied between pairs.
     Raises ``MeasurementError`` with the last line of its complaint when it fails.
     """
-    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
+    environment = worker_environment(hash_seed)
     done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", env=environment)
     lines = done.stdout.strip().splitlines()
     # The object is looked for among the lines, since a profiler may print its own after it.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import peers
 import runner
 import table
 import tools_pyspy
@@ -23,6 +24,13 @@ def test_run_json_hands_over_the_text_and_the_hash_seed() -> None:
     )
 
     assert run_json(python(code), text="größe", hash_seed=7) == {"got": ["größe", "7"]}
+
+
+def test_a_measuring_process_has_no_threads_but_its_own() -> None:
+    """CPU time counts all threads of a process, those that NumPy's OpenBLAS starts and lets spin too."""
+    code = "import json, os, numpy\nprint(json.dumps({'now': '', 'threads': len(os.listdir('/proc/self/task'))}))"
+    assert run_json(python(code))["threads"] == 1
+    assert peers.limited(python(code), 60)["threads"] == 1
 
 
 def test_a_failing_process_is_an_error_with_its_last_line() -> None:
