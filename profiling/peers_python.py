@@ -2,8 +2,8 @@
 
 Owns one class a library. Imports numpy; each class imports its library when it is made. What a library cannot do its
 class does not define, and the table has a dash there. Every call gets keys that were converted beforehand, except in
-lists of ``str``, which is how a program holds them; so no conversion is timed. Nor is what memory for answers costs: look-ups write
-into an array that is there already, as the C++ and Go loops do, in every library that can be given one.
+lists of ``str``, which is how a program holds them; so no conversion is timed. Nor is what memory for answers costs:
+look-ups write into an array that is there already, as the C++ and Go loops do, in every library that can be given one.
 """
 
 import importlib.util

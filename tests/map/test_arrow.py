@@ -176,8 +176,10 @@ def test_columns_that_are_too_long_or_malformed_are_refused():
                 STR,
             )
     for format, dtype in (("u", "i4"), ("U", "i8")):
-        for offsets, named in (([0, 1, -5], r"keys\[1\]: its Arrow offsets run backwards"),
-                               ([-5, 1, 2], r"keys\[0\]: its Arrow offset is negative")):
+        for offsets, named in (
+            ([0, 1, -5], r"keys\[1\]: its Arrow offsets run backwards"),
+            ([-5, 1, 2], r"keys\[0\]: its Arrow offset is negative"),
+        ):
             with pytest.raises(ValueError, match=named):
                 text_batch(Column(format, 2, [None, np.array(offsets, dtype), data]), STR)
     for view in ([-1, 0, 0, 0], [13, 0, 1, 0], [13, 0, 0, -1], [13, 0, -1, 0], [20, 0, 0, 1]):
