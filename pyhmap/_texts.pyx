@@ -119,8 +119,9 @@ cdef class TextBatch:
         cdef Text text
         if self.unread.at == NULL:
             return self.texts[i]
-        if read_offsets(&text, 1, self.unread.at + i * self.unread.width, self.unread.width, self.unread.data, NULL) < 1:
-            raise bad_offsets(&self.unread, i, codec, i)
+        cdef const Offsets *items = &self.unread
+        if read_offsets(&text, 1, items.at + i * items.width, items.width, items.data, NULL) < 1:
+            raise bad_offsets(items, i, codec, i)
         return text
 
 
@@ -137,8 +138,8 @@ def text_batch(items, codec, windows=False):
     codec : TextCodec, FixedCodec or RecordCodec
         The type, from ``_codecs``.
     windows : bool
-        Whether the caller can read a column a window at a time. One that needs no more than its offsets for that is then
-        left unread, and what is wrong with an item is raised where the caller comes to it.
+        Whether the caller can read a column a window at a time. One that needs no more than its offsets for that is
+        then left unread, and what is wrong with an item is raised where the caller comes to it.
 
     Returns
     -------
