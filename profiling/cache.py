@@ -5,6 +5,7 @@ of ``cache_worker``.
 """
 
 import importlib.util
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -235,6 +236,15 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
+def medians(heading: str, arms: Iterable[str], rows: dict[str, dict[str, Any]]) -> Table:
+    """A table of median times: a row for each name, a column for each arm, a dash where an arm was not measured."""
+    arms = list(arms)
+    table = plain_table(heading, *[arm.replace("_", "_\n") for arm in arms])
+    for name, ns in rows.items():
+        table.add_row(name, *[f"{ns[arm]['median']:.1f}" if arm in ns else "-" for arm in arms])
+    return table
+
+
 def key_name(row: dict[str, Any]) -> str:
     """A kind of key in a few words.
 
@@ -262,35 +272,19 @@ def show(console: Console, document: dict[str, Any]) -> None:
     for line in render.early_end(document):
         console.print(line, style="bold", markup=False)
     arms = document["config"]["arms"]
-    table = plain_table("ns a key", *[arm.replace("_", "_\n") for arm in arms])
-    for row in made["hits"]:
-        cells = [f"{row['ns'][arm]['median']:.1f}" if arm in row["ns"] else "-" for arm in arms]
-        table.add_row(key_name(row), *cells)
-    console.print(table)
+    console.print(medians("ns a key", arms, {key_name(row): row["ns"] for row in made["hits"]}))
     console.print("CPU time of a call, the loop (last column: alone) included. new: the key comes as a new object.\n")
     table = plain_table("", "hit", "miss", "xxh64()", "xxhash", "pays against\nxxh64() from", "against\nxxhash from")
     for row in made["break_even"]:
         cells = [f"{row[name]:.1f}" for name in ("hit", "miss", "direct", "package")]
         table.add_row(key_name(row), *cells, percent(row["break_even_direct"]), percent(row["break_even_package"]))
     console.print(table)
-    table = plain_table("held", *MIXED)
-    for row in made["mixes"]:
-        cells = [f"{row['ns'][arm]['median']:.1f}" if arm in row["ns"] else "-" for arm in MIXED]
-        table.add_row(percent(row["share"]), *cells)
     console.print()
-    console.print(table)
+    console.print(medians("held", MIXED, {percent(row["share"]): row["ns"] for row in made["mixes"]}))
     console.print("ns a key by the share of keys that are held, str of 16 bytes, loop included.\n")
-    table = plain_table("m\\[key]", *cache_worker.MAPS)
-    for row in made["maps"]:
-        cells = [f"{row['ns'][arm]['median']:.1f}" if arm in row["ns"] else "-" for arm in cache_worker.MAPS]
-        table.add_row(f"{row['size']:,} keys", *cells)
-    console.print(table)
+    console.print(medians("m\\[key]", cache_worker.MAPS, {f"{row['size']:,} keys": row["ns"] for row in made["maps"]}))
     console.print("ns a look-up, str of 16 bytes in random order, the same objects, loop included.\n")
-    table = plain_table("keys held", *cache_worker.HELD_ARMS)
-    for row in made["held"]:
-        cells = [f"{row['ns'][arm]['median']:.1f}" if arm in row["ns"] else "-" for arm in cache_worker.HELD_ARMS]
-        table.add_row(f"{row['held']:,}", *cells)
-    console.print(table)
+    console.print(medians("keys held", cache_worker.HELD_ARMS, {f"{row['held']:,}": row["ns"] for row in made["held"]}))
     console.print("ns a hit by the number of keys that are held, str of 16 bytes in random order, loop included.\n")
     show_loads(console, made["policies"])
     if "scan" in made:

@@ -48,7 +48,7 @@ def worker_command(script: str, *arguments: object) -> list[str]:
 def worker_environment(hash_seed: int) -> dict[str, str]:
     """The environment of a measuring process: Python's hash of ``str`` fixed, no thread that the script did not start.
 
-    OpenBLAS, which comes with NumPy, starts a thread for each further core, and these spin for some 70 ms before they
+    OpenBLAS, which comes with NumPy, starts a thread for each further core, and these spin for a while before they
     sleep. The CPU time of a process counts them: on two idle cores what was measured first looked twice as dear.
     """
     return os.environ | {"PYTHONHASHSEED": str(hash_seed), "OPENBLAS_NUM_THREADS": "1"}

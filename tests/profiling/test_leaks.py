@@ -173,10 +173,8 @@ def test_a_new_method_without_a_recipe_is_found(monkeypatch):
     assert zero_growth.recipe_of("HSet.shuffle", calls["HSet.shuffle"]) is None
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in zero_growth_kit.FEWER])  # those take long
 def test_each_recipe_makes_its_call(name):
-    if name in zero_growth_kit.FEWER:
-        pytest.skip("takes long; the verb itself counts its calls")
     assert zero_growth.Rounds(name, "int64").each >= 1
 
 
