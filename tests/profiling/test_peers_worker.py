@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -106,3 +107,13 @@ def test_null_of_arrow_and_polars_means_missing():
         library = pytest.importorskip(module)
         assert peers_worker.answers(getattr(library, make)([3, None, 0])).tolist() == [3, -1, 0]
     assert peers_worker.answers(np.array([1])).tolist() == [1]
+
+
+def test_room_for_the_answers_is_made_once_and_no_timed_call_zeroes_another():
+    peer = peers_python.LIBRARIES["pyhmap"]("int64")
+    room = peer.room(100_000)
+    tracemalloc.start()
+    assert peer.room(100_000) is room
+    _, peak = tracemalloc.get_traced_memory()  # NumPy reports its arrays
+    tracemalloc.stop()
+    assert peak < 10_000
