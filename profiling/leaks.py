@@ -26,7 +26,7 @@ from runner import Sample, Step, run_json, worker_command
 
 SIZES, SIZES_QUICK = (10**5, 10**6, 10**7), (10**4, 10**5)
 BLOCKS, BLOCKS_QUICK = 5, 2
-GROWTH_CALLS, GROWTH_CALLS_QUICK = 100_000, 500
+GROWTH_CALLS, GROWTH_CALLS_QUICK, SLOW_CALLS_QUICK = 100_000, 500, 5
 # glibc keeps small pieces that were freed at hand, and counts them as in use: with this off, discard_many of a set of
 # objects grows by 0 instead of by 30 kB in its first ten thousand rounds, and then no more.
 NO_CACHE = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"
@@ -38,20 +38,20 @@ def run(*, quick: bool, out: Path) -> str:
     """Measure, print, draw and write ``leaks.json``; return why the run ended early, if it did."""
     records.prepare(out)
     sizes, blocks = (SIZES_QUICK, BLOCKS_QUICK) if quick else (SIZES, BLOCKS)
-    calls = GROWTH_CALLS_QUICK if quick else GROWTH_CALLS
+    calls, slow = (GROWTH_CALLS_QUICK, SLOW_CALLS_QUICK) if quick else (GROWTH_CALLS, GROWTH_CALLS)
     workload = {
         "cases": list(CASES),
         "collector": "int to int, or to a pair of ints, written one at a time",
         "zero growth": "every public call, see zero_growth.py",
     }
-    config = {"sizes": list(sizes), "blocks": blocks, "growth_calls": calls}
+    config = {"sizes": list(sizes), "blocks": blocks, "growth_calls": calls, "slow_calls": slow}
     config["leakcheck"] = {"rounds": leaks_worker.ROUNDS, "calls": leaks_worker.CALLS}
     document = records.begin("leaks", quick=quick, workload=workload, config=config)
     with ThreadPoolExecutor(TOGETHER) as pool:
         try:
             steps = collector_steps(sizes, blocks) + case_steps(pool)
             steps.append(Step("header", "two ways", 1, header))
-            samples, ended_by = runner.run_steps(steps + growth_steps(pool, calls, quick))
+            samples, ended_by = runner.run_steps(steps + growth_steps(pool, calls, slow))
         finally:
             pool.shutdown(cancel_futures=True)
     made = figures(samples)
@@ -111,20 +111,22 @@ def header() -> Sample:
     return {"measure": "header"} | run_json(worker_command("leaks_worker.py", "header"))
 
 
-def growth_steps(pool: ThreadPoolExecutor, calls: int, quick: bool) -> list[Step]:
+def growth_steps(pool: ThreadPoolExecutor, calls: int, slow_calls: int) -> list[Step]:
     """A process for each public call; with ``--quick`` they share two."""
+    quick = calls < GROWTH_CALLS
     names = [zero_growth.NOTHING, *zero_growth.public_calls(), *zero_growth.EXTRAS]
+    names.sort(key=lambda name: name not in zero_growth.SLOW)  # the longest first, and the others beside it
     shares = [names[start::TOGETHER] for start in range(TOGETHER)] if quick else [[name] for name in names]
     jobs = {}
     for number, share in enumerate(shares):
         label = share[0] if len(share) == 1 else f"share {number + 1} of {len(shares)}"
-        jobs[label] = partial(growth, share, calls)
+        jobs[label] = partial(growth, share, calls, slow_calls)
     return together(pool, "zero growth", 10 if quick else 2, jobs)
 
 
-def growth(names: list[str], calls: int) -> Sample:
+def growth(names: list[str], calls: int, slow_calls: int) -> Sample:
     """One process: the rounds of some calls."""
-    command = worker_command("zero_growth.py", "--calls", calls, *names)
+    command = worker_command("zero_growth.py", "--calls", calls, "--slow-calls", slow_calls, *names)
     return {"measure": "zero growth"} | run_json(["env", NO_CACHE, *command])
 
 
@@ -217,8 +219,7 @@ def growth_rows(samples: list[Sample]) -> list[dict[str, Any]]:
         forms = one["forms"]
         most = {meter: max(form["grew"][meter] for form in forms) for meter in zero_growth.SLACK}
         row = {"call": one["call"], "forms": len(forms), "calls": sum(form["calls"] for form in forms), "grew": most}
-        others = zero_growth.OTHERS.get(one["call"], {})
-        rows.append(row | {"beyond": zero_growth.beyond(one["call"], most), "others": others})
+        rows.append(row | {"beyond": zero_growth.beyond(most)})
     return rows
 
 

@@ -241,9 +241,6 @@ def show_growth(console: Console, made: dict[str, Any]) -> None:
     slack = [f"{made['growth_slack'][meter]['most']:,}" for meter in TITLES]
     table.add_row("allowed", "", "", *slack)
     console.print(table)
-    for row in rows:
-        for meter, whose in row["others"].items():
-            console.print(f"{row['call']}, {meter} {row['grew'][meter]:,}: {whose}.", markup=False)
     for meter in TITLES:
         console.print(f"{meter}: {made['growth_slack'][meter]['why']}", markup=False)
     console.print()

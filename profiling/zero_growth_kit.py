@@ -31,21 +31,19 @@ FORMS = {"int64": (np.int64, np.int64), "str": (str, str), "object": (object, ob
 # Of sets and views of keys and items.
 OPERATORS = ["and", "or", "sub", "xor", "rand", "ror", "rsub", "rxor", "eq", "le", "lt", "ge", "gt"]
 RECIPES: dict[str, Recipe] = {}
-# Of the calls asked for, one in so many for those that take milliseconds.
-FEWER: dict[str, int] = {}
+# Those that take milliseconds: 10^5 leakchecks are half an hour.
+SLOW = {"pyhmap.debug.leakcheck", "pyhmap.debug.snapshot", "two threads"}
 # Recipes that no single name stands for.
 EXTRAS: dict[str, Recipe] = {}
 
 
-def recipe(*names: str, one_in: int = 1) -> Callable[[Recipe], Recipe]:
+def recipe(*names: str) -> Callable[[Recipe], Recipe]:
     """Enter a function as the recipe of these names: ``OWNER.name``, or ``name`` alone for owners without their own."""
 
     def enter(function: Recipe) -> Recipe:
         for name in names:
             assert name not in RECIPES, name
             RECIPES[name] = function
-            if one_in != 1:
-                FEWER[name] = one_in
         return function
 
     return enter

@@ -97,7 +97,7 @@ def _(call: Call, kit: Kit) -> None:
 @recipe("HMap.__len__", "HMap.nbytes", "HMap.key_dtype", "HMap.value_dtype", "HMap.header", "HMap.layout")
 @recipe("HMap.occupancy", "HMap.bucket_arrays", "HMap.finish_growth", "HMap.__repr__")
 @recipe("HMap.keys_array", "HMap.values_array", "HMap.to_arrays")
-@recipe("HMap.stats", "HMap.check", one_in=10)
+@recipe("HMap.stats", "HMap.check")
 def _(call: Call, kit: Kit) -> None:
     call(kit.m)
 
