@@ -20,7 +20,7 @@ from pyhmap._slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, pr
 from pyhmap._types cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS, WINDOW
 
 cdef enum:
-    ABSENT = 0xFFFFFFFFFFFFFFFF         # the place of a key whose tophash is nowhere in its chain
+    ABSENT = 0x8000000000000000     # the place of a key whose tophash is nowhere in its chain; but for this bit, slot 0
 
 
 cdef struct Reading:        # what a read call is to do with each key
@@ -51,8 +51,8 @@ cdef inline cloned match_block(const Buckets *b, const uint64_t *h, uint64_t n, 
         matches = match(word[i], tophash_of(h[i]))
         none = all_ones(matches == 0)
         at = (row * SLOTS + first_slot_by_product(matches)) * stride
-        found[i] = at | none
         near[i] = at & ~none
+        found[i] = near[i] | (none & <uint64_t> ABSENT)
         word[i] = none & ~all_ones(chain_ends(word[i])) & 1
     for i in range(n):
         place[i] = found[i]
@@ -88,8 +88,7 @@ cdef inline void prefetch_texts(const Table *t, const key_t *key, const uint64_t
     """Third stage, of texts: prefetch those that lie in the arena."""
     cdef uint64_t i
     for i in range(n):
-        if place[i] != ABSENT:
-            prefetch_key(t, t.now.slots + place[i], &key[i])
+        prefetch_key(t, t.now.slots + (place[i] & ~<uint64_t> ABSENT), &key[i])
 
 
 cdef inline cold find_again(const Table *t, uint64_t h, const key_t *key, uint8_t **slot) noexcept nogil:
@@ -118,17 +117,49 @@ cdef inline cloned take_all(const Table *t, const key_t *key, const uint64_t *h,
     done[0] = n
 
 
+cdef inline cloned take_listed(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
+                               uint8_t *values, uint8_t *found, const void *fill) noexcept nogil:
+    """take_some() of texts: comparing them branches, so the keys that have a slot are listed first, without one."""
+    cdef uint64_t order[BLOCK]
+    cdef uint64_t i, j, present = 0, size = t.value_size
+    cdef uint8_t *slots = t.now.slots
+    cdef uint8_t *slot
+    for i in range(n):
+        order[present] = i
+        present += place[i] != ABSENT
+    if found != NULL:
+        for i in range(n):
+            found[i] = place[i] != ABSENT
+    if values != NULL:
+        for i in range(n):
+            copy_bytes(values + i * size, fill, size)
+    for j in range(present):
+        i = order[j]
+        slot = slots + place[i]
+        if unlikely(not same_key(t, slot, &key[i])):
+            find_again(t, h[i], &key[i], &slot)
+            if slot == NULL:
+                if found != NULL:
+                    found[i] = 0
+                continue
+        if values != NULL:
+            hand_out(t, values + i * size, value_of(slot, &key[i]))
+
+
 cdef inline cloned take_some(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
                              uint8_t *values, uint8_t *found, const void *fill) noexcept nogil:
     """Last stage where keys may be missing."""
     cdef uint64_t i, present, hit, source, size = t.value_size
     cdef uint8_t *slots = t.now.slots
     cdef uint8_t *slot
+    if key_t is Text:
+        take_listed(t, key, h, place, n, values, found, fill)
+        return
     for i in range(n):
         present = all_ones(place[i] != ABSENT)
-        slot = slots + (place[i] & present)
+        slot = slots + (place[i] & ~<uint64_t> ABSENT)
         hit = present & all_ones(same_key(t, slot, &key[i]))
-        if unlikely(~hit & (place[i] + 1)):     # no hit, and not ABSENT: in one test, else the compiler makes two
+        if unlikely(hit != present):
             find_again(t, h[i], &key[i], &slot)
             hit = all_ones(slot != NULL)
         if found != NULL:
