@@ -42,4 +42,4 @@ cdef class ArenaBlocks:
     cdef int add(self, unsigned char[::1] block, Arena *a) except -1
 
 
-cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, bint huge)
+cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, uint64_t expected)

@@ -189,9 +189,9 @@ cdef class ArenaBlocks:
         return 0
 
 
-cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, bint huge):
-    """Memory for a block of at least so many bytes that is to follow one of `last` bytes, in huge pages or small."""
+cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, uint64_t expected):
+    """Memory for a block of at least so many bytes that is to follow one of `last` bytes. Huge pages as far as the
+    bytes reach that are expected soon: what of one is not used is taken from the system nevertheless."""
     cdef Block block = Block(max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last))
-    if huge:
-        block.advise(0, block.size, True)
+    block.advise(0, min(block.size, expected), True)
     return np.asarray(block, np.uint8)

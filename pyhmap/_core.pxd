@@ -61,8 +61,8 @@ cdef class HMapCore:
     cdef int rekey(self) except -1
     cdef int rebuilt(self, int B, const uint64_t *hash_key) except -1
     cdef int make_room(self, int B) except -1
-    cdef int more_arena(self, uint64_t least, bint huge) except -1
-    cdef int move_arena(self, uint64_t least, bint huge) except -1
+    cdef int more_arena(self, uint64_t least, uint64_t expected) except -1
+    cdef int move_arena(self, uint64_t spare, uint64_t expected) except -1
     cdef int compact_objects(self) except -1
     cdef int let_go(self) except -1
     cdef int let_go_piece(self) except -1

@@ -304,27 +304,28 @@ cdef class HMapCore:
             self.t.now.long_chain = False
         return 0
 
-    cdef int more_arena(self, uint64_t least, bint huge) except -1:
-        """Make room in the arena for so many bytes: a further block, or the live texts moved to a new arena."""
+    cdef int more_arena(self, uint64_t least, uint64_t expected) except -1:
+        """Make room in the arena for so many bytes, the first of those that a batch is expected to bring (0 for single
+        writes): a further block, or the live texts moved to a new arena."""
         cdef Arena *a = &self.t.arena
         cdef unsigned char[::1] block
         while not arena_has_room(a, least):
             if a.dead > a.live and a.dead > DEAD_MINIMUM:
-                self.move_arena(a.live + least, huge)
+                self.move_arena(a.live + least, a.live + expected if expected else 0)
             else:
-                block = new_block(least, a.size, huge)      # may give up the GIL, like each allocation here
+                block = new_block(least, a.size, expected)     # may give up the GIL, like each allocation here
                 wait_to_write(&self.gate)
                 if not arena_has_room(a, least):
                     self.texts.add(block, a)
         return 0
 
-    cdef int move_arena(self, uint64_t spare, bint huge) except -1:
-        """Move the live texts to a new arena of one block with so many bytes to spare."""
+    cdef int move_arena(self, uint64_t spare, uint64_t expected) except -1:
+        """Move the live texts to a new arena of one block with so many bytes to spare; see new_block()."""
         cdef Arena fresh
         cdef Arena *a = &self.t.arena
         cdef ArenaBlocks blocks = ArenaBlocks()
         cdef uint64_t live = a.live
-        cdef unsigned char[::1] block = new_block(live + spare, 0, huge)
+        cdef unsigned char[::1] block = new_block(live + spare, 0, expected)
         fresh.current = -1
         fresh.live = fresh.dead = 0
         blocks.add(block, &fresh)
@@ -472,7 +473,7 @@ cdef class HMapCore:
         while not self.rebuilt(buckets_for(self.t.count), NULL):
             pass
         if self.t.arena.current >= 0:
-            self.move_arena(0, True)
+            self.move_arena(0, self.t.arena.live)
         if self.t.form == REFERENCE or self.value_kind == OBJECT:
             self.compact_objects()
 

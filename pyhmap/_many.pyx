@@ -487,7 +487,7 @@ cdef class HMapMany(HMapSingle):
         return self.write_some(batch, w, batch.n)
 
     cdef uint64_t write_some(self, Items batch, Writing *w, uint64_t n) except? 0xFFFFFFFFFFFFFFFF:
-        cdef uint64_t i = 0, stop, done, count
+        cdef uint64_t i = 0, stop, done, count, needed
         cdef uint64_t grown_at = 0, count_then = self.t.count       # at the last growth of this batch, or its start
         cdef int first_B = self.B()
         cdef bint jumped = False
@@ -520,7 +520,8 @@ cdef class HMapMany(HMapSingle):
                     self.spend(EVACUATE_PER_KEY * (n - i))
                 grown_at, count_then = i, self.t.count
             elif status == NEED_ARENA:
-                self.more_arena(self.bytes_needed(batch, w, i), True)
+                needed = self.bytes_needed(batch, w, i)
+                self.more_arena(needed, needed * (n - i))       # as if the rest were as long
             elif status == MISSING:
                 break
             PyErr_CheckSignals()

@@ -281,7 +281,7 @@ cdef class HMapSingle(HMapCore):
                 self.start_growth(False)
             else:
                 need = k.text.size if self.t.form == TEXT else 0
-                self.more_arena(need + (v.text.size if self.t.text_values else 0), False)
+                self.more_arena(need + (v.text.size if self.t.text_values else 0), 0)
         if self.value_kind == OBJECT and status == FOUND:
             memcpy(&index, stored, 8)
             if overwrite:

@@ -1,6 +1,7 @@
 """What an entry costs, by the map's own account; test_introspect.py holds that account against the arrays."""
 
 import gc
+import subprocess
 import sys
 
 import numpy as np
@@ -49,3 +50,27 @@ def test_a_map_that_is_gone_leaves_no_reference_behind(key, value):
     for _ in range(100):
         HMap(key, value, items).bucket_arrays()
     assert np.abs(np.subtract(references(), before)).max() < 20
+
+# A block of the arena that a batch has only begun is not taken in huge pages: of each, all 2 MiB would be used.
+BEGUN = """
+import numpy as np, psutil
+from pyhmap import HMap
+own = lambda: psutil.Process().memory_full_info().uss
+warm = HMap(bytes, np.int64)
+warm.set_many([b"some bytes"], [1])
+keys = np.array([b"%0200d" % i for i in range({n})])
+values = np.arange({n})
+before = own()
+m = HMap(bytes, np.int64, capacity={n})
+m.set_many(keys, values)
+print(own() - before, m.nbytes)
+"""
+ARENA = 0x10000 * (2**7 - 1)  # bytes of the blocks before the one of 8 MiB
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="huge pages on demand are Linux's")
+def test_memory_of_the_system_is_what_the_map_says_it_takes():
+    n = ARENA // 200 + 500  # so that the last block has 0.1 MB
+    done = subprocess.run([sys.executable, "-c", BEGUN.format(n=n)], capture_output=True, text=True, check=True)
+    taken, said = map(int, done.stdout.split())
+    assert abs(taken - said) < 1_000_000
