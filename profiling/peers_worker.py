@@ -216,6 +216,7 @@ def memory(peer: Peer, asked: Questions) -> dict[str, float]:
         return make(peer.convert(some.copy()), peer.numbers(np.arange(len(some))))
 
     hold(asked.keys[:FEW])  # what it imports is no part of it
+    peer.convert(asked.keys.copy())  # nor what the allocators of Python and Arrow keep of so many keys' making
     before = private_bytes()
     table = hold(asked.keys)
     if hasattr(table, "finish_growth"):
