@@ -314,8 +314,8 @@ def test_iterators_beside_the_beginning_of_a_growth():
 
 def test_the_last_pair_of_one_iterator_in_several_threads():
     """Threads that wait in next() for a batch write to end get the one pair that is left, or the end."""
-    m = HMap.from_arrays(np.arange(600), np.zeros(600, np.int64))
-    keys = np.arange(200_000) % 600
+    m = HMap.from_arrays(np.arange(20), np.zeros(20, np.int64))
+    keys = np.arange(200_000) % 20
     done = threading.Event()
 
     def write():
@@ -325,11 +325,11 @@ def test_the_last_pair_of_one_iterator_in_several_threads():
     def take_all():
         for _ in range(100):
             iterator = iter(m)
-            before = list(itertools.islice(iterator, 599))
+            before = list(itertools.islice(iterator, 19))
             taken = []
             together(*[lambda iterator=iterator, taken=taken: taken.append(next(iterator, "end"))] * 3)
             assert taken.count("end") == 2
-            assert len({*before, *taken}) == 601
+            assert len({*before, *taken}) == 21
         done.set()
 
     together(write, take_all, done=done)
