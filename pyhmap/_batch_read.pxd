@@ -1,9 +1,10 @@
 # Reading many keys, and copying out all of them. Imports the layers below it.
 #
 # Whether a key is there is a coin toss to the branch predictor, and a wrong guess costs as much as four look-ups. So
-# "no match" is a mask, not a branch: it makes the place ABSENT, the prefetch one of slot 0, the value the fill. Full
-# rows without a match are noted in a bit each, and looked behind together. What is left to a branch is a first match
-# that is another key, one in 100.
+# "no match" is a mask, not a branch: it makes the place ABSENT and the prefetch one of slot 0. Full rows without a
+# match are noted in a bit each, and looked behind together. Where keys may be missing, the last stage lists those that
+# have a place, which takes no branch either, and compares only these. What is left to a branch is a first match that is
+# another key, one in 100.
 #
 # Keys finish in order, so the first miss is the first by position. Slots are prefetched only after the match:
 # prefetching a slot line for each key made a miss three times dearer.
@@ -117,9 +118,9 @@ cdef inline cloned take_all(const Table *t, const key_t *key, const uint64_t *h,
     done[0] = n
 
 
-cdef inline cloned take_listed(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
-                               uint8_t *values, uint8_t *found, const void *fill) noexcept nogil:
-    """take_some() of texts: comparing them branches, so the keys that have a slot are listed first, without one."""
+cdef inline cloned take_some(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
+                             uint8_t *values, uint8_t *found, const void *fill) noexcept nogil:
+    """Last stage where keys may be missing: answer as if all were, list those that have a place, go through the list."""
     cdef uint64_t order[BLOCK]
     cdef uint64_t i, j, present = 0, size = t.value_size
     cdef uint8_t *slots = t.now.slots
@@ -144,32 +145,6 @@ cdef inline cloned take_listed(const Table *t, const key_t *key, const uint64_t 
                 continue
         if values != NULL:
             hand_out(t, values + i * size, value_of(slot, &key[i]))
-
-
-cdef inline cloned take_some(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
-                             uint8_t *values, uint8_t *found, const void *fill) noexcept nogil:
-    """Last stage where keys may be missing."""
-    cdef uint64_t i, present, hit, source, size = t.value_size
-    cdef uint8_t *slots = t.now.slots
-    cdef uint8_t *slot
-    if key_t is Text:
-        take_listed(t, key, h, place, n, values, found, fill)
-        return
-    for i in range(n):
-        present = all_ones(place[i] != ABSENT)
-        slot = slots + (place[i] & ~<uint64_t> ABSENT)
-        hit = present & all_ones(same_key(t, slot, &key[i]))
-        if unlikely(hit != present):
-            find_again(t, h[i], &key[i], &slot)
-            hit = all_ones(slot != NULL)
-        if found != NULL:
-            found[i] = hit & 1
-        if values != NULL:
-            if t.text_values and hit:
-                hand_out(t, values + i * size, value_of(slot, &key[i]))
-            else:
-                source = (<uint64_t> value_of(slot, &key[i]) & hit) | (<uint64_t> fill & ~hit)
-                copy_bytes(values + i * size, <const void *> source, size)
 
 
 cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *keys, uint64_t start,
