@@ -282,6 +282,8 @@ def test_the_committed_file_is_of_a_whole_run_in_which_all_went_as_expected():
     assert not document["environment"]["uncommitted_changes"]
     assert len(document["figures"]["cases"]) == len(leaks_cases.CASES)
     assert leaks_tables.case_sentence(document["figures"]["cases"]) == "18 of 18 verdicts are those expected."
+    assert {*CALLS} < {row["call"] for row in document["figures"]["growth"]}
+    assert [row["call"] for row in document["figures"]["growth"] if row["beyond"] or row["calls"] < 10**5] == []
 
 
 # --- figures and what is printed ---
