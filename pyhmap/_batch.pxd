@@ -71,45 +71,50 @@ cdef inline void hash_one(const Table *t, const key_t *given, key_t *key, uint64
 
 
 cdef inline void hash_texts(const Table *t, const Text *keys, uint64_t n, uint64_t *h) noexcept nogil:
-    cdef uint64_t i, longest = 0, side_by_side = n // LANES * LANES
-    for i in range(n):
-        longest = max(longest, <uint64_t> keys[i].size)
-    if longest >> 3 > LANE_WORDS or t.xxh64:
-        side_by_side = 0
-    else:
-        siphash_lanes(t.hash_key, keys, side_by_side, longest >> 3, h)
+    cdef uint64_t i, side_by_side = 0
+    if not t.xxh64:
+        siphash_lanes(t.hash_key, keys, n // LANES * LANES, h, &side_by_side)
     for i in range(side_by_side, n):
         h[i] = hash_text(t, &keys[i])
     for i in range(n):
         prefetch(&t.now.tophash[(h[i] & (t.now.nmain - 1)) * SLOTS])
 
 
-cdef inline cloned siphash_lanes(const uint64_t *secret, const Text *keys, uint64_t n, uint64_t words,
-                                 uint64_t *h) noexcept nogil:
-    """SipHash-1-3 of n texts, LANES at a time; the longest has so many whole words.
+cdef inline cloned siphash_lanes(const uint64_t *secret, const Text *keys, uint64_t n, uint64_t *h,
+                                 uint64_t *done) noexcept nogil:
+    """SipHash-1-3 of n texts, LANES at a time; of none if one has more than LANE_WORDS whole words.
 
     The words are put in columns first, a lane each. Then the rounds are loops over the lanes, which the compiler turns
-    into vectors. A lane that is through with its words keeps its state."""
+    into vectors. Where sizes differ, a lane that is through with its words keeps its state."""
     cdef SipState s, start = sip_start(secret)
     cdef uint64_t word[LANE_WORDS + 1][BLOCK]
+    cdef const uint8_t *data[BLOCK]
+    cdef uint64_t last[BLOCK]
     cdef uint64_t whole[BLOCK]
     cdef uint64_t v0[LANES]
     cdef uint64_t v1[LANES]
     cdef uint64_t v2[LANES]
     cdef uint64_t v3[LANES]
-    cdef const uint8_t *data
-    cdef uint64_t i, j, group, lane, last, through
+    cdef uint64_t i, j, group, lane, through, fewest = LANE_WORDS, most = 0
     for i in range(n):
-        data = text_data(&keys[i])
-        last = last_word(&keys[i])
+        data[i] = text_data(&keys[i])
+        last[i] = last_word(&keys[i])
         whole[i] = keys[i].size >> 3
-        for j in range(words + 1):
-            word[j][i] = load64(data + 8 * j) if j < whole[i] else last
+        fewest = min(fewest, whole[i])
+        most = max(most, whole[i])
+    if most > LANE_WORDS:
+        return
+    for j in range(fewest):
+        for i in range(n):
+            word[j][i] = load64(data[i] + 8 * j)
+    for j in range(fewest, most + 1):
+        for i in range(n):
+            word[j][i] = load64(data[i] + 8 * j) if j < whole[i] else last[i]
     for group in range(n // LANES):
         lane = group * LANES
         for i in range(LANES):
             v0[i], v1[i], v2[i], v3[i] = start.v0, start.v1, start.v2, start.v3
-        for j in range(words + 1):
+        for j in range(most + 1):
             for i in range(LANES):
                 s.v0, s.v1, s.v2, s.v3 = v0[i], v1[i], v2[i], v3[i]
                 sip_word(&s, word[j][lane + i])
@@ -121,6 +126,7 @@ cdef inline cloned siphash_lanes(const uint64_t *secret, const Text *keys, uint6
         for i in range(LANES):
             s.v0, s.v1, s.v2, s.v3 = v0[i], v1[i], v2[i], v3[i]
             h[lane + i] = sip_end(&s)
+    done[0] = n
 
 
 cdef inline uint64_t block_size(uint64_t b, uint64_t start, uint64_t stop) noexcept nogil:

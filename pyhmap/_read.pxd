@@ -13,7 +13,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from pyhmap._layout cimport Text
+from pyhmap._layout cimport Text, prefetch
 from pyhmap._text cimport make_text, text_data
 from pyhmap._types cimport INLINE_TEXT
 from pyhmap._utf8 cimport encode_utf8
@@ -21,6 +21,9 @@ from pyhmap._utf8 cimport encode_utf8
 cdef enum:
     MAX_TEXT = 0xFFFFFFFF       # bytes: a Text's size is a uint32
     VIEW = 16                   # bytes of an Arrow view
+    # Texts of a column lie in a row, but the processor's own prefetching ends at each page: asking for what comes so many
+    # bytes later saves 1 to 3 % of a look-up (profiling/results/builds-texts.json: `ahead` against `listed`).
+    AHEAD = 1024
 
 
 cdef struct Scratch:            # where transcoded texts go
@@ -135,6 +138,7 @@ cdef inline Py_ssize_t read_offsets(Text *out, Py_ssize_t n, const uint8_t *offs
         size = 0 if valid != NULL and not valid[i] else <uint64_t> (end - begin)    # one less than 0 wraps around
         if size > MAX_TEXT:
             return i
+        prefetch(data + begin + AHEAD)
         out[i] = make_text(data + begin, <uint32_t> size)
     return n
 
