@@ -120,7 +120,7 @@ cdef inline cloned take_all(const Table *t, const key_t *key, const uint64_t *h,
 
 cdef inline cloned take_some(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
                              uint8_t *values, uint8_t *found, const void *fill) noexcept nogil:
-    """Last stage where keys may be missing: answer as if all were, list those that have a place, go through the list."""
+    """Last stage where keys may be missing: answer as if all were, list those that have a place, go through these."""
     cdef uint64_t order[BLOCK]
     cdef uint64_t i, j, present = 0, size = t.value_size
     cdef uint8_t *slots = t.now.slots

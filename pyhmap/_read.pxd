@@ -21,8 +21,8 @@ from pyhmap._utf8 cimport encode_utf8
 cdef enum:
     MAX_TEXT = 0xFFFFFFFF       # bytes: a Text's size is a uint32
     VIEW = 16                   # bytes of an Arrow view
-    # Texts of a column lie in a row, but the processor's own prefetching ends at each page: asking for what comes so many
-    # bytes later saves 1 to 3 % of a look-up (profiling/results/builds-texts.json: `ahead` against `listed`).
+    # Texts of a column lie in a row, but the processor's own prefetching ends at each page: asking for what comes so
+    # many bytes later saves 1 to 3 % of a look-up (profiling/results/builds-texts.json: `ahead` against `listed`).
     AHEAD = 1024
 
 

@@ -61,8 +61,8 @@ cdef enum:
     BLOCK = 48
     IN_FLIGHT = 4           # blocks between first and last stage; three, or four with texts
 
-    # Texts that a read takes from an Arrow column at a time: 32 KiB of Texts stay in the second cache. 512 and 8192 at a
-    # time take as long within 2 %, the whole batch 1.1 to 1.6 times as long (profiling/results/builds-texts.json).
+    # Texts that a read takes from an Arrow column at a time: 32 KiB of Texts stay in the second cache. 512 and 8192 at
+    # a time take as long within 3 %, the whole batch 1.1 to 1.6 times as long (profiling/results/builds-texts.json).
     WINDOW = 2048
 
     # Texts of up to LANE_WORDS whole words are hashed side by side: eight lanes are one vector of AVX-512, two of AVX2.

@@ -51,6 +51,7 @@ def test_a_map_that_is_gone_leaves_no_reference_behind(key, value):
         HMap(key, value, items).bucket_arrays()
     assert np.abs(np.subtract(references(), before)).max() < 20
 
+
 # A block of the arena that a batch has only begun is not taken in huge pages: of each, all 2 MiB would be used.
 BEGUN = """
 import numpy as np, psutil
