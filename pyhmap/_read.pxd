@@ -138,7 +138,7 @@ cdef inline Py_ssize_t read_offsets(Text *out, Py_ssize_t n, const uint8_t *offs
         size = 0 if valid != NULL and not valid[i] else <uint64_t> (end - begin)    # one less than 0 wraps around
         if size > MAX_TEXT:
             return i
-        prefetch(data + begin + AHEAD)
+        prefetch(<const void *> (<uint64_t> data + begin + AHEAD))      # may lie behind the data: no pointer into it
         out[i] = make_text(data + begin, <uint32_t> size)
     return n
 
