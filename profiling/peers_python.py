@@ -41,7 +41,7 @@ class Peer:
     def room(self, n: int) -> Array:
         """An array for n answers, the same one each time.
 
-        Made only when it is new: to zero 8 MB that is then thrown away took 1 to 15 ns a key at 10^6.
+        Made only when it is new: to zero 8 MB that are then thrown away took up to 10 ns a key at 10^6.
         """
         if n not in self.rooms:
             self.rooms[n] = np.zeros(n, np.int64)

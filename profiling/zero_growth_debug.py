@@ -26,7 +26,7 @@ def _(call: Call, kit: Kit) -> None:
 @recipe("pyhmap.debug.leakcheck")
 def _(call: Call, kit: Kit) -> None:
     if not tracemalloc.is_tracing():  # else each call starts and stops it, and before 3.12.5 CPython then keeps every
-        tracemalloc.start()  # traceback (its issue 121390): 70 kB a call
+        tracemalloc.start()  # traceback (its issue 121390)
     call(dict, rounds=4, calls=1)
     raises(ValueError, call, dict, rounds=1)
     raises(TypeError, call, 7)
