@@ -103,11 +103,12 @@ cdef inline cloned take_all(const Table *t, const key_t *key, const uint64_t *h,
     cdef uint8_t *slots = t.now.slots
     cdef uint8_t *slot
     for i in range(n):
+        if unlikely(place[i] == ABSENT):
+            n = i
+            break
         slot = slots + place[i]
-        if unlikely(place[i] == ABSENT or not same_key(t, slot, &key[i])):
-            slot = NULL
-            if place[i] != ABSENT:
-                find_again(t, h[i], &key[i], &slot)
+        if unlikely(not same_key(t, slot, &key[i])):
+            find_again(t, h[i], &key[i], &slot)
             if slot == NULL:
                 n = i
                 break
