@@ -69,9 +69,10 @@ print(own() - before, m.nbytes)
 ARENA = 0x10000 * (2**7 - 1)  # bytes of the blocks before the one of 8 MiB
 
 
+@pytest.mark.release_only
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="huge pages on demand are Linux's")
 def test_memory_of_the_system_is_what_the_map_says_it_takes():
     n = ARENA // 200 + 500  # so that the last block has 0.1 MB
-    done = subprocess.run([sys.executable, "-c", BEGUN.format(n=n)], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", BEGUN.format(n=n)], capture_output=True, text=True, check=True)
     taken, said = map(int, done.stdout.split())
     assert abs(taken - said) < 1_000_000
