@@ -20,7 +20,7 @@ import psutil
 
 import leaks_cases
 from pyhmap import HMap, debug
-from pyhmap._pure import PureHMap as TwinMap
+from pyhmap._reference.engine import ReferenceMap
 
 # Of leakcheck's first trial; the second has twice the calls, and a third, where the two disagree, four times.
 ROUNDS, CALLS = 6, 20
@@ -130,7 +130,7 @@ def header() -> dict[str, Any]:
 
     refused = {}
     for name, thing in {
-        "the plain-Python twin": TwinMap(np.int64, np.int64),
+        "the plain-Python twin": ReferenceMap(np.int64, np.int64),
         "a subclass with a field": Labelled(np.int64, np.int64),
         "a dict": {},
         "a map whose mark is another": marked(stopped_in_a_growth()),

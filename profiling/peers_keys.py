@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyhmap._pure_table import M64, draw_hash_key, splitmix64
+from pyhmap._reference.table import M64, draw_hash_key, splitmix64
 
 Array = np.ndarray
 
