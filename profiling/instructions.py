@@ -151,7 +151,7 @@ def spread(samples: list[Counts]) -> float:
 
 def toolchain() -> dict[str, str]:
     """What the counts depend on besides the code, each as exactly as it matters."""
-    extension = next((runner.HERE.parent / "pyhmap").glob("_many*.so")).read_bytes()
+    extension = next((runner.HERE.parent / "pyhmap" / "_engine").glob("map*.so")).read_bytes()
     compiler = re.search(rb"(GCC|clang)[^\0]*? (\d+\.\d+)", extension)  # each compiler leaves its name in what it makes
     return {
         "architecture": platform.machine(),
