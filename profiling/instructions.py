@@ -36,7 +36,7 @@ RUNS = 3  # of a record; a check is one
 # others do for it, such as making objects, is not seen in its own.
 KINDS = ("own", "all")
 MARK = "getppid"  # a function of the C library that nothing calls but instructions_worker.py
-OWN = re.compile(r"/(pyhmap|tophash_cache)/_\w+[^/]*\.so$")
+OWN = re.compile(r"/(_hmap_bytes|pyhmap|tophash_cache)/[\w/]+[^/]*\.so$")
 SETTINGS = (
     # The C library chooses memset and memcpy by the processor; without these it is SSE2 everywhere.
     "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-ERMS,-FSRM",
