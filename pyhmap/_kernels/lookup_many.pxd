@@ -11,15 +11,15 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from _hmap_bytes.memory cimport prefetch
+from _hmap_bytes.memory cimport cold, prefetch
 from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS, WINDOW
 from pyhmap._kernels.hash cimport tophash_of
 from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, lowest_bit, slot_at
 from pyhmap._kernels.one_key cimport get
-from pyhmap._kernels.pipeline cimport block_size, cloned, cold, hash_block, unlikely
+from pyhmap._kernels.pipeline cimport block_size, cloned, hash_block, unlikely
 from pyhmap._kernels.probe cimport chain_ends, find, first_slot, first_slot_by_product, match
 from pyhmap._kernels.slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
-from pyhmap._kernels.text_source cimport TextSource, texts_from
+from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
 
 cdef enum:
     NO_MATCH = 0x8000000000000000   # a key with no tophash match; the other bits are 0, so the place is still slot 0's
@@ -188,19 +188,19 @@ cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *k
 
 cdef inline uint64_t read_texts(const Table *t, const Reading *r, const TextSource *source, uint64_t start,
                                 uint64_t stop) noexcept nogil:
-    """read_batch() for the texts of a source, a window at a time. Also stops at an item that is no text."""
+    """read_batch() for the texts of a source, of a column a window at a time. Also stops at an item that is no text."""
     cdef Text window[WINDOW]
     cdef Reading shifted = r[0]
-    cdef const Text *texts
     cdef uint64_t n, done
+    if loaded(source):
+        return read_batch(t, r, source.texts, start, stop)
     while start < stop:
-        n = stop - start
-        texts = texts_from(source, start, &n, window)
+        n = read_window(source, start, stop - start, window)
         if r.values != NULL:
             shifted.values = r.values + start * t.value_size
         if r.found != NULL:
             shifted.found = r.found + start
-        done = read_batch(t, &shifted, texts, 0, n)
+        done = read_batch(t, &shifted, window, 0, n)
         start += done
         if done < n or n == 0:
             break
