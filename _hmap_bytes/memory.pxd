@@ -11,7 +11,7 @@ cdef extern from *:
     #include <stdint.h>
     #include <string.h>
     /* The empty asm is an effect: without one gcc drops a call to a function that does nothing but prefetch. */
-    #define HMAP_COLD __attribute__((cold, noinline))
+    #define HMAP_COLD __attribute__((cold))
     #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
     static inline uint64_t hmap_load64(const void *p) {
         uint64_t x;
@@ -19,7 +19,7 @@ cdef extern from *:
         return x;
     }
     """
-    ctypedef void cold "HMAP_COLD void"     # the return type of a rarely called function: its caller saves nothing for it
+    ctypedef void cold "HMAP_COLD void"     # the return type of a rarely called function, out of its caller's way
     void prefetch "hmap_prefetch"(const void *) noexcept nogil
     uint64_t load64 "hmap_load64"(const void *) noexcept nogil
 

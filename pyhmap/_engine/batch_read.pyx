@@ -31,9 +31,8 @@ from pyhmap._engine.batch_items cimport (
 )
 from pyhmap._engine.rwlock cimport begin_read, end_read
 from pyhmap._kernels.constants cimport EVACUATE_PER_KEY, RELEASE_GIL_FROM
-from pyhmap._kernels.dispatch cimport collect, read_batch
 from pyhmap._kernels.layout cimport growing
-from pyhmap._kernels.lookup_many cimport Reading
+from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
 
 cdef enum:
     CHUNK = 1 << 20             # keys between two looks at pending signals: a small part of a second

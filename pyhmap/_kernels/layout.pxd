@@ -124,3 +124,10 @@ cdef inline uint8_t *slot_at(const Buckets *b, uint64_t row, unsigned i) noexcep
 cdef inline bint evacuated(const Buckets *b, uint64_t bucket) noexcept nogil:
     cdef uint8_t state = b.tophash[bucket * SLOTS]
     return EVACUATED_X <= state < MIN_TOPHASH
+
+
+cdef inline const Buckets *home(const Table *t, uint64_t h) noexcept nogil:
+    """The array that holds a key of this hash, if the map has the key."""
+    if growing(t) and not evacuated(&t.old, h & (t.old.nmain - 1)):
+        return &t.old
+    return &t.now
