@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import compare
+from compare import run as compare
+from core import records
 
-RESULTS = Path(compare.__file__).parent / "results"
+RESULTS = records.COMMITTED
 
 
 def timed(arm: str, times: np.ndarray) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-import estimates
-from estimates import Estimate, Paired, exact
+from core import estimates
+from core.estimates import Estimate, Paired, exact
 
 
 def test_spread_is_the_quartiles_of_the_standard_library() -> None:

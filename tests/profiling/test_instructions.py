@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import instructions
-import instructions_worker
-import runner
+from core import runner
+from instructions import run as instructions
+from instructions import worker as instructions_worker
 
 RECORDED = {"get": {"own": 100.0, "all": 200.0}, "set": {"own": 50.0, "all": 60.0}}
 

@@ -10,15 +10,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import leaks
-import leaks_cases
-import leaks_pictures
-import leaks_tables
-import leaks_worker
 import pyhmap
 import tophash_cache
-import zero_growth
-import zero_growth_kit
+from leaks import cases as leaks_cases
+from leaks import pictures, tables, zero_growth
+from leaks import run as leaks
+from leaks import worker as leaks_worker
+from leaks.recipes import kit as zero_growth_kit
 from pyhmap import HMap, HSet, debug
 
 ROOT = Path(__file__).parents[2]
@@ -148,7 +146,7 @@ def configuration(monkeypatch):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_public_call_has_a_recipe(name):
-    assert zero_growth.recipe_of(name, CALLS[name]) is not None, f"{name}: enter a recipe in zero_growth_*.py"
+    assert zero_growth.recipe_of(name, CALLS[name]) is not None, f"{name}: enter a recipe in leaks/recipes/"
 
 
 def test_no_recipe_is_of_a_call_that_is_gone():
@@ -262,7 +260,7 @@ def test_the_texts_say_what_the_committed_file_says():
     figures = json.loads((RESULTS / "leaks.json").read_text())["figures"]
     readme = " ".join((ROOT / "README.md").read_text().split())
     at = {row["container"]: row for row in figures["collector"] if row["entries"] == 10**7}
-    said = {name: leaks_tables.seconds(row["first"]["median"]) for name, row in at.items()}
+    said = {name: tables.seconds(row["first"]["median"]) for name, row in at.items()}
     share = round(100 * at["dict of lists"]["share"]["median"])
     public = [row for row in figures["growth"] if row["call"] not in (zero_growth.NOTHING, *zero_growth_kit.EXTRAS)]
     for words in (
@@ -281,7 +279,7 @@ def test_the_committed_file_is_of_a_whole_run_in_which_all_went_as_expected():
     assert (document["mode"], document["ended_by"]) == ("full", "")
     assert not document["environment"]["uncommitted_changes"]
     assert len(document["figures"]["cases"]) == len(leaks_cases.CASES)
-    assert leaks_tables.case_sentence(document["figures"]["cases"]) == "18 of 18 verdicts are those expected."
+    assert tables.case_sentence(document["figures"]["cases"]) == "18 of 18 verdicts are those expected."
     assert {*CALLS} < {row["call"] for row in document["figures"]["growth"]}
     assert [row["call"] for row in document["figures"]["growth"] if row["beyond"] or row["calls"] < 10**5] == []
 
@@ -343,7 +341,7 @@ def document():
 
 def printed(document):
     text = io.StringIO()
-    leaks_tables.show(Console(width=200, file=text), document)
+    tables.show(Console(width=200, file=text), document)
     return text.getvalue()
 
 
@@ -374,12 +372,12 @@ def test_the_collectors_figures_are_medians_of_processes(document):
 def test_a_run_that_was_cut_short_still_prints_and_draws(tmp_path):
     document = {"figures": leaks.figures([]), "samples": [], "ended_by": "interrupted"}
     assert "ended early (interrupted)" in printed(document)
-    assert leaks_pictures.save_all(document, tmp_path) == []
+    assert pictures.save_all(document, tmp_path) == []
     assert leaks.verdicts(document["figures"]) == []
 
 
 def test_pictures_are_drawn_for_light_and_dark_pages(document, tmp_path):
-    names = {path.name for path in leaks_pictures.save_all(document, tmp_path)}
+    names = {path.name for path in pictures.save_all(document, tmp_path)}
     assert names == {f"leaks-{name}{page}.svg" for name in ("rounds", "collector") for page in ("", "-dark")}
 
 
