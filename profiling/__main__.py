@@ -79,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         importlib.import_module("pyhmap")
         importlib.import_module("rich")
         importlib.import_module("psutil")
+        importlib.import_module("scipy")
         verb = importlib.import_module(MODULES.get(name, f"{name}.run"))
     except ImportError as error:
         return fail(f"{error}: build first, with `make build`, or pip install -e '.[profiling]'")

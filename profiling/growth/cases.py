@@ -3,10 +3,10 @@
 Owns what is built and counted. Imports numpy and pyhmap. Each function returns what the result file holds.
 """
 
-import math
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 from pyhmap import HMap
 
@@ -179,17 +179,12 @@ def churn_simulation(load: float, turns: int = 20, buckets: int = 2048) -> dict[
     return made
 
 
-def poisson(load: float, most: int) -> np.ndarray:
-    """The probability of 0, 1, ..., most keys in a bucket."""
-    return np.exp([k * math.log(load) - load - math.lgamma(k + 1) for k in range(most + 1)])
-
-
 def chains_and_tophash() -> dict[str, Any]:
     """A full map: how long its chains are and which tophashes it holds, beside what chance makes."""
     m = HMap(np.int64, np.int64, seed=11)
     m.set_many(np.arange(FULLEST), 0)  # consecutive numbers: the hash must make them look random
     stats, arrays, buckets = m.stats(), m.bucket_arrays(), m.header().buckets
-    likely = poisson(stats.load_factor, SLOTS * 12)
+    likely = scipy.stats.poisson.pmf(np.arange(SLOTS * 12 + 1), stats.load_factor)
     expected = [0.0, likely[: SLOTS + 1].sum()]
     expected += [likely[SLOTS * k + 1 : SLOTS * (k + 1) + 1].sum() for k in range(1, len(stats.chain_lengths) - 1)]
     tophash = np.bincount(arrays.tophash[arrays.tophash >= 5], minlength=256)
@@ -207,7 +202,7 @@ def chains_and_tophash() -> dict[str, Any]:
 
 
 def chi_square(counts: np.ndarray, expected: np.ndarray) -> dict[str, Any]:
-    """Pearson's chi-square and its p-value by the cube-root approximation (Wilson and Hilferty 1931).
+    """Pearson's chi-square over the values that can occur, and its p-value.
 
     >>> fair = chi_square(np.array([50, 50]), np.array([50.0, 50.0]))
     >>> fair["chi2"], fair["dof"], fair["p"] > 0.9
@@ -215,8 +210,7 @@ def chi_square(counts: np.ndarray, expected: np.ndarray) -> dict[str, Any]:
     """
     seen = expected > 0
     chi2, dof = float(((counts - expected)[seen] ** 2 / expected[seen]).sum()), int(seen.sum()) - 1
-    z = ((chi2 / dof) ** (1 / 3) - (1 - 2 / (9 * dof))) / math.sqrt(2 / (9 * dof))
-    p = math.erfc(z / math.sqrt(2)) / 2
+    p = float(scipy.stats.chi2.sf(chi2, dof))
     return {"counts": counts.tolist(), "expected": expected.tolist(), "chi2": chi2, "dof": dof, "p": p}
 
 
