@@ -13,9 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from core import estimates, records, runner
 from core.runner import MeasurementError, Sample, Step, worker_command
@@ -57,10 +55,7 @@ def run(*, quick: bool, out: Path, folders: list[Path]) -> str:
     with tempfile.TemporaryDirectory(prefix="builds-") as folder:
         samples, ended_by = runner.run_steps(steps(chosen, builds, Path(folder) / "questions"))
     document |= {"ended_by": ended_by, "figures": rows(samples, list(builds)), "samples": samples}
-    console = terminal.output_console()
-    show(console, document)
-    path = records.write(document, out)
-    console.print(f"Samples and figures: {path}", markup=False, soft_wrap=True)
+    runner.conclude(document, out, show)
     return ended_by
 
 
@@ -125,9 +120,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
     """The table: a row a call, a column a build."""
     builds = document["config"]["builds"]
     title = f"CPU nanoseconds a key, and times those of {builds[0]}"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    for heading in ("call", *builds):
-        table.add_column(heading, justify="left" if heading == "call" else "right")
+    table = terminal.plain_table(title, "call", *builds, words=("call",))
     for row in document["figures"]:
         cells = [f"{row['operation']}, {row['kind']}, {row['size']:,}"]
         for name in builds:

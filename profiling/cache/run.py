@@ -64,9 +64,7 @@ def run(*, quick: bool, out: Path) -> str:
     document = records.begin("cache", quick=quick, workload=workload, config=config) | {"left_out": left_out}
     samples, ended_by = runner.run_steps(steps(plan, arms))
     document |= {"ended_by": ended_by, "figures": figures(samples), "samples": samples}
-    console = terminal.output_console()
-    show(console, document)
-    console.print(f"Samples and figures: {records.write(document, out)}", markup=False, soft_wrap=True)
+    runner.conclude(document, out, show)
     return ended_by
 
 

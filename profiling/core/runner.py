@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from core import records
 from core.environment import HARNESS
 from render import terminal
 
 Sample = dict[str, Any]
+# What prints a result document, and what draws its pictures into a folder and returns their files.
+Show = Callable[[Console, dict[str, Any]], None]
+Draw = Callable[[dict[str, Any], Path], list[Path]]
 INTERRUPTED = "interrupted"
 
 
@@ -118,3 +123,14 @@ def run_steps(steps: list[Step]) -> tuple[list[Sample], str]:
         except MeasurementError as error:
             return samples, str(error)
     return samples, ""
+
+
+def conclude(document: dict[str, Any], out: Path, show: Show, draw: Draw | None = None) -> None:
+    """Print a whole result, write its file, draw its pictures, and say where they are."""
+    console = terminal.output_console()
+    show(console, document)
+    written = [records.write(document, out)]
+    if draw is not None:
+        written += draw(document, out)
+    for path in written:
+        console.print(f"Written: {path}", markup=False, soft_wrap=True)

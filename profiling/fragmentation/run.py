@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from core import estimates, records, runner
 from core.runner import Sample, Step, run_json, worker_command
@@ -34,9 +32,7 @@ def run(*, quick: bool, out: Path) -> str:
     ]
     samples, ended_by = runner.run_steps(sorted(steps, key=lambda step: step.label))
     document |= {"ended_by": ended_by, "figures": rows(samples), "samples": samples}
-    console = terminal.output_console()
-    show(console, document)
-    console.print(f"Samples and figures: {records.write(document, out)}", markup=False, soft_wrap=True)
+    runner.conclude(document, out, show)
     return ended_by
 
 
@@ -93,20 +89,9 @@ def verdict(rows: list[dict[str, Any]]) -> str:
 
 def show(console: Console, document: dict[str, Any]) -> None:
     """Print the result."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    columns = [
-        "",
-        "map",
-        "keys",
-        "buckets",
-        "over-\nflow",
-        "space\nin use",
-        "bytes\na key",
-        "single\nns",
-        "times\neven",
-    ]
-    for column in (*columns, "batch\nns", "times\neven"):
-        table.add_column(column, justify="left" if column in ("", "map") else "right")
+    columns = ["", "map", "keys", "buckets", "over-\nflow", "space\nin use", "bytes\na key"]
+    columns += ["single\nns", "times\neven", "batch\nns", "times\neven"]
+    table = terminal.plain_table("", *columns, words=("", "map"))
     for row in document["figures"]:
         first = row["map"] == MAPS[0]
         cells = [row["state"] if first else "", row["map"], f"{row['keys']:,}" if first else ""]

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from core.runner import Sample, Step, run_json, worker_command
+from render import terminal
 
 LIBRARIES = ("pyhmap", "dict", "cykhash", "numba")
 MEMORY = ("pyhmap", "pyhmap set_many", "dict")
@@ -149,10 +148,9 @@ def peak_bytes(series: list[dict[str, int]]) -> tuple[float, float]:
 def show(console: Console, made: dict[str, Any]) -> None:
     """Print the sections' tables."""
     if "latency" in made:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
-        table.title = f"One insert, growing from empty to {made['latency']['inserts']:,} keys: CPU time"
-        for title in ("", *(f"p{p:g}\nns" for p in PERCENTILES), "worst that recurs\nms", "worst of each run\nms"):
-            table.add_column(title, justify="right")
+        title = f"One insert, growing from empty to {made['latency']['inserts']:,} keys: CPU time"
+        columns = [f"p{p:g}\nns" for p in PERCENTILES]
+        table = terminal.plain_table(title, "", *columns, "worst that recurs\nms", "worst of each run\nms", words=("",))
         rows = made["latency"]["libraries"] | {"(clock alone)": made["latency"]["clock"]}
         for name, row in rows.items():
             cells = [f"{row['percentiles'][f'{p:g}']:,.0f}" for p in PERCENTILES]
@@ -161,26 +159,16 @@ def show(console: Console, made: dict[str, Any]) -> None:
         console.print(table)
         console.print()
     if "memory" in made:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
-        table.title = "Private memory of the process (USS): bytes an entry"
-        for title in ("", "at the end", "at most, from a tenth on"):
-            table.add_column(title, justify="right")
+        title = "Private memory of the process (USS): bytes an entry"
+        table = terminal.plain_table(title, "", "at the end", "at most, from a tenth on", words=("",))
         for name, series in made["memory"]["libraries"].items():
             table.add_row(name, *(f"{each:.1f}" for each in peak_bytes(series)))
         console.print(table)
         console.print()
     if "churn" in made:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
-        table.title = "Keys that come and go at constant count, over a fresh map of the same keys"
-        for title in (
-            "keys a bucket",
-            "operations",
-            "rows at most",
-            "get_many",
-            "delete and insert",
-            "same-size growths",
-        ):
-            table.add_column(title, justify="right")
+        title = "Keys that come and go at constant count, over a fresh map of the same keys"
+        columns = ["keys a bucket", "operations", "rows at most", "get_many", "delete and insert", "same-size growths"]
+        table = terminal.plain_table(title, *columns)
         for row in made["churn"]["loads"]:
             times = row["time_over_fresh"]
             cells = [f"{row['load']:.1f}", f"{row['operations']:,}", f"{row['peak_over_fresh']:.2f} times"]

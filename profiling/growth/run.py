@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -45,11 +44,7 @@ def run(*, quick: bool, out: Path) -> str:
     # The figures of what is counted are the samples; only what is timed has raw samples beside them.
     raw = [{name: sample[name] for name in sample if name not in ("series", "largest")} for sample in timed]
     document |= {"ended_by": ended_by, "figures": made, "samples": raw}
-    console = terminal.output_console()
-    show(console, document)
-    path = records.write(document, out)
-    for picture in [path, *pictures.save_all(document, out)]:
-        console.print(f"Written: {picture}", markup=False, soft_wrap=True)
+    runner.conclude(document, out, show, pictures.save_all)
     return ended_by
 
 
@@ -75,17 +70,9 @@ def counting_steps(most_B: int) -> list[Step]:
     return made
 
 
-def plain_table(title: str, *columns: str) -> Table:
-    """A table of numbers."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
-
-
 def trigger_table(rows: list[dict[str, int]]) -> Table:
     """Which key starts the growth."""
-    table = plain_table(
+    table = terminal.plain_table(
         f"Growth trigger; the article: {ARTICLE_TRIGGER}", "B", "buckets", "grows at key", "13/2 rule", ""
     )
     for row in rows:
@@ -99,7 +86,7 @@ def trigger_table(rows: list[dict[str, int]]) -> Table:
 def steps_table(rows: list[dict[str, Any]]) -> Table:
     """The article's look-up steps, by two meanings of a step."""
     columns = ("B", "keys a\nbucket", "slots looked at\nmean", "worst, median\nof 100 maps", "worst\nof all")
-    table = plain_table("10,000 look-ups", *columns, "rows read\nmean", "worst", "article\nmean, worst")
+    table = terminal.plain_table("10,000 look-ups", *columns, "rows read\nmean", "worst", "article\nmean, worst")
     for row in rows:
         cells = [f"{row['slots_mean']:.2f}", f"{row['slots_worst_median']:.0f}", str(row["slots_worst"])]
         cells += [f"{row['rows_mean']:.2f}", str(row["rows_worst"]), "{}, {}".format(*row["article"])]
@@ -127,7 +114,7 @@ def steps_verdict(rows: list[dict[str, Any]]) -> str:
 def loads_table(rows: list[dict[str, Any]]) -> Table:
     """Go's table of load factors beside this table's, and what Go's does not say: rows read."""
     columns = ["load", "over-\nflow %", "Go", "bytes/\nentry", "Go", "cycle", "hit\nprobes", "Go", "miss\nprobes", "Go"]
-    table = plain_table("Load factors (* simulated: a map grows at 6.5)", *columns, "rows\nhit", "rows\nmiss")
+    table = terminal.plain_table("Load factors (* simulated: a map grows at 6.5)", *columns, "rows\nhit", "rows\nmiss")
     for row in rows:
         ours, (overflow, size, hit, miss) = row.get("measured", row["simulated"]), row["go"]
         table.add_row(

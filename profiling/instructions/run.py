@@ -14,10 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from core import environment, records, runner
 from render import terminal
@@ -204,11 +202,9 @@ def verdict(recorded: dict[str, float] | None, counted: dict[str, float]) -> str
 def show(console: Console, recorded: Counts, counted: Counts) -> None:
     """Print the table."""
     title = "Instructions an operation: of the project's own code, and all"
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
-    table.add_column("case", no_wrap=True)
-    for column in ("own: recorded", "now", "%", "all: recorded", "now", "%"):
-        table.add_column(column, justify="right")
-    table.add_column("")
+    columns = ("case", "own: recorded", "now", "%", "all: recorded", "now", "%", "")
+    table = terminal.plain_table(title, *columns, words=("case", ""))
+    table.columns[0].no_wrap = True
     for name, now in counted.items():
         before, cells = recorded.get(name), []
         for kind in KINDS:

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from core import records
+from core import records, runner
 from pyhmap import HMap
 from render import terminal
 
@@ -57,9 +55,7 @@ def run(*, quick: bool, out: Path) -> str:
         "links": links(),
     }
     document |= {"ended_by": "", "figures": figures, "samples": []}
-    console = terminal.output_console()
-    show(console, document)
-    console.print(f"Figures: {records.write(document, out)}", markup=False, soft_wrap=True)
+    runner.conclude(document, out, show)
     return ""
 
 
@@ -176,9 +172,8 @@ PICTURE = """
 def show(console: Console, document: dict[str, Any]) -> None:
     """Print the result."""
     header, buckets = document["figures"]["header"], document["figures"]["buckets"]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title="Header", title_justify="left")
-    for column in ("field", "made of", "offset", "bytes", "header()", "memory", "Go's offset", "bytes"):
-        table.add_column(column, justify="left" if column in ("field", "made of") else "right")
+    columns = ("field", "made of", "offset", "bytes", "header()", "memory", "Go's offset", "bytes")
+    table = terminal.plain_table("Header", *columns, words=("field", "made of"))
     for row in header["rows"]:
         names = "field", "stored", "offset", "size", "header", "memory"
         table.add_row(*(str(row[name]) for name in names), *map(str, row["go"]))
@@ -191,9 +186,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
     )
     console.print()
     first = next(iter(buckets))
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=f"Bucket, {first}", title_justify="left")
-    for column in ("field", "array", "offset in its row", "bytes"):
-        table.add_column(column, justify="left" if column in ("field", "array") else "right")
+    columns = ("field", "array", "offset in its row", "bytes")
+    table = terminal.plain_table(f"Bucket, {first}", *columns, words=("field", "array"))
     for row in buckets[first]["rows"]:
         table.add_row(row["field"], row["array"], str(row["offset"]), str(row["size"]))
     console.print(table)

@@ -18,7 +18,6 @@ from leaks import worker as leaks_worker
 from leaks.cases import ARMS, CASES
 from leaks.tables import amount
 from leaks.worker import CONTAINERS
-from render import terminal
 
 SIZES, SIZES_QUICK = (10**5, 10**6, 10**7), (10**4, 10**5)
 BLOCKS, BLOCKS_QUICK = 5, 2
@@ -52,11 +51,7 @@ def run(*, quick: bool, out: Path) -> str:
             pool.shutdown(cancel_futures=True)
     made = figures(samples)
     document |= {"ended_by": ended_by, "figures": made, "verdicts": verdicts(made), "samples": samples}
-    console = terminal.output_console()
-    tables.show(console, document)
-    path = records.write(document, out)
-    for picture in [path, *pictures.save_all(document, out)]:
-        console.print(f"Written: {picture}", markup=False, soft_wrap=True)
+    runner.conclude(document, out, tables.show, pictures.save_all)
     return ended_by
 
 

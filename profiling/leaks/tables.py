@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -19,14 +18,6 @@ TITLES = {
     "references": "refer-\nences",
     "cycles": "in\ncycles",
 }
-
-
-def titled(title: str, *columns: str, words: tuple[str, ...] = ()) -> Table:
-    """A table; the columns in ``words`` are text, the others figures."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="left" if column in words else "right", overflow="fold")
-    return table
 
 
 def show(console: Console, document: dict[str, Any]) -> None:
@@ -95,7 +86,7 @@ def case_table(rows: list[dict[str, Any]]) -> Table:
     """Leaking and mended side by side."""
     words = ("case", "leaking", "mended", "the mend", "the article")
     columns = ("case", "leaking", "bytes\na call", "mended", "the mend", "the article")
-    table = titled("Cases", *columns, words=words)
+    table = terminal.plain_table("Cases", *columns, words=words)
     for row in rows:
         leaking = row.get("leaking")
         size = amount(leaking["bytes_a_call"]) if leaking and leaking["bytes_a_call"] else ""
@@ -136,7 +127,7 @@ def seconds(value: float) -> str:
 def collector_table(rows: list[dict[str, Any]]) -> Table:
     """A row a container and size."""
     columns = ("container", "entries", "first", "quartiles", "again", "share", "collections", "longest", "memory")
-    table = titled("The collector", *columns, words=("container",))
+    table = terminal.plain_table("The collector", *columns, words=("container",))
     for column in table.columns:
         column.no_wrap = True
     table.padding = (0, 1, 0, 0)  # or it would not fit into a hundred columns
@@ -185,7 +176,7 @@ def collector_sentence(rows: list[dict[str, Any]]) -> str:
 
 def show_header(console: Console, made: dict[str, Any]) -> None:
     """Both ways, field by field, and what was refused."""
-    table = titled(
+    table = terminal.plain_table(
         "The header, by header() and from memory", "field", *(f"{name}\nheader(), memory" for name in made["headers"]),
         words=("field",),
     )  # fmt: skip
@@ -230,7 +221,7 @@ def show_growth(console: Console, made: dict[str, Any]) -> None:
         said += f" GREW: {'; '.join(map(grew_words, grown[:FEW]))}."
     console.print(said, style="bold", markup=False)
     console.print()
-    table = titled(
+    table = terminal.plain_table(
         "The most that a meter grew by", "calls of", "calls", "each,\nat least", *TITLES.values(), words=("calls of",)
     )
     for owner in dict.fromkeys(owner_of(row["call"]) for row in rows):

@@ -54,11 +54,7 @@ def run(*, quick: bool, out: Path) -> str:
         samples, ended_by = runner.run_steps(steps)
     figures = peers_figures.figures(samples) | {"targets": targets.judge(samples)}
     document |= {"ended_by": ended_by, "figures": figures, "samples": samples}
-    console = terminal.output_console()
-    tables.show(console, document)
-    path = records.write(document, out)
-    for written in [path, *pictures.save_all(document, out)]:
-        console.print(f"Written: {written}", markup=False, soft_wrap=True)
+    runner.conclude(document, out, tables.show, pictures.save_all)
     return ended_by
 
 

@@ -1,13 +1,13 @@
-"""What people see: consoles, and the tables of the verbs, drawn from a result document.
+"""What the verbs print with: consoles, plain tables, changes and intervals in words.
 
-Owns widths, colours and wording. Imports rich, and the sibling ``figures``. Everything drawn comes
-from the document, so a committed result file gives the same picture again.
 Colour and the live display appear on a terminal only, and NO_COLOR is honoured (both by rich).
 """
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 Document = dict[str, Any]
 
@@ -26,6 +26,14 @@ def output_console() -> Console:
 def progress_console() -> Console:
     """Standard error, for progress and complaints."""
     return Console(stderr=True, highlight=False)
+
+
+def plain_table(title: str, *columns: str, words: tuple[str, ...] = ()) -> Table:
+    """An empty table; the columns in ``words`` hold text, the others figures."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column in words else "right", overflow="fold")
+    return table
 
 
 def signed(fraction: float, digits: int = 1) -> str:

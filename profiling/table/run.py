@@ -81,15 +81,10 @@ def run(
     document["stacks"] = {
         arm: flames.stored(flames.below(profile, "run_requests")) for arm, profile in profiles.items()
     }
-    console = terminal.output_console()
-    tables.show(console, document)
-    path = records.write(document, out)
-    left = leave_profiles(profiles, out / document["name"])
-    console.print(f"Samples and figures: {path}", markup=False, soft_wrap=True)
-    if left:
-        console.print(
-            f"Profiles: {left} files {path.stem}-pyspy-*, {path.stem}-cprofile-*", markup=False, soft_wrap=True
-        )
+    runner.conclude(document, out, tables.show)
+    if left := leave_profiles(profiles, out / document["name"]):
+        said = f"Profiles: {left} files {document['name']}-pyspy-*, {document['name']}-cprofile-*"
+        terminal.output_console().print(said, markup=False, soft_wrap=True)
     return ended_by
 
 
