@@ -1,9 +1,8 @@
 """What the rounds of ``zero_growth`` work on, and how a recipe for a public call is entered.
 
-Owns keys, values, maps and batches of each form, and the table of recipes, which the siblings ``zero_growth_maps``,
-``zero_growth_sets``, ``zero_growth_cache`` and ``zero_growth_debug`` fill. Imports numpy and both packages; pyarrow
-where it is installed. A recipe gets the call itself, found on its class by name, so it cannot exercise another than the
-one that it is listed under. What a round adds it takes away again: the maps are as large after it as before.
+Owns keys, values, maps and batches of each form, and the table of recipes, which the other files of this folder fill.
+A recipe gets the call itself, found on its class by name, so it cannot exercise another than the one that it is listed
+under. A round removes what it adds: the maps are as large after it as before.
 """
 
 from collections.abc import Callable
@@ -117,6 +116,17 @@ class Kit:
     def map(self, items: Any = None, **options: Any) -> HMap:
         """A new map of this form."""
         return HMap(self.key_type, self.value_type, items, **options)
+
+    @property
+    def own(self) -> HMap | HSet:
+        """What a call of a map or of a set is made on."""
+        return self.s if self.name.startswith("HSet.") else self.m
+
+    def another(self, **options: Any) -> HMap | HSet:
+        """A new map or set of the same keys."""
+        if self.own is self.s:
+            return HSet(self.key_type, self.keys, **options)
+        return self.map(dict(zip(self.keys, self.values, strict=True)), **options)
 
     def restore(self) -> None:
         """Put back what a round took out of the map and the set."""

@@ -1,7 +1,4 @@
-"""One round of each public call of a map, its views and iterators, and of a nil map: every input, and the errors.
-
-Owns these recipes. Imports numpy, pyhmap and the sibling ``zero_growth_kit``.
-"""
+"""One round of each public call that maps alone have, their views and iterators, and nil maps."""
 
 import copy
 import pickle
@@ -55,13 +52,6 @@ def _(call: Call, kit: Kit) -> None:
     raises(TypeError, call, kit.m, kit.wrong)
 
 
-@recipe("HMap.__contains__")
-def _(call: Call, kit: Kit) -> None:
-    call(kit.m, kit.key)
-    call(kit.m, kit.absent)
-    raises(TypeError, call, kit.m, kit.wrong)
-
-
 @recipe("HMap.get")
 def _(call: Call, kit: Kit) -> None:
     call(kit.m, kit.key)
@@ -92,14 +82,6 @@ def _(call: Call, kit: Kit) -> None:
     key, value = call(kit.m)
     kit.m[key] = value
     raises(KeyError, call, HMap(kit.key_type, kit.value_type))
-
-
-@recipe("HMap.__len__", "HMap.nbytes", "HMap.key_dtype", "HMap.value_dtype", "HMap.header", "HMap.layout")
-@recipe("HMap.occupancy", "HMap.bucket_arrays", "HMap.finish_growth", "HMap.__repr__")
-@recipe("HMap.keys_array", "HMap.values_array", "HMap.to_arrays")
-@recipe("HMap.stats", "HMap.check")
-def _(call: Call, kit: Kit) -> None:
-    call(kit.m)
 
 
 @recipe("HMap.__iter__", "HMap.keys", "HMap.values", "HMap.items")
@@ -189,23 +171,6 @@ def _(call: Call, kit: Kit) -> None:
     raises(TypeError, call, 7)
 
 
-@recipe("HMap.copy")
-def _(call: Call, kit: Kit) -> None:
-    call(kit.m)
-    copy.copy(kit.m)
-    copy.deepcopy(kit.m)
-
-
-@recipe("HMap.__reduce__")
-def _(call: Call, kit: Kit) -> None:
-    call(kit.m)
-    for protocol in (2, 5):
-        pickle.loads(pickle.dumps(kit.m, protocol))
-    buffers: list[pickle.PickleBuffer] = []
-    whole = pickle.dumps(kit.m, 5, buffer_callback=buffers.append)
-    pickle.loads(whole, buffers=buffers)
-
-
 @recipe("HMap.update", "HMap.__ior__")
 def _(call: Call, kit: Kit) -> None:
     call(kit.m, kit.other)
@@ -226,26 +191,6 @@ def _(call: Call, kit: Kit) -> None:
 def _(call: Call, kit: Kit) -> None:
     for other in (kit.m, kit.m.copy(), kit.other_map, dict(kit.m.items()), kit.other, 7):
         call(kit.m, other)
-
-
-@recipe("HMap.clear")
-def _(call: Call, kit: Kit) -> None:
-    call(kit.m)
-    kit.restore()
-
-
-@recipe("HMap.reserve")
-def _(call: Call, kit: Kit) -> None:
-    made = kit.map(kit.other)
-    call(made, 100)
-    raises(ValueError, call, made, -1)
-    raises(TypeError, call, made, "many")
-
-
-@recipe("HMap.compact")
-def _(call: Call, kit: Kit) -> None:
-    made = kit.map(kit.other, capacity=100)
-    call(made)
 
 
 @recipe("HMap.keys().__iter__", "HMap.values().__iter__", "HMap.items().__iter__")
