@@ -253,37 +253,6 @@ def test_lists_wake_the_collector_while_they_are_written_and_a_map_does_not():
     assert "0" not in leaks_worker.collector("HMap", 20_000)["building"]
 
 
-# --- the committed figures ---
-
-
-def test_the_texts_say_what_the_committed_file_says():
-    figures = json.loads((RESULTS / "leaks.json").read_text())["figures"]
-    readme = " ".join((ROOT / "README.md").read_text().split())
-    at = {row["container"]: row for row in figures["collector"] if row["entries"] == 10**7}
-    said = {name: tables.seconds(row["first"]["median"]) for name, row in at.items()}
-    share = round(100 * at["dict of lists"]["share"]["median"])
-    public = [row for row in figures["growth"] if row["call"] not in (zero_growth.NOTHING, *zero_growth_kit.EXTRAS)]
-    for words in (
-        f"{said['dict of tuples']} for a dict of tuples",
-        f"{said['dict of lists']} for one of lists",
-        f"{said['HMap']} for an `HMap`",
-        f"{said['nothing']} in a process without",
-        f"{share} % of the time goes to collections",
-        f"each of {len(public)} public calls",
-    ):
-        assert words in readme, words
-
-
-def test_the_committed_file_is_of_a_whole_run_in_which_all_went_as_expected():
-    document = json.loads((RESULTS / "leaks.json").read_text())
-    assert (document["mode"], document["ended_by"]) == ("full", "")
-    assert not document["environment"]["uncommitted_changes"]
-    assert len(document["figures"]["cases"]) == len(leaks_cases.CASES)
-    assert tables.case_sentence(document["figures"]["cases"]) == "18 of 18 verdicts are those expected."
-    assert {*CALLS} < {row["call"] for row in document["figures"]["growth"]}
-    assert [row["call"] for row in document["figures"]["growth"] if row["beyond"] or row["calls"] < 10**5] == []
-
-
 # --- figures and what is printed ---
 
 

@@ -1,14 +1,12 @@
 """Figures, targets and tables, from made-up samples whose ratios can be worked out by hand."""
 
 import io
-import json
 import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from core import environment, records
 from peers import figures as peers_figures
 from peers import pictures, tables, targets
 from render import style
@@ -209,10 +207,3 @@ def test_pictures_are_saved_for_both_pages_and_only_of_what_was_measured(drawn_f
     assert names == [f"peers-{name}{page}.svg" for name in ("times", "memory") for page in ("", "-dark")]
     assert all(Path(tmp_path / name).read_text().startswith("<?xml") for name in names)
     assert pictures.save_all(document([]), tmp_path) == []
-
-
-def test_the_readmes_table_is_that_of_the_committed_result() -> None:
-    committed = json.loads((records.COMMITTED / "peers.json").read_text(encoding="utf-8"))
-    readme = (environment.PROJECT / "README.md").read_text(encoding="utf-8")
-
-    assert tables.markdown(committed) in readme
