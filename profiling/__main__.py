@@ -1,8 +1,7 @@
 """``python profiling VERB [--quick] [--out DIR]``: the verbs and their errors.
 
-Owns the command line. Imports the sibling of the chosen verb, and calls its ``run`` with the options as keywords. Exit
-status: 0, 1 for a failed run, 2 for a wrong command line, 130 when interrupted (what was measured is printed and
-written all the same).
+Owns the command line. Calls ``run`` of the chosen verb with the options as keywords. Exit status: 0; 1 for a failed
+run; 2 for a wrong command line; 130 when interrupted (what was measured is still printed and written).
 """
 
 import argparse

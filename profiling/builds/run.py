@@ -1,8 +1,8 @@
 """The verb ``builds``: the same calls over several builds of the package, for whoever changes a kernel.
 
-Owns which calls, how often, and the table. Imports the siblings that ``peers`` is made of. Each argument is a checkout
-with the extensions built in place (``python setup.py build_ext --inplace``); the first is what the others are compared
-with. A process measures one build at one workload; the builds of a block get the same questions, in shuffled order.
+Owns which calls are measured, how often, and the table. Each argument is a checkout with the extensions built in place
+(``python setup.py build_ext --inplace``); the others are compared with the first. A process measures one build at one
+workload; all builds of a block get the same questions, in shuffled order.
 """
 
 import subprocess
@@ -101,7 +101,7 @@ def steps(chosen: Plan, builds: dict[str, Path], questions: Path) -> list[Step]:
 
 
 def rows(samples: list[Sample], builds: list[str]) -> list[dict[str, Any]]:
-    """A row for each workload and operation: nanoseconds a key of each build, and its time over the first one's."""
+    """A row for each workload and operation: nanoseconds per key of each build, and its time over the first one's."""
     made = []
     for kind, size in dict.fromkeys((sample["kind"], sample["size"]) for sample in samples):
         for operation in OPERATIONS:
@@ -119,7 +119,7 @@ def rows(samples: list[Sample], builds: list[str]) -> list[dict[str, Any]]:
 def show(console: Console, document: dict[str, Any]) -> None:
     """The table: a row a call, a column a build."""
     builds = document["config"]["builds"]
-    title = f"CPU nanoseconds a key, and times those of {builds[0]}"
+    title = f"CPU nanoseconds per key, and times those of {builds[0]}"
     table = terminal.plain_table(title, "call", *builds, words=("call",))
     for row in document["figures"]:
         cells = [f"{row['operation']}, {row['kind']}, {row['size']:,}"]

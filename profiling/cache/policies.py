@@ -1,8 +1,7 @@
-"""What the policies of the cache, and its size, are worth in time: loads hashed by caches of other settings.
+"""What the cache's policies and sizes cost in time: loads hashed by caches with different settings.
 
-Owns the loads, the settings that are compared, and the timing. Imports the packages under test and the siblings
-``corpus`` and ``cache_rules``. Each setting is measured in processes of its own: where in memory digests come to lie
-depends on what was hashed before. Times are CPU nanoseconds a key, the loop over the keys included.
+Owns the loads, the settings that are compared, and the timing. Each setting has processes of its own, since what was
+hashed before decides where in memory digests lie. Times are CPU nanoseconds per key, including the loop over the keys.
 """
 
 import gc

@@ -1,14 +1,14 @@
-"""What the settings and constants of the cache are worth: the real cache over made and real traces, one value changed.
+"""What the settings and constants of the cache are worth: the real cache over traces, with one value changed.
 
-Owns the traces, the changed values and the score. Imports the package under test and the sibling ``corpus``. Nothing
-here is timed; runs differ in the last digit shown, since an entry's "used" bit lies where its object does.
+Owns the traces, the changed values and the score. Nothing here is timed. Runs differ in the last digit shown, since an
+entry's "used" bit depends on where its object lies.
 
-There are two sets of traces. The values were chosen on the first; what they are worth is said by the second, which has
-other exponents, sizes, seeds and phases, and the other half of the real text.
+There are two sets of traces. The values were chosen on the first; the second shows what they are worth. It has other
+exponents, sizes, seeds and phases, and the other half of the real text.
 
-Score: what the look-ups won, as a share of all calls, if a look-up pays from a hit rate of 85 % on, which is what the
-default floor says: (hits - 0.85 * look-ups) / calls. A cache that is off scores 0. So a rule is good where it scores
-as high as a cache that is always on, or 0 where that one's score is negative. The policy is "hit-rate" throughout: the
+Score: (hits - 0.85 * look-ups) / calls, that is, what the look-ups gained as a share of all calls, if a look-up pays
+from a hit rate of 85 % on, as the default floor says. A cache that is off scores 0. So a rule is good if it scores as
+high as a cache that is always on, or 0 where that score is negative. The policy is "hit-rate" throughout, since the
 other one depends on time.
 """
 

@@ -1,7 +1,6 @@
 """The verb ``cache``: a hash from the cache beside every other way to it, where it pays, and what its rules are worth.
 
-Owns the plan, the figures, the targets and how they are printed. Imports the siblings; every measurement is a process
-of ``cache_worker``.
+Owns the plan, the figures, the targets and how they are printed. Every measurement is a process of ``cache.worker``.
 """
 
 import importlib.util
@@ -54,11 +53,11 @@ def run(*, quick: bool, out: Path) -> str:
     left_out = {name: "pip install -e '.[peers]' adds it" for name in PEERS if importlib.util.find_spec(name) is None}
     arms = [arm for arm in cache_worker.ARMS if arm not in left_out]
     workload = {
-        "hits": f"{cache_worker.KEYS} keys that are held, in turn, ns a key with the loop",
+        "hits": f"{cache_worker.KEYS} keys that are held, in turn, ns per key with the loop",
         "scan": "str of 16 bytes that never repeat, default settings against switched off, in turn by chunks",
-        "held": "str of 16 bytes that are held, in random order, ns a key with the loop",
-        "policies": "see cache_policies.py",
-        "rules": "see cache_rules.py",
+        "held": "str of 16 bytes that are held, in random order, ns per key with the loop",
+        "policies": "see profiling/cache/policies.py",
+        "rules": "see profiling/cache/rules.py",
     }
     config = asdict(plan) | {"arms": arms}
     document = records.begin("cache", quick=quick, workload=workload, config=config) | {"left_out": left_out}
@@ -216,7 +215,7 @@ def targets(made: dict[str, Any]) -> list[dict[str, Any]]:
             kept = max(r["blocks_kept"]["cache"] for r in made["hits"] if r["length"] <= 32 and not r["new_objects"])
             judged.append({"target": "allocations a hit", "most": 0, "measured": kept})
         if "many" in row["ns"]:
-            judged.append({"target": "hash_many, ns a key", "most": MANY_NS, "measured": row["ns"]["many"]["median"]})
+            judged.append({"target": "hash_many, ns per key", "most": MANY_NS, "measured": row["ns"]["many"]["median"]})
     if "scan" in made:
         most = made["scan"]["extra"]["high"]  # the whole of the interval is to be under the target
         judged.append({"target": "a scan's extra cost", "most": SCAN_COST, "measured": most})
@@ -267,7 +266,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
     for line in terminal.early_end(document):
         console.print(line, style="bold", markup=False)
     arms = document["config"]["arms"]
-    console.print(medians("ns a key", arms, {key_name(row): row["ns"] for row in made["hits"]}))
+    console.print(medians("ns per key", arms, {key_name(row): row["ns"] for row in made["hits"]}))
     console.print("CPU time of a call, the loop (last column: alone) included. new: the key comes as a new object.\n")
     table = plain_table("", "hit", "miss", "xxh64()", "xxhash", "pays against\nxxh64() from", "against\nxxhash from")
     for row in made["break_even"]:
@@ -276,9 +275,9 @@ def show(console: Console, document: dict[str, Any]) -> None:
     console.print(table)
     console.print()
     console.print(medians("held", MIXED, {percent(row["share"]): row["ns"] for row in made["mixes"]}))
-    console.print("ns a key by the share of keys that are held, str of 16 bytes, loop included.\n")
+    console.print("ns per key by the share of keys that are held, str of 16 bytes, loop included.\n")
     console.print(medians("m\\[key]", cache_worker.MAPS, {f"{row['size']:,} keys": row["ns"] for row in made["maps"]}))
-    console.print("ns a look-up, str of 16 bytes in random order, the same objects, loop included.\n")
+    console.print("ns per look-up, str of 16 bytes in random order, the same objects, loop included.\n")
     console.print(medians("keys held", cache_worker.HELD_ARMS, {f"{row['held']:,}": row["ns"] for row in made["held"]}))
     console.print("ns a hit by the number of keys that are held, str of 16 bytes in random order, loop included.\n")
     show_loads(console, made["policies"])
@@ -290,7 +289,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
             for one in (scan["extra"], scan["extra_of_off_again"])
         )
         for line in (
-            f"Scan of {document['config']['scanned']:,} keys: {times['on']:.1f} ns a key on, {times['off']:.1f} off.",
+            f"Scan of {document['config']['scanned']:,} keys: {times['on']:.1f} ns per key on, {times['off']:.1f} off.",
             f"On costs {more} more than off; another that is off {null}.",
             f"{scan['looked_up']:,} keys were looked up, in the warm-up and {scan['probes']} probes.\n",
         ):
@@ -365,4 +364,4 @@ def show_rules(console: Console, rows: list[dict[str, Any]]) -> None:
     console.print(
         "score: (hits - 0.85 x look-ups) / calls, the sum over the traces; switched: changes between use and bypass."
     )
-    console.print("always on: without the rules. See cache_rules.py for the traces.")
+    console.print("always on: without the rules. See profiling/cache/rules.py for the traces.")

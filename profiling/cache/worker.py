@@ -1,7 +1,7 @@
 """A measuring process of ``cache``: one measurement, printed as one line of JSON.
 
-Owns what each arm does with a key. Imports xxhash, the peers, and the packages under test. Times are CPU
-nanoseconds a key, the loop over the keys included, since a program has that too.
+Owns what each arm does with a key. Times are CPU nanoseconds per key, including the loop over the keys, since a program
+has that loop too.
 """
 
 import argparse

@@ -1,14 +1,14 @@
 """The verb ``compare``: two result files of one verb side by side, as benchstat does for Go.
 
-Owns what makes two files comparable, the rows of each verb, and the table. Imports rich, and the siblings.
+Owns what makes two files comparable, the rows of each verb, and the table.
 
 A row is one figure with its repeated measurements in either file. The change has the 99 % interval of the
-Mann-Whitney test: with some fifty rows a table, one in twenty would be called changed by chance at 95 %. A count that
-is the same at each run is compared exactly.
+Mann-Whitney test: among fifty rows, an interval of 95 % would call two or three changed by chance. A count that repeats
+exactly is compared exactly.
 
-Two files were measured at two times, and a shared machine is not equally fast at both. So each verb that can has rows
-of two more kinds: ratios within a run, which the machine's speed leaves alone, and a control, which none of this
-project's code runs in. When controls differ, times cannot be compared, and the table says so instead of a change.
+Two files were measured at two times, and a shared machine is not equally fast at both. So each verb has, where it can,
+two more kinds of rows: ratios within a run, which do not depend on the machine's speed, and controls, which time code
+that is not this project's. When the controls differ, times cannot be compared, and the table says so.
 """
 
 import json
@@ -28,7 +28,7 @@ from table import figures
 
 Document = dict[str, Any]
 SAME = ("verb", "schema_version", "mode", "workload")
-# Every result has these (see the sibling ``records``).
+# Every result has these (see ``core.records``).
 PARTS = (*SAME, "environment", "config", "ended_by", "samples", "figures")
 # What may differ between two files, and is said above the table.
 TOLD = ("commit", "uncommitted_changes", "cpu", "cores", "system", "python", "packages")
@@ -233,7 +233,7 @@ def fragmentation_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
 
 
 def table_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
-    """Times an op of each arm and their ratios to before, block by block; shares of hashing; what is counted an op."""
+    """Times per op of each arm and their ratios to before by block; shares of hashing; what is counted per op."""
     times: dict[str, dict[int, float]] = {}
     made = []
     for sample in samples:
@@ -249,7 +249,7 @@ def table_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
         elif sample["measure"] == "py-spy" and sample.get("in_loop"):
             made.append((f"share of hashing by py-spy, {arm}", "%", 100 * sample["in_hashing"] / sample["in_loop"]))
         elif sample["measure"] == "cProfile" and sample.get("c_calls_ops"):
-            made.append((f"C calls in hashing, {arm}", "an op", sample["c_calls"] / sample["c_calls_ops"]))
+            made.append((f"C calls in hashing, {arm}", "per op", sample["c_calls"] / sample["c_calls_ops"]))
     for arm, blocks in times.items():
         made += [(f"time, {arm}", "ns", value) for value in blocks.values()]
     before = times.get("before", {})
@@ -258,7 +258,7 @@ def table_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
             made += [(f"time, {arm} over before", "ratio", blocks[b] / before[b]) for b in blocks if b in before]
     for arm in figures.ARMS:
         if slope := figures.allocations_per_op(figures.of(samples, "memray", arm)):
-            made.append((f"allocations, {arm}", "an op", slope.value))
+            made.append((f"allocations, {arm}", "per op", slope.value))
     units = {name: unit for name, unit, _ in made}
     values = grouped((name, value) for name, _, value in made)
     measures = list(dict.fromkeys(name.partition(", ")[0] for name in values))
@@ -270,7 +270,7 @@ def table_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
 
     for name in sorted(values, key=place):
         unit = units[name]
-        yield Row(name, unit, values[name], exact=unit == "an op", control=name == "counting keys in a dict")
+        yield Row(name, unit, values[name], exact=unit == "per op", control=name == "counting keys in a dict")
 
 
 READERS: dict[str, Callable[[list[dict[str, Any]]], Iterable[Row]]] = {

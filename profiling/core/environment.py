@@ -1,7 +1,7 @@
 """What a result depends on besides the code: processor, Python, package versions, commit, load.
 
-Owns what is recorded of the machine. Imports the standard library and psutil. Neither the name of the
-host nor a path on it is recorded: result files are committed.
+Owns what is recorded of the machine, and where the project's folders are. Neither the host's name nor a path on it is
+recorded, since result files are committed.
 """
 
 import os

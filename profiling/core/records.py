@@ -1,6 +1,6 @@
 """Result files: one JSON object with the environment, the workload, every raw sample and the figures.
 
-Owns the form of a file and where it goes. Imports the standard library and the sibling ``environment``.
+Owns the form of a file and where it goes.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Runs measuring processes one after the other, shows how far it is, and keeps what was measured.
+"""Runs measuring processes one after the other, shows the progress, and keeps what was measured.
 
-Owns processes, order and the progress display. Imports rich, and the sibling ``render`` for the console.
+Owns processes, their order, the progress display, and how a run ends: printed, written, drawn.
 """
 
 import json
@@ -54,7 +54,7 @@ def worker_environment(hash_seed: int) -> dict[str, str]:
     """The environment of a measuring process: Python's hash of ``str`` fixed, no thread that the script did not start.
 
     OpenBLAS, which comes with NumPy, starts a thread for each further core, and these spin for a while before they
-    sleep. The CPU time of a process counts them: on two idle cores what was measured first looked twice as dear.
+    sleep. The CPU time of a process includes them, and can double that of its first measurement.
     """
     return os.environ | {"PYTHONHASHSEED": str(hash_seed), "OPENBLAS_NUM_THREADS": "1"}
 

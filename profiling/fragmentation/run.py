@@ -1,6 +1,6 @@
 """The verb ``fragmentation``: what holes and overflow buckets cost, and what ``compact()`` gives back.
 
-Owns what is run, the figures, the table and the verdict. Imports rich, and the siblings.
+Owns what is run, the figures, the table and the verdict.
 """
 
 from functools import partial
@@ -24,7 +24,7 @@ def run(*, quick: bool, out: Path) -> str:
     """Measure, print and write ``fragmentation.json``; return why the run ended early, if it did."""
     records.prepare(out)
     blocks = BLOCKS_QUICK if quick else BLOCKS
-    workload = {"keys": "int64 to int64", "look_ups": LOOK_UPS, "states": "see fragmentation_worker.py"}
+    workload = {"keys": "int64 to int64", "look_ups": LOOK_UPS, "states": "see profiling/fragmentation/worker.py"}
     document = records.begin("fragmentation", quick=quick, workload=workload, config={"blocks": blocks})
     steps = [
         Step(state, f"block {block + 1} of {blocks}", 2, partial(measure, state, block))

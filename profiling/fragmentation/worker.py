@@ -1,12 +1,12 @@
 """A measuring process of ``fragmentation``: one map, even or fragmented, before and after ``compact()``.
 
-Owns how a map is brought to each state. Imports numpy and pyhmap. Prints one line of JSON.
+Owns how a map is brought to each state. Prints one line of JSON.
 
     even        the keys that the fragmented map ends with, in a map made for them
-    churned     6.4 keys a bucket; then every key is deleted and another inserted, ten times over, at random
-    thinned     6.5 keys a bucket; then random keys are deleted until one more deletion would shrink the map
-    hollowed    in each bucket nine keys open an overflow bucket, then eight are deleted: the worst that somebody can do
-                who knows which bucket each key goes to (the hash key is secret: here it is read from the map)
+    churned     6.4 keys per bucket; then every key is deleted and another inserted, ten times over, at random
+    thinned     6.5 keys per bucket; then random keys are deleted until one more deletion would shrink the map
+    hollowed    in each bucket nine keys open an overflow bucket, then eight are deleted: the worst that an attacker can
+                do who knows each key's bucket (the hash key is secret; this process reads it from the map)
 """
 
 import argparse
@@ -74,7 +74,7 @@ def space(m: HMap) -> float:
 
 
 def look_up(m: HMap, seed: int) -> dict[str, float]:
-    """CPU nanoseconds a look-up, of single ones in a loop and of one batch; all of keys that are there."""
+    """CPU nanoseconds per look-up, of single ones in a loop and of one batch; all of keys that are there."""
     asked = np.random.default_rng(seed).choice(m.keys_array(), LOOK_UPS)
     singly = asked.tolist()
     single, batch, loop = [], [], []

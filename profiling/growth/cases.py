@@ -1,6 +1,6 @@
 """Measurements of the verb ``growth`` that count and do not time: the same on every machine.
 
-Owns what is built and counted. Imports numpy and pyhmap. Each function returns what the result file holds.
+Owns what is built and counted. Each function returns what the result file holds.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ SEEDS = range(100)  # maps of the look-up steps: eight buckets are few, and one 
 LOOK_UPS = 10_000  # as in the article
 # The article's table of look-up steps: B -> mean and worst.
 ARTICLE_STEPS = {3: (1.8, 12), 4: (1.3, 7)}
-# The comment at the head of Go's runtime/map.go (up to 1.23): load factor -> overflow %, bytes an entry, hit and miss.
+# The comment at the head of Go's runtime/map.go (up to 1.23): load factor -> overflow %, bytes per entry, hit and miss.
 GO_LOADS = {
     4.0: (2.13, 20.77, 3.00, 4.00), 4.5: (4.05, 17.30, 3.25, 4.50), 5.0: (6.85, 14.77, 3.50, 5.00),
     5.5: (10.55, 12.94, 3.75, 5.50), 6.0: (15.27, 11.67, 4.00, 6.00), 6.5: (20.90, 10.79, 4.25, 6.50),

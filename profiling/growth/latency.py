@@ -1,10 +1,10 @@
-"""Parts of the verb ``growth``: what a single insert costs at worst, memory over time, and keys that come and go.
+"""Parts of the verb ``growth``: the worst single insert, memory over time, and keys that come and go.
 
-Owns what is run, the figures and their tables. Imports numpy, rich, and the siblings.
+Owns what is run, the figures and their tables.
 
-What the map does at one insert is the same each time it gets the same keys; what the machine does besides is not. So
-the same inserts are run in several fresh processes, and the least of their times is what that insert costs: spikes
-that come again at the same insert are the map's, the others the machine's. Both are reported.
+A map does the same work at the same insert whenever it gets the same keys; the machine adds spikes anywhere. So the
+same inserts are run in several fresh processes, and the least of their times is the cost of that insert: a spike that
+recurs at the same insert is the map's, any other is the machine's. Both are reported.
 """
 
 import importlib.util
@@ -136,7 +136,7 @@ def figures(samples: list[Sample]) -> dict[str, Any]:
 
 
 def peak_bytes(series: list[dict[str, int]]) -> tuple[float, float]:
-    """Bytes an entry at the end, and the largest while there were at least a tenth as many.
+    """Bytes per entry at the end, and the largest while there were at least a tenth as many.
 
     >>> peak_bytes([{"count": 0, "bytes": 0}, {"count": 50, "bytes": 4000}, {"count": 100, "bytes": 3000}])
     (30.0, 80.0)
@@ -159,7 +159,7 @@ def show(console: Console, made: dict[str, Any]) -> None:
         console.print(table)
         console.print()
     if "memory" in made:
-        title = "Private memory of the process (USS): bytes an entry"
+        title = "Private memory of the process (USS): bytes per entry"
         table = terminal.plain_table(title, "", "at the end", "at most, from a tenth on", words=("",))
         for name, series in made["memory"]["libraries"].items():
             table.add_row(name, *(f"{each:.1f}" for each in peak_bytes(series)))

@@ -1,7 +1,7 @@
 """A measuring process of the verb ``growth``: single inserts, memory over time, or keys that come and go.
 
-Owns how each library is written to. Imports numpy, psutil and the library it is told to measure. Prints one line of
-JSON; the time of each single insert goes to a file, since there are millions.
+Owns how each library is written to. Prints one line of JSON; the times of single inserts go to a file, since there are
+millions.
 
 An insert is timed by the CPU clock of the thread, read before and after it. Keys are made beforehand. Python's garbage
 collector is off: its pauses are the interpreter's, and grow with the objects of the measuring program.
@@ -101,7 +101,7 @@ def watch_memory(library: str, n: int, points: int) -> list[dict[str, int]]:
 
 
 def median_ns(calls: dict[str, Callable[[], Any]], keys: int, repeats: int = 9) -> dict[str, float]:
-    """CPU nanoseconds a key of each call, medians; the calls take turns."""
+    """CPU nanoseconds per key of each call, medians; the calls take turns."""
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():

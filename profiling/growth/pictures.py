@@ -176,7 +176,7 @@ def timeline(section: list[dict[str, int]]) -> Figure:
     bottom.text(count[-1], 8, "shaded: two arrays, evacuation under way", ha="right", fontsize=8)
     bottom.axhline(16, color=style.colour("green"), lw=0.8, ls="--")
     bottom.text(count[0], 17, "16: key and value alone", color=style.colour("green"), fontsize=8, va="bottom")
-    bottom.set_ylabel("memory (bytes an entry)")
+    bottom.set_ylabel("memory (bytes per entry)")
     bottom.set_xscale("log")
     bottom.set_xlabel("keys in the map (count, log)")
     return drawn
@@ -266,7 +266,7 @@ def loads(section: list[dict[str, Any]]) -> Figure:
     for axes, (name, values, colour, shift) in zip((left, left, right, right), lines, strict=True):
         axes.plot(load, values, color=style.colour(colour), marker="o", ms=3)
         label(axes, name, (load[-1], values[-1]), colour, shift, ha="right")
-    left.set_ylabel("overhead (bytes an entry)")
+    left.set_ylabel("overhead (bytes per entry)")
     right.set_ylabel("share (%)")
     for axes in (left, right):
         axes.axvline(6.5, color=style.colour("red"), lw=0.8, ls="--")

@@ -1,7 +1,6 @@
-"""The verb ``growth``: when the table grows and why then, what it looks like, and what growing costs a single insert.
+"""The verb ``growth``: when the table grows and why, what it looks like, and what growing costs a single insert.
 
-Owns what is run, the figures and the tables that count; those that time are in the sibling ``latency``. Imports rich,
-and the siblings.
+Owns what is run, the figures and the tables of what is counted; ``growth.latency`` has those of what is timed.
 """
 
 import tempfile

@@ -1,8 +1,8 @@
 """The verb ``instructions``: does any operation execute more machine instructions than was recorded?
 
-Owns the counting by callgrind, the comparison with the committed record, and its table. Imports rich and the siblings.
-Instructions are not time: a read that misses the cache is one of them, as one that hits. But they repeat where times
-differ by 10 %, so that a slow-down of a few per cent is seen, whatever else the machine is doing.
+Owns the counting by callgrind, the comparison with the committed record, and its table. Instructions are not time: a
+read that misses the processor's cache counts the same as one that hits. But counts repeat where times differ by 10 %,
+so a slow-down of a few per cent shows, whatever else the machine is doing.
 """
 
 import json
@@ -23,15 +23,15 @@ from render import terminal
 RECORD = records.COMMITTED / "instructions.json"
 RECORD_ANEW = "make instructions OUT=profiling/results"
 HOW_TO_GET = "valgrind is missing, which counts the instructions: apt-get install valgrind"
-# Three instructions a key in the shortest kernel. Runs of one build differ by less than a tenth of it: see `spread` in
-# the record.
+# Three instructions per key in the shortest kernel. Runs of one build differ by less than a tenth of it: see `spread`
+# in the record.
 LIMIT = 0.03
 RUNS = 3  # of a record; a check is one
-# Instructions an operation: of the project's extension modules, and of all that the operation runs, Python included.
+# Instructions per operation: of the project's extension modules, and of all that the operation runs, Python included.
 # Each is held to the limit. A slower kernel would be lost among all that CPython does for one key; what our code has
 # others do for it, such as making objects, is not seen in its own.
 KINDS = ("own", "all")
-MARK = "getppid"  # a function of the C library that nothing calls but instructions_worker.py
+MARK = "getppid"  # a function of the C library that nothing calls but instructions/worker.py
 OWN = re.compile(r"/(pyhmap|tophash_cache)/_\w+[^/]*\.so$")
 SETTINGS = (
     # The C library chooses memset and memcpy by the processor; without these it is SSE2 everywhere.
@@ -43,7 +43,7 @@ SETTINGS = (
 )
 CALLGRIND = ("valgrind", "-q", "--tool=callgrind", "--combine-dumps=yes", "--dump-line=no", f"--dump-before={MARK}")
 
-Counts = dict[str, dict[str, float]]  # case -> kind -> instructions an operation
+Counts = dict[str, dict[str, float]]  # case -> kind -> instructions per operation
 
 
 def run(*, quick: bool, out: Path) -> str:
@@ -57,7 +57,7 @@ def run(*, quick: bool, out: Path) -> str:
     document = records.begin(
         "instructions",
         quick=quick,
-        workload={"cases": "instructions_worker.py"},
+        workload={"cases": "see profiling/instructions/worker.py"},
         config={"limit": LIMIT, "command": CALLGRIND},
     )
     recording = (out / RECORD.name).resolve() == RECORD
@@ -84,7 +84,7 @@ def run(*, quick: bool, out: Path) -> str:
 
 
 def count() -> runner.Sample:
-    """Run the cases under callgrind, some 30 seconds; instructions an operation of each."""
+    """Run the cases under callgrind, some 30 seconds; instructions per operation of each."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "callgrind"
         worker = runner.worker_command("instructions.worker")
@@ -201,7 +201,7 @@ def verdict(recorded: dict[str, float] | None, counted: dict[str, float]) -> str
 
 def show(console: Console, recorded: Counts, counted: Counts) -> None:
     """Print the table."""
-    title = "Instructions an operation: of the project's own code, and all"
+    title = "Instructions per operation: of the project's own code, and all"
     columns = ("case", "own: recorded", "now", "%", "all: recorded", "now", "%", "")
     table = terminal.plain_table(title, *columns, words=("case", ""))
     table.columns[0].no_wrap = True

@@ -1,7 +1,7 @@
 """The counted process of ``instructions``: runs every case between two marks, for callgrind.
 
-Owns the cases: what is built, what is called, and how many operations that is. Imports numpy, pyarrow and what is
-measured. All seeds are fixed and nothing is timed, so that a case executes the same instructions each time.
+Owns the cases: what is built, what is called, and how many operations that is. All seeds are fixed and nothing is
+timed, so a case executes the same instructions each time.
 """
 
 import gc

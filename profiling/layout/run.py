@@ -1,7 +1,7 @@
 """The verb ``layout``: header and bucket field by field, checked against the memory itself.
 
-Owns which fields, the checks and the tables. Imports ctypes to read memory, numpy, rich, pyhmap, and the siblings.
-Nothing is timed. What a map says of itself (``header()``, ``layout()``) is compared with bytes read at addresses.
+Owns which fields, the checks and the tables. Nothing is timed. What a map reports (``header()``, ``layout()``) is
+compared with the bytes at those addresses.
 """
 
 import ctypes

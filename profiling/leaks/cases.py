@@ -1,8 +1,8 @@
-"""The cases of the verb ``leaks``: programs that keep a map's memory alive by mistake, each beside its mended form.
+"""The cases of the verb ``leaks``: programs that keep a map's memory alive by mistake, each beside its fixed form.
 
-Owns what one call of each form does, which verdict is expected of it, and what the article says of it. Imports numpy
-and pyhmap. Each call puts its result into the next of ``PLACES`` places, all of which hold a mended result before
-anything is looked at: so the mended form leaves the process as it found it, and what the leaking form adds is the leak.
+Owns what one call of each form does, which verdict is expected, and what the article says of it. Each call stores its
+result in the next of ``PLACES`` places, all of which hold a result of the fixed form beforehand. So the fixed form
+leaves the process as it found it, and what the leaking form adds is the leak.
 """
 
 import functools
@@ -265,7 +265,9 @@ class Case:
     mended: Form
     mend: str  #: what the mistake's remedy is
     prepare: Callable[[], None] = lambda: None  #: makes the places, where they are not a list of nothing yet
-    rest: Callable[[], None] | None = None  #: what has been in each place when the leak begins; the mended call if None
+    rest: Callable[[], None] | None = (
+        None  #: what has been in each place when the leak begins; that of the fixed form if None
+    )
 
 
 CASES = {
@@ -335,7 +337,7 @@ CASES = {
             "",
             Form(deleted, CLEAN),
             Form(deleted, CLEAN),
-            "nothing to mend: deletion shrinks the map",
+            "nothing to fix: deletion shrinks the map",
             prepare=places_of_maps,
             rest=deleted,
         ),
@@ -345,7 +347,7 @@ ARMS = ("leaking", "mended")
 
 
 def prepared(name: str, arm: str) -> Callable[[], None]:
-    """The call of one form of a case, with every place filled by what the mended form leaves."""
+    """The call of one form of a case, with every place filled by what the fixed form leaves."""
     case = CASES[name]
     case.prepare()
     rest = case.rest or case.mended.call

@@ -1,8 +1,7 @@
 """The verb ``leaks``: what keeps a map's memory alive, the collector's share, the header two ways, and zero growth.
 
-Owns what is run, the figures and the verdicts; the tables are in ``leaks_tables``, the pictures in ``leaks_pictures``.
-Imports the siblings. Every case, every container of the collector's table and every public call has a process of its
-own (with ``--quick`` the calls share two).
+Owns what is run, the figures and the verdicts. Every case, every container of the collector's table and every public
+call has a process of its own (with ``--quick`` the calls share two).
 """
 
 from collections.abc import Callable
@@ -37,7 +36,7 @@ def run(*, quick: bool, out: Path) -> str:
     workload = {
         "cases": list(CASES),
         "collector": "int to int, or to a pair of ints, written one at a time",
-        "zero growth": "every public call, see zero_growth.py",
+        "zero growth": "every public call, see profiling/leaks/zero_growth.py",
     }
     config = {"sizes": list(sizes), "blocks": blocks, "growth_calls": calls, "slow_calls": slow}
     config["leakcheck"] = {"rounds": leaks_worker.ROUNDS, "calls": leaks_worker.CALLS}
@@ -221,12 +220,12 @@ def verdicts(made: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         if not all(arm in row for arm in ARMS):
             continue
         leaking, mended = row["leaking"], row["mended"]
-        found = f"{leaking['verdict']}, {amount(leaking['bytes_a_call'])} a call; mended: {mended['verdict']}"
+        found = f"{leaking['verdict']}, {amount(leaking['bytes_a_call'])} a call; fixed: {mended['verdict']}"
         right = leaking["as_expected"] and mended["as_expected"]
         if row["article"]:
             rows.append((row["case"], row["article"], found, "reproduced" if right else "not reproduced"))
         else:
-            target = f"{leaking['expected']}; mended: {mended['expected']}"
+            target = f"{leaking['expected']}; fixed: {mended['expected']}"
             rows.append((row["case"], target, found, "target met" if right else "target missed"))
     if made["header"]:
         fields = [field for rows in made["header"]["headers"].values() for field in rows]

@@ -1,4 +1,4 @@
-"""What the verb ``leaks`` prints, from a result document alone. Imports rich and the siblings."""
+"""What the verb ``leaks`` prints, from a result document alone."""
 
 from typing import Any
 
@@ -83,9 +83,9 @@ def verdict_cell(form: dict[str, Any] | None) -> str:
 
 
 def case_table(rows: list[dict[str, Any]]) -> Table:
-    """Leaking and mended side by side."""
-    words = ("case", "leaking", "mended", "the mend", "the article")
-    columns = ("case", "leaking", "bytes\na call", "mended", "the mend", "the article")
+    """Leaking and fixed side by side."""
+    words = ("case", "leaking", "fixed", "the fix", "the article")
+    columns = ("case", "leaking", "bytes\nper call", "fixed", "the fix", "the article")
     table = terminal.plain_table("Cases", *columns, words=words)
     for row in rows:
         leaking = row.get("leaking")

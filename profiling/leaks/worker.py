@@ -1,7 +1,6 @@
 """A measuring process of ``leaks``: one form of a case, what the collector does with one container, or the header.
 
-Owns what is run in a fresh process. Imports numpy, pyhmap, its ``debug``, and the sibling ``leaks_cases``. Prints one
-line of JSON.
+Owns what is run in a fresh process. Prints one line of JSON.
 """
 
 import argparse
@@ -20,7 +19,7 @@ import psutil
 
 from leaks import cases
 from pyhmap import HMap, debug
-from pyhmap._pure import PureHMap as TwinMap
+from pyhmap._pure import PureHMap as ReferenceMap
 
 # Of leakcheck's first trial; the second has twice the calls, and a third, where the two disagree, four times.
 ROUNDS, CALLS = 6, 20
@@ -130,7 +129,7 @@ def header() -> dict[str, Any]:
 
     refused = {}
     for name, thing in {
-        "the plain-Python twin": TwinMap(np.int64, np.int64),
+        "the plain-Python reference": ReferenceMap(np.int64, np.int64),
         "a subclass with a field": Labelled(np.int64, np.int64),
         "a dict": {},
         "a map whose mark is another": marked(stopped_in_a_growth()),

@@ -1,8 +1,7 @@
-"""Zero growth: nothing in the process may grow over 10^5 of any public call of either package.
+"""Zero growth: 10^5 calls of any public function of either package leave nothing behind in the process.
 
-Owns the list of public calls, which is read off the classes and modules themselves, the meters, and what counts as
-growth. Run as ``python zero_growth.py CALL --calls N`` it is the measuring process of one call, or of several, and
-prints one line of JSON. Imports numpy, psutil, both packages, and the siblings with a round of each call.
+Owns the list of public calls, which is read from the classes and modules themselves, the meters, and what counts as
+growth. As a program it is the measuring process of one call, or of several, and prints one line of JSON.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""What the verb ``peers`` measures beside whole workloads, for pyhmap and who is compared with it there.
+"""What the verb ``peers`` measures besides whole workloads, for pyhmap and the libraries compared with it there.
 
 Owns ``m[k]`` in a Python loop, one thread beside two, the map's memory between two growths, and the worst single
-insert. As a program it is the measuring process of the first three; single inserts are timed by ``latency_worker``.
+insert. As a program it is the measuring process of the first three; ``growth.latency_worker`` times single inserts.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def scalar(library: str, size: int, seed: int) -> dict[str, Any]:
 
 
 def threads(size: int, seed: int) -> dict[str, Any]:
-    """Wall nanoseconds a key of ``get_many`` with one thread and with two, in turn in one process.
+    """Wall nanoseconds per key of ``get_many`` with one thread and with two, in turn in one process.
 
     Answers go into one array; beside that, what one thread takes when each call makes the array it returns.
     """
@@ -107,7 +107,7 @@ def threads(size: int, seed: int) -> dict[str, Any]:
 
 
 def memory(buckets: int) -> dict[str, Any]:
-    """Bytes an entry of settled int64 maps, own account and private bytes, at loads from half of the limit to all."""
+    """Bytes per entry of settled int64 maps, own account and private bytes, at loads from half of the limit to all."""
     from pyhmap import HMap
 
     limit = 13 * buckets // 2

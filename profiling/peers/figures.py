@@ -1,6 +1,6 @@
 """What the samples of the verb ``peers`` say: times, ratios by pairs, and where pyhmap loses.
 
-Owns the form of the figures. Imports the sibling ``estimates``. Everything is computed from the samples alone.
+Owns the form of the figures. Everything is computed from the samples alone.
 """
 
 from collections import defaultdict
@@ -9,7 +9,7 @@ from typing import Any
 from core import estimates
 from core.runner import Sample
 
-# Operations as samples name them; "memory" is bytes an entry, all others CPU nanoseconds a key.
+# Operations as samples name them; "memory" is bytes per entry, all others CPU nanoseconds per key.
 MEASURED = ("build", "sized", "hit", "miss", "mixed", "iterate", "delete", "accumulate", "factorize", "memory")
 FLOOR = "np.take"  # no map: it cannot win
 TAKES_ARROW = ("pyarrow", "polars")

@@ -1,7 +1,7 @@
 """The keys and questions of the verb ``peers``: the same ones for every library of a block.
 
-Owns the key sets, kind and unkind, and the file in which native programs get them. Imports numpy, and from pyhmap the
-stream that a seed gives: one key set is aimed at pyhmap's own hash.
+Owns the key sets, easy and hard, and the file in which native programs get them. One key set is aimed at pyhmap's own
+hash, so the stream that a seed gives comes from pyhmap.
 """
 
 import math

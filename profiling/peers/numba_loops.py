@@ -1,6 +1,6 @@
-"""The loops in which numba's typed dictionary is asked, in the verb ``peers``. Imports numba and numpy.
+"""The loops that call numba's typed dictionary, in the verb ``peers``.
 
-They are compiled once a run: the parent process names a folder for them by ``NUMBA_CACHE_DIR``.
+They are compiled once per run: the parent process names a folder for them by ``NUMBA_CACHE_DIR``.
 """
 
 from typing import Any

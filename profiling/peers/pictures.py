@@ -54,7 +54,7 @@ def times(rows: list[Row]) -> Figure:
         axes.set_title(title)
         axes.set_xlabel("keys in the map (count, log)")
         axes.grid(axis="y")
-    panels[0].set_ylabel("CPU time a key (log)")
+    panels[0].set_ylabel("CPU time per key (log)")
     panels[0].yaxis.set_major_formatter(FuncFormatter(style.nanoseconds))
     panels[0].yaxis.set_minor_formatter(NullFormatter())
     lines = {line.get_label(): line for axes in panels for line in axes.lines}
@@ -78,7 +78,7 @@ def memory(rows: list[Row]) -> Figure:
     )
     axes.bar_label(bars, fmt="%.0f", padding=3)
     axes.axvline(16, color=style.colour("green"), lw=0.8, ls="--")
-    axes.set_xlabel("private memory (bytes an entry); dashed: 16, key and value alone")
+    axes.set_xlabel("private memory (bytes per entry); dashed: 16, key and value alone")
     axes.set_ylabel("")
     axes.set_title(f"Memory of {row['size']:,} int64 keys (hirola, pandas, arraykit: without values)")
     return drawn

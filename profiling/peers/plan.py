@@ -1,7 +1,7 @@
 """What the verb ``peers`` measures: which workloads, which libraries in each, how often, and for how long at most.
 
-Owns the plan of a full and of a quick run. Imports the siblings that know the libraries. A workload is a key type, a
-set of keys and a size; a process measures one library at one workload, every operation of it.
+Owns the plan of a full and of a quick run. A workload is a key type, a set of keys and a size; a process measures every
+operation of one library at one workload.
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Plan:
-    """The workloads, and how much is measured beside them (see peers_extras.py)."""
+    """The workloads, and how much is measured beside them (see extras.py)."""
 
     workloads: tuple[Workload, ...]
     scalar_sizes: tuple[int, ...]  # of m[k] in a loop

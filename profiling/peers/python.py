@@ -1,9 +1,9 @@
 """How each Python library is built and asked in the verb ``peers``: its fastest calls, in its own form of keys.
 
-Owns one class a library. Imports numpy; each class imports its library when it is made. What a library cannot do its
-class does not define, and the table has a dash there. Every call gets keys that were converted beforehand, except in
-lists of ``str``, which is how a program holds them; so no conversion is timed. Nor is what memory for answers costs:
-look-ups write into an array that is there already, as the C++ and Go loops do, in every library that can be given one.
+Owns one class per library. Each class imports its library when it is made, and defines only what the library can do;
+the table has a dash for the rest. Keys are converted beforehand, so no conversion is timed, except where a program
+holds lists of ``str``. Memory for answers is not timed either: every library that can be given an array writes its
+answers to one that exists already, as the C++ and Go loops do.
 """
 
 import importlib.util
@@ -41,7 +41,7 @@ class Peer:
     def room(self, n: int) -> Array:
         """An array for n answers, the same one each time.
 
-        Made only when it is new: to zero 8 MB that are then thrown away took up to 10 ns a key at 10^6.
+        Made only when it is new: to zero 8 MB that are then thrown away took up to 10 ns per key at 10^6.
         """
         if n not in self.rooms:
             self.rooms[n] = np.zeros(n, np.int64)
@@ -338,7 +338,7 @@ class Polars(Peer):
 
 
 class Numba(Peer):
-    """``typed.Dict`` in loops that numba compiled (peers_numba.py). Text is left out: it cannot take arrays of it."""
+    """``typed.Dict`` in loops that numba compiled (numba_loops.py). Text is left out: it cannot take arrays of it."""
 
     needs, kinds = "numba", ("int64", "float64")
 

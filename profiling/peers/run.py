@@ -1,8 +1,6 @@
-"""The verb ``peers``: pyhmap beside every other map that is at hand, in one run.
+"""The verb ``peers``: pyhmap beside every other map at hand, in one run.
 
-Owns the run itself: files of questions, processes and their time limit, what is left out. What is measured is in
-``peers_plan``, how in ``peers_worker``, ``peers_extras`` and ``native/``, what comes of it in ``peers_figures``,
-``peers_targets``, ``peers_tables`` and ``peers_pictures``. Imports psutil, and these siblings.
+Owns the run itself: files of questions, processes and their time limit, what is left out.
 """
 
 import json

@@ -1,7 +1,7 @@
 """What people see of the verb ``peers``: its tables, drawn from the result document alone.
 
-Owns their wording, and the table of the README: ``python profiling/peers_tables.py profiling/results/peers.json``
-prints it as Markdown. Imports rich, and the siblings ``render``, ``peers_figures`` and ``peers_targets``.
+Owns their wording, and ``markdown``, the same figures for the documents: ``python profiling/worker.py peers.tables
+profiling/results/peers.json`` prints it.
 """
 
 import json
@@ -157,13 +157,13 @@ def summary(document: Document) -> list[str]:
 
 
 def memory_table(document: Document) -> Table:
-    """Bytes an entry by key type and size, and the worst single insert."""
+    """Bytes per entry by key type and size, and the worst single insert."""
     chosen = [row for row in document["figures"]["rows"] if row["operation"] == "memory" and row["key_set"] == "random"]
     rows = ordered(chosen, "kind", "size")
     inserts = document["figures"]["worst_inserts"]
     worst = f"worst insert to\n{inserts['inserts']:,} keys, ms"
     heads = [f"{row['kind']}\n{peers_targets.power(row['size'])}" for row in rows]
-    table = plain("", *heads, worst, title="Private memory, bytes an entry, and the worst single insert (CPU time)")
+    table = plain("", *heads, worst, title="Private memory, bytes per entry, and the worst single insert (CPU time)")
     names = dict.fromkeys([*(name for row in rows for name in row["spreads"]), *inserts["ns"]])
     for name in sorted(names, key=lambda name: (not name.startswith("pyhmap"), name.lower())):
         cells = [digits(row["spreads"][name]["median"]) if name in row["spreads"] else NONE for row in rows]

@@ -1,7 +1,7 @@
 """What pyhmap aims at beside other maps, and what came out.
 
-Owns the list of targets and their arithmetic. Imports the siblings ``estimates`` and ``peers_figures``. A target is
-judged by its median; the interval printed beside it says how sure that is.
+Owns the list of targets and their arithmetic. A target is judged by its median; the interval printed beside it says how
+certain that is.
 """
 
 import math
@@ -68,7 +68,7 @@ TARGETS = (
 THREADS = 1.8  # times as fast with two
 SCALAR = {10**6: ("dict", OURS, 1.5, False), 10**3: (OURS, "dict", 1.5, True)}
 WORST_INSERT_NS, ITS_INSERTS = 1e6, 10**7
-BEFORE_GROWTH, MEAN = 27.0, 35.0  # bytes an entry, int64 to int64
+BEFORE_GROWTH, MEAN = 27.0, 35.0  # bytes per entry, int64 to int64
 TEXT_BYTES, TEXT_POINT = 72.0, ("str17", 10**6)
 
 
@@ -130,7 +130,7 @@ def scalars(samples: list[Sample]) -> list[Found]:
 
 
 def memory(samples: list[Sample]) -> list[Found]:
-    """Bytes an entry, by the map's own account and by the system's."""
+    """Bytes per entry, by the map's own account and by the system's."""
     made = []
     accounts = (("nbytes", "own account"), ("private", "private memory"))
     for name, account in accounts:
@@ -138,8 +138,8 @@ def memory(samples: list[Sample]) -> list[Found]:
         bytes_each = [point[name] for point in series]
         last = estimates.exact(bytes_each[-1]) if series else None
         mean = estimates.exact(sum(bytes_each) / len(bytes_each)) if series else None
-        made.append(verdict(f"bytes an entry, int64, just before a growth: {account}", "B", last, BEFORE_GROWTH, True))
-        made.append(verdict(f"bytes an entry, int64, mean over sizes: {account}", "B", mean, MEAN, True))
+        made.append(verdict(f"bytes per entry, int64, just before a growth: {account}", "B", last, BEFORE_GROWTH, True))
+        made.append(verdict(f"bytes per entry, int64, mean over sizes: {account}", "B", mean, MEAN, True))
     for name, account in (("nbytes", accounts[0][1]), ("memory", accounts[1][1])):
         found = [
             sample[name]
@@ -148,7 +148,7 @@ def memory(samples: list[Sample]) -> list[Found]:
             if (sample["kind"], sample["size"]) == TEXT_POINT
         ]
         value = estimates.paired_ratio(found, [1.0] * len(found)) if found else None
-        made.append(verdict(f"bytes an entry, str17, 10^6: {account}", "B", value, TEXT_BYTES, True))
+        made.append(verdict(f"bytes per entry, str17, 10^6: {account}", "B", value, TEXT_BYTES, True))
     return made
 
 

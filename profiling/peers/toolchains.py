@@ -1,7 +1,6 @@
-"""Native peers of the verb ``peers``: boost and abseil in C++, and Go's own map in both its designs.
+"""The native peers of the verb ``peers``: boost and abseil in C++, and Go's own map in both its designs.
 
-Owns finding the compilers, and compiling what is in ``native/``. Imports the standard library and the sibling
-``runner``.
+Owns finding the compilers, and compiling ``native/``.
 """
 
 import os

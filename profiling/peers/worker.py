@@ -1,8 +1,7 @@
 """A measuring process of ``peers``: one Python library and one workload, printed as lines of JSON.
 
-Owns how an operation is timed and its answers checked. Imports numpy, psutil, and the siblings ``peers_keys`` and
-``peers_python``. Before each operation, and at the end, a line says which is next and what was measured so far: a
-process that is cut off has not run in vain. Times are CPU nanoseconds a key.
+Owns how an operation is timed and its answers checked. Before each operation, and at the end, a line says which is next
+and what was measured so far, so a process that is killed keeps its results. Times are CPU nanoseconds per key.
 
 Look-ups are asked twice: the first answers are checked, the second are timed. What makes a table is tried on a
 few keys first and its result checked afterwards; small tables are made so often that the clock has something to
@@ -185,7 +184,7 @@ class Trial:
 
 
 def timed(name: str, operation: Operation) -> float:
-    """CPU nanoseconds a key; raises ``AssertionError`` for a wrong answer."""
+    """CPU nanoseconds per key; raises ``AssertionError`` for a wrong answer."""
     operation.warm()
     prepared = [operation.prepare() for _ in range(operation.rounds)]
     began = time.process_time_ns()
@@ -206,7 +205,7 @@ def private_bytes() -> int:
 
 
 def memory(peer: Peer, asked: Questions) -> dict[str, float]:
-    """Private bytes an entry of a settled table and of what it alone refers to: keys are copied for it.
+    """Private bytes per entry of a settled table and of what it alone refers to: keys are copied for it.
 
     Beside it ``nbytes``, the table's own account, where it has one.
     """
@@ -249,7 +248,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="peers/worker.py", description=__doc__.splitlines()[0])
     parser.add_argument("library", choices=LIBRARIES)
     parser.add_argument("kind")
-    parser.add_argument("file", type=Path, help="questions, as peers_keys.write() wrote them")
+    parser.add_argument("file", type=Path, help="questions, as keys.write() wrote them")
     parser.add_argument("operations", help="their names, between commas")
     options = parser.parse_args(arguments)
     one_thread()

@@ -1,11 +1,12 @@
 """Flame graphs from folded stacks: one profile, or one against another; and the same stacks for speedscope.
 
-Owns the tree of frames and the SVG. Imports the standard library only. A folded stack is a line ``outer;inner N``, as
-Brendan Gregg's scripts, py-spy and many others write it; here it is the pair of a tuple of frame names and a count.
+Owns the tree of frames and the SVG. A folded stack is a line ``outer;inner N``, as Brendan Gregg's scripts, py-spy and
+many others write it; here it is the pair of a tuple of frame names and a count.
 
-The pictures follow Gregg's (2016, The Flame Graph): a frame is as wide as its share of the samples, callers below,
-siblings in order of name, so two profiles of one program line up. No library for this was found that needs no
-network and no Perl. Text is the page's own colour; frames are light with dark text on light and dark pages alike.
+The pictures follow Gregg (2016, The Flame Graph): a frame is as wide as its share of the samples, callers are below,
+siblings in order of name, so two profiles of one program line up. py-spy draws one recording, not the sum of several
+processes and not a difference; other tools need Perl, Rust or a network. Text has the page's own colour; frames are
+light with dark text on light and dark pages alike.
 """
 
 import re

@@ -1,18 +1,17 @@
 """The arms that the table compares: ways to hash the keys of a request, and the request itself.
 
-Owns what one operation does. Imports numpy, xxhash, and the two packages under test.
+Owns what one operation does.
 
 One operation is a request of 40 keys: hash each, look its digest up in a map of digest to code, count the code in a
 table. All arms do the same work and must reach the same counts.
 
-Each arm has exactly one function named ``hash_keys``, called once a request, and nothing else hashes. A
-profiler can then attribute hashing by that name. A function per key would be easier to read in a
-profile, but it would add a Python call to each of 40 keys and hide the very cost that is compared; and
-the batch arm could not have it. The comprehension inside ``hash_keys`` counts as hashing in every arm
-alike. What a digest costs later, when it is freed, does not.
+Each arm has exactly one function named ``hash_keys``, called once per request, and nothing else hashes. So a profiler
+can attribute hashing by that name. A function per key would be easier to read in a profile, but would add a Python call
+to each of 40 keys and hide the cost that is compared; and the batch arm could not have one. The comprehension inside
+``hash_keys`` counts as hashing in every arm. Freeing a digest later does not.
 
 The arm ``inside`` has no such function: its map takes the keys themselves and hashes them where it looks them up, with
-the cache in between. So it has a time and allocations, and no share.
+the cache in between. So it has a time and allocations, but no share.
 """
 
 from collections.abc import Callable, Sequence

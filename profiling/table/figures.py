@@ -1,12 +1,12 @@
 """From raw samples to the rows of the before/after table, with a verdict on each.
 
-Owns the article's figures, what each row means and the rule of the verdicts. Imports the sibling
-``estimates``. Pure: a result file's samples give the same rows again.
+Owns the article's figures, what each row means and the rule of the verdicts. A result file's samples always give the
+same rows.
 
 The rule, for a row that the article has too:
 
 * reproduced: the fall from before to cache is at least the article's, over the whole 95 % interval;
-* direction only: it falls by more than 2 %, and the interval leaves out "no change";
+* direction only: it falls by more than 2 %, and the interval excludes "no change";
 * not reproduced: anything else.
 
 Where there are pairs there are two intervals, and both must say so (see ``estimates.Paired``).
@@ -143,7 +143,7 @@ def pairs(after: dict[int, float], before: dict[int, float]) -> Paired | None:
 
 
 def c_calls(row: Row | None, samples: Samples) -> Row | None:
-    """The row of cProfile with what it counts exactly: calls of C functions in hashing, an op."""
+    """The row of cProfile with what it counts exactly: calls of C functions in hashing, per op."""
     for arm in (row or {}).get("arms", {}):
         for sample in of(samples, "cProfile", arm):
             if sample.get("c_calls_ops"):

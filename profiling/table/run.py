@@ -1,9 +1,9 @@
 """The verb ``table``: the article's before/after table, on real input or on made traffic.
 
-Owns the plan: what is measured, how often and in which order. Imports the siblings.
+Owns the plan: what is measured, how often and in which order.
 
-Order: the arms are proven equal; then counts and profiles, one process each; then timing, in blocks
-that hold every arm once, so that an interrupted run has whole blocks.
+Order: first the arms are proven equal; then counts and profiles, one process each; then timing, in blocks that hold
+every arm once, so that an interrupted run has whole blocks.
 """
 
 import json

@@ -149,7 +149,7 @@ def notes(document: Document) -> list[str]:
             lines.append(f"{ARM_TITLES[arm]}: not measured: {reason}.")
         if "c_calls" in row:
             counts = ", ".join(f"{ARM_TITLES[arm]} {calls:.0f}" for arm, calls in row["c_calls"].items())
-            lines.append(f"Calls of C functions in hashing, an op (cProfile, exact): {counts}.")
+            lines.append(f"Calls of C functions in hashing, per op (cProfile, exact): {counts}.")
         if "null" in row:
             null = row["null"]
             lines.append(
@@ -181,7 +181,7 @@ def amdahl_notes(document: Document) -> list[str]:
     measured = f"; measured: {terminal.signed(change['value'])} % ({terminal.interval(change)})" if change else ""
     return [
         f"Amdahl: were hashing all that changed, the shares from before to cache would mean {', '.join(bounds)} CPU "
-        f"time an op{measured}. The article's fall from {before} to {after} % means at most {articles} %, not -77.5 %."
+        f"time per op{measured}. The article's fall from {before} to {after} % means at most {articles} %, not -77.5 %."
     ]
 
 

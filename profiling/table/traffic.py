@@ -1,9 +1,9 @@
-"""Made workloads: keys of one type and length, asked for in an order that is known.
+"""Made workloads: keys of one type and length, asked for in a known order.
 
-Owns the traffics and how keys are spelt. Imports numpy, and the sibling ``corpus``.
+Owns the traffics and how keys are spelt.
 
-Each traffic says what a cache of 8,192 entries can make of it. Two are there for the cache to lose: ``scan``, where no
-key comes twice, and, with any traffic, keys of more than 32 bytes, which it does not look up.
+Each traffic says what a cache of 8,192 entries can make of it. The cache is meant to lose two: ``scan``, where no key
+comes twice, and, with any traffic, keys of more than 32 bytes, which it does not look up.
 """
 
 import hashlib

@@ -1,8 +1,7 @@
-"""A measuring process: one measurement of one arm, printed as one line of JSON.
+"""A measuring process of ``table``: one measurement of one arm, printed as one line of JSON.
 
-Owns the measured loop. Imports the siblings ``corpus``, ``arms`` and the tools. Run by the harness as
-``python worker.py MEASURE ARM`` with the identifiers on standard input; nothing is measured in the
-process that shows the progress. Timing, counting and sampling are never done in the same process.
+Owns the measured loop. The identifiers come on standard input. Nothing is measured in the process that shows the
+progress, and timing, counting and sampling are never done in the same process.
 """
 
 import argparse

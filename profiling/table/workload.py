@@ -1,7 +1,6 @@
 """Which keys a run of ``table`` hashes: the options that choose, and what they load.
 
-Owns the options ``--input``, ``--traffic``, ``--key-type`` and ``--key-bytes``. Imports the siblings ``corpus`` and
-``traffic``.
+Owns the options ``--input``, ``--traffic``, ``--key-type`` and ``--key-bytes``.
 """
 
 import argparse

@@ -199,7 +199,7 @@ def test_pictures_show_the_medians_with_units(page, drawn_from):
     assert all("(count, log)" in axes.get_xlabel() for axes in times.axes)
     assert "CPU time" in times.axes[0].get_ylabel()
     assert sorted(bar.get_width() for bar in memory.axes[0].patches) == [30.0, 60.0, 90.0]
-    assert "bytes an entry" in memory.axes[0].get_xlabel()
+    assert "bytes per entry" in memory.axes[0].get_xlabel()
 
 
 def test_pictures_are_saved_for_both_pages_and_only_of_what_was_measured(drawn_from, tmp_path):

@@ -11,7 +11,7 @@ from growth import cases, pictures
 from render import style
 
 RESULT = json.loads((records.COMMITTED / "growth.json").read_text())["figures"]
-UNITS = "count|count, log|log|%|MiB|bytes an entry|keys a bucket|buckets|CPU time, log|value of the byte"
+UNITS = "count|count, log|log|%|MiB|bytes per entry|keys a bucket|buckets|CPU time, log|value of the byte"
 UNITS += "|times a fresh map's|of 8"
 UNIT = re.compile(rf"\(({UNITS})\)$|row number")
 drawn_sections = pytest.mark.parametrize("name", pictures.PICTURES)

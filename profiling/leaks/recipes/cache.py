@@ -1,7 +1,4 @@
-"""One round of each public call of ``tophash_cache``, and of the records that both packages give back.
-
-Owns these recipes. Imports tophash_cache and the sibling ``zero_growth_kit``.
-"""
+"""One round of each public call of ``tophash_cache``, and of the records that both packages return."""
 
 import atexit
 import contextlib

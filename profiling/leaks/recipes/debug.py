@@ -1,7 +1,4 @@
-"""One round of each public call of ``pyhmap.debug``.
-
-Owns these recipes. Imports pyhmap and the sibling ``zero_growth_kit``.
-"""
+"""One round of each public call of ``pyhmap.debug``."""
 
 import gc
 import tracemalloc

@@ -1,4 +1,4 @@
-"""What the rounds of ``zero_growth`` work on, and how a recipe for a public call is entered.
+"""What the rounds of ``leaks.zero_growth`` work on, and how a recipe for a public call is registered.
 
 Owns keys, values, maps and batches of each form, and the table of recipes, which the other files of this folder fill.
 A recipe gets the call itself, found on its class by name, so it cannot exercise another than the one that it is listed

@@ -1,12 +1,11 @@
 """cProfile: the share of hashing in the measured loop, and the calls it makes, from the interpreter's own call events.
 
-Owns how cProfile is set up and read. Imports the standard library only. By itself (``python profiling/tools_cprofile.py
-ARM``) it leaves a pstats file and prints it: see the sibling ``profile_arm``.
+Owns how cProfile is set up and read.
 
 Calls are exact. The share is not: each event costs time that is charged to the functions being measured, so it is too
-high wherever the small function calls are: here in hashing. ``builtins=False`` leaves out the events of C functions
-(their time stays in the Python function that called them). It is nearer to the truth, and what the share is taken from;
-the calls of C functions are counted in a second, shorter profile with them.
+high where small functions are called, which here is in hashing. ``builtins=False`` omits the events of C functions
+(their time stays in the Python function that called them). That is closer to the truth, so the share is taken from it;
+calls of C functions are counted in a second, shorter profile.
 """
 
 import cProfile

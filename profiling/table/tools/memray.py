@@ -1,6 +1,6 @@
 """memray: allocations per operation, as the difference of a run of n and a run of 2n operations.
 
-Owns how memray is run and read. Imports the standard library, and memray where it is used.
+Owns how memray is run and read.
 
 The difference cancels what start-up and a filling cache allocate. Python's own small-object allocator is
 traced too, or almost nothing here would be seen. Objects that CPython takes from a free list (small

@@ -1,7 +1,6 @@
 """py-spy: the share of hashing in the measured loop, by sampling the process from outside.
 
-Owns how py-spy is run and its folded stacks are read. Imports the standard library only. By itself (``python
-profiling/tools_pyspy.py ARM``) it leaves folded stacks, a flame graph and a file for speedscope: see ``profile_arm``.
+Owns how py-spy is run and its folded stacks are read.
 
 ``--native`` walks the C stack as well; without it a sample inside an extension could not be told from
 one in the Python function around it. The process is stopped for each sample, so its clock is not used.
