@@ -65,7 +65,7 @@ def named(folders: list[Path]) -> dict[str, Path]:
     if len(builds) < len(folders):
         raise ValueError("two folders of one name cannot be told apart in the table")
     for folder in builds.values():
-        ask = [*python_of(folder), "-P", "-c", "import pyhmap._many; print(pyhmap._many.__file__)"]
+        ask = [*python_of(folder), "-P", "-c", "import pyhmap._core; print(pyhmap._core.__file__)"]
         done = subprocess.run(ask, capture_output=True, text=True)
         if not done.stdout.startswith(str(folder)):
             raise ValueError(f"{folder} holds no built pyhmap: run `python setup.py build_ext --inplace` there")

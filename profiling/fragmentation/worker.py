@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from core.internals import hash_words, raw_table
 from pyhmap import HMap
-from pyhmap.introspect import hash_words
 
 B = 14  # 16,384 buckets: with 6.5 keys each 106,496 keys, as many as there are look-ups
 SLOTS = 8
@@ -61,7 +61,7 @@ def by_bucket(m: HMap) -> list[list[int]]:
     first = 0
     while min(map(len, chosen)) <= SLOTS:
         keys = np.arange(first, first + (1 << B + 4), dtype=np.uint64)
-        buckets = hash_words(keys, m._state().hash_key) & np.uint64((1 << B) - 1)
+        buckets = hash_words(keys, raw_table(m).hash_key) & np.uint64((1 << B) - 1)
         for key, bucket in zip(keys.tolist(), buckets.tolist(), strict=True):
             chosen[bucket].append(key)
         first += 1 << B + 4

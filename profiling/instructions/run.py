@@ -17,6 +17,7 @@ from statistics import median
 from rich.console import Console
 from rich.markup import escape
 
+import pyhmap
 from core import environment, records, runner
 from render import terminal
 
@@ -32,7 +33,7 @@ RUNS = 3  # of a record; a check is one
 # others do for it, such as making objects, is not seen in its own.
 KINDS = ("own", "all")
 MARK = "getppid"  # a function of the C library that nothing calls but instructions/worker.py
-OWN = re.compile(r"/(pyhmap|tophash_cache)/_\w+[^/]*\.so$")
+OWN = re.compile(r"/(pyhmap(/_\w+)?|tophash_cache|_hmap_bytes)/_?\w+[^/]*\.so$")
 SETTINGS = (
     # The C library chooses memset and memcpy by the processor; without these it is SSE2 everywhere.
     "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-ERMS,-FSRM",
@@ -147,7 +148,7 @@ def spread(samples: list[Counts]) -> float:
 
 def toolchain() -> dict[str, str]:
     """What the counts depend on besides the code, each as exactly as it matters."""
-    extension = next((environment.PROJECT / "pyhmap").glob("_many*.so")).read_bytes()
+    extension = Path(pyhmap._core.__file__).read_bytes()
     compiler = re.search(rb"(GCC|clang)[^\0]*? (\d+\.\d+)", extension)  # each compiler leaves its name in what it makes
     return {
         "architecture": platform.machine(),

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from core import records, runner
+from core.internals import raw_table
 from pyhmap import HMap
 from render import terminal
 
@@ -88,7 +89,7 @@ def header_fields() -> dict[str, Any]:
 def bucket_fields(key: Any, value: Any, a_key: Any, a_value: Any) -> dict[str, Any]:
     """``layout()`` of one bucket; and whether a planted key and value lie where it says, as bytes."""
     m = HMap(key, value, {a_key: a_value}, seed=1)
-    arrays, raw = m.bucket_arrays(), m._state()
+    arrays, raw = m.bucket_arrays(), raw_table(m)
     starts = {
         "tophash": arrays.tophash.ctypes.data,
         "slots": raw.now.slots.ctypes.data,
@@ -122,7 +123,7 @@ def expected_bytes(dtype: Any, item: Any, stored: bytes) -> bytes:
 def neighbours() -> dict[str, Any]:
     """How the memory of one bucket lies: addresses modulo a cache line, distances, lines that a look-up touches."""
     m = HMap(np.int64, np.int64, capacity=10_000, seed=1)
-    raw = m._state()
+    raw = raw_table(m)
     tophash, slots, overflow = (array.ctypes.data for array in (raw.now.tophash, raw.now.slots, raw.now.overflow))
     ends = slots, slots + raw.now.slots.dtype.itemsize - 1  # of the first slot; others lie alike, as 64 is a multiple
     lines = {at // LINE for at in ends}

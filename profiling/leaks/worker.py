@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import psutil
 
+from core.internals import ReferenceMap
 from leaks import cases
 from pyhmap import HMap, debug
-from pyhmap._pure import PureHMap as ReferenceMap
 
 # Of leakcheck's first trial; the second has twice the calls, and a third, where the two disagree, four times.
 ROUNDS, CALLS = 6, 20

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyhmap._pure_table import M64, draw_hash_key, splitmix64
+from core.internals import draw_hash_key, splitmix64
 
 Array = np.ndarray
 
@@ -114,7 +114,7 @@ def one_tophash(n: int, rng: np.random.Generator) -> Array:
     for shift, multiplier in ((32, m2), (29, m1), (32, m0)):
         # Undoes x ^= x >> shift, of which two steps are enough, then the multiplication.
         x = x ^ (x >> np.uint64(shift)) ^ (x >> np.uint64(2 * shift) if 2 * shift < 64 else np.uint64(0))
-        x *= np.uint64(pow(multiplier, -1, M64 + 1))
+        x *= np.uint64(pow(multiplier, -1, 2**64))
     return (x ^ np.uint64(k)).view(np.int64)
 
 

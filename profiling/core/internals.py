@@ -1,0 +1,15 @@
+"""What the harness needs of pyhmap that users are not offered: the one place that names its private modules."""
+
+from typing import Any
+
+from pyhmap import HMap
+from pyhmap._pure import PureHMap as ReferenceMap
+from pyhmap._pure_table import draw_hash_key, splitmix64
+from pyhmap.introspect import hash_words
+
+__all__ = ["ReferenceMap", "draw_hash_key", "hash_words", "raw_table", "splitmix64"]
+
+
+def raw_table(m: HMap) -> Any:
+    """A snapshot of the map's arrays as they are in memory, with its hash key."""
+    return m._state()
