@@ -20,8 +20,6 @@ from core import estimates, records, runner
 from core.runner import Sample, Step, run_json, worker_command
 from render import terminal
 
-Cases = dict[tuple[Any, ...], dict[str, dict[int, dict[str, Any]]]]
-
 PEERS = ("cachetools", "cachebox")
 MIXED = ("cache", "direct", "oneshot")
 

@@ -7,9 +7,14 @@ from pyhmap._pure import PureHMap as ReferenceMap
 from pyhmap._pure_table import draw_hash_key, splitmix64
 from pyhmap.introspect import hash_words
 
-__all__ = ["ReferenceMap", "draw_hash_key", "hash_words", "raw_table", "splitmix64"]
+__all__ = ["ReferenceMap", "draw_hash_key", "field_places", "hash_words", "raw_table", "splitmix64"]
 
 
 def raw_table(m: HMap) -> Any:
     """A snapshot of the map's arrays as they are in memory, with its hash key."""
     return m._state()
+
+
+def field_places(m: HMap) -> dict[str, tuple[int, int]]:
+    """Offset and size of each field within the map's object."""
+    return m._memory()

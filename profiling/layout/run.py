@@ -12,8 +12,8 @@ import numpy as np
 from rich.console import Console
 
 from core import records, runner
-from core.internals import raw_table
-from pyhmap import HMap
+from core.internals import field_places, raw_table
+from pyhmap import HMap, debug
 from render import terminal
 
 LINE = 64  # bytes of a cache line
@@ -22,19 +22,16 @@ GO_HEADER = {"count": (0, 8), "flags": (8, 1), "B": (9, 1), "noverflow": (10, 2)
 GO_HEADER |= {"buckets": (16, 8), "oldbuckets": (24, 8), "nevacuate": (32, 8), "extra": (40, 8)}
 ARTICLE_HEADER, ARTICLE_BUCKET = 56, 128
 GO_BUCKET = 8 + 8 * 8 + 8 * 8 + 8  # tophashes, keys, values, overflow pointer
-# Which fields of the object's memory a field of header() is made of, and how.
-MADE_OF = {
-    "count": ("count", lambda read: read("count")),
-    "flags": (
-        "now.nmain, old.nmain",
-        lambda read: 8 * (read("old.tophash") != 0 and read("old.nmain") == read("now.nmain")),
-    ),
-    "B": ("now.nmain", lambda read: read("now.nmain").bit_length() - 1),
-    "noverflow": ("now.next_row", lambda read: read("now.next_row") - read("now.nmain") - read("now.nfree")),
-    "hash0": ("hash_key", lambda read: read("hash_key") & 0xFFFFFFFF),
-    "buckets": ("now.nmain", lambda read: read("now.nmain")),
-    "oldbuckets": ("old.nmain", lambda read: read("old.nmain") if read("old.tophash") else 0),
-    "nevacuate": ("nevacuate", lambda read: read("nevacuate") if read("old.tophash") else 0),
+# Which fields of the object's memory a field of header() is made of; ``pyhmap.debug`` knows how.
+STORED = {
+    "count": "count",
+    "flags": "now.nmain, old.nmain",
+    "B": "now.nmain",
+    "noverflow": "now.next_row",
+    "hash0": "hash_key",
+    "buckets": "now.nmain",
+    "oldbuckets": "old.nmain",
+    "nevacuate": "nevacuate",
 }
 TYPES: dict[str, tuple[Any, Any, Any, Any]] = {
     "int64 to int64": (np.int64, np.int64, 0x1122334455667788, -7),
@@ -70,17 +67,12 @@ def growing_map() -> HMap:
 def header_fields() -> dict[str, Any]:
     """Each field of ``header()``, the bytes it is made of, and whether those say the same."""
     m = growing_map()
-    memory, header = m._memory(), m.header()
-
-    def read(name: str) -> int:
-        offset, _ = memory[name]
-        return int.from_bytes(ctypes.string_at(id(m) + offset, 8), "little")
-
-    rows = []
-    for name, (stored, make) in MADE_OF.items():
+    memory, rows = field_places(m), []
+    for field in debug.compare_headers(m):
+        stored = STORED[field.field]
         offset, size = memory[stored.split(",")[0]]
-        row = {"field": name, "stored": stored, "offset": offset, "size": size, "header": getattr(header, name)}
-        rows.append(row | {"memory": make(read), "go": GO_HEADER[name]})
+        row = {"field": field.field, "stored": stored, "offset": offset, "size": size}
+        rows.append(row | {"header": field.header, "memory": field.memory, "go": GO_HEADER[field.field]})
     start, size = memory["whole table"]
     agree = all(row["header"] == row["memory"] for row in rows)
     return {"rows": rows, "table_offset": start, "table_bytes": size, "agree": agree}

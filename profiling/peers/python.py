@@ -448,8 +448,6 @@ LIBRARIES: dict[str, Callable[[str], Peer]] = {
     "numba": Numba,
     "arraykit": Arraykit,
 }
-# A table of theirs holds keys alone; what it finds are positions.
-FINDS_POSITIONS = ("hirola", "pandas", "arraykit")
 
 
 def takes(library: str, kind: str) -> bool:
