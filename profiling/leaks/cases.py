@@ -59,7 +59,7 @@ def closure_leaking() -> None:
     keep(handlers)
 
 
-def closure_mended() -> None:
+def closure_fixed() -> None:
     """Each handler has a figure of its own."""
     handlers = []
     for _number, row in rows().items():
@@ -83,7 +83,7 @@ def view_leaking() -> None:
     keep(samples[:3])
 
 
-def view_mended() -> None:
+def view_fixed() -> None:
     """A copy keeps three."""
     samples = np.zeros(SAMPLES)
     keep(samples[:3].copy())
@@ -112,7 +112,7 @@ def leftover_leaking() -> None:
     shared.promote()
 
 
-def leftover_mended() -> None:
+def leftover_fixed() -> None:
     """It remembers a figure."""
     keep(vars(shared)["_dirty"].header().count)
     shared.promote()
@@ -129,7 +129,7 @@ def buckets_leaking() -> None:
     keep(first)
 
 
-def buckets_mended() -> None:
+def buckets_fixed() -> None:
     """The row as a copy."""
     m = filled(KEYS[:400])
     first = m.bucket_arrays().tophash[0].copy()
@@ -152,7 +152,7 @@ class Report:
         return int(self.counts.values_array().sum())
 
 
-class MendedReport:
+class FixedReport:
     """The same with a cache that belongs to the object."""
 
     def __init__(self) -> None:
@@ -169,9 +169,9 @@ def method_leaking() -> None:
     Report().total()
 
 
-def method_mended() -> None:
+def method_fixed() -> None:
     """The same."""
-    _ = MendedReport().total
+    _ = FixedReport().total
 
 
 # --- a suspended iterator ---
@@ -184,7 +184,7 @@ def iterator_leaking() -> None:
     keep(walk)
 
 
-def iterator_mended() -> None:
+def iterator_fixed() -> None:
     """The item itself."""
     keep(next(iter(filled().items())))
 
@@ -200,7 +200,7 @@ def growth_leaking() -> None:
     keep(m)
 
 
-def growth_mended() -> None:
+def growth_fixed() -> None:
     """The growth is ended."""
     m = HMap(np.int64, np.int64)
     for key in range(BEFORE_GROWTH + 1):
@@ -231,7 +231,7 @@ def reserved_leaking() -> None:
     burst(m)
 
 
-def reserved_mended() -> None:
+def reserved_fixed() -> None:
     """It is said."""
     m = kept[next(turn) % PLACES]
     m.reserve(len(BURST))
@@ -262,7 +262,7 @@ class Case:
     name: str
     article: str  #: its section and what it says; empty where it does not speak of it
     leaking: Form
-    mended: Form
+    mended: Form  #: the fixed form; result files call it so
     mend: str  #: what the mistake's remedy is
     prepare: Callable[[], None] = lambda: None  #: makes the places, where they are not a list of nothing yet
     rest: Callable[[], None] | None = (
@@ -277,14 +277,14 @@ CASES = {
             "closure over a loop variable",
             "3.1: every closure has the last value, and keeps it alive",
             Form(closure_leaking, HELD),
-            Form(closure_mended, CLEAN),
+            Form(closure_fixed, CLEAN),
             "bind what is needed, as a default",
         ),
         Case(
             "view of a large array as a value",
             "3.2: a pointer in an interface{} keeps what it points to",
             Form(view_leaking, HELD),
-            Form(view_mended, CLEAN),
+            Form(view_fixed, CLEAN),
             "copy the part",
             prepare=places_of_a_map,
         ),
@@ -292,42 +292,42 @@ CASES = {
             "concurrent dict's leftover by reflection",
             "3.3: sync.Map's dirty map, reached by reflection, is never freed",
             Form(leftover_leaking, HELD),
-            Form(leftover_mended, CLEAN),
+            Form(leftover_fixed, CLEAN),
             "keep figures, not the map inside",
         ),
         Case(
             "bucket array held after growth",
             "4.2: a pointer into a bucket; that it keeps the array is not said",
             Form(buckets_leaking, HELD),
-            Form(buckets_mended, CLEAN),
+            Form(buckets_fixed, CLEAN),
             "copy the row",
         ),
         Case(
             "cached method that pins its object",
             "",
             Form(method_leaking, HELD),
-            Form(method_mended, CLEAN),
+            Form(method_fixed, CLEAN),
             "cached_property",
         ),
         Case(
             "suspended iterator",
             "",
             Form(iterator_leaking, HELD),
-            Form(iterator_mended, CLEAN),
+            Form(iterator_fixed, CLEAN),
             "keep the item, not the iterator",
         ),
         Case(
             "growth that never finishes",
             "4.3: old and new buckets side by side: memory doubles meanwhile",
             Form(growth_leaking, RETAINED),
-            Form(growth_mended, CLEAN),
+            Form(growth_fixed, CLEAN),
             "finish_growth()",
         ),
         Case(
             "map that was large once, by reserve()",
             "",
             Form(reserved_leaking, RETAINED),
-            Form(reserved_mended, CLEAN),
+            Form(reserved_fixed, CLEAN),
             "compact()",
             prepare=places_of_maps,
         ),

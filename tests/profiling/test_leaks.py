@@ -38,17 +38,17 @@ def last(cases):
     return next(thing for thing in reversed(cases.kept) if thing is not None)
 
 
-def test_the_closures_share_the_last_row_and_the_mended_ones_have_their_own(places):
+def test_the_closures_share_the_last_row_and_the_fixed_ones_have_their_own(places):
     places.closure_leaking()
     assert [handler() for handler in last(places)] == [2.0 * places.ROW] * 3
-    places.closure_mended()
+    places.closure_fixed()
     assert [handler() for handler in last(places)] == [0.0, places.ROW, 2.0 * places.ROW]
 
 
 def test_the_small_view_keeps_all_samples_and_the_copy_does_not(places):
     places.view_leaking()
     assert last(places).base.size == places.SAMPLES
-    places.view_mended()
+    places.view_fixed()
     assert last(places).base is None
 
 
@@ -58,7 +58,7 @@ def test_the_leftover_is_a_map_that_the_concurrent_map_has_let_go(places):
     places.shared.promote()
     assert isinstance(held, HMap)
     assert not any(held is part for part in vars(places.shared).values())
-    places.leftover_mended()
+    places.leftover_fixed()
     assert last(places) == len(places.KEYS)
 
 
@@ -69,14 +69,14 @@ def test_the_row_keeps_the_array_that_the_map_has_left(places):
     assert after.alive == before.alive
     assert after.blocks - before.blocks > 100 * last(places).nbytes
     places.kept[:] = [None] * 8
-    places.buckets_mended()
+    places.buckets_fixed()
     assert debug.snapshot().maps.blocks == before.blocks
 
 
-@pytest.mark.parametrize(("kind", "stays"), [(leaks_cases.Report, True), (leaks_cases.MendedReport, False)])
+@pytest.mark.parametrize(("kind", "stays"), [(leaks_cases.Report, True), (leaks_cases.FixedReport, False)])
 def test_the_cached_method_keeps_its_object_and_the_cached_property_does_not(kind, stays):
     report = kind()
-    total = report.total if kind is leaks_cases.MendedReport else report.total()
+    total = report.total if kind is leaks_cases.FixedReport else report.total()
     assert total == sum(range(500))
     gone = weakref.ref(report)
     del report
@@ -89,14 +89,14 @@ def test_the_iterator_keeps_the_map(places):
     places.iterator_leaking()
     assert debug.snapshot().maps.alive == before + 1
     places.kept[:] = [None] * 8
-    places.iterator_mended()
+    places.iterator_fixed()
     assert debug.snapshot().maps.alive == before
 
 
 def test_the_growth_stops_in_its_middle_until_it_is_ended(places):
     places.growth_leaking()
     assert last(places).header().oldbuckets == 32
-    places.growth_mended()
+    places.growth_fixed()
     assert (places.kept[1] or last(places)) is not None
     assert [m.header().oldbuckets for m in places.kept if m is not None].count(0) == 1
 
@@ -110,7 +110,7 @@ def test_room_that_was_reserved_stays_and_deletion_alone_shrinks(places):
         return {m.header().buckets for m in places.kept}, {len(m) for m in places.kept}
 
     assert buckets(places.reserved_leaking) == ({512}, {10})
-    assert buckets(places.reserved_mended) == ({2}, {10})
+    assert buckets(places.reserved_fixed) == ({2}, {10})
     shrunk, counts = buckets(places.deleted)
     assert (max(shrunk) <= 64, counts) == (True, {10})
 
