@@ -91,6 +91,20 @@ def test_a_part_s_instructions_are_those_of_each_line_but_calls_and_own_are_the_
     assert instructions.read_parts(FILE.splitlines()) == [{"own": 21, "all": 29}, {"own": 30, "all": 42}]
 
 
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/clone/pyhmap/_core.cpython-311-x86_64-linux-gnu.so", True),
+        ("/clone/pyhmap/_engine/batch_read.cpython-311-x86_64-linux-gnu.so", True),
+        ("/clone/_hmap_bytes/arrow_column.cpython-311-x86_64-linux-gnu.so", True),
+        ("/clone/pyhmap/lib/numpy/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so", False),
+        ("/usr/lib/libpython3.11.so.1.0", False),
+    ],
+)
+def test_modules_of_this_project_are_known_by_their_folder(path: str, own: bool) -> None:
+    assert bool(instructions.OWN.search(path)) is own
+
+
 def test_a_file_whose_sums_do_not_agree_is_refused() -> None:
     with pytest.raises(runner.MeasurementError, match="misread"):
         instructions.read_parts(FILE.replace("summary: 42", "summary: 43").splitlines())
