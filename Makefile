@@ -10,8 +10,8 @@ OUT ?= profiling/out
 PY := $(VENV)/bin/python
 PROFILING := $(PY) profiling
 OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
-COMPILED := setup.py pyproject.toml $(wildcard pyhmap/*.pyx pyhmap/*.pxd tophash_cache/*.pyx tophash_cache/*.pxd)
-SOURCES := $(COMPILED) $(wildcard pyhmap/*.py tophash_cache/*.py)
+COMPILED := setup.py pyproject.toml $(wildcard $(addsuffix /*.p[yx][xd],_hmap_bytes pyhmap pyhmap/* tophash_cache))
+SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* tophash_cache))
 
 .PHONY: help build test table bench cache growth leaks instructions lint type debug asan clean
 
@@ -82,7 +82,7 @@ instructions: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint pyhmap tophash_cache
+	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint _hmap_bytes pyhmap tophash_cache
 
 type: $(VENV)/.dev
 	$(VENV)/bin/mypy
@@ -104,4 +104,4 @@ asan: $(CHECKED_VENV)sanitize/.built
 
 clean:
 	rm -rf $(VENV) .venv-debug .venv-sanitize build *.egg-info
-	rm -f pyhmap/*.so tophash_cache/*.so
+	find _hmap_bytes pyhmap tophash_cache -name "*.so" -delete

@@ -11,6 +11,7 @@ debug build could no longer turn the checks on.
 """
 
 import os
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -29,24 +30,18 @@ if variant not in VARIANTS:
     raise SystemExit(f"PYHMAP_BUILD={variant!r}: choose one of {', '.join(VARIANTS)}")
 checked = variant != "release"
 
+# Each .pyx is an extension; tests/test_structure.py says which module may import which.
+PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")
+SOURCES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.pyx"))
+
 extensions = [
     Extension(
-        name,
-        [source],
+        ".".join(source.with_suffix("").parts),
+        [str(source)],
         extra_compile_args=[*VARIANTS[variant], "-std=c11", "-Wno-unused-function"],
         extra_link_args=[SANITIZERS] if variant == "sanitize" else [],
     )
-    for name, source in [
-        ("pyhmap._arrays", "pyhmap/_arrays.pyx"),
-        ("pyhmap._arrow", "pyhmap/_arrow.pyx"),
-        ("pyhmap._texts", "pyhmap/_texts.pyx"),
-        ("pyhmap._core", "pyhmap/_core.pyx"),
-        ("pyhmap._single", "pyhmap/_single.pyx"),
-        ("pyhmap._many", "pyhmap/_many.pyx"),
-        ("tophash_cache._hashing", "tophash_cache/_hashing.pyx"),
-        ("tophash_cache._arrow", "tophash_cache/_arrow.pyx"),
-        ("tophash_cache._cache", "tophash_cache/_cache.pyx"),
-    ]
+    for source in SOURCES
 ]
 
 setup(
@@ -62,7 +57,7 @@ setup(
             # Plain C functions: they are called faster than with binding, and cProfile sees them.
             # inspect.signature reads the signature that is embedded.
             "binding": False,
-            "auto_pickle": False,  # MapSurface.__reduce__ does it
+            "auto_pickle": False,  # MapMethods.__reduce__ does it
             "embedsignature": True,
             "embedsignature.format": "clinic",
         },

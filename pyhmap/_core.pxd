@@ -1,11 +1,11 @@
-# The engine's fields, and what of it the batch calls use. Imports _arrays, _gate, _layout.
+# The core's fields, and the methods that the rest of the engine uses.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
-from pyhmap._arrays cimport ArenaBlocks, BucketArrays
-from pyhmap._gate cimport Gate
-from pyhmap._layout cimport Table
+from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory
+from pyhmap._engine.rwlock cimport RWLock
+from pyhmap._kernels.layout cimport Table
 
 
 cdef enum Kind:                 # how stored bytes become an object and back
@@ -26,9 +26,9 @@ ctypedef uint64_t (*Digest)(PyObject *cache, PyObject *key) except? 0
 cdef class HMapCore:
     cdef uint64_t layout_mark       # what _memory() is of; whoever reads this object's memory looks here first
     cdef Table t
-    cdef Gate gate
-    cdef BucketArrays now
-    cdef BucketArrays old           # None unless growing, or grown and not yet given back as a whole
+    cdef RWLock lock
+    cdef BucketMemory now
+    cdef BucketMemory old           # None unless growing, or grown and not yet returned as a whole
     cdef ArenaBlocks texts          # the blocks of t.arena
     cdef list key_objects           # object keys and values, by index; freed places hold None
     cdef list value_objects
@@ -38,11 +38,11 @@ cdef class HMapCore:
     cdef Kind key_kind, value_kind
     cdef uint64_t value_at, stride  # of a slot
     cdef uint64_t version           # changes whenever keys come, go, or begin to move: iterators compare it
-    cdef uint64_t membership        # changes whenever keys come or go: what seek() found holds until then
-    cdef uint64_t pop_row           # where popitem() goes on looking
+    cdef uint64_t membership        # changes whenever keys come or go: what a search has found is valid until then
+    cdef uint64_t pop_row           # where popitem() continues its search
     cdef int64_t next_code          # of factorize(); -1 when other writes may have stored a larger one
     cdef int floor_B                # deletion does not shrink below this: room that was asked for
-    cdef bint rekeyed               # at this size, because of a chain too long for an honest hash
+    cdef bint rekeyed               # at this size, because of a chain too long for a random hash
     cdef uint64_t reads_growing     # scalar reads that met a growth
     cdef uint64_t _growths, _same_size_growths, _shrinks, _rekeys
     cdef object seed, hash_name
@@ -50,27 +50,30 @@ cdef class HMapCore:
     cdef Digest cached_digest       # its function, or NULL
     cdef uint64_t seed_state        # of splitmix64, when there is a seed
 
-    # the table
-    cdef int install(self, BucketArrays arrays) except -1
+    # growing and shrinking
+    cdef int start_over(self, BucketMemory arrays) except -1
     cdef int draw_hash_key(self, uint64_t *hash_key) except -1
     cdef int start_growth(self, bint huge) except -1
-    cdef bint jump(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1
-    cdef int fit(self, int least_B) except -1
-    cdef int move_to(self, BucketArrays fresh) except -1
+    cdef bint grow_at_once(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1
+    cdef int shrink_to_fit(self, int least_B) except -1
     cdef int start_shrink(self, bint huge) except -1
-    cdef int rekey(self) except -1
-    cdef int rebuilt(self, int B, const uint64_t *hash_key) except -1
+    cdef int begin_evacuation(self, BucketMemory fresh) except -1
+    cdef int try_rebuild(self, int B, const uint64_t *hash_key) except -1
     cdef int make_room(self, int B) except -1
-    cdef int more_arena(self, uint64_t least, uint64_t expected) except -1
+    cdef int rekey(self) except -1
+    # the arena
+    cdef int extend_arena(self, uint64_t least, uint64_t expected) except -1
     cdef int move_arena(self, uint64_t spare, uint64_t expected) except -1
     cdef int compact_objects(self) except -1
-    cdef int let_go(self) except -1
-    cdef int let_go_piece(self) except -1
-    cdef int read_meets_growth(self) except -1
-    cdef int spend(self, uint64_t budget) except -1
-    cdef int settle(self) except -1
+    # evacuation
+    cdef int release_old(self) except -1
+    cdef int release_old_piece(self) except -1
+    cdef int evacuate_on_read(self) except -1
+    cdef int evacuate(self, uint64_t budget) except -1
+    cdef int end_growth(self) except -1
+    # after writes
+    cdef int after_write(self, bint keys_changed) except -1
+    cdef int after_removal(self) except -1
+    cdef int after_last_removal(self) except -1
     cdef int B(self)
-    cdef int written(self, bint keys_changed) except -1
-    cdef int removed(self) except -1
-    cdef int emptied(self) except -1
     cdef int check_initialised(self) except -1

@@ -1,12 +1,12 @@
-# The compiled engine; see _core.pyx.
+# The core of the compiled engine; see _core.pyx.
 
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from pyhmap._codecs import Codec
-from pyhmap.introspect import RawTable
+from pyhmap._convert.codecs import Codec
+from pyhmap._inspect.state import RawTable
 
 def map_counts() -> tuple[int, int]: ...
 
@@ -17,7 +17,6 @@ class HMapCore:
         self,
         key: Any,
         value: Any,
-        items: Any = None,
         /,
         *,
         capacity: int = 0,

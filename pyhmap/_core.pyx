@@ -1,14 +1,17 @@
-"""The compiled engine of the map: owns the arrays, the gate and the counters; the kernels do the walking.
+"""The core of the compiled engine: the table, its growth and shrinking, its arena, and what it shows of itself.
 
-    HMapCore ── owns ──> BucketArrays (now, old while growing), ArenaBlocks, lists of objects
+    HMapCore ── owns ──> BucketMemory (now, old while growing), ArenaBlocks, lists of objects
         │ points with
         v
-    Table (_layout.pxd) ── is what the kernels see ──> _ops.pxd (one key), _batch*.pxd (many), _grow.pxd
+    Table (_kernels/layout.pxd) ── is what the kernels see ──> one_key.pxd, lookup_many.pxd, write_many.pxd, grow.pxd
 
-Its part of the kernel rule: convert what Python brings (which may run any code), wait at the gate, run the kernel, act
-on the status (allocate, install, resume), let go of what growth has emptied. Between the gate and the kernel no Python
-code runs and the GIL is not given up, so the kernel sees a table nobody else is changing. Objects that a write removes
-are released last, when the table is whole again: their finalisers may use the map.
+The core knows how many bytes a key and a value take, and nothing of how Python objects become these bytes: that is for
+HMapEngine (_engine/map.pyx), which adds the calls with keys in them.
+
+The engine's part of the kernel rule: convert what Python brings (which may run any code), wait for the lock, run the
+kernel, act on its status (allocate, install, resume), release what growth has emptied. Between the lock and the kernel
+no Python code runs and the GIL is kept, so the kernel sees a table that nobody else is changing. Objects that a write
+removes are released last, when the table is whole again: their finalisers may use the map.
 """
 
 import os
@@ -22,29 +25,27 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from pyhmap import _codecs, introspect
+from pyhmap._convert import codecs
+from pyhmap._inspect.check import check
+from pyhmap._inspect.state import HASH_WRITING, SAME_SIZE_GROW, RawTable, RawTexts, slot_dtype
 
-from pyhmap._arrays cimport ArenaBlocks, BucketArrays, new_block
-from pyhmap._forms cimport evacuate_some, rebuild
-from pyhmap._gate cimport (
+from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory, new_block
+from pyhmap._engine.rwlock cimport (
     begin_read,
     begin_write,
     end_read,
     end_write,
-    gate_free,
-    gate_init,
+    lock_free,
+    lock_init,
     wait_to_read,
     wait_to_write,
 )
-from pyhmap._grow cimport move_texts, must_grow, over_load, wants_shrink
-from pyhmap._layout cimport DEBUG, Arena, Buckets, Reference, Table, growing, slot_at
-from pyhmap._text cimport arena_has_room
-from pyhmap._types cimport (
+from pyhmap._kernels.constants cimport (
     EMPTY_ONE,
     EVACUATE_PER_KEY,
     Form,
-    JUMP,
     MAX_B,
+    MAX_DOUBLINGS,
     NEW_DEN,
     NEW_NUM,
     READS_PER_STEP,
@@ -55,23 +56,25 @@ from pyhmap._types cimport (
     WORD32,
     WORD64,
 )
+from pyhmap._kernels.dispatch cimport evacuate_some, rebuild
+from pyhmap._kernels.grow cimport move_texts, must_grow, over_load, wants_shrink
+from pyhmap._kernels.layout cimport DEBUG, Arena, Buckets, Reference, Table, growing, slot_at
+from pyhmap._kernels.text cimport arena_has_room
 
 cdef enum:
-    GROWING_FLAG = 8            # same-size growth, as in Go's flags
-    WRITING_FLAG = 4
-    # The debug build checks the whole table after each scalar write to a small map, and after one in 64 to one of
-    # middling size; a check of a few hundred texts takes a millisecond.
+    # The debug build checks the whole table after each scalar write to a map of up to CHECK_ALWAYS keys, and after one
+    # in CHECK_EACH to one of up to CHECK_OFTEN; a check of a few hundred texts takes a millisecond.
     CHECK_ALWAYS = 24
     CHECK_OFTEN = 512
     CHECK_EACH = 64
     DEAD_MINIMUM = 1 << 16      # dead bytes of an arena worth moving the live ones for
-    LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug: another number when a meaning changes
+    LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug; changes with the meaning of any name
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
 FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": REFERENCE}
 
 
-# How many maps there ever were in this process, and how many are gone: their births and deaths, for pyhmap.debug.
+# How many maps this process has made, and how many are gone: for pyhmap.debug.
 cdef uint64_t maps_made = 0, maps_gone = 0
 
 
@@ -87,36 +90,36 @@ cdef Kind kind_of(codec):
         return Kind.BYTES
     if codec.dtype is object:
         return Kind.OBJECT
-    kind = codec.dtype.kind if codec.size == 8 and isinstance(codec, _codecs.WordCodec) else ""
+    kind = codec.dtype.kind if codec.size == 8 and isinstance(codec, codecs.WordCodec) else ""
     return {"i": Kind.INT, "u": Kind.UINT, "f": Kind.FLOAT}.get(kind, Kind.OTHER)
 
 
 cdef class HMapCore:
-    """Life, growth and inspection of :class:`pyhmap.HMap`; use that."""
+    """The table of :class:`pyhmap.HMap`; use that."""
 
     def __cinit__(self, *args, **kwargs):
         global maps_made
         maps_made += 1
         # A valid empty table before anything else, so that an object whose __init__ never ran is safe to use.
-        gate_init(&self.gate)
+        lock_init(&self.lock)
         # "hmap" as text, then the version, then the size of the table: eight bytes that nothing else begins with.
         self.layout_mark = <uint64_t> 0x70616d68 | <uint64_t> LAYOUT_VERSION << 32 | <uint64_t> sizeof(Table) << 48
         self.value_at, self.stride = 8, 16
         self.t.value_size = 8
-        self.install(BucketArrays(0, 8, 16))
+        self.start_over(BucketMemory(0, 8, 16))
 
     def __dealloc__(self):
         global maps_gone
         maps_gone += 1
-        gate_free(&self.gate)
+        lock_free(&self.lock)
 
-    def __init__(self, key, value, items=None, /, *, capacity=0, hash=None, seed=None, hash_cache=None):
+    def __init__(self, key, value, /, *, capacity=0, hash=None, seed=None, hash_cache=None):
         if self.key_kind != NO_KIND:
             raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
         if seed is not None and not isinstance(seed, (int, np.integer)):
             raise TypeError(f"seed={seed!r}: give an int, or None for a random one")
-        key_codec, value_codec = _codecs.key_codec(key), _codecs.value_codec(value)
-        capsule = _codecs.check_hash(key_codec, hash, hash_cache)
+        key_codec, value_codec = codecs.key_codec(key), codecs.value_codec(value)
+        capsule = codecs.check_hash(key_codec, hash, hash_cache)
         # A text or an object's index in a slot must be aligned: then a 4-byte key takes the 8 bytes' form.
         wide = value_codec.form in ("text", "object") and key_codec.form == "word32"
         cdef int form = FORMS["word64" if wide else key_codec.form]
@@ -124,7 +127,7 @@ cdef class HMapCore:
         cdef uint64_t alignment = 4 if form == WORD32 else 8
         cdef uint64_t stride = (value_at + <uint64_t> value_codec.size + alignment - 1) // alignment * alignment
         cdef int B = buckets_for(capacity)
-        cdef BucketArrays arrays = BucketArrays(B, value_at, stride)
+        cdef BucketMemory arrays = BucketMemory(B, value_at, stride)
         arrays.use_huge_pages()
         self.seed, self.hash_name = seed, hash
         self.seed_state = 0 if seed is None else int(seed) & 0xFFFFFFFFFFFFFFFF
@@ -132,7 +135,7 @@ cdef class HMapCore:
         self.t.form = <Form> form
         self.t.value_size = value_codec.size
         self.value_at, self.stride = value_at, stride
-        self.install(arrays)
+        self.start_over(arrays)
         self.floor_B = B
         self._key_codec, self._value_codec = key_codec, value_codec
         self.value_kind = kind_of(value_codec)
@@ -141,15 +144,13 @@ cdef class HMapCore:
         self.t.text_values = value_codec.form == "text"
         self.t.xxh64 = hash == "xxh64"
         if capsule is not None:
-            self.cached_digest = <Digest> PyCapsule_GetPointer(capsule, _codecs.DIGEST_CAPSULE)
+            self.cached_digest = <Digest> PyCapsule_GetPointer(capsule, codecs.DIGEST_CAPSULE)
             self.hash_cache = hash_cache
-        if items is not None:
-            self.update(items)
 
-    # ---- the table: installing arrays, growing, letting go ---------------------------------------------------------
+    # ---- growing and shrinking -------------------------------------------------------------------------------------
 
-    cdef int install(self, BucketArrays arrays) except -1:
-        """Start over with empty arrays. What they replace is released on return, when the map is whole."""
+    cdef int start_over(self, BucketMemory arrays) except -1:
+        """Replace everything by empty arrays. What they replace is released on return, when the map is whole."""
         _replaced = self.key_objects, self.value_objects, self.texts, self.now, self.old
         self.now = arrays
         self.old = None
@@ -181,74 +182,74 @@ cdef class HMapCore:
         return 0
 
     cdef int start_growth(self, bint huge) except -1:
-        """Install the arrays that must_grow asks for; asked again after each step that lets other threads run.
+        """Install the arrays that must_grow() asks for; it is asked again after each step that lets other threads run.
 
-        In huge pages for batches; in small ones for single writes, since zeroing a huge page is a stall of up to 1 ms.
+        With huge pages for batches, and small ones for single writes: zeroing a huge page is a stall.
         """
-        cdef BucketArrays fresh
+        cdef BucketMemory fresh
         cdef int B
         while must_grow(&self.t):
             B = self.B() + over_load(self.t.count + 1, self.t.now.nmain)
             if B > MAX_B:
-                raise OverflowError(f"HMap holds at most {CAPACITY_MAX:,} keys")
-            fresh = BucketArrays(B, self.value_at, self.stride)             # may give up the GIL
+                raise OverflowError(f"an HMap holds at most {CAPACITY_MAX:,} keys")
+            fresh = BucketMemory(B, self.value_at, self.stride)             # may release the GIL
             if huge:
                 fresh.use_huge_pages()
-            wait_to_write(&self.gate)
+            wait_to_write(&self.lock)
             if must_grow(&self.t) and B == self.B() + over_load(self.t.count + 1, self.t.now.nmain):
                 if B == self.B():
                     self._same_size_growths += 1
                 else:
                     self._growths += 1
                     self.rekeyed = False
-                self.move_to(fresh)
+                self.begin_evacuation(fresh)
         return 0
 
-    cdef bint jump(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1:
-        """Grow by several doublings at once in a batch that has `left` keys to go and in which, of the `seen` keys
-        since its last growth, `fresh` were new. Returns whether that was done; doubling is for all other cases."""
-        cdef int B = self.B(), wanted = min(B + JUMP, buckets_for(self.t.count + left))
+    cdef bint grow_at_once(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1:
+        """Grow by several doublings at once, for a batch with `left` keys still to write in which `fresh` of the `seen`
+        keys since its last growth were new. Returns False, with nothing done, where one doubling is better."""
+        cdef int B = self.B(), wanted = min(B + MAX_DOUBLINGS, buckets_for(self.t.count + left))
         if (fresh * NEW_DEN < seen * NEW_NUM or not over_load(self.t.count + 1, self.t.now.nmain)
                 or wanted <= B + 1 or left * EVACUATE_PER_KEY < self.t.now.nmain):
             return False
         try:
-            if not self.rebuilt(wanted, NULL):
+            if not self.try_rebuild(wanted, NULL):
                 return False
         except MemoryError:
-            return False                # doubling takes less
+            return False                # doubling takes less memory
         self._growths += 1
         self.rekeyed = False
         return True
 
-    cdef int fit(self, int least_B) except -1:
-        """After a batch that jumped: no larger than doubling would have made it."""
+    cdef int shrink_to_fit(self, int least_B) except -1:
+        """After a batch that grew by several doublings at once: no larger than single doublings would have made it."""
         cdef int B
         while True:
             B = max(least_B, buckets_for(self.t.count))
-            if B >= self.B() or self.rebuilt(B, NULL):
+            if B >= self.B() or self.try_rebuild(B, NULL):
                 return 0
 
     cdef int start_shrink(self, bint huge) except -1:
-        """After deletions: install the smaller array that wants_shrink asks for. Returns whether that was done."""
-        cdef BucketArrays fresh
+        """After deletions: install the smaller arrays that wants_shrink() asks for. Returns whether that was done."""
+        cdef BucketMemory fresh
         cdef int B = max(self.B() - SHRINK_STEP, self.floor_B)
         try:
-            fresh = BucketArrays(B, self.value_at, self.stride)         # may give up the GIL
+            fresh = BucketMemory(B, self.value_at, self.stride)         # may release the GIL
         except MemoryError:
             return False                # the key is deleted all the same; a later deletion asks again
         if huge:
             fresh.use_huge_pages()
-        wait_to_write(&self.gate)
+        wait_to_write(&self.lock)
         if not wants_shrink(&self.t, <uint64_t> 1 << self.floor_B) or B != max(self.B() - SHRINK_STEP, self.floor_B):
             return False
         self._shrinks += 1
-        self.move_to(fresh)
+        self.begin_evacuation(fresh)
         return True
 
-    cdef int move_to(self, BucketArrays fresh) except -1:
-        """Begin to evacuate the present array to a fresh one."""
+    cdef int begin_evacuation(self, BucketMemory fresh) except -1:
+        """Install fresh arrays, and make the present ones the old ones, which are evacuated to them."""
         fresh.raw.long_chain = self.t.now.long_chain
-        _replaced = self.old                # what was not yet given back of the growth before
+        _replaced = self.old                # what was not yet returned of the growth before
         self.old = self.now
         self.t.old = self.t.now
         self.now = fresh
@@ -257,19 +258,19 @@ cdef class HMapCore:
         self.t.moves += 1
         self.pop_row = 0
         self.reads_growing = 0
-        self.version += 1                   # the new key that starts a growth comes later; iterators must stop now
+        self.version += 1                   # now, although the key that starts a growth is inserted later
         return 0
 
-    cdef int rebuilt(self, int B, const uint64_t *hash_key) except -1:
-        """Move every key to a fresh array at once, by another hash key if one is given. Returns False, with nothing
-        done, if other threads' writes came between."""
-        cdef BucketArrays fresh
+    cdef int try_rebuild(self, int B, const uint64_t *hash_key) except -1:
+        """Move every key to fresh arrays at once, with another hash key if one is given. Returns False, with nothing
+        done, if writes of other threads came between."""
+        cdef BucketMemory fresh
         cdef Buckets raw
         cdef bint fits
-        self.settle()
-        fresh = BucketArrays(B, self.value_at, self.stride)
+        self.end_growth()
+        fresh = BucketMemory(B, self.value_at, self.stride)
         fresh.use_huge_pages()
-        begin_write(&self.gate)
+        begin_write(&self.lock)
         fits = not growing(&self.t) and not over_load(self.t.count, fresh.raw.nmain)
         if fits:
             if hash_key != NULL:
@@ -282,45 +283,47 @@ cdef class HMapCore:
             self.t.moves += 1
             self.pop_row = 0
             self.version += 1
-        end_write(&self.gate)
+        end_write(&self.lock)
         return fits
 
     cdef int make_room(self, int B) except -1:
         while B > self.B():
-            self.rebuilt(B, NULL)
+            self.try_rebuild(B, NULL)
         return 0
 
     cdef int rekey(self) except -1:
-        """A chain is longer than an honest hash makes it: move to another hash key, once at each size. Objects keep
-        theirs: those that still collide have equal hashes, which no key tells apart."""
+        """A chain is longer than a random hash makes it: rebuild with another hash key, once at each size. Objects keep
+        theirs: those that still collide have equal hashes, which no hash key tells apart."""
         cdef uint64_t hash_key[4]
         self.t.now.long_chain = False
         if self.t.form != REFERENCE and not self.rekeyed:
             self.rekeyed = True
             self._rekeys += 1
             self.draw_hash_key(hash_key)
-            while not self.rebuilt(self.B(), hash_key):
+            while not self.try_rebuild(self.B(), hash_key):
                 pass
             self.t.now.long_chain = False
         return 0
 
-    cdef int more_arena(self, uint64_t least, uint64_t expected) except -1:
-        """Make room in the arena for so many bytes, the first of those that a batch is expected to bring (0 for single
-        writes): a further block, or the live texts moved to a new arena."""
+    # ---- the arena --------------------------------------------------------------------------------------------------
+
+    cdef int extend_arena(self, uint64_t least, uint64_t expected) except -1:
+        """Make room in the arena for `least` bytes: add a block, or move the live texts to a new arena. `expected` are
+        the bytes that a batch will probably store; 0 for single writes."""
         cdef Arena *a = &self.t.arena
         cdef unsigned char[::1] block
         while not arena_has_room(a, least):
             if a.dead > a.live and a.dead > DEAD_MINIMUM:
                 self.move_arena(a.live + least, a.live + expected if expected else 0)
             else:
-                block = new_block(least, a.size, expected)     # may give up the GIL, like each allocation here
-                wait_to_write(&self.gate)
+                block = new_block(least, a.size, expected)     # may release the GIL, as each allocation here
+                wait_to_write(&self.lock)
                 if not arena_has_room(a, least):
                     self.texts.add(block, a)
         return 0
 
     cdef int move_arena(self, uint64_t spare, uint64_t expected) except -1:
-        """Move the live texts to a new arena of one block with so many bytes to spare; see new_block()."""
+        """Move the live texts to a new arena of one block, with `spare` more bytes; for `expected` see new_block()."""
         cdef Arena fresh
         cdef Arena *a = &self.t.arena
         cdef ArenaBlocks blocks = ArenaBlocks()
@@ -329,55 +332,57 @@ cdef class HMapCore:
         fresh.current = -1
         fresh.live = fresh.dead = 0
         blocks.add(block, &fresh)
-        begin_write(&self.gate)
+        begin_write(&self.lock)
         if a.live == live:
             with nogil:
                 move_texts(&self.t, &fresh)
             self.texts, blocks = blocks, self.texts
-        end_write(&self.gate)
+        end_write(&self.lock)
         return 0
 
-    cdef int let_go(self) except -1:
-        """After a kernel that may have ended a growth: release the emptied array."""
+    # ---- evacuation: what each call does for a growth ---------------------------------------------------------------
+
+    cdef int release_old(self) except -1:
+        """After a kernel that may have ended a growth: release the evacuated arrays."""
         if self.old is not None and not growing(&self.t):
             self.old = None
         return 0
 
-    cdef int let_go_piece(self) except -1:
-        """The same a piece at a time, while growing too, so that no single call stalls."""
+    cdef int release_old_piece(self) except -1:
+        """The same piece by piece, and during a growth too, so that no single call stalls."""
         if growing(&self.t):
-            self.old.give_back(self.t.nevacuate)
-        elif self.old.give_back(self.old.raw.nmain):
+            self.old.return_piece(self.t.nevacuate)
+        elif self.old.return_piece(self.old.raw.nmain):
             self.old = None
         return 0
 
-    cdef int read_meets_growth(self) except -1:
-        """A scalar read while there is an old array. One in READS_PER_STEP does a piece of the work, so that a map
-        which is only read does not keep two arrays for ever; none does while batches read without the GIL."""
-        if self.gate.readers == 0 and not self.gate.writing:
+    cdef int evacuate_on_read(self) except -1:
+        """At a scalar read while there is an old array. One read in READS_PER_STEP evacuates a bucket, so that a map
+        which is only read does not keep two arrays for ever; none does so while batches read without the GIL."""
+        if self.lock.readers == 0 and not self.lock.writing:
             self.reads_growing += 1
             if self.reads_growing % READS_PER_STEP == 0:
                 evacuate_some(&self.t, 1)
-                self.let_go_piece()
+                self.release_old_piece()
         return 0
 
-    cdef int spend(self, uint64_t budget) except -1:
-        """Evacuate so many old buckets, without the GIL."""
+    cdef int evacuate(self, uint64_t budget) except -1:
+        """Evacuate up to `budget` old buckets, without the GIL."""
         if growing(&self.t) and budget:
-            begin_write(&self.gate)
+            begin_write(&self.lock)
             with nogil:
                 evacuate_some(&self.t, budget)
-            end_write(&self.gate)
-            self.let_go()
+            end_write(&self.lock)
+            self.release_old()
         return 0
 
-    cdef int settle(self) except -1:
-        """Finish the growth. On return the table is not growing and safe to read, until the GIL is next given up."""
+    cdef int end_growth(self) except -1:
+        """Finish the growth. On return the table is settled and safe to read, until the GIL is next released."""
         while True:
-            wait_to_read(&self.gate)
+            wait_to_read(&self.lock)
             if not growing(&self.t):
                 return 0
-            self.spend(<uint64_t> -1)
+            self.evacuate(<uint64_t> -1)
 
     cdef int B(self):
         cdef int B = 0
@@ -385,36 +390,38 @@ cdef class HMapCore:
             B += 1
         return B
 
-    cdef int written(self, bint keys_changed) except -1:
-        """After each scalar write."""
+    # ---- after writes: what growth, the hash key and the size ask for -----------------------------------------------
+
+    cdef int after_write(self, bint keys_changed) except -1:
+        """After each scalar write and each batch of writes."""
         self.version += keys_changed
         self.membership += keys_changed
         if self.old is not None:
-            self.let_go_piece()
+            self.release_old_piece()
         if self.t.now.long_chain:
             self.rekey()
         if DEBUG and self.t.count <= (CHECK_OFTEN if self.version % CHECK_EACH == 0 else CHECK_ALWAYS):
             with self._frozen():
-                introspect.check(self._state())
+                check(self._state())
         return 0
 
-    cdef int removed(self) except -1:
-        """After a scalar write that may have removed a key."""
+    cdef int after_removal(self) except -1:
+        """After a scalar write that has removed a key."""
         if self.t.count == 0:
-            self.emptied()
+            self.after_last_removal()
         if wants_shrink(&self.t, <uint64_t> 1 << self.floor_B):
             self.start_shrink(False)
         return 0
 
-    cdef int emptied(self) except -1:
-        """The last key was deleted: draw the hash key anew, as Go does, so that what somebody found out about it is
-        worth nothing; and let go of an arena that holds dead texts only."""
+    cdef int after_last_removal(self) except -1:
+        """The map is empty: draw a new hash key, as Go does, which makes worthless what somebody may have learnt of the
+        old one; and release an arena that holds only dead texts."""
         cdef uint64_t hash_key[4]
-        self.draw_hash_key(hash_key)        # may give up the GIL
-        wait_to_write(&self.gate)
+        self.draw_hash_key(hash_key)        # may release the GIL
+        wait_to_write(&self.lock)
         if self.t.count == 0:
             memcpy(self.t.hash_key, hash_key, 32)
-            self.membership += 1            # a key that was sought meanwhile has the old hash
+            self.membership += 1            # a search of another thread has the old hash
             if self.t.arena.dead > DEAD_MINIMUM:
                 _released, self.texts = self.texts, ArenaBlocks()
                 empty_arena(&self.t.arena)
@@ -434,15 +441,15 @@ cdef class HMapCore:
         """Remove every key, release the arrays, and draw a new hash key."""
         self.check_initialised()
         cdef uint64_t hash_key[4]
-        arrays = BucketArrays(0, self.value_at, self.stride)
-        self.draw_hash_key(hash_key)        # may give up the GIL
-        wait_to_write(&self.gate)
+        arrays = BucketMemory(0, self.value_at, self.stride)
+        self.draw_hash_key(hash_key)        # may release the GIL
+        wait_to_write(&self.lock)
         memcpy(self.t.hash_key, hash_key, 32)
-        self.install(arrays)
+        self.start_over(arrays)
 
     def reserve(self, n, /):
-        """Make room for ``n`` keys in all, so that the map will not grow before it holds them, and deletion will not
-        shrink it below that room; until ``compact()`` or ``clear()``."""
+        """Make room for ``n`` keys in all: the map will not grow before it holds them, and deletion will not shrink it
+        below that room, until ``compact()`` or ``clear()``."""
         self.check_initialised()
         cdef int B = buckets_for(n)
         self.make_room(B)
@@ -453,9 +460,9 @@ cdef class HMapCore:
         self.make_room(buckets_for(n))
 
     def compact(self):
-        """Move everything to the smallest arrays that hold it: fewer buckets, no overflow bucket that is not needed, no
-        dead texts, no empty places of objects. Takes the time of an insertion a key, and as much memory again while
-        it runs. Room asked for by ``capacity`` or ``reserve()`` is given up.
+        """Move everything to the smallest arrays that hold it: no needless bucket, no dead text, no unused place of an
+        object. Takes the time of one insertion per key, and as much memory again while it runs. Room asked for by
+        ``capacity`` or ``reserve()`` is given up.
 
         Deletion shrinks a map by itself, a little at each write, when less than an eighth of the keys are left that its
         buckets may hold: to a quarter of the buckets, but not below 64 buckets nor below the room asked for.
@@ -470,7 +477,7 @@ cdef class HMapCore:
         """
         self.check_initialised()
         self.floor_B = 0
-        while not self.rebuilt(buckets_for(self.t.count), NULL):
+        while not self.try_rebuild(buckets_for(self.t.count), NULL):
             pass
         if self.t.arena.current >= 0:
             self.move_arena(0, self.t.arena.live)
@@ -484,10 +491,10 @@ cdef class HMapCore:
         cdef unsigned i
         cdef Buckets *b
         cdef uint64_t *index
-        self.settle()
-        wait_to_write(&self.gate)
+        self.end_growth()
+        wait_to_write(&self.lock)
         if growing(&self.t):
-            return 0                    # another thread's write came between: then not
+            return 0                    # a write of another thread came between: leave it
         b = &self.t.now
         for row in range(b.next_row):
             for i in range(SLOTS):
@@ -501,17 +508,17 @@ cdef class HMapCore:
                         values.append(self.value_objects[index[0]])
                         index[0] = len(values) - 1
         self.key_objects, self.value_objects, self.free_keys, self.free_values = keys, values, [], []
-        self.membership += 1            # whoever holds an index must seek again
+        self.membership += 1            # indices that searches have found are stale
         return 0
 
     def finish_growth(self):
-        """Evacuate what is left of the old array and release it."""
-        self.settle()
-        self.let_go()
+        """Evacuate the rest of the old arrays and release them."""
+        self.end_growth()
+        self.release_old()
 
     def _evacuate(self, buckets, /):
-        """Evacuate so many old buckets, for tests that look at each step."""
-        self.spend(buckets)
+        """Evacuate up to so many old buckets, for tests that look at each step."""
+        self.evacuate(buckets)
 
     # ---- looking inside -------------------------------------------------------------------------------------------
 
@@ -533,29 +540,29 @@ cdef class HMapCore:
         return {"hash": self.hash_name, "seed": self.seed}
 
     def _state(self, lend=False):
-        """Views of the live arrays, as introspect.RawTable. They are good while nobody writes or, with ``lend``, for
-        ever: the arrays are then released whole, and not before their last holder lets go of them."""
+        """Views of the live arrays, as a RawTable. They are valid while nobody writes; with ``lend`` for ever: then the
+        arrays are released as a whole, when nobody holds them any more."""
         self.check_initialised()
-        wait_to_read(&self.gate)
+        wait_to_read(&self.lock)
         self.now.lent |= bool(lend)
-        # Making arrays runs Python code, in which other threads may write: hold what belongs together first.
+        # Making arrays runs Python code, in which other threads may write: copy what belongs together first.
         cdef Table t = self.t
-        cdef BucketArrays now = self.now, old = self.old
+        cdef BucketMemory now = self.now, old = self.old
         cdef int B = self.B()
-        flags = (GROWING_FLAG if growing(&t) and t.old.nmain == t.now.nmain else 0) | (
-            WRITING_FLAG if self.gate.writing else 0)
+        same_size = growing(&t) and t.old.nmain == t.now.nmain
+        flags = (SAME_SIZE_GROW if same_size else 0) | (HASH_WRITING if self.lock.writing else 0)
         counters = self._growths, self._same_size_growths, self._shrinks, self._rekeys
-        texts = introspect.RawTexts(self.texts.blocks, t.arena.used, t.arena.live, t.arena.dead)
+        texts = RawTexts(self.texts.blocks, t.arena.used, t.arena.live, t.arena.dead)
         objects = self.key_objects, self.value_objects
-        record = introspect.slot_dtype(self._key_codec, self._value_codec, self.value_at, self.stride)
-        old_arrays, given_back = None, 0
+        record = slot_dtype(self._key_codec, self._value_codec, self.value_at, self.stride)
+        old_arrays, returned = None, 0
         if growing(&t):
             old_arrays = old.rows_in_use(&t.old, record)
-            given_back = old.given_back
+            returned = old.returned
         key = t.hash_key[0], t.hash_key[1], t.hash_key[2], t.hash_key[3]
-        return introspect.RawTable(
+        return RawTable(
             t.count, flags, B, t.nevacuate if old_arrays else 0, key, now.rows_in_use(&t.now, record), old_arrays,
-            self._key_codec, self._value_codec, *counters, self.hash_name, texts, *objects, given_back,
+            self._key_codec, self._value_codec, *counters, self.hash_name, texts, *objects, returned,
         )
 
     def _memory(self):
@@ -579,21 +586,21 @@ cdef class HMapCore:
         }
 
     def _sizes(self):
-        """What the map holds, for pyhmap.debug, by name. Cheap, and never waits: beside a batch write of another thread
-        the figures may be of two moments."""
+        """What the map holds, by name, for pyhmap.debug. Cheap, and never waits: during a batch write of another thread
+        the figures may be from different moments."""
         cdef Table *t = &self.t
         texts = sum([block.nbytes for block in self.texts.blocks])
-        old_block, old_rows, given_back = 0, 0, 0
+        old_block, old_rows, returned = 0, 0, 0
         if self.old is not None:
-            old_block, given_back = self.old.block.size, self.old.given_back
+            old_block, returned = self.old.block.size, self.old.returned
             old_rows = t.old.next_row if growing(t) else self.old.raw.nmain
         return {
             "count": t.count,
             "row_bytes": SLOTS + SLOTS * self.stride + 4,
             "main_rows": t.now.nmain,
             "rows": t.now.next_row,
-            "old_rows": old_rows,               # in use, of the array that is or was evacuated
-            "given_back": given_back,           # bytes of it
+            "old_rows": old_rows,               # in use, of the arrays that are or were evacuated
+            "returned": returned,               # bytes of them that the system has again
             "texts": texts - (t.arena.size - t.arena.used),
             "live_texts": t.arena.live,
             "blocks": self.now.block.size + old_block + texts,
@@ -602,16 +609,16 @@ cdef class HMapCore:
     @contextmanager
     def _frozen(self):
         """While inside, writes by other threads wait and writes by this one raise RuntimeError."""
-        begin_read(&self.gate)
+        begin_read(&self.lock)
         cdef long me = threading.get_ident()
-        outermost = self.gate.held_by != me
-        self.gate.held_by = me
+        outermost = self.lock.held_by != me
+        self.lock.held_by = me
         try:
             yield
         finally:
-            if outermost and self.gate.held_by == me:   # else another thread's check began since
-                self.gate.held_by = 0
-            end_read(&self.gate)
+            if outermost and self.lock.held_by == me:   # else a check of another thread has begun since
+                self.lock.held_by = 0
+            end_read(&self.lock)
 
 
 cdef inline void empty_arena(Arena *a) noexcept:

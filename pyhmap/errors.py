@@ -1,4 +1,4 @@
-"""The exceptions that are pyhmap's own. Everything else it raises is a built-in one. Imports nothing."""
+"""The exceptions that are pyhmap's own. Everything else it raises is a built-in one."""
 
 
 class CorruptMapError(Exception):

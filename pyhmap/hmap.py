@@ -1,14 +1,14 @@
-"""The public map: the compiled engine with the dict surface. Imports _many and _surface."""
+"""The public map: the compiled engine with the dict surface."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pyhmap._many import HMapMany
-from pyhmap._surface import MapSurface
+from pyhmap._engine.map import HMapEngine
+from pyhmap._mapping.mapping import MapMethods
 
 
-class HMap(HMapMany, MapSurface):
+class HMap(HMapEngine, MapMethods):
     """A hash map from one dtype to another, stored in NumPy arrays.
 
     Parameters
@@ -53,9 +53,8 @@ class HMap(HMapMany, MapSurface):
 
     __slots__ = ("__weakref__",)
 
-    _begin = HMapMany.__init__
+    _begin = HMapEngine.__init__
 
-    # What would happen without it, spelt out for help() and inspect: they see no signature of a compiled __init__.
     def __init__(
         self,
         key: Any,
@@ -68,4 +67,6 @@ class HMap(HMapMany, MapSurface):
         seed: int | None = None,
         hash_cache: object = None,
     ) -> None:
-        super().__init__(key, value, items, capacity=capacity, hash=hash, seed=seed, hash_cache=hash_cache)
+        super().__init__(key, value, capacity=capacity, hash=hash, seed=seed, hash_cache=hash_cache)
+        if items is not None:
+            self.update(items)

@@ -1,5 +1,5 @@
 # HMap as a type checker sees it: generic in its key and value types, which the constructor finds from the types given.
-# At run time HMap is put together in hmap.py from the engine (_core, _single, _many) and the surface (_surface).
+# At run time HMap is the compiled engine (_engine/map.pyx) with the dict surface (_mapping/mapping.py).
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from typing import Any, Self, TypeAlias, TypeVar, overload
@@ -7,7 +7,7 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 import numpy as np
 
 from pyhmap import introspect
-from pyhmap._many import HMapMany
+from pyhmap._engine.map import HMapEngine
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -26,7 +26,7 @@ _Spec: TypeAlias = Any  # what np.dtype takes beside these, and object
 _Items: TypeAlias = Mapping[_K, _V] | Iterable[tuple[_K, _V]]
 
 # The engine's methods are typed without K and V; the ones below say the same with them.
-class HMap(HMapMany, MutableMapping[_K, _V]):
+class HMap(HMapEngine, MutableMapping[_K, _V]):
     # An overload for each kind of key type and of value type: NumPy's times, its other scalars, Python's types, others.
     @overload
     def __init__(

@@ -1,4 +1,4 @@
-"""The public set: a map without values. Imports hmap, _arrow, _pickling, _views and introspect.
+"""The public set: a map without values.
 
 A set has its map instead of being one, so that nothing of the mapping shows.
 """
@@ -14,9 +14,11 @@ from typing import Any, ClassVar, Self, TypeVar, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from pyhmap import _pickling, introspect
-from pyhmap._arrow import is_arrow
-from pyhmap._views import ABSENT, find
+from _hmap_bytes.arrow_column import is_arrow
+from pyhmap import introspect
+from pyhmap._convert.sentinels import ABSENT
+from pyhmap._mapping import pickling
+from pyhmap._mapping.equality import find
 from pyhmap.hmap import HMap
 
 _K = TypeVar("_K")
@@ -203,7 +205,7 @@ class HSet(MutableSet[_K]):
         return elements[found] if isinstance(elements, np.ndarray) else list(compress(elements, found))
 
     def _of(self, keys: Any) -> Self:
-        return cast("Self", _pickling.restored_set(type(self), self.key_dtype, self._map._settings, keys))
+        return cast("Self", pickling.restored_set(type(self), self.key_dtype, self._map._settings, keys))
 
     # ---- comparisons
 
@@ -342,9 +344,9 @@ class HSet(MutableSet[_K]):
         return (attributes, slots) if slots else attributes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        keys = list(self) if self.key_dtype is object else _pickling.Column(self.to_array())
+        keys = list(self) if self.key_dtype is object else pickling.Packed(self.to_array())
         arguments = type(self), self.key_dtype, self._map._settings, keys
-        return _pickling.restored_set, arguments, self.__getstate__()
+        return pickling.restored_set, arguments, self.__getstate__()
 
     @recursive_repr("HSet(...)")
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Go's nil map. Imports hmap and errors.
+"""Go's nil map.
 
 ``var m map[string]int`` in Go is a map that can be read, as if it were empty, and not be written.
 """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from pyhmap import introspect
+from pyhmap._inspect.hashes import hash_words, text_bytes
 
 INT64_MIN, INT64_MAX, UINT64_MAX = -(2**63), 2**63 - 1, 2**64 - 1
 KEY_DTYPES = [np.int64, np.uint64, np.float64]
@@ -59,7 +59,7 @@ def fragmented(hmap_type, B: int, *, seed: int = 1):
 
 def keys_by_bucket(m, n: int) -> list[list[int]]:
     """The keys 0 .. n - 1 by the main bucket in which a map of int64 keys puts them."""
-    hashes = introspect.hash_words(np.arange(n, dtype=np.uint64), m._state().hash_key)
+    hashes = hash_words(np.arange(n, dtype=np.uint64), m._state().hash_key)
     buckets = (hashes & np.uint64(m.header().buckets - 1)).astype(int)
     return [np.flatnonzero(buckets == bucket).tolist() for bucket in range(m.header().buckets)]
 
@@ -102,7 +102,7 @@ def held(raw, table, field: str, full) -> list:
     codec, objects = (raw.key_codec, raw.key_objects) if field == "key" else (raw.value_codec, raw.value_objects)
     slots = table.slots[field][full]
     if codec.form == "text":
-        return [introspect.text_bytes(raw, text) for text in slots]
+        return [text_bytes(raw, text) for text in slots]
     if codec.form == "object":
         return [objects[number] for number in (slots["index"] if field == "key" else slots).tolist()]
     return slots.tolist() if codec.dtype == np.longdouble else [slot.tobytes() for slot in slots]

@@ -12,14 +12,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap").glob("[!_]*.py")))]
 MODULES += [
-    "pyhmap._arrow",
-    "pyhmap._codecs",
+    "_hmap_bytes.arrow_column",
+    "pyhmap._convert.arrow_numbers",
+    "pyhmap._convert.codecs",
+    "pyhmap._convert.infer",
+    "pyhmap._convert.text_batch",
     "pyhmap._core",
-    "pyhmap._many",
-    "pyhmap._single",
-    "pyhmap._texts",
-    "pyhmap._pure",
-    "pyhmap._surface",
+    "pyhmap._engine.map",
+    "pyhmap._inspect.hashes",
+    "pyhmap._mapping.mapping",
+    "pyhmap._reference.engine",
+    "pyhmap._reference.table",
 ]
 
 

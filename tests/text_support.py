@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pyhmap._codecs import Codec, key_codec
-from pyhmap._texts import _as_list, text_batch
+from pyhmap._convert.codecs import Codec, key_codec
+from pyhmap._convert.text_batch import _as_list, text_batch
 
 STR, BYTES = key_codec(str), key_codec(bytes)
 

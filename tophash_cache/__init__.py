@@ -4,8 +4,8 @@ Owns the public names. Its modules import each other in one direction, and never
 
     controller -> stats -,
     config --------------+-> _cache -> __init__
-    _xxh64, _utf8 -> _hashing -+
-             `-----> _arrow ---'
+    _hmap_bytes -> _hashing ---+
+              `--> _arrow -----'
 
 Example:
     >>> from tophash_cache import TopHashCache, xxh64

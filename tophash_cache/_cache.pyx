@@ -1,7 +1,6 @@
 """The cache and its bounded storage.
 
-Owns `TopHashCache`. Imports the hashing (`_hashing`, `_xxh64`), the rules (`config`, `controller`, `stats`) and NumPy
-for the arrays of the storage.
+Owns `TopHashCache`.
 
     hash(key) --- off, in bypass, or in half of a trial -------------------> hash directly
        |----- the very object that is held -----------------------------> the int object held; one bit says "used"
@@ -24,8 +23,9 @@ from time import perf_counter_ns as clock
 
 import numpy as np
 
+from _hmap_bytes.arrow_column import is_arrow
 from tophash_cache import config
-from tophash_cache._arrow import hash_arrow, is_arrow
+from tophash_cache._arrow import hash_arrow
 from tophash_cache.controller import STRETCHES, Controller, Mode
 from tophash_cache.stats import CacheInfo, CacheStats, Transition
 
@@ -36,8 +36,8 @@ from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
+from _hmap_bytes.xxh64 cimport xxh64_bytes
 from tophash_cache._hashing cimport hash_array, hash_object, hash_sequence, hash_text
-from tophash_cache._xxh64 cimport xxh64_bytes
 
 
 # Declared here, since Cython's own declaration takes the dict as an object, and counts its references up and down.

@@ -1,6 +1,6 @@
 """XXH64 of Python objects and of arrays of keys.
 
-Owns `xxh64` and the rules for what can be hashed. Imports the kernels (`_xxh64`, `_utf8`) and NumPy.
+Owns `xxh64` and the rules for what can be hashed.
 """
 
 import numpy as np
@@ -10,8 +10,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from tophash_cache._utf8 cimport MAX_UTF8, encode_utf8
-from tophash_cache._xxh64 cimport xxh64_bytes
+from _hmap_bytes.memory cimport prefetch, without_padding
+from _hmap_bytes.utf8 cimport encode_utf8
+from _hmap_bytes.xxh64 cimport xxh64_bytes
 
 
 cdef extern from "Python.h":
@@ -27,18 +28,9 @@ cdef extern from "Python.h":
     Py_ssize_t PySequence_Fast_GET_SIZE(object sequence)
     const int PyUnicode_4BYTE_KIND
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-    #define tophash_prefetch(address) __builtin_prefetch(address)
-    #else
-    #define tophash_prefetch(address) ((void)(address))
-    #endif
-    """
-    void prefetch "tophash_prefetch" (const void *address) noexcept nogil
-
-
 cdef enum:
+    # Bytes that the longest code point takes in UTF-8.
+    MAX_UTF8 = 4
     # Code points of a str that is encoded on the stack, without an allocation: twice the default max_key_bytes.
     STACK_POINTS = 64
     # Keys between the fetch of an object from memory and its use: the time of 16 hashes covers one wait for memory.
@@ -58,7 +50,7 @@ cdef uint64_t hash_text(object text, uint64_t seed, Py_ssize_t *size) except? 0:
         size[0] = points
         return xxh64_bytes(<const uint8_t *>PyUnicode_DATA(text), points, seed)
     if points <= STACK_POINTS:
-        size[0] = encode_utf8(PyUnicode_KIND(text), PyUnicode_DATA(text), points, buffer)
+        size[0] = encode_utf8(PyUnicode_KIND(text), PyUnicode_DATA(text), points, buffer, False)
         if size[0] >= 0:
             return xxh64_bytes(buffer, size[0], seed)
     encoded = PyUnicode_AsUTF8String(text)  # a long text, or one that cannot be encoded: this raises
@@ -114,12 +106,9 @@ cdef object hash_sequence(object keys):
 
 
 cdef void hash_fixed_bytes(const uint8_t *data, Py_ssize_t count, Py_ssize_t width, uint64_t *out) noexcept nogil:
-    cdef Py_ssize_t i, size
+    cdef Py_ssize_t i
     for i in range(count):
-        size = width
-        while size > 0 and data[size - 1] == 0:
-            size -= 1
-        out[i] = xxh64_bytes(data, size, 0)
+        out[i] = xxh64_bytes(data, without_padding(data, width), 0)
         data += width
 
 
@@ -129,10 +118,8 @@ cdef Py_ssize_t hash_fixed_text(
     """Returns `count`, or the position of the first item that cannot be encoded."""
     cdef Py_ssize_t i, size
     for i in range(count):
-        size = width
-        while size > 0 and data[size - 1] == 0:
-            size -= 1
-        size = encode_utf8(PyUnicode_4BYTE_KIND, data, size, buffer)
+        size = (without_padding(<const uint8_t *> data, 4 * width) + 3) // 4
+        size = encode_utf8(PyUnicode_4BYTE_KIND, data, size, buffer, False)
         if size < 0:
             return i
         out[i] = xxh64_bytes(buffer, size, 0)
@@ -176,7 +163,7 @@ cdef object hash_array(object keys):
             except UnicodeEncodeError as error:
                 error.add_note(f"the key at position {done}")
                 raise
-        raise ValueError(f"the key at position {done} is not text, it holds numbers above U+10FFFF: mend the array")
+        raise ValueError(f"the key at position {done} is not text, it holds a number above U+10FFFF: correct the array")
     return digests
 
 

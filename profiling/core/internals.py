@@ -3,8 +3,8 @@
 from typing import Any
 
 from pyhmap import HMap
-from pyhmap._pure import PureHMap as ReferenceMap
-from pyhmap._pure_table import draw_hash_key, splitmix64
+from pyhmap._reference.engine import ReferenceMap
+from pyhmap._reference.table import draw_hash_key, splitmix64
 from pyhmap.introspect import hash_words
 
 __all__ = ["ReferenceMap", "draw_hash_key", "field_places", "hash_words", "raw_table", "splitmix64"]

@@ -1,4 +1,4 @@
-"""pyhmap's accounts: what all maps hold, beside the memory that exists. Imports _arrays and _core.
+"""pyhmap's accounts: what all maps hold, beside the memory that exists.
 
 Two sides that must agree. The maps say of themselves which blocks of memory they have (``Maps.allocated``); the
 allocator of blocks counts those that exist (``Maps.blocks``). What exists beyond the maps' accounts is kept by somebody
@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pyhmap._arrays import block_memory
 from pyhmap._core import HMapCore
-from pyhmap.introspect import SLOTS
+from pyhmap._engine.memory import block_memory
+from pyhmap._inspect.state import SLOTS
 
 # Deletion shrinks a table when fewer than an eighth of the keys are left that it may hold (_types.pxd), but not below
 # 64 buckets: so much room is kept by design, and what is beyond it was asked for, or forgotten.
@@ -61,7 +61,7 @@ def account(m: HMapCore) -> tuple[int, ...]:
     of = HMapCore._sizes(m)
     row, main_rows = of["row_bytes"], of["main_rows"]
     buckets, texts = main_rows * row, of["texts"]
-    old = max(0, of["old_rows"] * row - of["given_back"])
+    old = max(0, of["old_rows"] * row - of["returned"])
     return (
         1,
         of["count"],
@@ -80,7 +80,7 @@ def idle(of: dict[str, int]) -> int:
     """Bytes that a map of these sizes holds beyond its need."""
     row = of["row_bytes"]
     needed = max(KEPT_BUCKETS, KEPT_BY_DESIGN * buckets_needed(of["count"])) * row + KEPT_BY_DESIGN * of["live_texts"]
-    old = max(0, of["old_rows"] * row - of["given_back"])
+    old = max(0, of["old_rows"] * row - of["returned"])
     return old + max(0, of["main_rows"] * row + of["texts"] - needed)
 
 

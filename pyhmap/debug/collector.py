@@ -1,4 +1,4 @@
-"""The collector's pauses beside the life of maps, on one time line. Imports _core and introspect.
+"""The collector's pauses beside the life of maps, on one time line.
 
 A pair of entries in ``gc.callbacks`` for as long as the ``with`` block lasts. Maps are looked at where the collector
 stands still anyway, after each collection, and held weakly: watching a map does not keep it.
@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from pyhmap import introspect
 from pyhmap._core import HMapCore, map_counts
+from pyhmap._inspect.views import Header, header
 from pyhmap.debug.diagnosis import environment
 
 SCHEMA_VERSION = 1
@@ -81,14 +81,14 @@ class CollectorWatch:
         self._began = self._start = self._ended = 0
         self._counts = self._counts_after = (0, 0)
         self._maps: list[weakref.ref[Any]] = []
-        self._headers: list[introspect.Header] = []
+        self._headers: list[Header] = []
         watch = weakref.ref(self)  # a callback that held the watch would make a cycle of it
         for number, given in enumerate(maps):
             m = getattr(given, "_map", given)
             if not isinstance(m, HMapCore):
                 raise TypeError(f"maps[{number}] is a {type(given).__name__}: give HMap or HSet objects")
             self._maps.append(weakref.ref(m, lambda _, number=number: tell(watch, number)))  # type: ignore[misc]
-            self._headers.append(introspect.header(HMapCore._state(m)))
+            self._headers.append(header(HMapCore._state(m)))
 
     def __enter__(self) -> Self:
         if self._began:
@@ -132,7 +132,7 @@ class CollectorWatch:
             m = reference()
             if m is None:
                 continue
-            old, new = self._headers[number], introspect.header(HMapCore._state(m))
+            old, new = self._headers[number], header(HMapCore._state(m))
             self._headers[number] = new
             at = time.perf_counter_ns() - self._began
             if new.B != old.B:

@@ -1,4 +1,4 @@
-"""What is handed over: the verdict with its evidence, as a page and as JSON. Imports verdicts and meters.
+"""What is handed over: the verdict with its evidence, as a page and as JSON.
 
 Owns the sentences and the form of the page. ``compare`` makes a diagnosis from snapshots alone; ``leakcheck`` adds
 lines, types and referrers, which it finds by running the function once more.

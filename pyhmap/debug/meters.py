@@ -1,4 +1,4 @@
-"""The five meters, read at one moment. Imports accounts; psutil when it is there.
+"""The five meters, read at one moment.
 
     process        what the system gave it: private and resident pages, those of files apart
     C heap         what malloc has handed out, and what is left when unused memory was given back

@@ -1,4 +1,4 @@
-"""Where it leaks: lines, growing types and referrers, found by one more round. Imports diagnosis, meters, referrers.
+"""Where it leaks: lines, growing types and referrers, found by one more round.
 
 The search runs after the verdict, because to look is to allocate.
 """

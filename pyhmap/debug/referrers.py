@@ -1,4 +1,4 @@
-"""Who keeps an object alive: the shortest path to it from a root. Imports _core.
+"""Who keeps an object alive: the shortest path to it from a root.
 
 A root is where a reader looks: a module's globals, or a frame that runs. The search goes forward, breadth first,
 through ``gc.get_referents``: so it meets objects that the collector does not track, and none of its own. What the C

@@ -1,4 +1,4 @@
-"""The header read a second way: from the bytes of the object in memory. Imports _core and introspect.
+"""The header read a second way: from the bytes of the object in memory.
 
 The extension publishes where its fields lie (``HMapCore._memory()``). Before any of them is read, the layout mark is:
 the first field, eight bytes of text, version and table size. Whatever does not match exactly is refused: memory that is
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyhmap._core import HMapCore
+from pyhmap._inspect.state import SAME_SIZE_GROW
+from pyhmap._inspect.views import Header
 from pyhmap.hmap import HMap
-from pyhmap.introspect import SAME_SIZE_GROW, Header
 
 LAYOUT_VERSION = 1  # that this module can read
 MARK = b"hmap"

@@ -1,4 +1,4 @@
-"""``leakcheck``: a function called in rounds until two trials agree. Imports diagnosis, meters and places.
+"""``leakcheck``: a function called in rounds until two trials agree.
 
 A trial is a number of rounds with a snapshot after each. The next trial has twice the calls: what happened once gives
 half the growth a call and is dropped, what is slow gives twice the growth a round and is seen. A verdict needs two

@@ -1,4 +1,4 @@
-"""Is a series growing? Theil and Sen's slope with its interval. Imports nothing of the project.
+"""Is a series growing? Theil and Sen's slope with its interval.
 
 A slope and not a level: what a program holds is its own business, what it holds more of after each round is a leak.
 The median of all pairs' slopes does not move for a single jump (a cache that fills, a table that doubles), and the

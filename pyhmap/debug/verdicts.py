@@ -1,4 +1,4 @@
-"""Which leak is it: each meter's trend over the rounds, and the pattern that the trends make. Imports meters, slopes.
+"""Which leak is it: each meter's trend over the rounds, and the pattern that the trends make.
 
 One table, ``PATTERNS``, says what each verdict expects of the meters; from it come the figures for and against, and the
 table in docs/debug.md. ``decide`` puts the questions in the order in which an answer explains the others away.

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import arrow_source
+from _hmap_bytes.arrow_column import is_arrow
 from arrow_source import Column, Stream, bitmap, encoded_column, text_column
-from pyhmap._arrow import arrow_array, is_arrow
-from pyhmap._codecs import MAX_TEXT, key_codec
-from pyhmap._texts import _as_list, text_batch
+from pyhmap._convert.arrow_numbers import arrow_array
+from pyhmap._convert.codecs import MAX_TEXT, key_codec
+from pyhmap._convert.text_batch import _as_list, text_batch
 from text_support import BYTES, ENCODABLE, STR, texts, utf8
 
 

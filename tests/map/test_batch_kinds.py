@@ -321,7 +321,7 @@ class TestFactorize:
     @pytest.mark.parametrize("value", ["f8", "?", str, object, "M8[s]"])
     def test_needs_int_values(self, hmap_type, value):
         m = hmap_type(np.int64, value)
-        with refused(m, TypeError, "factorize needs an int value dtype"):
+        with refused(m, TypeError, "factorize needs a map with an int value type"):
             m.factorize([1])
 
 

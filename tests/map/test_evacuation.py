@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pyhmap import HMap
-from pyhmap._pure import PureHMap
+from pyhmap._reference.engine import ReferenceMap
 from support import assert_same_rows, fragmented, growing
 
 TYPES = {
@@ -170,7 +170,7 @@ def test_accumulating_at_every_step(hmap_type, state, call):
 @starts
 @types_of
 def test_both_engines_take_the_same_steps(types, start):
-    ours, theirs = (start(hmap_type, types)[0] for hmap_type in (HMap, PureHMap))
+    ours, theirs = (start(hmap_type, types)[0] for hmap_type in (HMap, ReferenceMap))
     while ours.header().oldbuckets:
         assert_same_rows(ours, theirs)
         for m in (ours, theirs):

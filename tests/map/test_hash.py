@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from pyhmap.introspect import hash_words, siphash13, tophashes
+from pyhmap._inspect.hashes import hash_words, siphash13, tophashes
 from support import INT64_MAX, items_of
 
 # SplitMix64's first outputs for two seeds, as published with the xoshiro generators and at Rosetta Code.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pyhmap import HMap
-from pyhmap._pure import PureHMap
+from pyhmap._reference.engine import ReferenceMap
 from support import assert_same_rows, items_of
 from tophash_cache import TopHashCache
 
@@ -30,11 +30,11 @@ def cache_in(state):
 
 
 def test_no_cache_changes_a_row(kind, keys):
-    """The same calls on a map with a cache, without one, and on the twin leave the same bytes."""
+    """The same calls on a map with a cache, without one, and on the reference leave the same bytes."""
     maps = [
         HMap(kind, np.int64, hash="xxh64", hash_cache=cache_in("on"), seed=3),
         HMap(kind, np.int64, hash="xxh64", seed=3),
-        PureHMap(kind, np.int64, hash="xxh64", hash_cache=cache_in("on"), seed=3),
+        ReferenceMap(kind, np.int64, hash="xxh64", hash_cache=cache_in("on"), seed=3),
     ]
     for m in maps:
         for number, key in enumerate(keys):
@@ -94,10 +94,10 @@ def test_a_cache_may_be_switched_and_cleared_while_maps_use_it(kind, keys):
 def test_copies_have_no_cache(send):
     cache = TopHashCache()
     m = HMap(str, np.int64, {"a": 1}, hash="xxh64", hash_cache=cache)
-    twin = send(m)
+    sent = send(m)
     before = cache.stats()
-    assert twin == m.copy() == {"a": 1}
-    assert twin["a"] == 1
+    assert sent == m.copy() == {"a": 1}
+    assert sent["a"] == 1
     assert cache.stats() == before
 
 

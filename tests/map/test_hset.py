@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from pyhmap import HSet
-from pyhmap._pure import PureHMap
+from pyhmap._reference.engine import ReferenceMap
 
 
 class TwinSet(HSet):
     """A set over the plain-Python engine."""
 
     __slots__ = ()
-    _map_type = PureHMap
+    _map_type = ReferenceMap
 
 
-@pytest.fixture(params=[HSet, TwinSet], ids=["compiled", "twin"])
+@pytest.fixture(params=[HSet, TwinSet], ids=["compiled", "reference"])
 def set_type(request):
     return request.param
 
@@ -263,9 +263,9 @@ def test_life(set_type):
 def test_copies(set_type, typed, duplicate):
     key, keys = typed
     s = set_type(key, keys)
-    twin = duplicate(s)
-    assert (type(twin), twin, twin.key_dtype) == (set_type, s, s.key_dtype)
-    twin.remove(keys[0])
+    copied = duplicate(s)
+    assert (type(copied), copied, copied.key_dtype) == (set_type, s, s.key_dtype)
+    copied.remove(keys[0])
     assert keys[0] in s
 
 
@@ -277,9 +277,9 @@ def test_a_subclass_with_another_constructor_keeps_its_attributes():
 
     s = Labelled("x")
     s.add("a")
-    for twin in (s.copy(), copy.deepcopy(s), s | {"b"}):
-        assert (type(twin), twin.label) == (Labelled, "x")
-        assert "a" in twin
+    for copied in (s.copy(), copy.deepcopy(s), s | {"b"}):
+        assert (type(copied), copied.label) == (Labelled, "x")
+        assert "a" in copied
     assert len(s) == 1
 
 

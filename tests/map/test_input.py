@@ -421,7 +421,7 @@ def test_init_twice(ints):
 
 
 def test_a_map_made_without_init():
-    """Only the compiled map: in the twin this is an AttributeError like any other."""
+    """Only the compiled map: in the reference this is an AttributeError like any other."""
     m = HMap.__new__(HMap)
     for call in (
         *every_scalar_call(m, 1),

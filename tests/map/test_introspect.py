@@ -7,8 +7,10 @@ import weakref
 import numpy as np
 import pytest
 
-from pyhmap import CorruptMapError, HMap, introspect
-from pyhmap._pure import PureHMap
+from pyhmap import CorruptMapError, HMap
+from pyhmap._inspect.check import check
+from pyhmap._inspect.hashes import hash_words, tophashes
+from pyhmap._reference.engine import ReferenceMap
 from support import fragmented, growing, items_of
 
 
@@ -261,13 +263,13 @@ def planted(raw, **changes):
 @pytest.fixture(scope="module")
 def settled():
     """The state of a map in which every state of a slot occurs, with chains of two and of three buckets."""
-    m, _ = fragmented(PureHMap, 6, seed=5)
+    m, _ = fragmented(ReferenceMap, 6, seed=5)
     m.finish_growth()
     for key in list(m)[:150]:
         m.popitem()
         m[10**6 + key] = 1
     raw = m._state()
-    introspect.check(raw)
+    check(raw)
     assert {0, 1} < set(raw.now.tophash.ravel().tolist())
     assert (raw.now.overflow[:64] != 0).sum() > 3
     return raw
@@ -275,11 +277,11 @@ def settled():
 
 @pytest.fixture(scope="module")
 def half_grown():
-    m, _ = growing(PureHMap, 6, seed=5)
+    m, _ = growing(ReferenceMap, 6, seed=5)
     for key in range(10):
         m[key] = 1
     raw = m._state()
-    introspect.check(raw)
+    check(raw)
     return raw
 
 
@@ -290,7 +292,7 @@ def first(condition):
 
 def corrupt(raw, match):
     with pytest.raises(CorruptMapError, match=match):
-        introspect.check(raw)
+        check(raw)
 
 
 def test_check_finds_a_wrong_count(settled):
@@ -414,7 +416,7 @@ def test_check_finds_a_lost_a_shared_and_a_circular_overflow_bucket(settled):
 
 def test_check_finds_free_overflow_buckets_that_are_not():
     """A free one that holds keys, a list of them that is too long, too short or a ring, one that is a main bucket."""
-    m = PureHMap(np.int64, np.int64, ((i, i) for i in range(400)), capacity=416, seed=1)
+    m = ReferenceMap(np.int64, np.int64, ((i, i) for i in range(400)), capacity=416, seed=1)
     for i in range(20, 400):
         del m[i]
     good = m._state()
@@ -443,16 +445,16 @@ def test_check_finds_free_overflow_buckets_that_are_not():
 @pytest.mark.parametrize("bits", [0x7FF8000000000001, 0xFFF8000000000000, 0x7FF0000000000001, 1 << 63])
 def test_check_finds_nan_and_zero_that_are_not_canonical(bits):
     """Such a key could never be found, though tophash and bucket may be right: the check asks for the bits."""
-    raw = planted(PureHMap(np.float64, np.int64, {1.0: 1}, seed=1)._state())
+    raw = planted(ReferenceMap(np.float64, np.int64, {1.0: 1}, seed=1)._state())
     word = np.array([bits], np.uint64)
     raw.now.slots["key"][0, 0] = word.view(np.float64)[0]
     raw.now.slots["key"].view(np.uint64)[0, :1] = word
-    raw.now.tophash[0, 0] = introspect.tophashes(introspect.hash_words(word, raw.hash_key))[0]
+    raw.now.tophash[0, 0] = tophashes(hash_words(word, raw.hash_key))[0]
     corrupt(raw, "row 0 slot 0 has a NaN or zero that is not canonical")
 
 
 def test_check_finds_a_wrong_mark_of_progress(half_grown):
-    introspect.check(planted(half_grown, nevacuate=0))
+    check(planted(half_grown, nevacuate=0))
     corrupt(planted(half_grown, nevacuate=64), "below nevacuate")
 
 
@@ -468,7 +470,7 @@ def test_check_finds_a_key_that_came_before_its_bucket_was_evacuated(half_grown)
     for row in np.flatnonzero(half_grown.old.tophash[:64, 0] >= 5).tolist():
         raw = planted(half_grown)
         word = raw.old.slots["key"][row, :1].view(np.uint64)
-        early = int(introspect.hash_words(word, raw.hash_key)[0]) & 127
+        early = int(hash_words(word, raw.hash_key)[0]) & 127
         raw.now.slots[early, 0] = raw.old.slots[row, 0]
         raw.now.tophash[early, 0] = raw.old.tophash[row, 0]
         corrupt(raw, f"buckets row {early} is in use before its old bucket was evacuated")
@@ -491,8 +493,8 @@ def test_check_finds_old_arrays_of_a_size_that_cannot_be(half_grown):
 
 
 def test_check_looks_at_the_map_itself():
-    """Damage done to the twin's own table, through its private parts, is found by its `check()`."""
-    m = PureHMap(np.int64, np.int64, {i: i for i in range(8)})
+    """Damage done to the reference's own table, through its private parts, is found by its `check()`."""
+    m = ReferenceMap(np.int64, np.int64, {i: i for i in range(8)})
     m.check()
     m._now.tophash[2] = 77
     with pytest.raises(CorruptMapError, match="row 0 slot 2 has a tophash that is not its key's"):

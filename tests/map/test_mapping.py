@@ -196,15 +196,15 @@ class TestMapping:
         ],
     )
     def test_copies_are_equal_and_independent(self, kind, m, reference, duplicate, keys):
-        twin = duplicate(m)
-        assert type(twin) is type(m)
-        assert (twin.key_dtype, twin.value_dtype) == (m.key_dtype, m.value_dtype)
-        assert items_of(twin) == reference
-        twin.check()
-        del twin[keys[0]]
+        copied = duplicate(m)
+        assert type(copied) is type(m)
+        assert (copied.key_dtype, copied.value_dtype) == (m.key_dtype, m.value_dtype)
+        assert items_of(copied) == reference
+        copied.check()
+        del copied[keys[0]]
         m[keys[1]] = 1000
         assert items_of(m) == reference | {keys[1]: 1000}
-        assert twin[keys[1]] == reference[keys[1]]
+        assert copied[keys[1]] == reference[keys[1]]
 
     def test_views(self, kind, m, reference, keys):
         assert set(m) == set(m.keys()) == set(reference)

@@ -1,4 +1,4 @@
-"""Random operations: each engine against `dict`, and the compiled engine against the twin, row by row."""
+"""Random operations: each engine against `dict`, and the compiled engine against the reference, row by row."""
 
 import random
 from typing import Any
@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from kinds import KINDS, VALUE_KINDS
 from pyhmap import HMap
-from pyhmap._pure import PureHMap
+from pyhmap._reference.engine import ReferenceMap
 from support import assert_same_rows, fragmented, items_of
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -211,7 +211,7 @@ def test_a_million_mixed_operations_agree_with_dict():
     assert items_of(m) == model
 
 
-# ---- the compiled engine against the twin ----------------------------------------------------------------------------
+# ---- the compiled engine against the reference -----------------------------------------------------------------------
 
 
 def operations(kind, value_kind):
@@ -267,13 +267,13 @@ def test_both_engines_have_the_same_rows_after_any_operations(key, value):
     @given(st.integers(0, 2**64 - 1), st.integers(0, 300), st.lists(operations(kind, value_kind), max_size=30))
     def run(seed, capacity, calls):
         compiled = HMap(kind.spec, value_kind.spec, capacity=capacity, seed=seed)
-        twin = PureHMap(kind.spec, value_kind.spec, capacity=capacity, seed=seed)
-        assert_same_rows(compiled, twin)
+        reference = ReferenceMap(kind.spec, value_kind.spec, capacity=capacity, seed=seed)
+        assert_same_rows(compiled, reference)
         for call in calls:
-            assert apply(compiled, kind, *call) == apply(twin, kind, *call)
-            assert_same_rows(compiled, twin)
+            assert apply(compiled, kind, *call) == apply(reference, kind, *call)
+            assert_same_rows(compiled, reference)
         compiled.check()
-        twin.check()
+        reference.check()
 
     run()
 
@@ -282,7 +282,7 @@ def test_both_engines_have_the_same_rows_after_any_operations(key, value):
 def test_both_engines_have_the_same_rows_through_growth_and_churn(kind):
     """Longer than Hypothesis would try: growths of both kinds with batches and deletes in their midst."""
     rng = random.Random(4)
-    maps = [hmap_type(kind.spec, np.float64, seed=4) for hmap_type in (HMap, PureHMap)]
+    maps = [hmap_type(kind.spec, np.float64, seed=4) for hmap_type in (HMap, ReferenceMap)]
     pool = list(dict.fromkeys([*map(kind.make, range(kind.count)), *kind.edge]))
     live = []
     for _ in range(40):
@@ -307,7 +307,7 @@ def test_both_engines_have_the_same_rows_through_growth_and_churn(kind):
 def test_both_engines_number_keys_alike(key):
     """factorize() at every step of growths that it meets and begins."""
     for first in range(100, 220, 17):
-        maps = [hmap_type(key, np.int32, seed=first) for hmap_type in (HMap, PureHMap)]
+        maps = [hmap_type(key, np.int32, seed=first) for hmap_type in (HMap, ReferenceMap)]
         make = {np.int64: int, str: str, "S5": lambda i: b"%d" % i, object: lambda i: (i,)}[key]
         for n in (first, 3, 1, 5, 60, 2):
             keys = [make(i * 7 % (first + n)) for i in range(n)]
@@ -317,7 +317,7 @@ def test_both_engines_number_keys_alike(key):
 
 
 def test_both_engines_churn_through_the_same_overflow_buckets():
-    maps = [hmap_type(np.int64, np.int64, capacity=208, seed=9) for hmap_type in (HMap, PureHMap)]
+    maps = [hmap_type(np.int64, np.int64, capacity=208, seed=9) for hmap_type in (HMap, ReferenceMap)]
     freed = set()
     for key in range(4_000):
         for m in maps:
@@ -332,7 +332,7 @@ def test_both_engines_churn_through_the_same_overflow_buckets():
 
 
 def test_both_engines_go_through_the_same_same_size_growth():
-    maps = [fragmented(hmap_type, 5)[0] for hmap_type in (HMap, PureHMap)]
+    maps = [fragmented(hmap_type, 5)[0] for hmap_type in (HMap, ReferenceMap)]
     step = 0
     while maps[0].header().oldbuckets:
         assert_same_rows(*maps)
@@ -345,11 +345,11 @@ def test_both_engines_go_through_the_same_same_size_growth():
 
 def test_both_engines_pop_items_in_the_same_order():
     """Also when a growth or reserve() comes between: after either it begins anew at the first row."""
-    maps = [hmap_type(np.int64, np.int64, seed=9) for hmap_type in (HMap, PureHMap)]
+    maps = [hmap_type(np.int64, np.int64, seed=9) for hmap_type in (HMap, ReferenceMap)]
 
     def popped(n):
-        pairs, twins = ([m.popitem() for _ in range(n)] for m in maps)
-        assert pairs == twins
+        pairs, references = ([m.popitem() for _ in range(n)] for m in maps)
+        assert pairs == references
 
     for size in (100, 150, 190, 1000):
         for m in maps:
@@ -369,7 +369,7 @@ def test_both_engines_grow_a_batch_in_the_same_way():
     """Each batch starts growths of its own and meets others at every possible step."""
     for first in range(100, 220, 7):
         for second in (1, 2, 3, 5, 8, 13, 100, 1000):
-            maps = [hmap_type(np.int64, np.int64, seed=first) for hmap_type in (HMap, PureHMap)]
+            maps = [hmap_type(np.int64, np.int64, seed=first) for hmap_type in (HMap, ReferenceMap)]
             for m in maps:
                 for key in range(first):
                     m[key] = key

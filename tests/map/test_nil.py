@@ -156,8 +156,8 @@ def test_merging_makes_a_new_map():
 
 def test_copies_are_nil_maps():
     m = nil(str, np.int64)
-    for twin in (m.copy(), copy.copy(m), copy.deepcopy(m), pickle.loads(pickle.dumps(m))):
-        assert (repr(twin), twin["a"]) == ("nil(str, int64)", 0)
+    for copied in (m.copy(), copy.copy(m), copy.deepcopy(m), pickle.loads(pickle.dumps(m))):
+        assert (repr(copied), copied["a"]) == ("nil(str, int64)", 0)
         with pytest.raises(NilMapError):
-            twin["a"] = 1
+            copied["a"] = 1
     assert pyhmap.nil is nil

@@ -37,11 +37,11 @@ MAPS = {
 @pytest.mark.parametrize("name", MAPS)
 def test_every_type_in_every_protocol(hmap_type, name, protocol):
     m = MAPS[name](hmap_type)
-    twin = pickle.loads(pickle.dumps(m, protocol))
-    assert type(twin) is type(m)
-    assert (twin.key_dtype, twin.value_dtype, twin._settings) == (m.key_dtype, m.value_dtype, m._settings)
-    assert twin == m
-    twin.check()
+    copied = pickle.loads(pickle.dumps(m, protocol))
+    assert type(copied) is type(m)
+    assert (copied.key_dtype, copied.value_dtype, copied._settings) == (m.key_dtype, m.value_dtype, m._settings)
+    assert copied == m
+    copied.check()
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -95,9 +95,9 @@ def test_cycles(hmap_type, protocol):
 @pytest.mark.parametrize("make", [growing, fragmented])
 def test_during_a_growth(hmap_type, make):
     m, items = make(hmap_type, 4)
-    twin = pickle.loads(pickle.dumps(m))
-    assert twin == items
-    twin.check()
+    copied = pickle.loads(pickle.dumps(m))
+    assert copied == items
+    copied.check()
     m.check()
 
 
@@ -131,10 +131,10 @@ def test_subclasses_keep_their_state(protocol):
     noted["a"], slotted.note, a_set = 5, "y", NotedSet("z")
     a_set.add("b")
     for original, expected, note in ((noted, {"a": 5}, "x"), (slotted, {1: 2}, "y"), (a_set, {"b"}, "z")):
-        twin = pickle.loads(pickle.dumps(original, protocol))
-        assert (type(twin), twin, twin.note) == (type(original), expected, note)
-    twin = pickle.loads(pickle.dumps(chosen, protocol))
-    assert (twin, twin.restored) == ({3: 4}, "state")
+        copied = pickle.loads(pickle.dumps(original, protocol))
+        assert (type(copied), copied, copied.note) == (type(original), expected, note)
+    copied = pickle.loads(pickle.dumps(chosen, protocol))
+    assert (copied, copied.restored) == ({3: 4}, "state")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -145,10 +145,10 @@ def test_sets(key, items, protocol):
     s = HSet(key, items, seed=7)
     buffers = []
     stream = pickle.dumps(s, protocol, buffer_callback=buffers.append if protocol >= 5 else None)
-    twin = pickle.loads(stream, buffers=buffers)
-    assert (type(twin), twin, twin.key_dtype) == (HSet, set(items), s.key_dtype)
-    assert twin.header().hash0 == s.header().hash0
-    twin.check()
+    copied = pickle.loads(stream, buffers=buffers)
+    assert (type(copied), copied, copied.key_dtype) == (HSet, set(items), s.key_dtype)
+    assert copied.header().hash0 == s.header().hash0
+    copied.check()
 
 
 def test_a_damaged_pickle_is_refused():

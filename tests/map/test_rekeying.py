@@ -5,7 +5,7 @@ import pytest
 import xxhash
 
 from pyhmap import HMap
-from pyhmap._pure import PureHMap
+from pyhmap._reference.engine import ReferenceMap
 from pyhmap.introspect import hash_words
 from support import assert_same_rows, items_of, keys_by_bucket
 
@@ -82,7 +82,7 @@ def test_in_the_middle_of_a_growth(hmap_type):
 
 
 def test_both_engines_rekey_alike():
-    maps = [hmap_type(np.int64, np.int64, capacity=416, seed=3) for hmap_type in (HMap, PureHMap)]
+    maps = [hmap_type(np.int64, np.int64, capacity=416, seed=3) for hmap_type in (HMap, ReferenceMap)]
     keys = crafted(maps[0])
     for m in maps:
         m.set_many(keys[:30], 1)

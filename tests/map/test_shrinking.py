@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pyhmap import HMap, HSet
-from pyhmap._pure import PureHMap
+from pyhmap._reference.engine import ReferenceMap
 from support import assert_same_rows, growing, items_of
 
 
@@ -269,7 +269,7 @@ def test_the_hash_key_stays_when_nothing_is_deleted(hmap_type):
 
 
 def test_emptying_a_seeded_map_is_reproducible():
-    maps = [hmap_type(np.int64, np.int64, seed=5) for hmap_type in (HMap, PureHMap)]
+    maps = [hmap_type(np.int64, np.int64, seed=5) for hmap_type in (HMap, ReferenceMap)]
     for round_ in range(4):
         for m in maps:
             m.update((i, i) for i in range(300))

@@ -232,7 +232,7 @@ def test_in_place_merge_takes_pairs_as_dict_does(hmap_type):
         ([True, False], np.dtype(bool)),
         ([1, 2.5], np.dtype(np.float64)),
         (range(2), np.dtype(np.int64)),
-        (memoryview(b"ab"), np.dtype(np.uint8)),
+        pytest.param(memoryview(b"ab"), np.dtype(np.uint8), id="memoryview"),
         ([1, "a"], object),
         ([1, None], object),
         ([(1, 2), (3, 4)], object),
@@ -300,10 +300,10 @@ def test_from_arrow_arrays(make, dtype, expected):
 @pytest.mark.parametrize("types", [(np.int64, np.int64), (str, str), (object, object)])
 def test_copies_of_a_subclass_keep_its_attributes(duplicate, types):
     m = Labelled(["label"], *types)
-    twin = duplicate(m)
-    assert type(twin) is Labelled
-    assert twin.label == ["label"]
-    assert (twin.key_dtype, twin.value_dtype) == (m.key_dtype, m.value_dtype)
+    copied = duplicate(m)
+    assert type(copied) is Labelled
+    assert copied.label == ["label"]
+    assert (copied.key_dtype, copied.value_dtype) == (m.key_dtype, m.value_dtype)
 
 
 def test_copy_is_shallow_and_deepcopy_is_deep(hmap_type):
@@ -335,9 +335,9 @@ def test_merging_subclasses():
 
 def test_copies_keep_hash_and_seed(hmap_type):
     m = hmap_type(str, np.int64, {"a": 1}, hash="xxh64", seed=3)
-    for twin in (m.copy(), pickle.loads(pickle.dumps(m))):
-        assert twin._settings == {"hash": "xxh64", "seed": 3}
-        assert twin.header().hash0 == m.header().hash0
+    for copied in (m.copy(), pickle.loads(pickle.dumps(m))):
+        assert copied._settings == {"hash": "xxh64", "seed": 3}
+        assert copied.header().hash0 == m.header().hash0
 
 
 # ---- repr, help, generics

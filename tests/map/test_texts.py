@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import arrow_source
 from arrow_source import Stream, encoded_column, text_column
-from pyhmap._codecs import MAX_TEXT, key_codec, value_codec
-from pyhmap._texts import _as_list, text_batch
+from pyhmap._convert.codecs import MAX_TEXT, key_codec, value_codec
+from pyhmap._convert.text_batch import _as_list, text_batch
 from text_support import BYTES, ENCODABLE, STR, TEXTS, anything, texts, utf8
 
 STRING_DTYPE = np.dtypes.StringDType()

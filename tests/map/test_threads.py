@@ -15,7 +15,8 @@ import warnings
 import numpy as np
 import pytest
 
-from pyhmap import HMap, introspect
+from pyhmap import HMap
+from pyhmap._inspect import check
 from support import items_of
 
 N = 50_000
@@ -246,7 +247,7 @@ def test_a_thread_may_write_after_its_check_overlapped_with_another(m, monkeypat
             second_began.set()
             first_ended.wait(SECONDS)
 
-    monkeypatch.setattr(introspect, "check", held_check)
+    monkeypatch.setattr(check, "check", held_check)
 
     def first():
         m.check()

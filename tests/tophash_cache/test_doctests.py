@@ -13,7 +13,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "tophash_cache.md"
 # doctest does not look into compiled classes and functions, so their docstrings are listed here.
 COMPILED = {
     "xxh64": _hashing.xxh64,
-    "is_arrow": _arrow.is_arrow,
     "hash_arrow": _arrow.hash_arrow,
     "TopHashCache": TopHashCache,
     **{f"TopHashCache.{name}": getattr(TopHashCache, name) for name in vars(TopHashCache) if not name.startswith("_")},

@@ -1,0 +1,30 @@
+# A column imported through the Arrow C data interface.
+#
+#     Column ── owns ──> ArrowSchema: the type
+#        │
+#        └──> Chunk ── owns ──> ArrowArray: the buffers ──> in a dictionary-encoded column: ArrowArray of the words
+#
+# Source: "The Arrow C data interface", "The Arrow C stream interface" and "The Arrow PyCapsule Interface".
+
+from libc.stdint cimport int64_t, uint8_t
+
+from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowArrayStream, ArrowSchema
+
+
+cdef class Chunk:               # one array of a column; releases it when nothing refers to it any more
+    cdef ArrowArray array
+
+
+cdef class Column:
+    cdef ArrowSchema schema
+    cdef list chunks
+    cdef Py_ssize_t n           # items in all chunks
+
+    cdef int add(self, Chunk chunk) except -1
+
+
+cdef Column import_column(obj)
+cdef int check_buffers(const ArrowArray *array, int64_t least) except -1
+cdef object validity(const ArrowArray *array, owner)
+cdef object bits(const uint8_t *data, int64_t offset, int64_t n, owner)
+cdef object over(const void *data, int64_t n, str dtype, owner)

@@ -1,0 +1,142 @@
+"""Columns of other libraries, through the Arrow PyCapsule interface. No Arrow library is imported.
+
+Owns the import, the check and the release of Arrow columns, and the reading of their validity bitmaps. A column is read
+in place: an array over its memory keeps the producer's memory alive, and the producer's release callback is called
+once, when the last such array is gone.
+"""
+
+import numpy as np
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int64_t, uint8_t
+
+
+cdef class Chunk:
+    def __dealloc__(self):
+        if self.array.release != NULL:
+            self.array.release(&self.array)
+
+
+cdef class Column:
+    def __cinit__(self):
+        self.chunks = []
+
+    def __dealloc__(self):
+        if self.schema.release != NULL:
+            self.schema.release(&self.schema)
+
+    cdef int add(self, Chunk chunk) except -1:
+        if chunk.array.length < 0 or chunk.array.offset < 0:
+            raise ValueError(
+                f"the Arrow array is malformed: length {chunk.array.length}, offset {chunk.array.offset}"
+            )
+        self.chunks.append(chunk)
+        self.n += chunk.array.length
+        return 0
+
+
+def is_arrow(obj):
+    """Whether an object is to be read as an Arrow column.
+
+    It is if it has ``__arrow_c_array__`` or ``__arrow_c_stream__``, unless its ``dtype`` is a NumPy one: a pandas
+    Series of NumPy data would be copied into Arrow first.
+
+    >>> import numpy as np
+    >>> is_arrow(np.arange(3)), is_arrow(["a", "b"])
+    (False, False)
+    """
+    exports = hasattr(obj, "__arrow_c_array__") or hasattr(obj, "__arrow_c_stream__")
+    return exports and not isinstance(getattr(obj, "dtype", None), np.dtype)
+
+
+cdef int check_buffers(const ArrowArray *array, int64_t least) except -1:
+    if array.n_buffers < least:
+        raise ValueError(f"the Arrow array is malformed: it has {array.n_buffers} buffers, its type needs {least}")
+    return 0
+
+
+cdef Column import_column(obj):
+    """The column of an object that is_arrow."""
+    cdef Column column = Column()
+    cdef Chunk chunk = Chunk()
+    cdef ArrowSchema *schema
+    cdef ArrowArray *array
+    if not hasattr(obj, "__arrow_c_array__"):
+        import_stream(column, obj.__arrow_c_stream__())
+        return column
+    schema_capsule, array_capsule = obj.__arrow_c_array__()
+    schema = <ArrowSchema *> PyCapsule_GetPointer(schema_capsule, "arrow_schema")
+    array = <ArrowArray *> PyCapsule_GetPointer(array_capsule, "arrow_array")
+    if schema.release == NULL or array.release == NULL:
+        raise ValueError("the Arrow array has been released, or read by another library, before: export it again")
+    # Taken over: the capsule's destructor leaves alone what has no release any more.
+    column.schema = schema[0]
+    schema.release = NULL
+    chunk.array = array[0]
+    array.release = NULL
+    column.add(chunk)
+    return column
+
+
+cdef int import_stream(Column column, capsule) except -1:
+    """All chunks of a stream, which the capsule's destructor releases."""
+    cdef ArrowArrayStream *stream = <ArrowArrayStream *> PyCapsule_GetPointer(capsule, "arrow_array_stream")
+    cdef Chunk chunk
+    cdef int code
+    if stream.release == NULL:
+        raise ValueError("the Arrow stream has been released, or read by another library, before: export it again")
+    with nogil:             # the producer may go to work, in threads that want the GIL
+        code = stream.get_schema(stream, &column.schema)
+    if code:
+        column.schema.release = NULL        # what a failed call leaves behind means nothing
+        raise_last_error(stream, code)
+    while True:
+        chunk = Chunk()
+        with nogil:
+            code = stream.get_next(stream, &chunk.array)
+        if code:
+            chunk.array.release = NULL
+            raise_last_error(stream, code)
+        if chunk.array.release == NULL:     # the end
+            return 0
+        column.add(chunk)
+
+
+cdef int raise_last_error(ArrowArrayStream *stream, int code) except -1:
+    cdef const char *message = stream.get_last_error(stream)
+    reason = "no reason given" if message == NULL else message.decode("utf-8", "replace")
+    raise OSError(code, f"the Arrow stream failed: {reason}")
+
+
+# ---- reading in place ------------------------------------------------------------------------------------------------
+
+cdef object validity(const ArrowArray *array, owner):
+    """The validity of an array's items as bools, or None if all are valid. Call check_buffers() first."""
+    if array.null_count == 0 or array.buffers[0] == NULL:
+        return None
+    valid = bits(<const uint8_t *> array.buffers[0], array.offset, array.length, owner)
+    return None if valid.all() else valid
+
+
+cdef object bits(const uint8_t *data, int64_t offset, int64_t n, owner):
+    """n bits, the lowest of a byte first, as bools."""
+    if n == 0:              # the buffer may be NULL
+        return np.empty(0, bool)
+    packed = over(data + offset // 8, (offset % 8 + n + 7) // 8, "u1", owner)
+    return np.unpackbits(packed, count=offset % 8 + n, bitorder="little")[offset % 8:].view(bool)
+
+
+class _Memory:
+    """What NumPy asks for memory, and what keeps that alive."""
+
+    def __init__(self, interface, owner):
+        self.__array_interface__ = interface
+        self.owner = owner
+
+
+cdef object over(const void *data, int64_t n, str dtype, owner):
+    """A read-only array over memory of the owner."""
+    if n == 0:
+        return np.empty(0, dtype)
+    interface = {"data": (<size_t> data, True), "shape": (n,), "typestr": np.dtype(dtype).str, "version": 3}
+    return np.asarray(_Memory(interface, owner))

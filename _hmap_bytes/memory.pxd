@@ -1,0 +1,51 @@
+# Memory as bytes: unaligned loads, prefetching, padding. Both packages' kernels use it; it imports nothing.
+#
+# Integers are read with memcpy, since Arrow buffers and fields of NumPy records may lie at any address. Compilers make
+# one load of it.
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    /* The empty asm is an effect: without one gcc drops a call to a function that does nothing but prefetch. */
+    #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
+    static inline uint64_t hmap_load64(const void *p) {
+        uint64_t x;
+        memcpy(&x, p, 8);
+        return x;
+    }
+    """
+    void prefetch "hmap_prefetch"(const void *) noexcept nogil
+    uint64_t load64 "hmap_load64"(const void *) noexcept nogil
+
+
+cdef inline uint64_t load_unsigned(const uint8_t *data, int width) noexcept nogil:
+    """The integer of 1, 2, 4 or 8 bytes at any address."""
+    cdef uint16_t half
+    cdef uint32_t word
+    if width == 4:
+        memcpy(&word, data, 4)
+        return word
+    if width == 8:
+        return load64(data)
+    if width == 2:
+        memcpy(&half, data, 2)
+        return half
+    return data[0]
+
+
+cdef inline int64_t load_signed(const uint8_t *data, int width) noexcept nogil:
+    """The signed integer of 4 or 8 bytes at any address."""
+    return <int32_t> load_unsigned(data, 4) if width == 4 else <int64_t> load64(data)
+
+
+cdef inline Py_ssize_t without_padding(const uint8_t *data, Py_ssize_t size) noexcept nogil:
+    """The size without trailing NULs, with which NumPy pads S and U items."""
+    while size >= 8 and load64(data + size - 8) == 0:
+        size -= 8
+    while size > 0 and data[size - 1] == 0:
+        size -= 1
+    return size

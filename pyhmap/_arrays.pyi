@@ -1,3 +1,0 @@
-# The memory of the compiled engine; see _arrays.pyx.
-
-def block_memory() -> tuple[int, int]: ...

@@ -1,0 +1,12 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyhmap._convert.codecs import Codec
+
+class TextBatch:
+    valid: npt.NDArray[np.bool_] | None
+
+def text_batch(items: Any, codec: Codec, by_windows: bool = False) -> TextBatch: ...
+def _as_list(batch: TextBatch, as_str: bool = False) -> list[Any]: ...

@@ -1,0 +1,579 @@
+"""Batches of text keys and values, from whatever container, as the Texts that the kernels work on.
+
+Owns what a batch of texts may be, and keeps alive what its Texts point to.
+
+    what comes                           what a Text of more than 12 bytes points to
+    ──────────────────────────────────   ───────────────────────────────────────────────────────────────────────────
+    Arrow columns of any text layout     the column's own buffers
+    NumPy S, V and structured arrays     the array
+    lists, tuples, object arrays         a copy in the batch's scratch; the object itself beyond COPY_MOST bytes
+    NumPy U and StringDType arrays       its UTF-8 in the scratch
+
+No Python object is made per key. Short str and bytes are copied instead of held: copying reads each object once, in
+place, while holding it would write its reference count twice, and the hash would read the object again. StringDType's
+strings are copied because NumPy moves them when another thread writes to the array.
+"""
+
+import numpy as np
+
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pystate cimport PyThreadState
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memcpy
+
+from _hmap_bytes.arrow_column import is_arrow
+from pyhmap._convert import codecs
+
+from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowSchema
+from _hmap_bytes.arrow_column cimport Chunk, Column, check_buffers, import_column, validity
+from _hmap_bytes.arrow_items cimport VIEW, offsets_item
+from _hmap_bytes.memory cimport load_unsigned, prefetch
+from _hmap_bytes.utf8 cimport encode_utf8, utf8_bound
+from pyhmap._kernels.constants cimport MAX_TEXT, RELEASE_GIL_FROM
+from pyhmap._kernels.layout cimport Text
+from pyhmap._kernels.text cimport make_text, text_data
+from pyhmap._kernels.text_buffers cimport (
+    Scratch,
+    copy_short,
+    fit_fixed,
+    read_dictionary,
+    read_fixed,
+    read_offsets,
+    read_points,
+    read_views,
+    scratch_text,
+)
+from pyhmap._kernels.text_source cimport text_from
+
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
+    # On pointers, since an object argument has its reference count written twice:
+    bint PyUnicode_Check(PyObject *)
+    int PyUnicode_READY(PyObject *) except -1
+    bint PyUnicode_IS_ASCII(PyObject *)
+    Py_ssize_t PyUnicode_GET_LENGTH(PyObject *)
+    int PyUnicode_KIND(PyObject *)
+    void *PyUnicode_DATA(PyObject *)
+    bint PyBytes_Check(PyObject *)
+    Py_ssize_t PyBytes_GET_SIZE(PyObject *)
+    char *PyBytes_AS_STRING(PyObject *)
+    PyObject **PySequence_Fast_ITEMS(object)
+    Py_ssize_t PySequence_Fast_GET_SIZE(object)
+    object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
+    object PyBytes_FromStringAndSize(const char *, Py_ssize_t)
+    void PyEval_RestoreThread(PyThreadState *) noexcept
+    PyThreadState *PyEval_SaveThread() noexcept
+
+cdef enum:
+    OBJECTS_AHEAD = 32          # items from the prefetch of an object to its use: covers one memory access
+    LINE = 64                   # bytes of a cache line: a short str with its header lies in two
+    # A short text is copied at the cost of reading it. Holding a longer one costs no more, and saves the memory.
+    COPY_MOST = 256
+    # Bytes of the first block of scratch, and the limit up to which each next one is twice as large: unused pages of a
+    # block cost nothing, and a process with little address space is not asked for more than it needs.
+    FIRST_BLOCK = 1 << 16
+    LAST_BLOCK = 1 << 22
+    NUMPY_ABI = 0x02000000      # NPY_ABI_VERSION of NumPy 2, whose C API table is what StringAPI reads
+
+cdef tuple OFFSETS = (b"u", b"U", b"z", b"Z")           # Arrow's formats of text that have offsets
+cdef const uint8_t *NO_BYTES = <const uint8_t *> b""    # where texts of no bytes may point to when their buffer is NULL
+
+
+cdef class TextBatch:
+    """n texts, and what keeps them alive."""
+
+    def __cinit__(self):
+        self.owners = []
+        self.scratch.at = <uint8_t *> NO_BYTES
+        self.block = FIRST_BLOCK
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.texts)
+
+    cdef int allocate(self, Py_ssize_t n) except -1:
+        if n <= PY_SSIZE_T_MAX // <Py_ssize_t> sizeof(Text):
+            self.texts = <Text *> PyMem_RawMalloc(n * sizeof(Text))
+        if self.texts == NULL:
+            raise MemoryError(f"no memory for {n:,} texts")
+        self.source.texts = self.texts
+        self.n = n
+        return 0
+
+    cdef int make_room(self, Py_ssize_t size) except -1:
+        """Have at least so many bytes of scratch. Runs no Python code."""
+        if self.scratch.room < size:
+            # Fresh bytes to which nobody else has a reference may be written to.
+            block = PyBytes_FromStringAndSize(NULL, max(size, self.block))
+            self.owners.append(block)
+            self.scratch.at = <uint8_t *> PyBytes_AS_STRING(<PyObject *> block)
+            self.scratch.room = PyBytes_GET_SIZE(<PyObject *> block)
+            self.block = min(2 * self.block, LAST_BLOCK)
+        return 0
+
+    cdef Text text_at(self, Py_ssize_t i, codec) except *:
+        """One text. Raises if item i of a column is none."""
+        cdef Text text
+        if not text_from(&self.source, i, &text):
+            raise bad_offsets(self.source.offsets, self.source.width, i, codec, i)
+        return text
+
+
+def text_batch(items, codec, by_windows=False):
+    """A batch of keys or values of a type that is held as text.
+
+    Parameters
+    ----------
+    items
+        n texts of the codec's type, in one dimension: a list or another iterable of str (or bytes), a NumPy array of
+        them or of dtype S, U, V, StringDType or a structured one, in any layout, or an Arrow column (``is_arrow``) of
+        utf8, binary, their large and view forms, fixed-size binary, or these dictionary-encoded. What an Arrow column
+        says is UTF-8 is taken to be. A missing string of StringDType is a null, whatever its ``na_object``.
+    codec : TextCodec, FixedCodec or RecordCodec
+        The type, from ``codecs``.
+    by_windows : bool
+        Whether the caller reads the texts through ``TextSource``. A column without nulls that has offsets is then
+        left as it is, and an error in an item is raised only when the caller comes to it.
+
+    Returns
+    -------
+    TextBatch
+        The n texts. It does not follow later changes to ``items``, except that a Text may still point to the bytes of
+        a NumPy array of dtype S or V, or of an Arrow column.
+
+    Raises
+    ------
+    TypeError, OverflowError, ValueError
+        Naming the position of the first item that is of another type, too long, or no text; or the shape, if it is
+        not (n,).
+
+    Examples
+    --------
+    >>> from pyhmap._convert.codecs import key_codec
+    >>> _as_list(text_batch(["", "Zürich"], key_codec(str)))
+    [b'', b'Z\\xc3\\xbcrich']
+    >>> text_batch(["a", 5], key_codec(str))
+    Traceback (most recent call last):
+    TypeError: keys[1]: key 5 is of type int; this map holds str
+    """
+    cdef TextBatch batch = TextBatch()
+    variable = isinstance(codec, codecs.TextCodec)
+    if is_arrow(items) and not isinstance(codec, codecs.RecordCodec):
+        try:
+            column = import_column(items)
+        except ImportError:     # pandas without pyarrow: its columns are arrays too
+            pass
+        else:
+            read_column(batch, column, codec, by_windows and variable)
+            return batch
+    if variable and (type(items) is list or type(items) is tuple):
+        read_objects(batch, items, codec)
+        return batch
+    if not variable or not isinstance(items, np.ndarray) or items.dtype.kind != "O" or items.ndim != 1:
+        items = codec.batch(items)      # checks all but the items of an object array, which read_objects does
+    array = np.asarray(items)
+    kind = array.dtype.kind
+    if len(array) == 0:                 # of any dtype: NumPy gives an empty list one
+        batch.allocate(0)
+    elif kind == "O":
+        read_objects(batch, array, codec)
+    elif kind == "T":
+        read_strings(batch, array, codec)
+    elif kind == "U":
+        read_unicode(batch, array, codec)
+    else:
+        read_bytes(batch, array, kind == "S")
+    return batch
+
+
+def _as_list(TextBatch batch, as_str=False):
+    """The texts as bytes (or str), None at nulls: for tests."""
+    objects = text_objects(batch.texts, batch.n, as_str)
+    if batch.valid is not None:
+        objects[~batch.valid] = None
+    return objects.tolist()
+
+
+cdef object text_objects(const Text *texts, Py_ssize_t n, bint as_str):
+    """The texts as an object array of str or bytes, of shape (n,)."""
+    cdef Py_ssize_t i
+    cdef const char *data
+    objects = np.full(n, None)
+    cdef object[::1] out = objects
+    for i in range(n):
+        data = <const char *> text_data(&texts[i])
+        if as_str:
+            out[i] = PyUnicode_DecodeUTF8(data, texts[i].size, "surrogatepass")
+        else:
+            out[i] = PyBytes_FromStringAndSize(data, texts[i].size)
+    return objects
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+cdef object wrong_type(codec, Py_ssize_t position, PyObject *item):
+    """``item`` is NULL where an object array was never filled, which NumPy shows as None."""
+    return TypeError(f"{codec.what}s[{position}]: {codec.wrong_type(None if item == NULL else <object> item)}")
+
+
+cdef object too_long(codec, Py_ssize_t position, size):
+    return OverflowError(
+        f"{codec.what}s[{position}]: a {codec.what} of {size:,} bytes is too long: at most {codecs.MAX_TEXT:,}"
+    )
+
+
+# ---- the GIL ---------------------------------------------------------------------------------------------------------
+
+cdef inline PyThreadState *leave_python(Py_ssize_t n) noexcept:
+    """Release the GIL for a kernel over n items, if they are enough. Until enter_python() no object is touched."""
+    return PyEval_SaveThread() if n >= RELEASE_GIL_FROM else NULL
+
+
+cdef inline void enter_python(PyThreadState *left) noexcept:
+    if left != NULL:
+        PyEval_RestoreThread(left)
+
+
+# ---- Python objects --------------------------------------------------------------------------------------------------
+
+cdef int read_objects(TextBatch batch, sequence, codec) except -1:
+    """A list, tuple or object array of str or bytes.
+
+    From the first look at the items to the last no Python code runs and the GIL is kept, so nothing changes them.
+    """
+    cdef PyObject **items
+    cdef PyObject *item
+    cdef bint as_str = codec.dtype is str
+    cdef Py_ssize_t i, size
+    if isinstance(sequence, np.ndarray):
+        sequence = np.ascontiguousarray(sequence)
+        items = <PyObject **> <size_t> sequence.ctypes.data
+        batch.allocate(len(sequence))
+    else:
+        batch.allocate(PySequence_Fast_GET_SIZE(sequence))
+        items = PySequence_Fast_ITEMS(sequence)
+    for i in range(batch.n):
+        if i + OBJECTS_AHEAD < batch.n:
+            prefetch(items[i + OBJECTS_AHEAD])
+            prefetch(<char *> items[i + OBJECTS_AHEAD] + LINE)
+        item = items[i]
+        if item == NULL or not (PyUnicode_Check(item) if as_str else PyBytes_Check(item)):
+            raise wrong_type(codec, i, item)
+        if not as_str:
+            size = take(batch, i, <const uint8_t *> PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), item)
+        else:
+            PyUnicode_READY(item)
+            if PyUnicode_IS_ASCII(item):
+                size = take(batch, i, <const uint8_t *> PyUnicode_DATA(item), PyUnicode_GET_LENGTH(item), item)
+            else:
+                size = transcode(batch, i, item)
+        if size > MAX_TEXT:
+            raise too_long(codec, i, size)
+    return 0
+
+
+cdef inline Py_ssize_t take(TextBatch batch, Py_ssize_t i, const uint8_t *data, Py_ssize_t size,
+                            PyObject *item) except -1:
+    """Make text i of the bytes of a str or bytes: a copy, or them and a reference to the item. Returns their number."""
+    if size <= COPY_MOST:
+        if size > batch.scratch.room:
+            batch.make_room(size)
+        copy_short(batch.scratch.at, data, size)
+        batch.texts[i] = scratch_text(&batch.scratch, <uint32_t> size)
+    elif size <= MAX_TEXT:
+        batch.owners.append(<object> item)
+        batch.texts[i] = make_text(data, <uint32_t> size)
+    return size
+
+
+cdef inline Py_ssize_t transcode(TextBatch batch, Py_ssize_t i, PyObject *item) except -1:
+    """Make text i of a str that is not ASCII. Returns its bytes."""
+    cdef int kind = PyUnicode_KIND(item)
+    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(item), bound = utf8_bound(kind, size)
+    if bound > batch.scratch.room:
+        batch.make_room(bound)
+    size = encode_utf8(kind, PyUnicode_DATA(item), size, batch.scratch.at, True)
+    if size <= MAX_TEXT:
+        batch.texts[i] = scratch_text(&batch.scratch, <uint32_t> size)
+    return size
+
+
+# ---- NumPy arrays ----------------------------------------------------------------------------------------------------
+
+cdef int read_bytes(TextBatch batch, array, bint strip) except -1:
+    """S, V and structured items, where they are."""
+    cdef Py_ssize_t step = array.strides[0], size = array.dtype.itemsize
+    cdef const uint8_t *data = <const uint8_t *> <size_t> array.ctypes.data
+    cdef PyThreadState *left
+    batch.allocate(len(array))
+    batch.owners.append(array)
+    left = leave_python(batch.n)
+    read_fixed(batch.texts, batch.n, data, step, size, strip, NULL)
+    enter_python(left)
+    return 0
+
+
+cdef int read_unicode(TextBatch batch, array, codec) except -1:
+    """U items, as UTF-8."""
+    array = np.require(array, array.dtype.newbyteorder("="), "A")
+    cdef Py_ssize_t step = array.strides[0], size = array.dtype.itemsize, done = 0
+    cdef const uint8_t *data = <const uint8_t *> <size_t> array.ctypes.data
+    cdef PyThreadState *left
+    batch.allocate(len(array))
+    while True:
+        left = leave_python(batch.n - done)
+        done = read_points(batch.texts, done, batch.n, data, step, size, &batch.scratch)
+        enter_python(left)
+        if done == batch.n:
+            return 0
+        if batch.scratch.room >= size:
+            raise ValueError(f"{codec.what}s[{done}] is not text, it holds a number above U+10FFFF: correct the array")
+        batch.make_room(size)
+
+
+cdef struct Unpacked:           # npy_static_string of NumPy's C API
+    size_t size
+    const char *data
+
+cdef struct StringAPI:          # of NumPy's C API, what reads a StringDType array; all of it works without the GIL
+    void *(*acquire)(void *dtype) noexcept nogil    # locks the memory of the strings of an array
+    int (*load)(void *allocator, const void *item, Unpacked *out) noexcept nogil    # 0, 1 for a null, -1
+    void (*release)(void *allocator) noexcept nogil
+
+cdef enum:                      # their places in the table, the same in every NumPy 2 (__multiarray_api.h)
+    GET_ABI = 0
+    NPY_STRING_LOAD = 313
+    NPY_STRING_ACQUIRE = 316
+    NPY_STRING_RELEASE = 318
+
+
+cdef StringAPI string_api():
+    """Through the table, as NumPy's own headers do it, so that no NumPy header is needed to build."""
+    cdef void **table = <void **> PyCapsule_GetPointer(np._core._multiarray_umath._ARRAY_API, NULL)
+    cdef StringAPI api
+    if (<unsigned (*)() noexcept> table[GET_ABI])() != NUMPY_ABI:
+        raise RuntimeError("StringDType arrays cannot be read with this NumPy, only with NumPy 2: give a list instead")
+    api.acquire = <void *(*)(void *) noexcept nogil> table[NPY_STRING_ACQUIRE]
+    api.load = <int (*)(void *, const void *, Unpacked *) noexcept nogil> table[NPY_STRING_LOAD]
+    api.release = <void (*)(void *) noexcept nogil> table[NPY_STRING_RELEASE]
+    return api
+
+
+cdef int read_strings(TextBatch batch, array, codec) except -1:
+    """StringDType items."""
+    cdef StringAPI api = string_api()
+    cdef Py_ssize_t step = array.strides[0], done = 0
+    cdef const uint8_t *data = <const uint8_t *> <size_t> array.ctypes.data
+    cdef PyObject *dtype = <PyObject *> array.dtype
+    cdef Unpacked string
+    cdef int status = 0
+    batch.allocate(len(array))
+    batch.valid = np.ones(len(array), bool)
+    cdef uint8_t *valid = valid_at(batch, 0)
+    while True:
+        # Also for few items: taking NumPy's lock while holding the GIL can deadlock.
+        with nogil:
+            done = load_strings(
+                api, batch.texts, done, batch.n, data, step, dtype, valid, &batch.scratch, &string, &status
+            )
+        if done == batch.n:
+            break
+        if status < 0:
+            raise MemoryError(f"{codec.what}s[{done}]: NumPy could not load the string")
+        if string.size > MAX_TEXT:
+            raise too_long(codec, done, string.size)
+        batch.make_room(string.size)
+    if batch.valid.all():
+        batch.valid = None
+    return 0
+
+
+cdef Py_ssize_t load_strings(StringAPI api, Text *out, Py_ssize_t start, Py_ssize_t n, const uint8_t *data,
+                             Py_ssize_t step, PyObject *dtype, uint8_t *valid, Scratch *scratch, Unpacked *string,
+                             int *status) noexcept nogil:
+    """Copy StringDType items from position `start` on. Stops at one that cannot be loaded (status -1), is too long, or
+    for which the scratch has no room; the item it stopped at is left in `string`."""
+    cdef void *allocator = api.acquire(dtype)
+    cdef Py_ssize_t i
+    for i in range(start, n):
+        status[0] = api.load(allocator, data + i * step, string)
+        if status[0] == 1:
+            valid[i] = False
+            string.size = 0
+        elif status[0] < 0 or string.size > <size_t> scratch.room or string.size > MAX_TEXT:
+            n = i
+            break
+        if string.size:         # of none, data may be NULL
+            memcpy(scratch.at, string.data, string.size)
+        out[i] = scratch_text(scratch, <uint32_t> string.size)
+    api.release(allocator)
+    return n
+
+
+# ---- Arrow columns ---------------------------------------------------------------------------------------------------
+
+cdef int read_column(TextBatch batch, Column column, codec, bint by_windows) except -1:
+    cdef Py_ssize_t start = 0
+    cdef Chunk chunk
+    check_format(&column.schema, codec)
+    batch.owners.append(column)
+    if by_windows and len(column.chunks) == 1 and column.schema.dictionary == NULL and column.schema.format in OFFSETS:
+        chunk = column.chunks[0]
+        check_buffers(&chunk.array, 3)
+        if chunk.array.length > 0 and (chunk.array.null_count == 0 or chunk.array.buffers[0] == NULL):
+            batch.n = column.n
+            batch.source.offsets = offsets_at(&chunk.array, offset_width(&column.schema))
+            batch.source.data = buffer_at(&chunk.array, 2)
+            batch.source.width = offset_width(&column.schema)
+            return 0
+    batch.allocate(column.n)
+    for chunk in column.chunks:
+        read_arrow(batch, start, &column.schema, &chunk.array, codec, chunk)
+        start += chunk.array.length
+    if batch.valid is not None and batch.valid.all():   # only unused words of a dictionary are null
+        batch.valid = None
+    if isinstance(codec, codecs.FixedCodec):
+        fit_column(batch, codec)
+    return 0
+
+
+cdef int check_format(const ArrowSchema *schema, codec) except -1:
+    """Only texts of the codec's kind, or the type of a column that holds nothing but nulls."""
+    if schema.dictionary != NULL:
+        return check_format(schema.dictionary, codec)
+    format = schema.format.decode()
+    dtype = codec.dtype
+    texts = dtype is str or (dtype is not bytes and dtype.kind == "U")
+    if format not in (("u", "U", "vu", "n") if texts else ("z", "Z", "vz", "n")) and (texts or format[:2] != "w:"):
+        raise TypeError(
+            f"{codec.what}s are an Arrow column of format {format!r}; this map holds {codec.name}: "
+            "give one column, cast to it"
+        )
+    return 0
+
+
+cdef int fit_column(TextBatch batch, codec) except -1:
+    """Make the texts items of a fixed-size dtype."""
+    cdef uint8_t *valid = valid_at(batch, 0)
+    cdef Py_ssize_t misfit
+    cdef bint exact = codec.dtype.kind == "V", points = codec.dtype.kind == "U"
+    cdef uint32_t size = codec.dtype.itemsize // (4 if points else 1)
+    cdef PyThreadState *left = leave_python(batch.n)
+    misfit = fit_fixed(batch.texts, batch.n, not exact, exact, points, size, valid)
+    enter_python(left)
+    if misfit < batch.n:
+        codec._raise_at({misfit: text_objects(&batch.texts[misfit], 1, points)[0]}, misfit)
+    return 0
+
+
+cdef int read_arrow(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema, const ArrowArray *array, codec,
+                    owner) except -1:
+    """One array of a column, to the texts from `start` on."""
+    cdef bytes format = schema.format
+    cdef Py_ssize_t n = array.length, offset = array.offset, done, size
+    cdef Text *out = batch.texts + start
+    cdef const uint8_t *data
+    cdef uint8_t *valid
+    cdef PyThreadState *left
+    cdef int width
+    if n == 0:
+        return 0
+    if format == b"n":
+        set_valid(batch, start, np.zeros(n, bool))
+        read_fixed(out, n, NO_BYTES, 0, 0, False, NULL)
+        return 0
+    check_buffers(array, 3 if format[:1] in b"uzUZv" else 2)
+    set_valid(batch, start, validity(array, owner))
+    if schema.dictionary != NULL:
+        return read_encoded(batch, start, schema, array, codec, owner)
+    valid = valid_at(batch, start)
+    data = buffer_at(array, 1)
+    if format[:2] == b"w:":
+        size = int(format[2:])
+        left = leave_python(n)
+        done = read_fixed(out, n, data + offset * size, size, size, False, valid)
+        enter_python(left)
+    elif format[:1] == b"v":
+        left = leave_python(n)
+        done = read_views(out, n, data + offset * VIEW, <const uint8_t **> array.buffers + 2,
+                          buffer_at(array, array.n_buffers - 1), array.n_buffers - 3, valid)
+        enter_python(left)
+        if done < n:
+            raise ValueError(f"{codec.what}s[{start + done}]: its Arrow view lies outside the column's buffers")
+    else:
+        width = offset_width(schema)
+        data = offsets_at(array, width)
+        left = leave_python(n)
+        done = read_offsets(out, n, data, width, buffer_at(array, 2), valid)
+        enter_python(left)
+        if done < n:
+            raise bad_offsets(data, width, done, codec, start + done)
+    return 0
+
+
+cdef int offset_width(const ArrowSchema *schema) noexcept:
+    """The bytes of an offset in one of the formats OFFSETS."""
+    return 4 if schema.format[0] in (c'u', c'z') else 8
+
+
+cdef const uint8_t *offsets_at(const ArrowArray *array, int width) noexcept:
+    return buffer_at(array, 1) + array.offset * width
+
+
+cdef object bad_offsets(const uint8_t *offsets, int width, Py_ssize_t i, codec, Py_ssize_t position):
+    """What is wrong with item i, at which read_offsets() stopped; for the caller it is at another position."""
+    cdef int64_t begin, size
+    if offsets_item(offsets, width, i, &begin, &size):
+        return too_long(codec, position, size)
+    problem = "offset is negative" if begin < 0 else "offsets run backwards"
+    return ValueError(f"{codec.what}s[{position}]: its Arrow {problem}: the column is malformed")
+
+
+cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema, const ArrowArray *array, codec,
+                      owner) except -1:
+    """One dictionary-encoded array: the dictionary is read once, then copied from."""
+    cdef TextBatch words = TextBatch()
+    cdef int width = 1 << b"csil".index(schema.format.lower())
+    cdef Py_ssize_t n = array.length, done
+    cdef const uint8_t *codes = buffer_at(array, 1) + array.offset * width
+    cdef uint8_t *valid
+    cdef uint8_t *words_valid
+    cdef PyThreadState *left
+    if array.dictionary == NULL:
+        raise ValueError("the Arrow array is malformed: it is dictionary-encoded and has no dictionary")
+    words.allocate(array.dictionary.length)
+    try:
+        read_arrow(words, 0, schema.dictionary, array.dictionary, codec, owner)
+    except (ValueError, OverflowError) as error:
+        raise type(error)(f"in the dictionary of the {codec.what}s, {error}") from None
+    if words.valid is not None and batch.valid is None:
+        batch.valid = np.ones(batch.n, bool)
+    valid = valid_at(batch, start)
+    words_valid = valid_at(words, 0)
+    left = leave_python(n)
+    done = read_dictionary(batch.texts + start, n, codes, width, words.texts, words.n, words_valid, valid)
+    enter_python(left)
+    if done < n:
+        code = load_unsigned(codes + done * width, width)
+        raise ValueError(
+            f"{codec.what}s[{start + done}]: its Arrow dictionary has {words.n} words, and none for code {code}"
+        )
+    return 0
+
+
+cdef const uint8_t *buffer_at(const ArrowArray *array, int64_t i) noexcept:
+    return NO_BYTES if array.buffers[i] == NULL else <const uint8_t *> array.buffers[i]
+
+
+cdef int set_valid(TextBatch batch, Py_ssize_t start, mask) except -1:
+    """Note the nulls of the texts from `start` on; a mask of None has none."""
+    if mask is not None:
+        if batch.valid is None:
+            batch.valid = np.ones(batch.n, bool)
+        batch.valid[start:start + len(mask)] = mask
+    return 0
+
+
+cdef uint8_t *valid_at(TextBatch batch, Py_ssize_t i) except? NULL:
+    return NULL if batch.valid is None else <uint8_t *> <size_t> batch.valid.ctypes.data + i

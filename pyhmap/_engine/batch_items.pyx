@@ -1,0 +1,172 @@
+"""The keys and values of a batch call: from any container to what the kernels read, and from what they write to arrays.
+
+Everything is converted and checked before the call does anything else. Text keys and values come from _convert, numbers
+and times from the codec.
+"""
+
+import numpy as np
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from _hmap_bytes.arrow_column import is_arrow
+from pyhmap._convert.arrow_numbers import arrow_array
+from pyhmap._convert.text_batch import text_batch
+
+from pyhmap._convert.text_batch cimport TextBatch, text_objects
+from pyhmap._core cimport HMapCore, OBJECT, STR
+from pyhmap._engine.memory cimport ArenaBlocks
+from pyhmap._kernels.constants cimport REFERENCE, TEXT, WORD32
+from pyhmap._kernels.layout cimport Text
+from pyhmap._kernels.text cimport make_text
+
+
+cdef class Items:
+    """n keys, or n values, as the kernels read them."""
+
+    def __cinit__(self):
+        self.arenas = []
+
+    cdef int take_array(self, array, uint64_t step) except -1:
+        """The items of a contiguous array, `step` bytes each."""
+        cdef const uint8_t[::1] view
+        self.n = len(array)
+        self.step = step
+        self.owner = array
+        if array.nbytes:
+            view = array.reshape(-1).view(np.uint8)
+            self.data = &view[0]
+        return 0
+
+    cdef int take_texts(self, TextBatch texts) except -1:
+        self.texts = texts.source
+        self.data = <const uint8_t *> texts.texts
+        self.n = texts.n
+        self.step = sizeof(Text)
+        self.valid = texts.valid
+        self.owner = texts
+        return 0
+
+    cdef int keep_arena(self, ArenaBlocks texts) except -1:
+        """Keep an arena alive that answers may point to: the map may get another one before the batch ends."""
+        cdef Py_ssize_t n = len(self.arenas)
+        if n == 0 or self.arenas[n - 1] is not texts:
+            self.arenas.append(texts)
+        return 0
+
+    cdef int refuse_nulls(self, what) except -1:
+        if self.valid is not None and not self.valid.all():
+            raise ValueError(f"{what}[{self.valid.argmin()}] is null")
+        return 0
+
+
+cdef bint by_item(HMapCore map):
+    """Whether the batch calls of this map go item by item, since its keys or values are Python objects."""
+    return map.t.form == REFERENCE or map.value_kind == OBJECT
+
+
+# ---- in --------------------------------------------------------------------------------------------------------------
+
+cdef Items keys_of(HMapCore map, keys, bint by_windows):
+    """The keys of a batch. With `by_windows` the caller reads texts through Items.texts."""
+    cdef Items batch = Items()
+    if map.t.form == TEXT:
+        batch.take_texts(text_batch(keys, map._key_codec, by_windows))
+        return batch
+    if is_arrow(keys):
+        keys, batch.valid = arrow_array(keys)
+    array = map._key_codec.batch(keys)
+    cdef uint64_t width = 4 if map.t.form == WORD32 else 8
+    words = array.view(f"u{array.dtype.itemsize}")
+    batch.take_array(words.astype(f"u{width}", copy=False), width)
+    return batch
+
+
+cdef Items values_of(HMapCore map, values, uint64_t n):
+    """The values for n keys: n of them, or one for all."""
+    cdef Items batch = Items()
+    codec = map._value_codec
+    if codec.is_scalar(values):
+        values = codec.single(values)
+        stored = codec.encode(values)
+        batch.owner = stored
+        batch.n = n
+        batch.data = <const uint8_t *> PyBytes_AS_STRING(stored)
+        if map.t.text_values:
+            batch.text = make_text(batch.data, <uint32_t> PyBytes_GET_SIZE(stored))
+            batch.data = <const uint8_t *> &batch.text
+        return batch
+    if map.t.text_values:
+        batch.take_texts(text_batch(values, codec))
+    else:
+        if is_arrow(values):
+            values, batch.valid = arrow_array(values)
+        batch.take_array(codec.batch(values), codec.size)
+    if batch.n != n:
+        raise ValueError(f"{n} keys but {batch.n} values: give one value per key, or one for all")
+    batch.refuse_nulls("values")
+    return batch
+
+
+cdef object key_at(HMapCore map, Items keys, uint64_t i):
+    """The key at a position of a batch, as an object. Raises if the item is no key."""
+    cdef Text text
+    codec = map._key_codec
+    if map.t.form == TEXT:
+        text = (<TextBatch> keys.owner).text_at(i, codec)
+        return codec.decode(text_objects(&text, 1, False)[0])
+    return codec.decode(keys.owner[i].tobytes()[:codec.size])
+
+
+# ---- out -------------------------------------------------------------------------------------------------------------
+
+cdef object empty_values(HMapCore map, uint64_t n):
+    """An array for n values as the kernels write them: texts are 16 bytes each."""
+    return np.empty((n, 2), np.uint64) if map.t.text_values else np.empty(n, map._value_codec.dtype)
+
+
+cdef object finished_values(HMapCore map, out):
+    """The array that callers get. The arena that its texts point to must be alive still."""
+    cdef const uint64_t[:, ::1] view
+    if not map.t.text_values:
+        return out
+    view = out
+    if len(out) == 0:
+        return np.empty(0, object)
+    return text_objects(<const Text *> &view[0, 0], len(out), map.value_kind == STR)
+
+
+cdef object finished_keys(HMapCore map, keys):
+    """The same of n keys, of shape (n, 2) and dtype uint64, into which the kernels wrote n keys of the map's form."""
+    cdef const uint64_t[:, ::1] view = keys
+    codec = map._key_codec
+    n = len(keys)
+    if map.t.form == TEXT:
+        objects = text_objects(<const Text *> &view[0, 0], n, map.key_kind == STR) if n else np.empty(0, object)
+        return codec.array_of_stored(objects)
+    words = keys.reshape(-1).view(np.uint32 if map.t.form == WORD32 else np.uint64)[:n]
+    return words.astype(f"u{codec.size}").view(codec.dtype)
+
+
+cdef object check_out(HMapCore map, out, uint64_t n):
+    """Raise unless `out` can receive n values."""
+    dtype = map._value_codec.dtype
+    wanted = np.dtype(object) if isinstance(dtype, type) else dtype
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is of type {type(out).__name__}: give a NumPy array")
+    base = wanted.subdtype[0] if wanted.subdtype else wanted
+    if out.dtype != base:
+        raise TypeError(f"out is of dtype {out.dtype}; the values are of dtype {wanted}")
+    if out.shape != (n, *wanted.shape):
+        raise ValueError(f"out is of shape {out.shape}; {n} keys need {(n, *wanted.shape)}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only: give a writable array")
+
+
+cdef object copied_to(HMapCore map, values, out):
+    """The values in `out`, if the caller gave one and the kernels have not written to it."""
+    if out is None or out is values:
+        return values
+    check_out(map, out, len(values))
+    out[...] = values
+    return out

@@ -1,0 +1,232 @@
+"""Look-ups in bulk: arrays in, arrays out, with the GIL released.
+
+A call converts its keys first, then works through them in chunks: take the lock as a reader, run the kernel without the
+GIL, release the lock, look at pending signals. Between chunks other threads may write. With `threads` the keys are
+shared among threads, each of which does the same with its part. Maps of objects go item by item (batch_by_item).
+"""
+
+import threading
+
+import numpy as np
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+from pyhmap._convert.sentinels import NO_DEFAULT
+from pyhmap._engine import batch_by_item
+
+from pyhmap._core cimport HMapCore
+from pyhmap._engine.batch_items cimport (
+    Items,
+    by_item,
+    check_out,
+    copied_to,
+    empty_values,
+    finished_keys,
+    finished_values,
+    key_at,
+    keys_of,
+    values_of,
+)
+from pyhmap._engine.rwlock cimport begin_read, end_read
+from pyhmap._kernels.constants cimport EVACUATE_PER_KEY, RELEASE_GIL_FROM
+from pyhmap._kernels.dispatch cimport collect, read_batch
+from pyhmap._kernels.layout cimport growing
+from pyhmap._kernels.lookup_many cimport Reading
+
+cdef enum:
+    CHUNK = 1 << 20             # keys between two looks at pending signals: a small part of a second
+    THREAD_SHARE = 1 << 15      # keys that make a thread worth starting: some times the cost of its start
+
+
+cdef class ReadCall:
+    """The arrays of one read call. A thread that works on them keeps them alive, even if the caller has left."""
+    cdef Items keys
+    cdef object values, found       # the arrays that receive the answers, or None
+    cdef Items default              # keeps the bytes of r.fill alive
+    cdef uint8_t[::1] values_view, found_view, zero
+    cdef Reading r
+
+    def __init__(self, Items keys, uint64_t value_size):
+        self.keys = keys
+        self.zero = np.zeros(max(value_size, 1), np.uint8)
+        self.r.fill = &self.zero[0]
+
+    cdef int receive_values(self, array) except -1:
+        self.values = array
+        self.values_view = array.reshape(-1).view(np.uint8)
+        if len(self.values_view):
+            self.r.values = &self.values_view[0]
+        return 0
+
+    cdef int receive_found(self) except -1:
+        self.found = np.empty(self.keys.n, bool)
+        self.found_view = self.found.view(np.uint8)
+        if self.keys.n:
+            self.r.found = &self.found_view[0]
+        return 0
+
+    cdef int fill_with(self, Items default) except -1:
+        """What missing keys get, instead of zero."""
+        self.default = default
+        self.r.fill = default.data
+        return 0
+
+    cdef int blank_nulls(self, uint64_t value_size) except -1:
+        """A null key is a missing one, whatever bytes stand in its place."""
+        if self.keys.valid is None:
+            return 0
+        nulls = ~self.keys.valid
+        if self.found is not None:
+            self.found[nulls] = False
+        if self.values is not None:
+            fill = np.frombuffer(PyBytes_FromStringAndSize(<const char *> self.r.fill, value_size), np.uint8)
+            np.asarray(self.values_view).reshape(self.keys.n, -1)[nulls] = fill
+        return 0
+
+
+cdef object get_many(HMapCore map, keys, default, out, threads):
+    check_threads(threads)
+    strict = default is ...
+    if not strict:
+        map._value_codec.check(default)
+    if by_item(map):
+        return copied_to(map, batch_by_item.get_many(map, keys, NO_DEFAULT if strict else default), out)
+    cdef Items batch = keys_of(map, keys, True)
+    if strict:
+        batch.refuse_nulls("keys")
+    if out is not None:
+        check_out(map, out, batch.n)
+    cdef ReadCall call = ReadCall(batch, map.t.value_size)
+    call.receive_values(out if takes_answers(map, out, batch) else empty_values(map, batch.n))
+    if not strict:
+        call.fill_with(values_of(map, default, 1))
+    cdef uint64_t missed = read(map, call, strict, threads)
+    if missed < batch.n:
+        raise batch_by_item.missing(key_at(map, batch, missed), missed)
+    return copied_to(map, finished_values(map, call.values), out)
+
+
+cdef object lookup_many(HMapCore map, keys, threads):
+    check_threads(threads)
+    if by_item(map):
+        return batch_by_item.lookup_many(map, keys)
+    cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
+    call.receive_values(empty_values(map, call.keys.n))
+    call.receive_found()
+    read(map, call, False, threads)
+    return finished_values(map, call.values), call.found
+
+
+cdef object contains_many(HMapCore map, keys, threads):
+    check_threads(threads)
+    if by_item(map):
+        return batch_by_item.contains_many(map, keys)
+    cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
+    call.receive_found()
+    read(map, call, False, threads)
+    return call.found
+
+
+cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
+    """Copies of all keys and values, in the order of iteration; None for what is not wanted."""
+    cdef uint8_t[::1] k, v
+    cdef uint64_t n
+    if by_item(map):
+        pairs = list((<object> map)._iter_items())
+        keys = batch_by_item.array_of(map._key_codec, [key for key, _ in pairs])
+        return keys, batch_by_item.array_of(map._value_codec, [value for _, value in pairs])
+    while True:
+        map.end_growth()
+        n = map.t.count
+        keys = np.empty((n if want_keys else 0, 2), np.uint64)      # room for any form
+        values = empty_values(map, n if want_values else 0)
+        k, v = keys.reshape(-1).view(np.uint8), values.reshape(-1).view(np.uint8)
+        begin_read(&map.lock)
+        if not growing(&map.t) and map.t.count == n:        # nobody wrote while the arrays were made
+            break
+        end_read(&map.lock)
+    _texts = map.texts                  # what text answers point to
+    if n:
+        with nogil:
+            collect(&map.t, &k[0] if len(k) else NULL, &v[0] if len(v) else NULL)
+    end_read(&map.lock)
+    return finished_keys(map, keys) if want_keys else None, finished_values(map, values)
+
+
+cdef bint takes_answers(HMapCore map, out, Items keys):
+    """Whether the kernel may write its answers to `out` directly, while it still reads the keys."""
+    if out is None or map.t.text_values or not isinstance(keys.owner, np.ndarray):
+        return False
+    return out.flags.carray and not np.may_share_memory(out, keys.owner)
+
+
+cdef int check_threads(threads) except -1:
+    if not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
+    return 0
+
+
+# ---- the reading loop ------------------------------------------------------------------------------------------------
+
+cdef uint64_t read(HMapCore map, ReadCall call, bint stop_at_miss, threads) except? 0xFFFFFFFFFFFFFFFF:
+    """Read all keys. Returns the position of the first miss if it stops there, or else their number."""
+    cdef uint64_t n = call.keys.n, done
+    call.r.stop_at_miss = stop_at_miss
+    map.evacuate(EVACUATE_PER_KEY * n)
+    parts = max(1, min(threads, n // THREAD_SHARE))
+    done = read_part(map, call, 0, n) if parts == 1 else read_in_threads(map, call, parts)
+    if done < n and not stop_at_miss:
+        key_at(map, call.keys, done)            # raises: nothing else stops the kernel
+    call.blank_nulls(map.t.value_size)
+    return done
+
+
+cdef int64_t read_part(HMapCore map, ReadCall call, uint64_t start, uint64_t stop) except -1:
+    """Read the keys from start to stop. Returns stop, or where it stopped: at a miss, or at an item that is no key."""
+    cdef uint64_t chunk_stop
+    cdef Items keys = call.keys
+    while start < stop:
+        chunk_stop = min(stop, start + CHUNK)
+        begin_read(&map.lock)
+        keys.keep_arena(map.texts)
+        if stop - start < RELEASE_GIL_FROM:
+            start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
+        else:
+            with nogil:
+                start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
+        end_read(&map.lock)
+        if start < chunk_stop:
+            return start
+        PyErr_CheckSignals()
+    return stop
+
+
+def read_in_threads(HMapCore map, ReadCall call, parts):
+    """read_part() for all keys, in so many threads, of which the calling one is the first."""
+    n = call.keys.n
+    bounds = [n * part // parts for part in range(parts + 1)]
+    ends = bounds[1:]
+    errors = []
+
+    def read_one(part):
+        try:
+            ends[part] = read_part(map, call, bounds[part], bounds[part + 1])
+        except BaseException as error:
+            errors.append(error)
+
+    helpers = [threading.Thread(target=read_one, args=(part,)) for part in range(1, parts)]
+    for helper in helpers:
+        helper.start()
+    try:
+        read_one(0)
+    finally:
+        for helper in helpers:
+            helper.join()
+    if errors:
+        raise errors[0]
+    for part in range(parts):
+        if ends[part] < bounds[part + 1]:
+            return ends[part]
+    return n

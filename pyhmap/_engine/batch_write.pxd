@@ -1,0 +1,10 @@
+# Writes in bulk, as the engine's methods call them.
+
+from pyhmap._core cimport HMapCore
+
+cdef int set_many(HMapCore map, keys, values) except -1
+cdef object setdefault_many(HMapCore map, keys, values)
+cdef int add_many(HMapCore map, keys, values, op) except -1
+cdef object factorize(HMapCore map, keys)
+cdef object pop_many(HMapCore map, keys, default)
+cdef object discard_many(HMapCore map, keys)

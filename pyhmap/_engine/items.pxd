@@ -1,0 +1,26 @@
+# One key or value at a time, as the rest of the engine uses it.
+
+from libc.stdint cimport uint64_t
+
+from pyhmap._core cimport HMapCore
+from pyhmap._kernels.dispatch cimport AnyKey
+from pyhmap._kernels.layout cimport Text
+
+cdef enum:
+    NO_INDEX = 0xFFFFFFFFFFFFFFFF   # of an object key that is not in the map
+
+
+cdef union AnyValue:            # a loaded value
+    uint64_t word               # numbers of 8 bytes, and the list index of an object
+    Text text
+
+
+cdef uint64_t add_object(list objects, list free, item) except? 0xFFFFFFFFFFFFFFFF
+cdef object remove_object(list objects, list free, uint64_t index)
+cdef object key_from(HMapCore map, object key, AnyKey *k)
+cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1
+cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data)
+cdef object key_object(HMapCore map, const AnyKey *k)
+cdef object detach_value(HMapCore map, const void *stored)
+cdef object object_of_detached(HMapCore map, object detached)
+cdef object value_object(HMapCore map, const void *stored)

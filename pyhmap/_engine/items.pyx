@@ -1,0 +1,236 @@
+"""One key or value at a time: from a Python object to what the table stores, and back.
+
+Object keys and values are in two lists, where the cyclic collector sees them; slots hold indices into them. Only Python
+can say whether one object key equals another, so a look-up has two steps: find_object_key() compares the key with those
+that have its hash, starting over if an ``__eq__`` changed the map, and gives the index of the equal one; the kernels
+then compare indices.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_Clear, PyErr_Occurred
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact, PyFloat_FromDouble
+from cpython.long cimport PyLong_CheckExact, PyLong_FromLongLong, PyLong_FromUnsignedLongLong
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from pyhmap._core cimport BYTES, FLOAT, HMapCore, INT, Kind, OBJECT, OTHER, STR, UINT
+from pyhmap._engine.rwlock cimport wait_to_read
+from pyhmap._kernels.constants cimport MAX_TEXT, TEXT
+from pyhmap._kernels.dispatch cimport AnyKey
+from pyhmap._kernels.hash cimport canonical_float, hash_word, tophash_of
+from pyhmap._kernels.layout cimport Buckets, Text
+from pyhmap._kernels.one_key cimport home
+from pyhmap._kernels.probe cimport next_candidate
+from pyhmap._kernels.text cimport make_text, resolve, text_data
+
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
+    unsigned long long PyLong_AsUnsignedLongLong(object)    # after -1, PyErr_Occurred tells whether it failed
+    bint PyUnicode_IS_COMPACT_ASCII(object)
+    const void *PyUnicode_DATA(object)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+
+cdef enum:
+    MAX_RESTARTS = 1000         # of a search whose comparisons change the map, before it is an error
+
+
+cdef inline object number_object(uint64_t word, Kind kind):
+    cdef double number
+    if kind == INT:
+        return PyLong_FromLongLong(<int64_t> word)
+    if kind == UINT:
+        return PyLong_FromUnsignedLongLong(word)
+    memcpy(&number, &word, 8)
+    return PyFloat_FromDouble(number)
+
+
+cdef inline bint is_short_ascii(text):
+    """Whether this is exactly a str whose characters are its UTF-8 bytes, and not too long for a Text."""
+    return PyUnicode_CheckExact(text) and PyUnicode_IS_COMPACT_ASCII(text) and PyUnicode_GET_LENGTH(text) <= MAX_TEXT
+
+
+cdef inline object bytes_of(const Text *text):
+    """The bytes of a loaded text."""
+    return PyBytes_FromStringAndSize(<const char *> text_data(text), text.size)
+
+
+cdef uint64_t add_object(list objects, list free, item) except? 0xFFFFFFFFFFFFFFFF:
+    """Put an object into a free place of a list, or a new one, and return its index. Runs no Python code."""
+    cdef uint64_t index
+    if free:
+        index = free.pop()
+        objects[index] = item
+    else:
+        index = len(objects)
+        objects.append(item)
+    return index
+
+
+cdef object remove_object(list objects, list free, uint64_t index):
+    """Empty a place, and return its object: the caller releases it when the map is whole."""
+    item = objects[index]
+    objects[index] = None
+    free.append(index)
+    return item
+
+
+cdef object key_from(HMapCore map, object key, AnyKey *k):
+    """Load a key. Returns what keeps its bytes alive. May run any Python code."""
+    cdef int overflow = 0
+    cdef double number
+    if map.key_kind == INT and PyLong_CheckExact(key):
+        k.word64 = <uint64_t> PyLong_AsLongLongAndOverflow(key, &overflow)
+        if not overflow:
+            return None
+    elif map.key_kind == UINT and PyLong_CheckExact(key):
+        k.word64 = PyLong_AsUnsignedLongLong(key)
+        if k.word64 != <uint64_t> -1 or not PyErr_Occurred():
+            return None
+        PyErr_Clear()       # the codec has the clear message
+    elif map.key_kind == FLOAT and PyFloat_CheckExact(key):
+        number = PyFloat_AS_DOUBLE(key)
+        memcpy(&k.word64, &number, 8)
+        k.word64 = canonical_float(k.word64)
+        return None
+    elif map.key_kind == STR and is_short_ascii(key):
+        k.text = make_text(<const uint8_t *> PyUnicode_DATA(key), <uint32_t> PyUnicode_GET_LENGTH(key))
+        k.digested.known = False
+        if map.cached_digest != NULL:
+            ask_cache(map, key, k)
+        return key
+    elif map.key_kind == BYTES and PyBytes_CheckExact(key) and PyBytes_GET_SIZE(key) <= MAX_TEXT:
+        k.text = make_text(<const uint8_t *> PyBytes_AS_STRING(key), <uint32_t> PyBytes_GET_SIZE(key))
+        k.digested.known = False
+        if map.cached_digest != NULL:
+            ask_cache(map, key, k)
+        return key
+    elif map.key_kind == OBJECT:
+        find_object_key(map, key, <uint64_t> <int64_t> hash(key), k)
+        return key
+    map.check_initialised()
+    stored = map._key_codec.encode(key)
+    if map.t.form == TEXT:
+        k.text = make_text(<const uint8_t *> PyBytes_AS_STRING(stored), <uint32_t> PyBytes_GET_SIZE(stored))
+        k.digested.known = False
+    else:
+        k.word64 = 0
+        memcpy(&k.word64, PyBytes_AS_STRING(stored), PyBytes_GET_SIZE(stored))
+    return stored
+
+
+cdef int ask_cache(HMapCore map, object key, AnyKey *k) except -1:
+    """Take the digest of a text from the cache, if the map has one. May run any Python code."""
+    k.digested.known = map.hash_cache is not None      # the collector may have taken it away from a dying map
+    if k.digested.known:
+        k.digested.digest = map.cached_digest(<PyObject *> map.hash_cache, <PyObject *> key)
+    return 0
+
+
+cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1:
+    """Find the object key that is equal and whose hash() is `number`: k gets its index, or NO_INDEX. May run any Python
+    code. The result is valid as long as `membership` stays the same."""
+    cdef uint64_t h, row, left, index, membership, moves
+    cdef const Buckets *b
+    for _ in range(MAX_RESTARTS):
+        wait_to_read(&map.lock)
+        membership, moves = map.membership, map.t.moves
+        h = hash_word(map.t.hash_key, number)
+        b = home(&map.t, h)
+        row = h & (b.nmain - 1)
+        left = ~<uint64_t> 0
+        k.reference.hash = h
+        k.reference.index = NO_INDEX
+        while next_candidate(b, tophash_of(h), h, &row, &left, &index):
+            candidate = map.key_objects[index]
+            if candidate is key or candidate == key:
+                k.reference.index = index
+                break
+            if membership != map.membership or moves != map.t.moves:
+                break       # the comparison changed the map: row and left are stale
+        if membership == map.membership and (moves == map.t.moves or k.reference.index != NO_INDEX):
+            return 0
+    raise RuntimeError(f"comparing {key!r} with the keys of the HMap changes it each time")
+
+
+cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data):
+    """Load a value; data points to its bytes as they are to be stored. Returns what keeps them alive."""
+    cdef int overflow = 0
+    cdef double number
+    data[0] = v
+    if map.value_kind == INT and PyLong_CheckExact(value):
+        v.word = <uint64_t> PyLong_AsLongLongAndOverflow(value, &overflow)
+        if not overflow:
+            return None
+    elif map.value_kind == UINT and PyLong_CheckExact(value):
+        v.word = PyLong_AsUnsignedLongLong(value)
+        if v.word != <uint64_t> -1 or not PyErr_Occurred():
+            return None
+        PyErr_Clear()       # the codec has the clear message
+    elif map.value_kind == FLOAT and PyFloat_CheckExact(value):
+        number = PyFloat_AS_DOUBLE(value)
+        memcpy(&v.word, &number, 8)
+        return None
+    elif map.value_kind == STR and is_short_ascii(value):
+        v.text = make_text(<const uint8_t *> PyUnicode_DATA(value), <uint32_t> PyUnicode_GET_LENGTH(value))
+        return value
+    elif map.value_kind == OBJECT:
+        return value
+    elif map.t.value_size == 0 and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == 0:
+        return None             # the value of each key of a set
+    map.check_initialised()
+    stored = map._value_codec.encode(value)
+    if map.t.text_values:
+        v.text = make_text(<const uint8_t *> PyBytes_AS_STRING(stored), <uint32_t> PyBytes_GET_SIZE(stored))
+    else:
+        data[0] = PyBytes_AS_STRING(stored)
+    return stored
+
+
+cdef object key_object(HMapCore map, const AnyKey *k):
+    """The Python object of a loaded key."""
+    if map.key_kind <= FLOAT:
+        return number_object(k.word64, map.key_kind)
+    if map.key_kind == OBJECT:
+        return map.key_objects[k.reference.index]
+    _blocks = map.texts             # decoding may run Python code, in which the arena could be replaced
+    cdef Text text
+    if map.t.form != TEXT:
+        return map._key_codec.decode(PyBytes_FromStringAndSize(<const char *> k, map._key_codec.size))
+    text = k.text
+    if map.key_kind == STR:
+        return PyUnicode_DecodeUTF8(<char *> text_data(&text), text.size, b"surrogatepass")
+    stored = bytes_of(&text)
+    return stored if map.key_kind == BYTES else map._key_codec.decode(stored)
+
+
+cdef object detach_value(HMapCore map, const void *value):
+    """A detached value: what its Python object is made from. It outlives the slot; making it runs no Python code."""
+    cdef uint64_t word
+    cdef Text text
+    if map.t.text_values:
+        text = resolve(&map.t.arena, <const Text *> value)
+        return bytes_of(&text)
+    if map.value_kind == OTHER:
+        return PyBytes_FromStringAndSize(<const char *> value, map.t.value_size)
+    memcpy(&word, value, 8)
+    if map.value_kind == OBJECT:
+        return map.value_objects[word]
+    return number_object(word, map.value_kind)
+
+
+cdef object object_of_detached(HMapCore map, object detached):
+    """The Python object of a detached value."""
+    if map.value_kind == STR:
+        return (<bytes> detached).decode("utf-8", "surrogatepass")
+    return map._value_codec.decode(detached) if map.value_kind == OTHER else detached
+
+
+cdef object value_object(HMapCore map, const void *value):
+    """The Python object of a stored value."""
+    cdef uint64_t word
+    if map.value_kind <= FLOAT:
+        memcpy(&word, value, 8)
+        return number_object(word, map.value_kind)
+    return object_of_detached(map, detach_value(map, value))

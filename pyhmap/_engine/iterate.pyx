@@ -1,0 +1,73 @@
+"""Iterators over keys, values and items.
+
+Starting one finishes the growth. In a settled table overwriting moves nothing, and only a new key begins a growth; that
+changes the map's `version`, which ends the iteration with an error.
+"""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from pyhmap._core cimport HMapCore
+from pyhmap._engine.items cimport detach_value, key_object, object_of_detached
+from pyhmap._engine.rwlock cimport wait_to_read
+from pyhmap._kernels.constants cimport EMPTY_ONE, SLOTS
+from pyhmap._kernels.dispatch cimport AnyKey, load_key
+from pyhmap._kernels.layout cimport Table, slot_at
+
+
+cdef object iterator(HMapCore map, Part part):
+    cdef HMapIterator iterator = HMapIterator.__new__(HMapIterator)     # may collect garbage: before end_growth()
+    map.end_growth()
+    iterator.map = map
+    iterator.part = part
+    iterator.version = map.version
+    iterator.left = map.t.count
+    return iterator
+
+
+cdef class HMapIterator:
+    """Walks the rows of a settled table in order."""
+    cdef HMapCore map
+    cdef Part part
+    cdef uint64_t version, left, row
+    cdef unsigned i
+
+    def __iter__(self):
+        return self
+
+    def __length_hint__(self):
+        return self.left
+
+    def __next__(self):
+        cdef uint8_t *slot
+        cdef AnyKey k
+        cdef Table *t
+        cdef HMapCore map = self.map
+        if map is None:
+            raise StopIteration
+        wait_to_read(&map.lock)         # may release the GIL: another thread may use this iterator meanwhile
+        if self.map is None:
+            raise StopIteration
+        if self.version != map.version:
+            raise RuntimeError("HMap changed size during iteration")
+        if self.left == 0:
+            self.map = None
+            raise StopIteration
+        t = &map.t
+        while t.now.tophash[self.row * SLOTS + self.i] <= EMPTY_ONE:
+            self.step()
+        slot = slot_at(&t.now, self.row, self.i)
+        self.step()
+        self.left -= 1
+        load_key(t, slot, &k)
+        if self.part == KEYS:
+            return key_object(map, &k)
+        detached = detach_value(map, slot + map.value_at)
+        if self.part == VALUES:
+            return object_of_detached(map, detached)
+        return key_object(map, &k), object_of_detached(map, detached)
+
+    cdef inline void step(self):
+        self.i += 1
+        if self.i == SLOTS:
+            self.i = 0
+            self.row += 1

@@ -1,0 +1,378 @@
+"""The methods of a map: single keys here, batches in batch_read and batch_write.
+
+A method converts its key first, which may run any Python code, and then does everything else in one go; see the kernel
+rule in _core.pyx.
+"""
+
+from pyhmap._convert.sentinels import NO_DEFAULT
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._engine cimport batch_read, batch_write
+from pyhmap._engine.items cimport (
+    AnyValue,
+    NO_INDEX,
+    add_object,
+    detach_value,
+    find_object_key,
+    key_from,
+    key_object,
+    object_of_detached,
+    remove_object,
+    value_from,
+    value_object,
+)
+from pyhmap._engine.iterate cimport ITEMS, KEYS, VALUES, iterator
+from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
+from pyhmap._kernels.constants cimport EMPTY_ONE, FOUND, INSERTED, NEED_GROWTH, REFERENCE, SLOTS, Status, TEXT
+from pyhmap._kernels.dispatch cimport AnyKey, delete, get, load_key, put
+from pyhmap._kernels.layout cimport growing, slot_at
+
+
+cdef class HMapEngine(HMapCore):
+    """The compiled methods of :class:`pyhmap.HMap`; use that."""
+
+    # ---- single keys ------------------------------------------------------------------------------------------------
+
+    cdef object write(self, object key, object value, bint overwrite):
+        """Set a key, or leave the value it has; returns the value now stored if it was to be left."""
+        cdef AnyKey k
+        cdef AnyValue v
+        cdef const void *data
+        cdef uint8_t *stored
+        cdef uint64_t seen, index, need, number = 0
+        cdef Status status
+        if self.t.form == REFERENCE:
+            number = <uint64_t> <int64_t> hash(key)     # once, although the search may have to be repeated
+            seen = self.membership - 1                  # nothing is known yet
+            if not overwrite:
+                find_object_key(self, key, number, &k)
+                seen = self.membership
+        else:
+            _key_owner = key_from(self, key, &k)
+            wait_to_read(&self.lock)
+        if not overwrite and get(&self.t, &k) != NULL:      # a default that is not used is not converted
+            return value_object(self, get(&self.t, &k))
+        _value_owner = value_from(self, value, &v, &data)
+        self.next_code = -1
+        while True:
+            wait_to_write(&self.lock)
+            if self.t.form == REFERENCE:
+                while seen != self.membership:
+                    find_object_key(self, key, number, &k)
+                    seen = self.membership
+                    wait_to_write(&self.lock)
+                fresh_key = k.reference.index == NO_INDEX
+                if fresh_key:
+                    k.reference.index = add_object(self.key_objects, self.free_keys, key)
+            if self.value_kind == OBJECT:
+                v.word = add_object(self.value_objects, self.free_values, value)
+            status = put(&self.t, &k, data, overwrite and self.value_kind != OBJECT, &stored)
+            if status <= INSERTED:
+                break
+            if self.value_kind == OBJECT:
+                remove_object(self.value_objects, self.free_values, v.word)
+            if self.t.form == REFERENCE and fresh_key:
+                remove_object(self.key_objects, self.free_keys, k.reference.index)
+                k.reference.index = NO_INDEX
+            if status == NEED_GROWTH:
+                self.start_growth(False)
+            else:
+                need = k.text.size if self.t.form == TEXT else 0
+                self.extend_arena(need + (v.text.size if self.t.text_values else 0), 0)
+        if self.value_kind == OBJECT and status == FOUND:
+            memcpy(&index, stored, 8)
+            if overwrite:
+                _released = self.value_objects[index]
+                self.value_objects[index] = value
+            remove_object(self.value_objects, self.free_values, v.word)
+        detached = None if overwrite else detach_value(self, stored)
+        self.after_write(status == INSERTED)
+        return None if overwrite else object_of_detached(self, detached)
+
+    cdef object remove(self, object key, bint *found):
+        """Remove a key; returns its detached value."""
+        cdef AnyKey k
+        cdef uint64_t seen
+        _owner = key_from(self, key, &k)
+        seen = self.membership
+        wait_to_write(&self.lock)
+        while self.t.form == REFERENCE and seen != self.membership:     # other threads ran during the wait
+            key_from(self, key, &k)
+            seen = self.membership
+            wait_to_write(&self.lock)
+        return self.remove_loaded(&k, found)
+
+    cdef object remove_loaded(self, const AnyKey *k, bint *found):
+        cdef uint8_t *stored = get(&self.t, k)
+        cdef uint64_t index = 0
+        detached = None
+        found[0] = stored != NULL
+        if found[0]:
+            detached = detach_value(self, stored)
+            memcpy(&index, stored, min(8, self.t.value_size))
+        delete(&self.t, k, NULL)            # also of an absent key: each write evacuates
+        if found[0] and self.value_kind == OBJECT:
+            remove_object(self.value_objects, self.free_values, index)
+        if found[0] and self.t.form == REFERENCE:
+            _released = remove_object(self.key_objects, self.free_keys, k.reference.index)
+        self.after_write(found[0])
+        if found[0]:
+            self.after_removal()
+        return detached
+
+    def __getitem__(self, key):
+        cdef AnyKey k
+        cdef const uint8_t *value
+        _owner = key_from(self, key, &k)
+        wait_to_read(&self.lock)
+        if self.old is not None:
+            self.evacuate_on_read()
+        value = get(&self.t, &k)
+        if value == NULL:
+            raise KeyError(key)
+        return value_object(self, value)
+
+    def __contains__(self, key):
+        cdef AnyKey k
+        _owner = key_from(self, key, &k)
+        wait_to_read(&self.lock)
+        if self.old is not None:
+            self.evacuate_on_read()
+        return get(&self.t, &k) != NULL
+
+    def get(self, key, default=None, /):
+        """The value of ``key``, or ``default``."""
+        cdef AnyKey k
+        cdef const uint8_t *value
+        _owner = key_from(self, key, &k)
+        wait_to_read(&self.lock)
+        if self.old is not None:
+            self.evacuate_on_read()
+        value = get(&self.t, &k)
+        return default if value == NULL else value_object(self, value)
+
+    def __setitem__(self, key, value):
+        self.write(key, value, True)
+
+    def setdefault(self, key, default=None, /):
+        """The value of ``key``, which is set to ``default`` first if it is missing."""
+        return self.write(key, default, False)
+
+    def __delitem__(self, key):
+        cdef bint found
+        self.remove(key, &found)
+        if not found:
+            raise KeyError(key)
+
+    def pop(self, key, default=NO_DEFAULT, /):
+        """Remove ``key`` and return its value; if it is missing, ``default``, or ``KeyError`` without one."""
+        cdef bint found
+        detached = self.remove(key, &found)
+        if found:
+            return object_of_detached(self, detached)
+        if default is NO_DEFAULT:
+            raise KeyError(key)
+        return default
+
+    def popitem(self):
+        """Remove and return some (key, value) pair; ``KeyError`` if the map is empty.
+
+        Emptying a map in this way takes linear time.
+        """
+        cdef uint64_t row
+        cdef unsigned i
+        cdef AnyKey k
+        cdef bint found
+        wait_to_write(&self.lock)
+        while growing(&self.t):
+            self.end_growth()
+            wait_to_write(&self.lock)
+        if self.t.count == 0:
+            raise KeyError("popitem(): HMap is empty")
+        row = self.pop_row
+        while True:
+            for i in range(SLOTS):
+                if self.t.now.tophash[row * SLOTS + i] > EMPTY_ONE:
+                    self.pop_row = row
+                    load_key(&self.t, slot_at(&self.t.now, row, i), &k)
+                    _blocks = self.texts             # keeps the key's bytes
+                    key = self.key_objects[k.reference.index] if self.t.form == REFERENCE else None
+                    detached = self.remove_loaded(&k, &found)
+                    if self.t.form != REFERENCE:
+                        key = key_object(self, &k)
+                    return key, object_of_detached(self, detached)
+            row = row + 1 if row + 1 < self.t.now.next_row else 0
+
+    # ---- iteration --------------------------------------------------------------------------------------------------
+
+    def __iter__(self):
+        return iterator(self, KEYS)
+
+    def _iter_values(self):
+        return iterator(self, VALUES)
+
+    def _iter_items(self):
+        return iterator(self, ITEMS)
+
+    # ---- batches ----------------------------------------------------------------------------------------------------
+
+    def get_many(self, keys, default=..., *, out=None, threads=1):
+        """The values of many keys.
+
+        Parameters
+        ----------
+        keys
+            n keys in one dimension: an array of any layout, a sequence, or an Arrow array.
+        default
+            The value of a missing (or null) key. Without it a missing key raises ``KeyError`` naming key and position.
+        out
+            A writable array of shape (n,) and the map's value dtype that receives the values; it may overlap ``keys``.
+            After a ``KeyError`` it may hold the values of some of the keys.
+        threads
+            Threads to share the keys among.
+
+        Returns
+        -------
+        ndarray of shape (n,) and the map's value dtype (object for str, bytes and object values); ``out`` if given.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64, {1: 10, 2: 20})
+        >>> m.get_many([2, 1, 3], default=0)
+        array([20, 10,  0])
+        >>> m.get_many([2, 1, 3])
+        Traceback (most recent call last):
+        KeyError: 'key 3 at position 2 is not in the map'
+        """
+        self.check_initialised()
+        return batch_read.get_many(self, keys, default, out, threads)
+
+    def lookup_many(self, keys, *, threads=1):
+        """The values of many keys, and which of them are there.
+
+        Returns ``(values, found)``, both of shape (n,); values are zero where ``found`` is False, as it is for nulls.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> HMap(np.int64, np.int64, {1: 10}).lookup_many([1, 2])
+        (array([10,  0]), array([ True, False]))
+        """
+        self.check_initialised()
+        return batch_read.lookup_many(self, keys, threads)
+
+    def contains_many(self, keys, *, threads=1):
+        """Which of many keys are in the map: a bool array of shape (n,).
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> HMap(np.int64, np.int64, {1: 10}).contains_many([1, 2])
+        array([ True, False])
+        """
+        self.check_initialised()
+        return batch_read.contains_many(self, keys, threads)
+
+    def set_many(self, keys, values):
+        """Set ``keys[i]`` to ``values[i]``, in order: of equal keys the last wins. ``values`` may be a single value.
+
+        Everything is converted and checked before anything is set. Should memory run out while the map grows, the keys
+        before that point are set.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64)
+        >>> m.set_many(np.arange(4), [5, 6, 7, 8])
+        >>> m.set_many([2, 3, 3], 0)
+        >>> sorted(m.items())
+        [(0, 5), (1, 6), (2, 0), (3, 0)]
+        """
+        self.check_initialised()
+        batch_write.set_many(self, keys, values)
+
+    def setdefault_many(self, keys, values):
+        """Set the keys that are missing, and return the values now stored, of shape (n,).
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> HMap(np.int64, np.int64, {1: 10}).setdefault_many([1, 2, 2], [7, 8, 9])
+        array([10,  8,  8])
+        """
+        self.check_initialised()
+        return batch_write.setdefault_many(self, keys, values)
+
+    def add_many(self, keys, values=1, *, op="add"):
+        """Combine each value with the one stored: ``m[key] = m[key] + value``, or ``min``, ``max``; set missing keys.
+
+        Ints wrap around as NumPy's do; a NaN stays. Values must be ints or floats of 8 to 64 (floats 32 or 64) bits,
+        or objects, which are combined in Python.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> words = HMap(str, np.int64)
+        >>> words.add_many(["to", "be", "or", "not", "to", "be"])
+        >>> words["be"], words["or"]
+        (2, 1)
+        """
+        self.check_initialised()
+        batch_write.add_many(self, keys, values, op)
+
+    def factorize(self, keys):
+        """Number the keys in the order of first sight: codes 0, 1, 2, ..., an int64 array of shape (n,).
+
+        The map stores each key's code, so a later batch gives a key the same code and new keys the following ones.
+        A map that holds other values goes on above the largest. ``OverflowError`` when the value dtype holds no
+        further code: keys before that position are numbered.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> codes = HMap(str, np.int32)
+        >>> codes.factorize(["b", "a", "b"]), codes.factorize(["c", "a"])
+        (array([0, 1, 0]), array([2, 1]))
+        """
+        self.check_initialised()
+        return batch_write.factorize(self, keys)
+
+    def pop_many(self, keys, default=...):
+        """Remove many keys and return their values, of shape (n,).
+
+        A missing key (or the second of two equal ones) gives ``default``; without it ``KeyError`` naming key and
+        position, and the map keeps everything.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64, {1: 10, 2: 20})
+        >>> m.pop_many([2, 3], default=0), len(m)
+        (array([20,  0]), 1)
+        """
+        self.check_initialised()
+        return batch_write.pop_many(self, keys, default)
+
+    def discard_many(self, keys):
+        """Remove those of many keys that are in the map; returns how many were.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> HMap(np.int64, np.int64, {1: 10, 2: 20}).discard_many([2, 3])
+        1
+        """
+        self.check_initialised()
+        return batch_write.discard_many(self, keys)
+
+    def keys_array(self):
+        """A copy of the keys, of shape (len,), in the order of iteration; objects for str, bytes and object keys."""
+        self.check_initialised()
+        return batch_read.copy_out(self, True, False)[0]
+
+    def values_array(self):
+        """A copy of the values, of shape (len,), in the order of iteration."""
+        self.check_initialised()
+        return batch_read.copy_out(self, False, True)[1]
+
+    def to_arrays(self):
+        """Copies ``(keys, values)``, both of shape (len,), in the order of iteration."""
+        self.check_initialised()
+        return batch_read.copy_out(self, True, True)

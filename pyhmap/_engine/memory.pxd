@@ -1,0 +1,45 @@
+# The memory behind one bucket array, and behind an arena.
+#
+#     one mapping, of 2^(B+1) rows
+#
+#     slots of main rows │ slots of overflow rows │ tophashes │ overflow links
+#     ├── huge pages if built by a batch          ├─ of main rows: the same
+#     returned to the system from the left, as evacuation proceeds; then the rest, piece by piece
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from pyhmap._kernels.layout cimport Arena, Buckets
+
+
+cdef class Block:
+    cdef uint8_t *data          # zeroed, and aligned to a cache line; large ones to a huge page
+    cdef readonly uint64_t size
+    cdef void *start            # what was allocated or mapped
+    cdef uint64_t mapped        # bytes mapped, 0 for an allocated block
+
+    cdef void advise(self, uint64_t begin, uint64_t end, bint huge) noexcept
+    cdef void drop(self, uint64_t begin, uint64_t end) noexcept
+
+
+cdef class BucketMemory:
+    cdef Block block
+    cdef uint8_t[:, ::1] tophash
+    cdef uint8_t[:, :, ::1] slots
+    cdef uint32_t[::1] overflow
+    cdef Buckets raw            # pointers into them, with no overflow bucket taken yet
+    cdef bint huge              # use_huge_pages() was called
+    cdef bint lent              # a caller holds views of these arrays: their pages must stay
+    cdef uint64_t returned      # bytes of the block, from its start, that the system has again
+
+    cdef object rows_in_use(self, const Buckets *b, record)
+    cdef void use_huge_pages(self) noexcept
+    cdef bint return_piece(self, uint64_t evacuated) noexcept
+
+
+cdef class ArenaBlocks:
+    cdef list blocks            # keeps them alive: whoever reads texts without the lock holds this object
+
+    cdef int add(self, unsigned char[::1] block, Arena *a) except -1
+
+
+cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, uint64_t expected)

@@ -1,0 +1,3 @@
+# The memory of the compiled engine; see memory.pyx.
+
+def block_memory() -> tuple[int, int]: ...

@@ -1,0 +1,199 @@
+"""The memory of a map: NumPy arrays, aligned, zeroed, touched only where keys are, and returned piece by piece.
+
+Hash maps stall where large arrays are allocated and freed: zeroing one at once, or returning all of its touched pages
+at once, takes milliseconds. Here the system provides zeroed pages one by one as they are touched, and an array that a
+growth has emptied is returned a piece at a time, at most one piece per write.
+"""
+
+import numpy as np
+
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.ref cimport Py_DECREF
+from libc.stdint cimport uint8_t, uint64_t
+from libc.stdlib cimport calloc, free
+from posix.mman cimport (
+    MADV_DONTNEED,
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_PRIVATE,
+    PROT_READ,
+    PROT_WRITE,
+    madvise,
+    mmap,
+    munmap,
+)
+
+from pyhmap._inspect.state import RawBuckets
+
+from pyhmap._kernels.constants cimport ARENA_BLOCKS, ARENA_FIRST, SLOTS
+
+cdef extern from *:
+    """
+    #include <sys/mman.h>
+    #ifndef MADV_HUGEPAGE       /* Linux has it; elsewhere pages are what they are */
+    #define MADV_HUGEPAGE MADV_NORMAL
+    #define MADV_NOHUGEPAGE MADV_NORMAL
+    #endif
+    """
+    const int MADV_HUGEPAGE
+    const int MADV_NOHUGEPAGE
+
+cdef extern from "Python.h":
+    int PyTraceMalloc_Track(unsigned int domain, uint64_t pointer, size_t size)
+    int PyTraceMalloc_Untrack(unsigned int domain, uint64_t pointer)
+
+cdef enum:
+    LINE = 64                   # bytes of a cache line
+    PAGE = 1 << 12
+    HUGE = 1 << 21
+    # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, which must zero
+    # memory that it uses again: up to this size that is cheaper.
+    MAPPED_FROM = 1 << 20
+    PIECE = HUGE // 4           # bytes returned at once: 128 small pages, well under a tenth of a millisecond
+    DOMAIN = 0                  # of tracemalloc: shown beside the memory of Python itself
+
+# All blocks of this process: what pyhmap.debug compares with the sum of what the maps report.
+cdef uint64_t blocks_alive = 0, bytes_alive = 0
+
+
+def block_memory():
+    """How many blocks there are in this process, and their bytes: of all maps, and of arrays that views keep."""
+    return blocks_alive, bytes_alive
+
+
+cdef class Block:
+    """Zeroed memory. NumPy arrays over it keep it alive."""
+
+    def __init__(self, uint64_t size):
+        global blocks_alive, bytes_alive
+        cdef uint64_t slack
+        self.size = size
+        if size < MAPPED_FROM:
+            self.start = calloc(size + LINE, 1)
+            if self.start == NULL:
+                raise MemoryError(f"no memory for {size:,} bytes of buckets")
+            slack = LINE
+        else:
+            slack = HUGE if size >= 2 * HUGE else PAGE
+            self.start = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            if self.start == MAP_FAILED:
+                self.start = NULL
+                raise MemoryError(f"no memory for {size:,} bytes of buckets")
+            self.mapped = size + slack
+        self.data = <uint8_t *> ((<uint64_t> self.start + slack - 1) // slack * slack)
+        blocks_alive += 1
+        bytes_alive += size
+        PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
+        if self.mapped:
+            self.advise(0, size, False)     # also where the system's own choice would be huge pages
+
+    def __dealloc__(self):
+        global blocks_alive, bytes_alive
+        if self.start != NULL:
+            blocks_alive -= 1
+            bytes_alive -= self.size
+            PyTraceMalloc_Untrack(DOMAIN, <uint64_t> self.start)
+            if self.mapped:
+                munmap(self.start, self.mapped)
+            else:
+                free(self.start)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        Py_DECREF(None)     # Cython begins with one in buffer.obj, and the next line writes over it
+        PyBuffer_FillInfo(buffer, self, self.data, self.size, False, flags)
+
+    cdef void advise(self, uint64_t begin, uint64_t end, bint huge) noexcept:
+        """Ask for huge or small pages in a range. Only the speed depends on whether the system does so."""
+        cdef uint64_t size = HUGE if huge else PAGE
+        begin = (begin + size - 1) // size * size
+        end = end // size * size
+        if self.mapped and begin < end:
+            madvise(self.data + begin, end - begin, MADV_HUGEPAGE if huge else MADV_NOHUGEPAGE)
+
+    cdef void drop(self, uint64_t begin, uint64_t end) noexcept:
+        """Return the pages of a range that begins and ends at a page boundary."""
+        if self.mapped:
+            madvise(self.data + begin, end - begin, MADV_DONTNEED)
+
+
+cdef class BucketMemory:
+    """The three NumPy arrays of one bucket array, and the kernels' pointers into them."""
+
+    def __init__(self, int B, uint64_t value_at, uint64_t stride):
+        cdef uint64_t rows = <uint64_t> 2 << B, slots = rows * SLOTS * stride
+        cdef uint64_t tophash = (rows * SLOTS + LINE - 1) // LINE * LINE
+        self.block = Block(slots + tophash + rows * 4)
+        memory = np.asarray(self.block, np.uint8)
+        self.slots = memory[:slots].reshape(-1, SLOTS, stride)
+        self.tophash = memory[slots:slots + rows * SLOTS].reshape(-1, SLOTS)
+        self.overflow = memory[slots + tophash:].view(np.uint32)
+        self.raw.tophash = &self.tophash[0, 0]
+        self.raw.slots = &self.slots[0, 0, 0]
+        self.raw.overflow = &self.overflow[0]
+        self.raw.nmain = self.raw.next_row = <uint64_t> 1 << B
+        self.raw.rows = rows
+        self.raw.value_at = value_at
+        self.raw.stride = stride
+
+    cdef object rows_in_use(self, const Buckets *b, record):
+        """The rows in use as RawBuckets; `record` is the dtype of a slot."""
+        n = b.next_row
+        return RawBuckets(
+            np.asarray(self.tophash)[:n],
+            np.asarray(self.slots)[:n].view(record)[:, :, 0],
+            np.asarray(self.overflow)[:n],
+            b.nmain,
+            b.free_row,
+            b.nfree,
+        )
+
+    cdef void use_huge_pages(self) noexcept:
+        """For look-ups in bulk: each entry of the processor's TLB then covers 2 MiB. Overflow rows stay in small pages:
+        single inserts take them one after the other, and zeroing a huge page is a stall."""
+        cdef uint64_t slots = self.raw.nmain * SLOTS * self.raw.stride, tophash = self.raw.nmain * SLOTS
+        self.huge = True
+        self.block.advise(0, slots, True)
+        self.block.advise(2 * slots, 2 * slots + tophash, True)
+
+    cdef bint return_piece(self, uint64_t evacuated) noexcept:
+        """Return one piece of an array to the system, of which the first `evacuated` main rows are evacuated; when all
+        are, of the whole array. Returns whether everything has been returned."""
+        cdef uint64_t end = self.block.size
+        cdef uint64_t piece = HUGE if self.huge else PIECE      # a huge page goes as a whole
+        if evacuated < self.raw.nmain:
+            end = evacuated * SLOTS * self.raw.stride // piece * piece
+        if self.lent or not self.block.mapped:
+            return evacuated == self.raw.nmain
+        if self.returned < end:
+            end = min(end, self.returned + piece)
+            self.block.drop(self.returned, end)
+            self.returned = end
+        return self.returned == self.block.size
+
+
+cdef class ArenaBlocks:
+    """The blocks of one arena."""
+
+    def __init__(self):
+        self.blocks = []
+
+    cdef int add(self, unsigned char[::1] block, Arena *a) except -1:
+        """Make a block the current one of the arena."""
+        if len(self.blocks) == ARENA_BLOCKS:
+            raise OverflowError("the HMap cannot hold more text: its arena has 2**55 bytes")
+        self.blocks.append(block.base)
+        a.current += 1
+        a.blocks[a.current] = &block[0]
+        a.used = 0
+        a.size = len(block)
+        return 0
+
+
+cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, uint64_t expected):
+    """Memory for an arena's next block, of at least `least` bytes, after one of `last` bytes.
+
+    Only the `expected` part, which will be used soon, gets huge pages: touching any byte of a huge page commits all of
+    it."""
+    cdef Block block = Block(max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last))
+    block.advise(0, min(block.size, expected), True)
+    return np.asarray(block, np.uint8)

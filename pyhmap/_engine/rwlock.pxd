@@ -1,0 +1,117 @@
+# The reader/writer lock of a map: who may touch its table while batches run without the GIL.
+#
+# Every field is read and written with the GIL held, so plain ints suffice. A scalar call holds the GIL from its last
+# look at the lock to its end, and needs no lock of its own. A batch that releases the GIL is either one of the
+# `readers`, which share the lock (the first takes it, the last releases it), or the one that is `writing`.
+#
+#     scalar read    waits while writing            batch read     joins the readers, unless a writer waits
+#     scalar write   waits while readers or writing batch write    waits for the lock
+#
+# Waiting releases the GIL, so afterwards the table's state must be read again: others have run. Never run Python code
+# while holding the lock: a callback that used the same map would wait for itself. Where Python code has to run (check()
+# under `held_by`), a write by the same thread raises instead of waiting for ever. After a fork() the threads that held
+# the lock do not exist in the child: its readers are forgotten, a half-done write is an error.
+
+from cpython.pythread cimport (
+    NOWAIT_LOCK,
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_get_thread_ident,
+    PyThread_release_lock,
+    PyThread_type_lock,
+    WAIT_LOCK,
+)
+from posix.unistd cimport getpid, pid_t
+
+
+cdef struct RWLock:
+    PyThread_type_lock mutex    # held exactly while readers > 0 or writing
+    long readers                # batch reads under way
+    long waiting                # writers that wait for the lock
+    bint writing                # a batch write is under way
+    long held_by                # the reader that may run Python code (its thread), or 0
+    pid_t pid                   # process in which the lock was taken
+
+
+cdef inline int lock_init(RWLock *lock) except -1:
+    lock.mutex = PyThread_allocate_lock()
+    if lock.mutex == NULL:
+        raise MemoryError("no lock for a new HMap")
+    return 0
+
+
+cdef inline void lock_free(RWLock *lock) noexcept:
+    if lock.mutex != NULL:
+        PyThread_free_lock(lock.mutex)
+        lock.mutex = NULL
+
+
+cdef inline bint _mine(const RWLock *lock) noexcept:
+    return lock.held_by != 0 and lock.held_by == <long> PyThread_get_thread_ident()
+
+
+cdef inline int _take(RWLock *lock) except -1:
+    """Take the lock, waiting without the GIL if need be."""
+    if not PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK):
+        if lock.pid != getpid():
+            if lock.writing:
+                raise RuntimeError("a thread of the parent process was in set_many() at the fork: rebuild this HMap")
+            lock_init(lock)         # the old mutex stays locked by a thread that is gone; it is left, not freed
+            lock.readers = lock.waiting = 0
+            PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK)
+        elif _mine(lock):
+            raise RuntimeError("HMap is written while check() runs in the same thread")
+        else:
+            with nogil:
+                PyThread_acquire_lock(lock.mutex, WAIT_LOCK)
+    lock.pid = getpid()
+    return 0
+
+
+cdef inline int wait_to_read(RWLock *lock) except -1:
+    """Before a scalar read. May release the GIL."""
+    while lock.writing:
+        _take(lock)
+        PyThread_release_lock(lock.mutex)
+    return 0
+
+
+cdef inline int wait_to_write(RWLock *lock) except -1:
+    """Before a scalar write, or before installing new arrays. May release the GIL."""
+    while lock.readers or lock.writing:
+        lock.waiting += 1
+        try:
+            _take(lock)
+        finally:
+            lock.waiting -= 1
+        PyThread_release_lock(lock.mutex)
+    return 0
+
+
+cdef inline int begin_read(RWLock *lock) except -1:
+    if lock.readers == 0 or (lock.waiting and not _mine(lock)):
+        _take(lock)        # on return no other reader is inside: it would hold the lock
+    lock.readers += 1
+    return 0
+
+
+cdef inline void end_read(RWLock *lock) noexcept:
+    lock.readers -= 1
+    if lock.readers == 0:
+        PyThread_release_lock(lock.mutex)
+
+
+cdef inline int begin_write(RWLock *lock) except -1:
+    lock.waiting += 1
+    try:
+        _take(lock)
+    finally:
+        lock.waiting -= 1
+    lock.writing = True
+    return 0
+
+
+cdef inline void end_write(RWLock *lock) noexcept:
+    lock.writing = False
+    PyThread_release_lock(lock.mutex)

@@ -1,0 +1,136 @@
+# Writing many keys: set, combine, number, remove.
+#
+# Writes go through the stages of pipeline.pxd, and are done one after the other in the last of them, so that of equal
+# keys in a batch each sees the writes before it. The first two stages only bring the lines that the last one will touch
+# into the cache, also in a growing table; nothing else of their results is used.
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from _hmap_bytes.memory cimport prefetch
+from pyhmap._kernels.combine cimport Combine, combine_value
+from pyhmap._kernels.constants cimport BLOCK, FOUND, IN_FLIGHT, INSERTED, NOT_FOUND, SLOTS, Status
+from pyhmap._kernels.hash cimport tophash_of
+from pyhmap._kernels.layout cimport Buckets, Table, key_t
+from pyhmap._kernels.one_key cimport delete, get, put
+from pyhmap._kernels.pipeline cimport block_size, hash_block, unlikely
+from pyhmap._kernels.probe cimport first_slot, match, match_empty
+from pyhmap._kernels.slot cimport copy_bytes, hand_out
+
+
+cdef enum Action:
+    SET
+    SETDEFAULT
+    ACCUMULATE
+    FACTORIZE
+    POP
+    DISCARD
+
+
+cdef struct Writing:        # what a write call is to do with each key
+    Action action
+    const uint8_t *values   # SET, SETDEFAULT, ACCUMULATE: values to store, value_step bytes apart (0: one for all)
+    uint64_t value_step
+    uint8_t *out            # SETDEFAULT, POP: receives values, value_size bytes each; FACTORIZE: int64 codes
+    const void *fill        # POP: the value of a missing key
+    bint stop_at_miss       # POP
+    Combine combine         # ACCUMULATE
+    int64_t next_code       # FACTORIZE: the code of the next new key, and the largest that a value can hold
+    int64_t last_code
+    bint signed_codes
+    uint64_t removed        # POP, DISCARD: counts
+
+
+cdef inline void seek_block(const Buckets *b, const uint64_t *h, uint64_t n) noexcept nogil:
+    """Second stage: prefetch the slot of each key that will probably be written, matched or empty."""
+    cdef uint64_t i, row, word, likely
+    cdef uint64_t mask = b.nmain - 1
+    cdef const uint64_t *rows = <const uint64_t *> b.tophash
+    for i in range(n):
+        row = h[i] & mask
+        word = rows[row]
+        likely = match(word, tophash_of(h[i]))
+        if not likely:
+            likely = match_empty(word)
+        if unlikely(not likely):
+            prefetch(&b.overflow[row])
+        else:
+            prefetch(b.slots + (row * SLOTS + first_slot(likely)) * b.stride)
+
+
+cdef inline int64_t code_of(const uint8_t *stored, uint64_t size, bint signed) noexcept nogil:
+    """An int value of `size` bytes."""
+    cdef uint64_t code = 0
+    cdef int shift = <int> (64 - 8 * size)
+    memcpy(&code, stored, size)
+    code <<= shift
+    return <int64_t> code >> shift if signed else <int64_t> (code >> shift)
+
+
+cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h) noexcept nogil:
+    """Set, combine or number one key. FOUND or INSERTED when it is done."""
+    cdef uint8_t *stored
+    cdef const void *value = w.values + position * w.value_step
+    cdef Status status
+    if w.action == FACTORIZE:
+        value = &w.next_code
+        if unlikely(w.next_code > w.last_code):     # a new key would have no code
+            stored = get(t, key, h)
+            if stored == NULL:
+                return NOT_FOUND
+            (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)
+            return FOUND
+    status = put(t, key, h, value, w.action == SET, &stored)
+    if w.action == SET or status > INSERTED:
+        return status
+    if w.action == ACCUMULATE:
+        if status == FOUND:
+            combine_value(w.combine, stored, value)
+    elif w.action == SETDEFAULT:
+        hand_out(t, w.out + position * t.value_size, stored)
+    else:
+        w.next_code += status == INSERTED
+        (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)
+    return status
+
+
+cdef inline Status remove_one(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h) noexcept nogil:
+    """Remove one key. FOUND when it is removed, or when its absence does not matter."""
+    cdef uint8_t *value = NULL if w.out == NULL else w.out + position * t.value_size
+    cdef Status status = delete(t, key, h, value)
+    if status == FOUND:
+        w.removed += 1
+    elif not w.stop_at_miss:
+        if value != NULL:
+            copy_bytes(value, w.fill, t.value_size)
+        status = FOUND
+    return status
+
+
+cdef inline uint64_t write_batch(Table *t, Writing *w, const key_t *keys, uint64_t start, uint64_t stop,
+                                 Status *status) noexcept nogil:
+    """Write keys[start:stop] in order. Returns stop; or the position at which it stopped, and the reason in status."""
+    cdef key_t ring[IN_FLIGHT][BLOCK]
+    cdef const key_t *key[IN_FLIGHT]
+    cdef uint64_t h[IN_FLIGHT][BLOCK]
+    cdef uint64_t b, i, j, base, blocks = (stop - start + BLOCK - 1) // BLOCK
+    cdef bint removing = w.action == POP or w.action == DISCARD
+    status[0] = FOUND
+    for b in range(blocks + 2):
+        if b < blocks:
+            j = b % IN_FLIGHT
+            key[j] = hash_block(t, keys + start + b * BLOCK, block_size(b, start, stop), ring[j], h[j])
+        if 1 <= b < blocks + 1:
+            j = (b - 1) % IN_FLIGHT
+            seek_block(&t.now, h[j], block_size(b - 1, start, stop))
+        if b >= 2:
+            j = (b - 2) % IN_FLIGHT
+            base = start + (b - 2) * BLOCK
+            for i in range(block_size(b - 2, start, stop)):
+                if removing:
+                    status[0] = remove_one(t, w, base + i, &key[j][i], h[j][i])
+                else:
+                    status[0] = put_one(t, w, base + i, &key[j][i], h[j][i])
+                if unlikely(status[0] > INSERTED):
+                    return base + i
+    return stop

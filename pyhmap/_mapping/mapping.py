@@ -1,0 +1,241 @@
+"""What a dict user expects beyond the engine's own methods.
+
+An engine (the compiled ``HMapEngine`` or the plain-Python reference) stores and finds keys. :class:`MapMethods` adds,
+once for both, what can be said in terms of that: views, operators, comparison, copies, pickling, looking inside.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from contextlib import AbstractContextManager, nullcontext
+from reprlib import recursive_repr
+from typing import Any, Self, cast
+
+import numpy as np
+
+from pyhmap._convert import infer
+from pyhmap._inspect import check, stats, views
+from pyhmap._mapping import pickling
+from pyhmap._mapping.views import HMapItems, HMapKeys, HMapValues
+
+
+class MapMethods(MutableMapping[Any, Any]):
+    """The methods of a map that both engines share."""
+
+    __slots__ = ()
+
+    # What the engine provides, beside the abstract methods of MutableMapping. _begin is the engine's __init__, whatever
+    # __init__ a subclass has.
+    key_dtype: Any
+    value_dtype: Any
+    _key_codec: Any
+    _value_codec: Any
+    _settings: Any
+    _begin: Any
+    _state: Any
+    _iter_items: Any
+    finish_growth: Any
+    set_many: Any
+    lookup_many: Any
+    to_arrays: Any
+    _make_room: Any
+
+    # ---- making maps
+
+    @classmethod
+    def from_arrays(
+        cls,
+        keys: Any,
+        values: Any,
+        *,
+        capacity: int = 0,
+        hash: str | None = None,
+        seed: int | None = None,
+    ) -> Self:
+        """A map of ``keys[i]`` to ``values[i]``, its types taken from the two.
+
+        Parameters
+        ----------
+        keys, values
+            n items each: arrays of shape (n,), sequences, or Arrow columns. Items that are all str (in arrays of dtype
+            U, StringDType or object, in lists, in Arrow) make the type ``str``, bytes make it ``bytes``; mixed items
+            make it ``object``.
+        capacity, hash, seed
+            As in the constructor; room is made for n keys at least.
+
+        Raises as the constructor and ``set_many`` do.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap.from_arrays(np.arange(3), np.array([0.5, 1.5, 2.5]))
+        >>> m[2], m.key_dtype, m.value_dtype
+        (2.5, dtype('int64'), dtype('float64'))
+        >>> HMap.from_arrays(["a", "b"], [b"x", None])["a"]
+        b'x'
+        """
+        keys, key = infer.with_type(keys)
+        values, value = infer.with_type(values)
+        m = cls(key, value, capacity=capacity, hash=hash, seed=seed)  # type: ignore[call-arg]
+        m._make_room(len(keys))
+        m.set_many(keys, values)
+        return m
+
+    @classmethod
+    def fromkeys(cls, keys: Any, value: Any = None, /) -> Self:
+        """A map of every key to the one value. The types are found as in ``from_arrays``.
+
+        >>> from pyhmap import HMap
+        >>> sorted(HMap.fromkeys([3, 4], 0.5).items())
+        [(3, 0.5), (4, 0.5)]
+        """
+        keys, key = infer.with_type(keys)
+        m = cls(key, infer.type_of_value(value))  # type: ignore[call-arg]
+        m._make_room(len(keys))
+        m.set_many(keys, [value] * len(keys))
+        return m
+
+    def copy(self) -> Self:
+        """A map of the same types and items; with a hash key of its own unless made with ``seed``."""
+        return copy.copy(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind = type(self), self.key_dtype, self.value_dtype, self._settings
+        if object in kind:  # item by item: they may refer to the map
+            return pickling.begun, (*kind, len(self)), self.__getstate__(), None, self._iter_items()
+        columns = map(pickling.Packed, self.to_arrays())
+        return pickling.restored_map, (*kind, *columns), self.__getstate__()
+
+    # ---- dict's methods
+
+    def keys(self) -> KeysView[Any]:
+        """A set-like view of the keys."""
+        return HMapKeys(self)
+
+    def values(self) -> ValuesView[Any]:
+        """A view of the values."""
+        return HMapValues(self)
+
+    def items(self) -> ItemsView[Any, Any]:
+        """A set-like view of the (key, value) pairs."""
+        return HMapItems(self)
+
+    def update(self, other: Any = (), /, **kwargs: Any) -> None:
+        """Set the pairs of a mapping, or of an iterable of pairs. Pairs before one that cannot be held are set."""
+        if isinstance(other, MapMethods) and other.key_dtype == self.key_dtype:
+            self.set_many(*other.to_arrays())
+            other = ()
+        super().update(other, **kwargs)
+
+    def __or__(self, other: Any) -> Self:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        merged = self.copy()
+        merged.update(other)
+        return merged
+
+    def __ror__(self, other: Any) -> Self:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        merged = pickling.begun(type(self), self.key_dtype, self.value_dtype, self._settings, len(self))
+        merged.update(other)
+        merged.update(self)
+        return cast("Self", merged)
+
+    def __ior__(self, other: Any) -> Self:
+        self.update(other)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        if len(self) != len(other):
+            return False
+        if isinstance(other, MapMethods):
+            types = self.key_dtype, self.value_dtype
+            if self.key_dtype is object is not other.key_dtype:
+                return other == self  # it knows when two keys are one: all NaN are
+            if (
+                types == (other.key_dtype, other.value_dtype)
+                and object not in types
+                and not self._has_composite_values()
+            ):
+                keys, mine = self.to_arrays()
+                theirs, found = other.lookup_many(keys)
+                return bool(np.all(found & ((mine == theirs) | ((mine != mine) & (theirs != theirs)))))
+        return all(item in self.items() for item in other.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _has_composite_values(self) -> bool:
+        return isinstance(self.value_dtype, np.dtype) and self.value_dtype.kind == "V"
+
+    @recursive_repr("HMap(...)")
+    def __repr__(self) -> str:
+        items = ", ".join(f"{key!r}: {value!r}" for key, value in self.items())
+        return f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}, {{{items}}})"
+
+    # ---- looking inside
+
+    def header(self) -> views.Header:
+        """Go's ``hmap`` fields: ``count, flags, B, noverflow, hash0, buckets, oldbuckets, nevacuate``.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64, {i: i for i in range(14)})
+        >>> m.header().B, m.header().buckets, m.header().oldbuckets      # the 14th key began a growth
+        (2, 4, 0)
+        """
+        return views.header(self._state())
+
+    def stats(self) -> stats.Stats:
+        """Load, overflow, chain and probe lengths, comparisons beside their ideal, growths, bytes. Walks the table."""
+        with self._frozen():
+            return stats.stats(self._state())
+
+    def layout(self) -> tuple[views.FieldLayout, ...]:
+        """Offset, size and dtype of each field of a bucket."""
+        return views.layout(self._state())
+
+    def bucket_arrays(self) -> views.BucketArrays:
+        """Read-only views ``tophash[n, 8]``, ``keys[n, 8]``, ``values[n, 8]``, ``overflow[n]`` of the current array.
+
+        Rows 0 to 2**B - 1 are the main buckets, the others overflow buckets. The views follow later writes until a
+        growth, which moves the map to another array; they keep theirs alive.
+        """
+        return views.bucket_arrays(self._state(lend=True))
+
+    def occupancy(self) -> views.Occupancy:
+        """How many slots of each row are full, in the old array too while growing: what a picture of it is drawn from.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i8", "i8", {1: 1, 2: 2}).occupancy().full
+        array([2], dtype=uint8)
+        """
+        with self._frozen():
+            return views.occupancy(self._state())
+
+    def check(self) -> None:
+        """Walk every invariant of the table; raises ``CorruptMapError`` naming the first that is broken."""
+        with self._frozen():
+            check.check(self._state())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows in use (of both arrays while growing), of long texts, and of references to objects.
+
+        Room not yet touched costs nothing and is left out; so are the objects themselves.
+        """
+        raw = self._state()
+        arrays = [raw.now, raw.old] if raw.old else [raw.now]
+        rows: int = sum(a.tophash.nbytes + a.slots.nbytes + a.overflow.nbytes for a in arrays) - raw.returned
+        arena: int = sum(block.nbytes for block in raw.texts.blocks[:-1]) + raw.texts.used
+        return rows + arena + 8 * (len(raw.key_objects) + len(raw.value_objects))
+
+    def _frozen(self) -> AbstractContextManager[None]:
+        """A context in which other threads' writes wait; the engine that has such writes overrides it."""
+        return nullcontext()

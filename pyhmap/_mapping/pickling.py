@@ -1,0 +1,71 @@
+"""How maps and sets are pickled and copied.
+
+Keys and values are pickled as two arrays, whose memory protocol 5 can pass out of band; texts as one array of bytes and
+one of lengths. The arrays are packed only when a pickle is written: copies use the same functions without packing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Packed:
+    """The keys or the values of a map without objects, as the batch calls take them."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: npt.NDArray[Any] | list[Any]) -> None:
+        self.items = items
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Packed:
+        return self  # a copy already
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        array = cast("npt.NDArray[Any]", self.items)  # lists come from pickles only
+        if array.dtype.kind != "O":
+            # As bytes, since NumPy hands out no array of times in place; but it cannot view items of no bytes.
+            data = array.reshape(-1).view(np.uint8) if array.dtype.itemsize else np.empty(0, np.uint8)
+            return _array_column, (array.dtype, array.shape, data)
+        texts = array.tolist()
+        sizes = np.fromiter(map(len, texts), np.uint32, len(texts))
+        as_str = bool(texts) and isinstance(texts[0], str)
+        whole = "".join(texts).encode("utf-8", "surrogatepass") if as_str else b"".join(texts)
+        return _text_column, (as_str, sizes, np.frombuffer(whole, np.uint8))
+
+
+def _array_column(dtype: np.dtype[Any], shape: tuple[int, ...], data: npt.NDArray[np.uint8]) -> Packed:
+    return Packed(np.ndarray(shape, dtype, data))
+
+
+def _text_column(as_str: bool, sizes: npt.NDArray[np.uint32], data: npt.NDArray[np.uint8]) -> Packed:
+    whole = str(data.data, "utf-8", "surrogatepass") if as_str else data.tobytes()
+    ends = np.cumsum(sizes, dtype=np.int64).tolist()
+    if len(whole) != (ends[-1] if ends else 0):
+        raise ValueError(f"the pickle is damaged: {len(whole)} characters for texts of {ends[-1] if ends else 0}")
+    return Packed([whole[start:end] for start, end in zip([0, *ends], ends, strict=False)])
+
+
+def begun(cls: Any, key: Any, value: Any, settings: dict[str, Any], capacity: int) -> Any:
+    """An empty map, with room, of a class whose ``__init__`` may want other arguments than HMap's."""
+    m = cls.__new__(cls)
+    m._begin(key, value, **settings)
+    m._make_room(capacity)
+    return m
+
+
+def restored_map(cls: Any, key: Any, value: Any, settings: dict[str, Any], keys: Packed, values: Packed) -> Any:
+    """A map of the items in two columns."""
+    m = begun(cls, key, value, settings, len(keys.items))
+    m.set_many(keys.items, values.items)
+    return m
+
+
+def restored_set(cls: Any, key: Any, settings: dict[str, Any], keys: Any) -> Any:
+    """A set of the keys in a column, or in a list of objects."""
+    s = cls.__new__(cls)
+    s._begin(key, **settings)
+    s.add_many(keys.items if isinstance(keys, Packed) else keys)
+    return s

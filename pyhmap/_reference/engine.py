@@ -1,0 +1,621 @@
+"""The engine once more, in plain Python: what each call does to the table, in the fewest words.
+
+For the same seed and the same calls the compiled engine must produce the very same rows; the tests compare them byte by
+byte. Arrow arrays are left to the compiled map.
+
+Keys and values are the bytes that their codecs make of them, or Python objects. Converting, comparing and releasing
+objects may run any code, which may use the map. So each call converts first, then searches, then changes the table in
+one go; what it removes is released when it returns.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from operator import index
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from pyhmap._convert import codecs
+from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
+from pyhmap._engine import batch_by_item
+from pyhmap._inspect.hashes import siphash13
+from pyhmap._inspect.state import SAME_SIZE_GROW, SLOTS, RawTable, RawTexts
+from pyhmap._mapping.mapping import MapMethods
+from pyhmap._reference.table import (
+    M64,
+    Array,
+    Buckets,
+    HashKey,
+    Packer,
+    Reference,
+    Slot,
+    StoredKey,
+    draw_hash_key,
+    hash_word,
+    over_load,
+    smallest_B,
+    splitmix64,
+)
+
+# The constants of _kernels/constants.pxd, which has their reasons.
+ADVANCE_LIMIT = 1024
+EVACUATE_PER_KEY = 8
+READS_PER_STEP = 8
+SHRINK_ABOVE, SHRINK_PART, SHRINK_STEP = 6, 8, 2
+MAX_DOUBLINGS = 3
+NEW_NUM, NEW_DEN = 15, 16
+NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] + [np.dtype("f4"), np.dtype("f8")]
+
+
+@dataclass
+class Batch:
+    """How far a batch of writes is, and what its growths go by."""
+
+    length: int
+    first_B: int  # at its start
+    count_then: int  # keys in the map at its start, and then at its last growth
+    grown_at: int = 0  # position of the key that started that growth
+    position: int = 0  # of the key being written
+    grown_at_once: bool = False
+
+    @property
+    def left(self) -> int:
+        """Keys still to write, including the present one; they pay for the growth that it starts."""
+        return self.length - self.position
+
+
+class ReferenceEngine:
+    """The engine: the same methods, results and rows as the compiled `HMapEngine`."""
+
+    __slots__ = (
+        "_changes", "_count", "_cursor", "_floor_B", "_hash_key", "_key_codec", "_nevacuate", "_next_code",
+        "_now", "_old", "_reads_growing", "_rekeyed", "_seeds", "_settings", "_still", "_value_codec",
+        "growths", "rekeys", "same_size_growths", "shrinks",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        key: Any,
+        value: Any,
+        /,
+        *,
+        capacity: int = 0,
+        hash: str | None = None,
+        seed: int | None = None,
+        hash_cache: object = None,
+    ) -> None:
+        if hasattr(self, "_now"):
+            raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
+        key_codec, value_codec = codecs.key_codec(key), codecs.value_codec(value)
+        codecs.check_hash(key_codec, hash, hash_cache)  # a cache changes no digest: this engine needs none
+        self._key_codec, self._value_codec = key_codec, value_codec
+        self._settings: dict[str, Any] = {"hash": hash, "seed": None if seed is None else index(seed)}
+        self._seeds = None if seed is None else splitmix64(index(seed) & M64)
+        self._hash_key = draw_hash_key(self._seeds)
+        self._count = 0
+        self._changes = 0  # of the set of keys: what iterators watch
+        self._next_code: int | None = 0  # of factorize(); None when a write may have stored a larger one
+        self._old: Buckets | None = None  # not None while growing
+        self._nevacuate = 0  # old buckets below this one are evacuated
+        self.growths = self.same_size_growths = self.shrinks = self.rekeys = 0
+        self._still = False  # while True, reads move nothing
+        self._rekeyed = False  # since the table doubled last
+        self._floor_B = smallest_B(index(capacity))  # deletion does not shrink the table below this
+        self._install(Buckets(self._floor_B))
+
+    def __getstate__(self) -> dict[str, Any] | None:
+        """What copies and pickles hold beside the items: the attributes of a subclass."""
+        return getattr(self, "__dict__", None)
+
+    @property
+    def key_dtype(self) -> Any:
+        return self._key_codec.dtype
+
+    @property
+    def value_dtype(self) -> Any:
+        return self._value_codec.dtype
+
+    # ---- the table ----
+
+    def _install(self, table: Buckets) -> None:
+        self._now = table
+        self._cursor = 0  # the row from which popitem looks
+
+    def _grow(self, B: int) -> None:
+        old = self._now
+        self.growths += B > old.B
+        self.same_size_growths += B == old.B
+        self.shrinks += B < old.B
+        self._rekeyed &= B <= old.B
+        self._old, self._nevacuate, self._reads_growing = old, 0, 0
+        self._install(Buckets(B))
+        self._now.long_chain = old.long_chain
+
+    def _evacuate_row(self, old: Buckets, row: int) -> None:
+        if not old.evacuated(row):
+            old.evacuate(row, self._now)
+        if row == self._nevacuate:
+            self._nevacuate += 1
+            stop = min(self._nevacuate + ADVANCE_LIMIT, old.nmain)
+            while self._nevacuate < stop and old.evacuated(self._nevacuate):
+                self._nevacuate += 1
+            if self._nevacuate == old.nmain:
+                self._old = None
+
+    def _evacuate(self, buckets: int) -> None:
+        """Evacuate at the mark so many times."""
+        while self._old is not None and buckets > 0:
+            self._evacuate_row(self._old, self._nevacuate)
+            buckets -= 1
+
+    def _grow_work(self, h: int) -> None:
+        """What one write does for a growth; after it the key's bucket is in the new table."""
+        if self._old is not None:
+            self._evacuate_row(self._old, self._old.main(h))
+        self._evacuate(1)
+
+    def _evacuate_on_read(self) -> None:
+        """What a single read does for a growth, so that a map which is only read ends it."""
+        if self._old is not None and not self._still:
+            self._reads_growing += 1
+            self._evacuate(self._reads_growing % READS_PER_STEP == 0)
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """While inside, reads move nothing."""
+        before, self._still = self._still, True
+        try:
+            yield
+        finally:
+            self._still = before
+
+    def _as_batch(self) -> Any:
+        """Single reads that stand for a batch, which evacuates before it starts and not in between."""
+        return nullcontext() if self._by_objects() else self._frozen()
+
+    def _tidy(self, *, removed: bool, batch: int = 0) -> None:
+        """After a write, or a batch of so many: another hash key if it is needed, a smaller table if that will do."""
+        if self._now.long_chain:
+            self._now.long_chain = False
+            if not self._rekeyed and self._key_codec.form != "object":
+                self._rekeyed = True
+                self.rekeys += 1
+                hash_key = draw_hash_key(self._seeds)
+                self._rebuild(self._now.B, hash_key)
+                self._now.long_chain = False
+        if removed and self._count == 0:
+            self._hash_key = draw_hash_key(self._seeds)
+            self._changes += 1  # a hash that somebody computed is worth nothing now
+        while removed and self._wants_shrink():
+            self._grow(max(self._now.B - SHRINK_STEP, self._floor_B))
+            self._evacuate(EVACUATE_PER_KEY * batch)
+
+    def _wants_shrink(self) -> bool:
+        settled_and_large = self._old is None and max(self._floor_B, SHRINK_ABOVE) < self._now.B
+        return settled_and_large and self._count * SHRINK_PART < 13 * (self._now.nmain // 2)
+
+    def finish_growth(self) -> None:
+        while self._old is not None:
+            self._evacuate_row(self._old, self._nevacuate)
+
+    def _rebuild(self, B: int, hash_key: HashKey) -> None:
+        items = list(self._items())
+        self._hash_key = hash_key
+        self._install(Buckets(B))
+        for item in items:
+            self._now.place(item._replace(hash=self._hash(item.key)))
+        self._changes += 1  # every slot moved
+
+    def reserve(self, n: int, /) -> None:
+        self._make_room(n)
+        self._floor_B = max(self._floor_B, smallest_B(index(n)))
+
+    def _make_room(self, n: int, /) -> None:
+        if smallest_B(index(n)) > self._now.B:
+            self._rebuild(smallest_B(index(n)), self._hash_key)
+
+    def compact(self) -> None:
+        self._floor_B = 0
+        self._rebuild(smallest_B(self._count), self._hash_key)
+
+    # ---- one key, as the table holds it ----
+
+    def _key(self, key: Any) -> StoredKey:
+        return Reference(key) if self._key_codec.form == "object" else self._key_codec.encode(key)
+
+    def _value(self, value: Any) -> Any:
+        return value if self._value_codec.form == "object" else self._value_codec.encode(value)
+
+    def _key_object(self, key: StoredKey) -> Any:
+        return key.object if isinstance(key, Reference) else self._key_codec.decode(key)
+
+    def _value_object(self, value: Any) -> Any:
+        return value if self._value_codec.form == "object" else self._value_codec.decode(value)
+
+    def _hash(self, key: StoredKey) -> int:
+        if isinstance(key, Reference):
+            return hash_word(key.number, self._hash_key)
+        if self._key_codec.form != "text":
+            return hash_word(int.from_bytes(key, "little"), self._hash_key)
+        if self._settings["hash"] == "xxh64":
+            return hash_word(xxhash.xxh64_intdigest(key), self._hash_key)
+        return siphash13(key, self._hash_key[0], self._hash_key[1])
+
+    def _home(self, h: int) -> Buckets:
+        """The table in which a key of this hash is, if it is in the map."""
+        old = self._old
+        return self._now if old is None or old.evacuated(old.main(h)) else old
+
+    def _seek(self, key: StoredKey) -> tuple[int, StoredKey]:
+        """The hash of a key; and for an object the one in the map that is equal to it, if there is one.
+
+        An `__eq__` may change the map: then the search starts over.
+        """
+        while isinstance(key, Reference):
+            h, changes = self._hash(key), self._changes
+            home = self._home(h)
+            for stored in [home.slots[slot] for slot in home.candidates(h)]:
+                if stored.hash != h:
+                    continue
+                equal = stored.key.object is key.object or stored.key.object == key.object
+                if changes != self._changes:
+                    break
+                if equal:
+                    return h, stored.key
+            else:
+                return h, key
+        return self._hash(key), key
+
+    def _read(self, h: int, key: StoredKey) -> Any:
+        """The stored value of a key that was sought, or ABSENT."""
+        table = self._home(h)
+        slot = table.find(h, key)
+        return ABSENT if slot is None else table.slots[slot].value
+
+    def _write(
+        self, h: int, key: StoredKey, value: Any, found: Callable[[Any], Any] | None = None, batch: Batch | None = None
+    ) -> Any:
+        """Insert a key that was sought; or if it is there, store `found(its value)`, by default `value`.
+
+        Returns the stored value.
+        """
+        self._next_code = None
+        self._grow_work(h)
+        slot = self._now.find(h, key)
+        if slot is not None:
+            before = self._now.slots[slot]  # released on return, see remove()
+            value = found(before.value) if found else value
+            self._now.slots[slot] = Slot(h, key, value)
+            return value
+        overloaded = over_load(self._count + 1, self._now.B)
+        if self._old is None and (overloaded or self._now.noverflow >= self._now.nmain):
+            if not (batch and overloaded and self._grow_at_once(batch)):
+                self._grow(self._now.B + overloaded)
+                self._evacuate(EVACUATE_PER_KEY * batch.left if batch else 0)
+            if batch:
+                batch.grown_at, batch.count_then = batch.position, self._count
+            self._grow_work(h)
+        self._now.place(Slot(h, key, value))
+        self._count += 1
+        self._changes += 1
+        return value
+
+    def _grow_at_once(self, batch: Batch) -> bool:
+        """Grow by several doublings at once, if the batch says that they are needed."""
+        B = min(self._now.B + MAX_DOUBLINGS, smallest_B(self._count + batch.left))
+        seen, fresh = batch.position - batch.grown_at, self._count - batch.count_then
+        if fresh * NEW_DEN < seen * NEW_NUM or B <= self._now.B + 1 or batch.left * EVACUATE_PER_KEY < self._now.nmain:
+            return False
+        self._rebuild(B, self._hash_key)
+        self.growths += 1
+        self._rekeyed = False
+        batch.grown_at_once = True
+        return True
+
+    def _shrink_to_fit(self, batch: Batch) -> None:
+        """After a batch: no larger than doubling would have made the table."""
+        B = max(batch.first_B, smallest_B(self._count))
+        if batch.grown_at_once and B < self._now.B:
+            self._rebuild(B, self._hash_key)
+
+    def _delete(self, h: int, key: StoredKey) -> Any:
+        """The value of a key that was sought, or ABSENT."""
+        self._grow_work(h)
+        slot = self._now.find(h, key)
+        return ABSENT if slot is None else self._remove(slot).value
+
+    def _remove(self, slot: int) -> Slot:
+        item = self._now.remove(slot)
+        self._count -= 1
+        self._changes += 1
+        return item
+
+    # ---- one key ----
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, key: Any) -> bool:
+        return self._read_one(key) is not ABSENT
+
+    def __getitem__(self, key: Any) -> Any:
+        value = self.get(key, ABSENT)
+        if value is ABSENT:
+            raise KeyError(key)
+        return value
+
+    def _read_one(self, key: Any) -> Any:
+        sought = self._seek(self._key(key))
+        self._evacuate_on_read()
+        return self._read(*sought)
+
+    def get(self, key: Any, default: Any = None, /) -> Any:
+        value = self._read_one(key)
+        return default if value is ABSENT else self._value_object(value)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        stored, value = self._key(key), self._value(value)
+        self._write(*self._seek(stored), value)
+        self._tidy(removed=False)
+
+    def __delitem__(self, key: Any) -> None:
+        self.pop(key)
+
+    def pop(self, key: Any, default: Any = NO_DEFAULT, /) -> Any:
+        value = self._delete(*self._seek(self._key(key)))
+        self._tidy(removed=value is not ABSENT)
+        if value is ABSENT and default is NO_DEFAULT:
+            raise KeyError(key)
+        return default if value is ABSENT else self._value_object(value)
+
+    def setdefault(self, key: Any, default: Any = None, /) -> Any:
+        stored = self._key(key)
+        sought, changes = self._seek(stored), self._changes
+        value = self._read(*sought)
+        if value is ABSENT:
+            default = self._value(default)  # only now: that may run code, which may set the key
+            if changes != self._changes:
+                sought = self._seek(stored)
+            value = self._write(*sought, default, _keep)
+            self._tidy(removed=False)
+        return self._value_object(value)
+
+    def popitem(self) -> tuple[Any, Any]:
+        self.finish_growth()
+        if self._count == 0:
+            raise KeyError("popitem(): HMap is empty")
+        slot = self._now.next_full(SLOTS * self._cursor)
+        if slot is None:
+            slot = self._now.next_full(0)
+        assert slot is not None
+        self._cursor = slot // SLOTS
+        item = self._remove(slot)
+        self._tidy(removed=True)
+        return self._key_object(item.key), self._value_object(item.value)
+
+    def clear(self) -> None:
+        before = self._now, self._old  # released on return, see remove()
+        self._hash_key = draw_hash_key(self._seeds)
+        self._install(Buckets(0))
+        self._old, self._count = None, 0
+        self._floor_B, self._rekeyed = 0, False
+        self._changes += 1
+        del before
+
+    def _items(self) -> Iterator[Slot]:
+        """The full slots in order; RuntimeError once the set of keys has changed."""
+        self.finish_growth()
+        return self._walk(self._now, self._changes)
+
+    def _walk(self, table: Buckets, changes: int) -> Iterator[Slot]:
+        slot = table.next_full(0)
+        while True:
+            if self._changes != changes:
+                raise RuntimeError("HMap changed size during iteration")
+            if slot is None:
+                return
+            yield table.slots[slot]
+            slot = table.next_full(slot + 1)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self._key_object(item.key) for item in self._items())
+
+    def _iter_values(self) -> Iterator[Any]:
+        return (self._value_object(item.value) for item in self._items())
+
+    def _iter_items(self) -> Iterator[tuple[Any, Any]]:
+        return ((self._key_object(item.key), self._value_object(item.value)) for item in self._items())
+
+    # ---- batches: the single calls in a row, after everything is converted ----
+
+    def _by_objects(self) -> bool:
+        """Whether the compiled map, too, goes key by key."""
+        return "object" in (self._key_codec.form, self._value_codec.form)
+
+    def _keys(self, keys: Any) -> Array:
+        """A batch of keys, converted; it pays for the growth that it meets."""
+        array = self._key_codec.batch(keys)
+        if not self._by_objects():
+            self._evacuate(EVACUATE_PER_KEY * len(array))
+        return array
+
+    def _writes(self, keys: Any, values: Any) -> Iterator[tuple[int, StoredKey, Any, Batch]]:
+        """Of each write its hash, key and value, and the batch, whose keys pay for the growth it begins."""
+        array = self._key_codec.batch(keys)
+        if self._value_codec.is_scalar(values):
+            values = self._value_codec.single(values)
+            stored = [self._value(values)] * len(array)
+        else:
+            stored = list(map(self._value, batch_by_item.values_of(self._value_codec, values, len(array))))
+        self._evacuate(EVACUATE_PER_KEY * len(array))
+        encoded = [self._key(key) for key in array]
+        batch = Batch(len(array), self._now.B, self._count)
+        items = zip(map(self._hash, encoded), encoded, stored, strict=True)
+        for batch.position, item in enumerate(items):
+            yield *item, batch
+        self._shrink_to_fit(batch)
+        self._tidy(removed=False)
+
+    def _default(self, default: Any) -> Any:
+        return NO_DEFAULT if default is ... else self._value_object(self._value(default))
+
+    def get_many(self, keys: Any, default: Any = ..., *, out: Array | None = None, threads: int = 1) -> Array:
+        check_threads(threads)
+        array = self._keys(keys)
+        with self._as_batch():
+            values = batch_by_item.get_many(self, array, self._default(default))
+        if out is None:
+            return values
+        if not isinstance(out, np.ndarray) or out.dtype != values.dtype:
+            raise TypeError(f"out must be an array of {values.dtype}")
+        if out.shape != values.shape or not out.flags.writeable:
+            raise ValueError(f"out must be writable and of shape {values.shape}")
+        out[...] = values
+        return out
+
+    def lookup_many(self, keys: Any, *, threads: int = 1) -> tuple[Array, Array]:
+        check_threads(threads)
+        array = self._keys(keys)
+        with self._as_batch():
+            return batch_by_item.lookup_many(self, array)
+
+    def contains_many(self, keys: Any, *, threads: int = 1) -> Array:
+        check_threads(threads)
+        array = self._keys(keys)
+        with self._as_batch():
+            return batch_by_item.contains_many(self, array)
+
+    def set_many(self, keys: Any, values: Any) -> None:
+        if self._by_objects():
+            batch_by_item.set_many(self, keys, values)
+            return
+        for h, key, value, batch in self._writes(keys, values):
+            self._write(h, key, value, None, batch)
+
+    def setdefault_many(self, keys: Any, values: Any) -> Array:
+        if self._by_objects():
+            return batch_by_item.setdefault_many(self, keys, values)
+        stored = [self._write(h, key, value, _keep, batch) for h, key, value, batch in self._writes(keys, values)]
+        return batch_by_item.array_of(self._value_codec, list(map(self._value_object, stored)))
+
+    def add_many(self, keys: Any, values: Any = 1, *, op: str = "add") -> None:
+        if op not in batch_by_item.OPERATIONS:
+            raise ValueError(f"op={op!r}: choose one of {', '.join(batch_by_item.OPERATIONS)}")
+        if self.value_dtype is not object and self.value_dtype not in NUMBERS:
+            raise TypeError(f"add_many cannot combine values of type {self._value_codec.name}")
+        if self._by_objects():
+            batch_by_item.add_many(self, keys, values, op)
+            return
+        for h, key, value, batch in self._writes(keys, values):
+
+            def combined(old: bytes, value: bytes = value) -> Any:
+                pair = self._value_object(old), self._value_object(value)
+                return self._value(batch_by_item.combine(self._value_codec, op, *pair))
+
+            self._write(h, key, value, combined, batch)
+
+    def pop_many(self, keys: Any, default: Any = ...) -> Array:
+        array, default = self._keys(keys), self._default(default)
+        if self._by_objects():
+            return batch_by_item.pop_many(self, array, default)
+        popped = self._delete_many(array, stop_at_miss=default is NO_DEFAULT)
+        if len(popped) < len(array):
+            self._evacuate(EVACUATE_PER_KEY * len(popped))
+            batch = Batch(len(popped), self._now.B, self._count)
+            for batch.position, value in enumerate(popped):  # give everything back
+                key = self._key(array[batch.position])
+                self._write(self._hash(key), key, value, None, batch)
+            self._shrink_to_fit(batch)
+            self._tidy(removed=False)
+            raise batch_by_item.missing(array[len(popped)], len(popped))
+        values = [default if value is ABSENT else self._value_object(value) for value in popped]
+        return batch_by_item.array_of(self._value_codec, values)
+
+    def discard_many(self, keys: Any) -> int:
+        array = self._keys(keys)
+        if self._by_objects():
+            return batch_by_item.discard_many(self, array)
+        return sum(value is not ABSENT for value in self._delete_many(array, stop_at_miss=False))
+
+    def _delete_many(self, array: Array, *, stop_at_miss: bool) -> list[Any]:
+        """The values of many keys, ABSENT where there was none; if stopping there, those before the first such one."""
+        values: list[Any] = []
+        for key in map(self._key, array):
+            value = self._delete(self._hash(key), key)
+            if value is ABSENT and stop_at_miss:
+                break
+            values.append(value)
+        self._tidy(removed=any(value is not ABSENT for value in values), batch=len(array))
+        return values
+
+    def factorize(self, keys: Any) -> Array:
+        dtype = self._value_codec.dtype
+        if not isinstance(dtype, np.dtype) or dtype.kind not in "iu":
+            raise TypeError(f"factorize needs a map with an int value type, not {self._value_codec.name}")
+        if self._next_code is None or self._count == 0:
+            self._next_code = max([0, *(int(value) + 1 for value in self._iter_values())])
+        code = self._next_code
+        if self._by_objects():
+            array, self._next_code = batch_by_item.factorize(self, keys, code)
+            return array
+        codes: list[int] = []
+        for h, key, _, batch in self._writes(keys, 0):
+            if code <= min(np.iinfo(dtype).max, 2**63 - 2):  # the code after it must be an int64 too
+                before = self._count
+                stored = self._write(h, key, self._value(code), _keep, batch)
+                code += self._count - before
+            else:
+                stored = self._read(h, key)
+            if stored is ABSENT:
+                raise OverflowError(f"keys[{len(codes)}]: code {code} is outside {dtype}")
+            codes.append(self._value_object(stored))
+        self._next_code = code
+        return np.array(codes, np.int64)
+
+    def to_arrays(self) -> tuple[Array, Array]:
+        return self.keys_array(), self.values_array()
+
+    def keys_array(self) -> Array:
+        return batch_by_item.array_of(self._key_codec, list(self))
+
+    def values_array(self) -> Array:
+        return batch_by_item.array_of(self._value_codec, list(self._iter_values()))
+
+    def _state(self, lend: bool = False) -> RawTable:
+        old, pack = self._old, Packer(self._key_codec, self._value_codec)
+        flags = SAME_SIZE_GROW if old is not None and old.B == self._now.B else 0
+        header = (self._count, flags, self._now.B, self._nevacuate, self._hash_key)
+        tables = (pack.table(self._now), None if old is None else pack.table(old))
+        blocks = [np.frombuffer(pack.texts, np.uint8)] if pack.texts else []
+        codecs = self._key_codec, self._value_codec
+        growths = self.growths, self.same_size_growths, self.shrinks, self.rekeys
+        texts = RawTexts(blocks, len(pack.texts), len(pack.texts), 0)
+        return RawTable(*header, *tables, *codecs, *growths, self._settings["hash"], texts, pack.keys, pack.values)
+
+
+def _keep(value: Any) -> Any:
+    return value
+
+
+def check_threads(threads: int) -> None:
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
+
+
+class ReferenceMap(ReferenceEngine, MapMethods):
+    """The whole map over the plain-Python engine; see `HMap`.
+
+    >>> m = ReferenceMap("i8", "i8", {17: 1, 4: 9}, seed=1)
+    >>> m[17], m.get_many([4, 5], default=-1).tolist(), sorted(m)
+    (1, [9, -1], [4, 17])
+    """
+
+    __slots__ = ("__weakref__",)
+    _begin = ReferenceEngine.__init__
+
+    def __init__(self, key: Any, value: Any, items: Any = None, /, **settings: Any) -> None:
+        super().__init__(key, value, **settings)
+        if items is not None:
+            self.update(items)

@@ -1,0 +1,222 @@
+"""The rules of the house that a program can check: which module imports which, and the form of the sources.
+
+LAYERS is the order of the modules, from the bottom up. A module may import those in the lines before its own, and those
+named before it in its own line. The imports are read from the sources themselves: `import` statements by Python's own
+parser, `cimport` statements by Cython's grammar of them.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")
+
+LAYERS = """
+    _hmap_bytes                memory utf8 xxh64 arrow_abi arrow_items arrow_column
+    tophash_cache              controller stats config _hashing _arrow _cache __init__ break_even __main__
+    pyhmap                     errors
+    pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot probe grow one_key
+    pyhmap._kernels            combine pipeline lookup_many write_many dispatch
+    pyhmap._convert            sentinels codecs arrow_numbers text_batch infer
+    pyhmap._inspect            state views hashes stats check
+    pyhmap._engine             rwlock memory
+    pyhmap                     _core
+    pyhmap._engine             batch_by_item items iterate batch_items batch_read batch_write map
+    pyhmap._mapping            equality views pickling mapping
+    pyhmap                     introspect hmap hset nil __init__
+    pyhmap._reference          table engine
+    pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis places rounds collector
+    pyhmap.debug               __init__
+    pyhmap                     __main__
+"""
+
+#: packages that a package does without, although they are below it
+FORBIDDEN = [
+    ("tophash_cache", "pyhmap", "the cache stands alone"),
+    ("pyhmap", "tophash_cache", "a map takes a cache as an argument and knows only its capsule"),
+]
+
+
+def layers() -> list[str]:
+    """The modules from the bottom up. The __init__ of a folder of a package only describes it, and imports nothing."""
+    names = []
+    for line in LAYERS.split("\n"):
+        package, *modules = line.split() or [""]
+        names += [f"{package}.{module}" for module in modules]
+    return names
+
+
+def sources(*suffixes: str) -> list[Path]:
+    return sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.suffix in suffixes)
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def code_lines(path: Path) -> list[str]:
+    """The lines of a Cython file, with comments and docstrings blanked: words in them are no code."""
+    text = re.sub(r'("""|\'\'\').*?\1', lambda match: "\n" * match[0].count("\n"), path.read_text(), flags=re.DOTALL)
+    return [line.partition("#")[0].rstrip() for line in text.splitlines()]
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Each import of a project module: its line, and the module's full name."""
+    if path.suffix == ".py":
+        found = []
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found += [(node.lineno, alias.name, None) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}:{node.lineno}: relative import"
+                found += [(node.lineno, node.module or "", alias.name) for alias in node.names]
+    else:
+        found = []
+        text = "\n".join(code_lines(path))
+        names = r"(\([^)]*\)|[^\n]*)"
+        for match in re.finditer(rf"^[ \t]*from\s+([\w.]+)\s+c?import\s+{names}", text, flags=re.MULTILINE):
+            line = text.count("\n", 0, match.start()) + 1
+            for name in re.findall(r"(\w+)(?:\s+as\s+\w+)?", match[2]):
+                found.append((line, match[1], name))
+        for match in re.finditer(r"^[ \t]*c?import\s+([\w., ]+)", text, flags=re.MULTILINE):
+            line = text.count("\n", 0, match.start()) + 1
+            found += [(line, name.strip().split(" ")[0], None) for name in match[1].split(",")]
+    return sorted({(line, full_name(module, name)) for line, module, name in found if is_ours(module)})
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".")[0] in PACKAGES
+
+
+def full_name(module: str, name: str | None) -> str:
+    """`from package import module` names a module; `from module import name` too; a package stands for its __init__."""
+    if name is not None and f"{module}.{name}" in ALL:
+        return f"{module}.{name}"
+    return module if module in ALL else f"{module}.__init__"
+
+
+LIST = layers()
+ALL = {module_of(path) for path in sources(".py", ".pyx", ".pxd")}
+DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping")}
+DESCRIBED |= {"_hmap_bytes.__init__", "pyhmap._reference.__init__"}
+
+
+def broken_rules(path: Path) -> list[str]:
+    """The imports of a file that break the order, each with its line and the rule."""
+    module, broken = module_of(path), []
+    for line, imported in imports(path):
+        if imported == module:  # a .pyx has the declarations of its own .pxd
+            continue
+        where = f"{path.relative_to(ROOT)}:{line}: {module} imports {imported}"
+        for of, what, why in FORBIDDEN:
+            if module.startswith(f"{of}.") and imported.startswith(f"{what}."):
+                broken.append(f"{where}: {why}")
+        if imported not in LIST:
+            broken.append(f"{where}, which is no module of LAYERS")
+        elif module not in DESCRIBED and LIST.index(imported) > LIST.index(module):
+            broken.append(f"{where}, which is above it in LAYERS")
+        elif module in DESCRIBED:
+            broken.append(f"{where}: this __init__ only describes its folder")
+    return broken
+
+
+def named(paths):
+    return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(ROOT)) for path in paths])
+
+
+def test_every_module_has_its_layer():
+    assert set(LIST) == ALL - DESCRIBED
+    assert len(LIST) == len(set(LIST))
+
+
+@named(sources(".py", ".pyx", ".pxd"))
+def test_imports_run_one_way(path):
+    assert broken_rules(path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "rule"),
+    [
+        ("pyhmap/_kernels/slot.pxd", "from pyhmap._kernels.grow cimport rebuild", "above it"),
+        ("pyhmap/_kernels/slot.pxd", "from pyhmap._kernels cimport (\n    grow,\n)", "above it"),
+        ("pyhmap/_core.pyx", "from pyhmap.hmap import HMap", "above it"),
+        ("pyhmap/_convert/codecs.py", "def f():\n    import pyhmap.debug", "above it"),
+        ("pyhmap/_engine/rwlock.pxd", "from pyhmap._core cimport HMapCore", "above it"),
+        ("tophash_cache/config.py", "import pyhmap", "stands alone"),
+        ("pyhmap/_convert/codecs.py", "from tophash_cache import xxh64", "capsule"),
+    ],
+)
+def test_a_planted_import_is_found(tmp_path, monkeypatch, path, line, rule):
+    """The test above finds an upward import: here one is added to a copy of the file."""
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    planted = tmp_path / path
+    planted.parent.mkdir(parents=True)
+    planted.write_text(line + "\n")
+    broken = [message for message in broken_rules(planted) if rule in message]
+    assert re.match(rf"{path}:\d+: ", broken[0])
+
+
+@named(sources(".py") + sorted((ROOT / "tests").rglob("*.py")))
+def test_packages_and_tests_do_not_import_their_users(path):
+    """Nothing imports `profiling`; no package imports `tests` or `examples`."""
+    users = {"profiling"} if path.is_relative_to(ROOT / "tests") else {"profiling", "tests", "examples"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not users & {name.split(".")[0] for name in names}, f"{path}:{node.lineno}"
+
+
+@named([path for path in sources(".pxd") if "_kernels" in path.parts or "_hmap_bytes" in path.parts])
+def test_kernels_neither_raise_nor_need_the_gil(path):
+    if path.stem == "arrow_column":  # a class
+        return
+    text = "\n".join(code_lines(path))
+    functions = re.findall(r"^cdef inline [^(]*?(\w+)\s*\(([^)]*)\)([^:]*):", text, flags=re.MULTILINE)
+    assert len(functions) == len(re.findall(r"^cdef inline ", text, flags=re.MULTILINE))
+    for name, _, qualifiers in functions:
+        assert "noexcept nogil" in qualifiers, name
+    for line in text.splitlines():
+        assert not re.match(r"\s*(import|raise|try|def|with)\b", line), line
+        assert not re.search(r"\b(malloc|calloc|realloc|free|object)\b", line), line
+
+
+@named(sources(".pyx", ".pxd"))
+def test_directives_are_set_in_setup_py_only(path):
+    """A decorator or a header comment would win over setup.py, and the debug build could not turn the checks on."""
+    assert not re.search(r"^#\s*cython\s*:", path.read_text(), flags=re.MULTILINE)
+    for line in code_lines(path):
+        assert not re.match(r"\s*@\s*(cython\.)?(boundscheck|wraparound|cdivision|initializedcheck|nonecheck)", line)
+        assert not re.match(r"\s*(with\s+cython\.|include\b|DEF\b|IF\b)", line), line
+        assert not re.search(r"\bcimport\s+(numpy|cython)\b", line), line
+
+
+@named([*sources(".py", ".pyx", ".pxd"), *sorted((ROOT / "tests").rglob("*.py")), ROOT / "setup.py"])
+def test_a_file_begins_by_saying_what_it_is(path):
+    start = path.read_text().lstrip()
+    assert start == "" or start.startswith(("#", '"""', 'r"""')), "no comment or docstring at the top"
+
+
+def test_the_reference_uses_the_constants_of_the_kernels():
+    """Two descriptions of one table: a constant of one name has one value in both."""
+    from pyhmap._convert import codecs
+    from pyhmap._inspect import state
+    from pyhmap._reference import engine, table
+
+    text = "\n".join(code_lines(ROOT / "pyhmap/_kernels/constants.pxd"))
+    kernels = {name: int(value, 0) for name, value in re.findall(r"^    ([A-Z]\w+) = (\w+)", text, flags=re.MULTILINE)}
+    assert len(kernels) > 30
+    compared = 0
+    for module in (codecs, state, table, engine):
+        for name in kernels.keys() & vars(module).keys():
+            if isinstance(vars(module)[name], int):  # state.TEXT is the dtype of a form of that name
+                assert vars(module)[name] == kernels[name], name
+                compared += 1
+    assert compared > 20
+
+
+def test_the_harness_folder_is_no_package():
+    """From Python 3.15 on the standard library has a package of that name."""
+    assert not (ROOT / "profiling" / "__init__.py").exists()
