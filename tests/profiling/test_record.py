@@ -48,22 +48,25 @@ def test_a_result_is_of_a_whole_run_of_a_commit_of_this_repository(name: str) ->
 # --- leaks, peers ---
 
 
-def test_the_texts_say_what_the_committed_file_says() -> None:
-    figures = result("leaks")["figures"]
-    readme = " ".join((PROJECT / "README.md").read_text().split())
-    at = {row["container"]: row for row in figures["collector"] if row["entries"] == 10**7}
-    said = {name: leaks_tables.seconds(row["first"]["median"]) for name, row in at.items()}
-    share = round(100 * at["dict of lists"]["share"]["median"])
-    public = [row for row in figures["growth"] if row["call"] not in (zero_growth.NOTHING, *zero_growth.EXTRAS)]
-    for words in (
-        f"{said['dict of tuples']} for a dict of tuples",
-        f"{said['dict of lists']} for one of lists",
-        f"{said['HMap']} for an `HMap`",
-        f"{said['nothing']} in a process without",
-        f"{share} % of the time goes to collections",
-        f"each of {len(public)} public calls",
-    ):
-        assert words in readme, words
+def table(name: str, document: str) -> str:
+    """What stands between the markers of a table."""
+    text = (PROJECT / "docs" / document).read_text(encoding="utf-8")
+    return text.partition(f"<!-- table: {name} -->")[2].partition("<!-- end -->")[0].strip()
+
+
+def test_the_document_gives_the_collections_of_the_record() -> None:
+    shown = table("leaks", "measurements.md")
+    rows = [row for row in result("leaks")["figures"]["collector"] if row["entries"] == 10**7]
+    for row in rows:
+        assert leaks_tables.seconds(row["first"]["median"]) in shown, row["container"]
+
+
+def test_the_document_counts_the_public_calls_of_the_record() -> None:
+    rows = result("leaks")["figures"]["growth"]
+    public = [row for row in rows if row["call"] not in (zero_growth.NOTHING, *zero_growth.EXTRAS)]
+    text = " ".join((PROJECT / "docs/measurements.md").read_text(encoding="utf-8").split())
+
+    assert f"each of {len(public)} public calls" in text
 
 
 def test_the_committed_file_is_of_a_whole_run_in_which_all_went_as_expected() -> None:
@@ -76,8 +79,8 @@ def test_the_committed_file_is_of_a_whole_run_in_which_all_went_as_expected() ->
     assert [row["call"] for row in document["figures"]["growth"] if row["beyond"] or row["calls"] < 10**5] == []
 
 
-def test_the_readmes_table_is_that_of_the_committed_result() -> None:
-    assert peers_tables.markdown(result("peers")) in (PROJECT / "README.md").read_text(encoding="utf-8")
+def test_the_document_gives_the_peers_of_the_record() -> None:
+    assert table("peers", "measurements.md") == peers_tables.markdown(result("peers"))
 
 
 # --- cache ---
