@@ -79,7 +79,7 @@ class Plan:
 
 
 def unkind(size: int, blocks: int, *names: str) -> Iterator[Workload]:
-    """The workloads of the key sets that are not kind (all, or those named)."""
+    """The workloads of the hard key sets (all, or those named)."""
     for key_set in names or keys.KEY_SETS:
         kind = "float64" if key_set.startswith("floats") else "int64"
         if key_set != "random":

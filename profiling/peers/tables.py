@@ -125,7 +125,7 @@ def show(console: Console, document: Document) -> None:
             "Other keys to int64: times the time of pyhmap with the same input",
             ["key type", "operation", "keys"],
         ),
-        (sets, "Key sets that are not kind: times pyhmap's time", ["key set", "operation", "keys"]),
+        (sets, "Hard key sets: times pyhmap's time", ["key set", "operation", "keys"]),
     ):
         if rows:
             console.print(grid(rows, title, lead))
