@@ -2,17 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import growth_cases
-import pictures
-import style
+from core import records
+from growth import cases, pictures
+from render import style
 
-RESULT = json.loads((Path(pictures.__file__).parent / "results" / "growth.json").read_text())["figures"]
-UNITS = "count|count, log|log|%|MiB|bytes an entry|keys a bucket|buckets|CPU time, log|value of the byte"
+RESULT = json.loads((records.COMMITTED / "growth.json").read_text())["figures"]
+UNITS = "count|count, log|log|%|MiB|bytes per entry|keys a bucket|buckets|CPU time, log|value of the byte"
 UNITS += "|times a fresh map's|of 8"
 UNIT = re.compile(rf"\(({UNITS})\)$|row number")
 drawn_sections = pytest.mark.parametrize("name", pictures.PICTURES)
@@ -33,7 +32,7 @@ def test_every_axis_has_a_unit(name, page):
 
 
 def test_the_heat_map_shows_each_row():
-    section = growth_cases.occupancy()
+    section = cases.occupancy()
     settled, growing = section["settled"], section["growing"]
     figure = pictures.occupancy(section)
     before, old, new = (np.array(axes.images[0].get_array()) for axes in figure.axes[:3])

@@ -14,13 +14,13 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-import compare
-import flames
-import page
-import report
-import strip
+from compare import run as compare
+from core import records
+from render import flames
+from report import page, strip
+from report import run as report
 
-RESULTS = Path(report.__file__).parent / "results"
+RESULTS = records.COMMITTED
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # No sandbox: continuous integration runs as root. The others keep the browser from asking for a network.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -142,7 +142,7 @@ def test_the_leaks_are_shown_with_verdicts_and_who_is_named(written: Path) -> No
 def test_a_verbs_name_imports_nothing_but_this_harness() -> None:
     assert report.function_of("shutil", "copy") is None
     assert report.function_of("../report", "run") is None
-    assert report.function_of("table", "show") is report.render.show_table
+    assert report.function_of("table", "show") is report.tables.show
 
 
 @pytest.mark.parametrize("figures", [[], {}, None, 7, [{"measure": "py-spy"}], {"latency": []}, [["a"], {"b": [1]}]])
