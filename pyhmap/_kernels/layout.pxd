@@ -80,7 +80,7 @@ cdef struct Buckets:            # one bucket array
     uint64_t next_row           # rows ever taken: nmain + overflow rows, the free ones among them
     uint64_t free_row           # first of the free overflow rows, 0 when there is none
     uint64_t nfree              # how many there are
-    bint long_chain             # an insert made a chain too long for an honest hash, see probe.pxd
+    bint long_chain             # an insert made a chain longer than a random hash makes it, see probe.pxd
     uint64_t rows               # rows there is room for
     uint64_t stride             # bytes of a slot
     uint64_t value_at           # offset of the value in it
