@@ -21,9 +21,9 @@ from core.environment import HARNESS
 from render import terminal
 
 Sample = dict[str, Any]
-# What prints a result document, and what draws its pictures into a folder and returns their files.
+# What prints a result document, and what names its pictures (see ``render.style.Drawings``).
 Show = Callable[[Console, dict[str, Any]], None]
-Draw = Callable[[dict[str, Any], Path], list[Path]]
+Draw = Callable[[dict[str, Any]], dict[str, Callable[[], Any]]]
 INTERRUPTED = "interrupted"
 
 
@@ -131,6 +131,8 @@ def conclude(document: dict[str, Any], out: Path, show: Show, draw: Draw | None 
     show(console, document)
     written = [records.write(document, out)]
     if draw is not None:
-        written += draw(document, out)
+        from render import style  # matplotlib takes a while to import, and most verbs draw nothing
+
+        written += style.save_all(document["verb"], draw(document), out)
     for path in written:
         console.print(f"Written: {path}", markup=False, soft_wrap=True)

@@ -1,11 +1,11 @@
 """The pictures of the verb ``growth``: what a map does, at a glance. Drawn from a result document alone.
 
-Owns one function a picture, from the section of the JSON to a Figure, and which file each goes to. Imports matplotlib
+Owns one function a picture, from the section of the JSON to a Figure. Imports matplotlib
 (the extra ``profiling``), numpy, and the sibling ``style``.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+import textwrap
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
@@ -32,7 +32,7 @@ def label(
 
 
 def occupancy(section: dict[str, Any]) -> Figure:
-    """The bucket array before a growth; below it old and new side by side in the middle of one."""
+    """The bucket array before a growth, and the old and the new one in the middle of it."""
     settled, growing = section["settled"], section["growing"]
     panels = [
         (f"Before: {settled['count']:,} keys in {settled['nmain']} buckets", settled["full"], settled["nmain"], None),
@@ -44,26 +44,26 @@ def occupancy(section: dict[str, Any]) -> Figure:
         ),
         (f"Growing, new array: {growing['nmain']} buckets", growing["full"], growing["nmain"], None),
     ]
-    drawn = style.figure(9.5, 7.6)
+    drawn = style.figure(9.5, 3.4 if style.narrow() else 7.6)
     grid = drawn.add_gridspec(1, 3, width_ratios=[1, 1, 1])
     shades = mpl.colormaps["viridis"](np.linspace(0.12, 1, SLOTS + 1))
-    colours = ListedColormap([style.colour("page"), *shades, style.colour("faint")])
+    colours = ListedColormap(["#0000", *shades, style.colour("faint")])
     norm = BoundaryNorm(np.arange(NOTHING - 0.5, GONE + 1), colours.N)
     tallest = max(-(-nmain // GRID) + 1 + -(-(len(full) - nmain) // GRID) for _, full, nmain, _ in panels)
     for place, (title, full, nmain, mark) in zip(grid, panels, strict=True):
         axes = drawn.add_subplot(place)
         cells = cells_of(full, nmain)
         image = axes.imshow(cells, cmap=colours, norm=norm, aspect="equal", interpolation="nearest")
-        axes.set_title(title, fontsize=9)
+        axes.set_title(textwrap.fill(title, 10) if style.narrow() else title, fontsize=8 if style.narrow() else 9)
         axes.set_anchor("N")
-        axes.set_xlabel(f"row number modulo {GRID}")
+        axes.set_xlabel("" if style.narrow() and place.colspan.start != 1 else f"row number modulo {GRID}")
         axes.set_ylim(tallest - 0.5, -0.5)
         mains = -(-nmain // GRID)
         axes.set_yticks(
             range(0, mains, max(1, mains // 4)), [f"{GRID * i}" for i in range(0, mains, max(1, mains // 4))]
         )
         axes.set_ylabel("first row number of the line" if place.colspan.start == 0 else "")
-        axes.text(-0.5, mains + 0.35, "overflow buckets", fontsize=7, va="center")
+        axes.text(-0.5, mains + 0.35, "overflow" if style.narrow() else "overflow buckets", fontsize=7, va="center")
         for spine in axes.spines.values():
             spine.set_visible(False)
         if mark is not None:
@@ -80,7 +80,7 @@ def occupancy(section: dict[str, Any]) -> Figure:
     bar.ax.set_xticklabels([*map(str, range(9)), "evacuated"])
     bar.set_label("full slots of a bucket (of 8)")
     bar.ax.set_xlim(-0.5, GONE + 0.5)
-    drawn.suptitle("The bucket array, one cell a bucket", x=0.01, ha="left", fontsize=12)
+    drawn.suptitle("The bucket array, a cell per bucket", x=0.01, ha="left", fontsize=12)
     return drawn
 
 
@@ -262,7 +262,7 @@ def loads(section: list[dict[str, Any]]) -> Figure:
         ("hits that read a second row", [100 * (row["hit_rows"] - 1) for row in simulated], "green", (0, 12)),
     ]
     drawn = style.figure(7.5, 3.6)
-    left, right = drawn.subplots(1, 2)
+    left, right = style.panels(drawn, 2, 2)
     for axes, (name, values, colour, shift) in zip((left, left, right, right), lines, strict=True):
         axes.plot(load, values, color=style.colour(colour), marker="o", ms=3)
         label(axes, name, (load[-1], values[-1]), colour, shift, ha="right")
@@ -277,29 +277,11 @@ def loads(section: list[dict[str, Any]]) -> Figure:
     return drawn
 
 
-PICTURES: dict[str, Callable[[Any], Figure]] = {
-    "occupancy": occupancy,
-    "chains": chains,
-    "tophash": tophash,
-    "timeline": timeline,
-    "loads": loads,
-    "latency": latency,
-    "memory": memory,
-    "churn": churn,
-}
-
-
-def save_all(document: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw every section that was measured, for light and dark pages; returns the files."""
-    written = []
-    for name, draw in PICTURES.items():
-        section = document["figures"].get(name)
-        if not section or (isinstance(section, dict) and section.get("libraries") == {}):
-            continue
-        for page in style.PAGES:
-            with style.on(page):
-                drawn = draw(section)
-                path = folder / f"{document['verb']}-{name}{'' if page == 'light' else '-dark'}.svg"
-                drawn.savefig(path, metadata={"Date": None})
-                written.append(path)
-    return written
+def drawings(document: dict[str, Any]) -> style.Drawings:
+    """The pictures of every section that was measured."""
+    made: style.Drawings = {}
+    for draw in (occupancy, chains, tophash, timeline, loads, latency, memory, churn):
+        section = document["figures"].get(draw.__name__)
+        if section and not (isinstance(section, dict) and section.get("libraries") == {}):
+            made[draw.__name__] = partial(draw, section)
+    return made

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -213,4 +214,13 @@ def show(console: Console, recorded: Counts, counted: Counts) -> None:
             cells += [f"{before[kind]:.1f}" if before else "-", f"{now[kind]:.1f}", change]
         said = verdict(before, now)
         table.add_row(escape(name), *cells, said, style={"MORE": "red", "fewer": "green"}.get(said))
+    console.print(table)
+
+
+def show_recorded(console: Console, document: dict[str, Any]) -> None:
+    """Print the counts of one result, with nothing to compare them with."""
+    title = "Instructions per operation: of the project's own code, and all"
+    table = terminal.plain_table(title, "case", *KINDS, words=("case",))
+    for name, counts in document["figures"].items():
+        table.add_row(escape(name), *(f"{counts[kind]:,.1f}" for kind in KINDS))
     console.print(table)

@@ -5,8 +5,7 @@ the sibling ``style``.
 """
 
 import math
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -23,30 +22,27 @@ COLOURS = {
     "HMap of records": ("sky", "D"),
 }
 ACROSS = 3  # panels in a row
+# The forms of a case by what result files call them.
+NAMES = {"leaking": "leaking", "mended": "fixed"}
 
 
 def rounds(figures: dict[str, Any]) -> Figure:
-    """Memory that stays after each round of calls, leaking and mended: a leak is a slope, not a level."""
+    """Memory that stays after each round of calls, leaking and fixed: a leak is a slope, not a level."""
     rows = [row for row in figures["cases"] if "leaking" in row and "mended" in row]
-    lines = -(-len(rows) // ACROSS)
-    drawn = style.figure(9.5, 2.1 * lines)
-    grid = drawn.subplots(lines, ACROSS, squeeze=False)
-    for axes in grid.flat[len(rows) :]:
-        axes.set_visible(False)
-    for axes, row in zip(grid.flat, rows, strict=False):
+    drawn = style.figure(9.5, 2.1 * -(-len(rows) // ACROSS))
+    panels = style.panels(drawn, len(rows), ACROSS)
+    for axes, row in zip(panels, rows, strict=True):
         for arm, colour, mark in (("leaking", "red", "o"), ("mended", "blue", "s")):
             held = grown(row[arm])
-            axes.plot(range(len(held)), held, marker=mark, ms=3.5, lw=1.2, color=style.colour(colour), label=arm)
+            axes.plot(range(len(held)), held, marker=mark, ms=3.5, lw=1.2, color=style.colour(colour), label=NAMES[arm])
         axes.set_title(f"{row['case']}\n{row['leaking']['verdict']}", fontsize=8)
         axes.set_xticks(range(len(row["leaking"]["traced"])))
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, -10), max(high, 500))  # a flat line looks flat
         axes.tick_params(labelsize=7)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("kB more than\nbefore round 1", fontsize=7)
-    for axes in grid[-1]:
-        axes.set_xlabel("rounds", fontsize=7)
-    grid[0][0].legend(fontsize=7, loc="upper left")
+        axes.set_ylabel("kB more than\nbefore round 1" if axes.get_subplotspec().is_first_col() else "", fontsize=7)
+        axes.set_xlabel("rounds" if axes.get_subplotspec().is_last_row() else "", fontsize=7)
+    panels[0].legend(fontsize=7, loc="upper left")
     return drawn
 
 
@@ -60,7 +56,7 @@ def collector(figures: dict[str, Any]) -> Figure:
     """What one full collection takes over the number of entries alive: the first that meets them, and later ones."""
     rows = figures["collector"]
     drawn = style.figure(9.5, 4.4)
-    first, later = drawn.subplots(1, 2, sharey=True)
+    first, later = style.panels(drawn, 2, 2, sharey=True)
     for axes, figure, title in (
         (first, "first", "First full collection after building"),
         (later, "later", "Later ones"),
@@ -84,23 +80,12 @@ def collector(figures: dict[str, Any]) -> Figure:
     first.set_ylim(10 ** math.floor(math.log10(min(ends))), 10 ** math.ceil(math.log10(max(ends))))
     first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.nanoseconds(round(value * 1e9))))
     first.yaxis.set_minor_formatter(NullFormatter())
-    later.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    drawn.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=2 if style.narrow() else 6)
     return drawn
 
 
-PICTURES: dict[str, Callable[[dict[str, Any]], Figure]] = {"rounds": rounds, "collector": collector}
-SECTIONS = {"rounds": "cases", "collector": "collector"}
-
-
-def save_all(document: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw what was measured, for light and dark pages; returns the files."""
-    written = []
-    for name, draw in PICTURES.items():
-        if not document["figures"][SECTIONS[name]]:
-            continue
-        for page in style.PAGES:
-            with style.on(page):
-                path = folder / f"leaks-{name}{'' if page == 'light' else '-dark'}.svg"
-                draw(document["figures"]).savefig(path, metadata={"Date": None})
-                written.append(path)
-    return written
+def drawings(document: dict[str, Any]) -> style.Drawings:
+    """The pictures of what was measured."""
+    figures = document["figures"]
+    needed = {rounds: "cases", collector: "collector"}
+    return {draw.__name__: partial(draw, figures) for draw, section in needed.items() if figures[section]}

@@ -50,7 +50,7 @@ def run(*, quick: bool, out: Path) -> str:
             pool.shutdown(cancel_futures=True)
     made = figures(samples)
     document |= {"ended_by": ended_by, "figures": made, "verdicts": verdicts(made), "samples": samples}
-    runner.conclude(document, out, tables.show, pictures.save_all)
+    runner.conclude(document, out, tables.show, pictures.drawings)
     return ended_by
 
 

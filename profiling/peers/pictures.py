@@ -3,8 +3,7 @@
 Owns which picture shows what. Imports matplotlib (the extra ``profiling``), and the sibling ``style``.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -36,7 +35,7 @@ def chosen(rows: list[Row], operation: str) -> list[Row]:
 def times(rows: list[Row]) -> Figure:
     """Time of an operation over the size of the map."""
     drawn = style.figure(10, 4.2)
-    panels = drawn.subplots(1, len(PANELS), sharey=True)
+    panels = style.panels(drawn, len(PANELS), len(PANELS), sharey=True)
     greys: dict[str, None] = {}
     for axes, (operation, title) in zip(panels, PANELS.items(), strict=True):
         points = chosen(rows, operation)
@@ -54,12 +53,17 @@ def times(rows: list[Row]) -> Figure:
         axes.set_title(title)
         axes.set_xlabel("keys in the map (count, log)")
         axes.grid(axis="y")
+        axes.yaxis.set_major_formatter(FuncFormatter(style.nanoseconds))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     panels[0].set_ylabel("CPU time per key (log)")
-    panels[0].yaxis.set_major_formatter(FuncFormatter(style.nanoseconds))
-    panels[0].yaxis.set_minor_formatter(NullFormatter())
     lines = {line.get_label(): line for axes in panels for line in axes.lines}
     handles = [lines[name] for name in COLOURS if name in lines]
-    drawn.legend(handles, [name for name in COLOURS if name in lines], loc="outside lower center", ncols=len(COLOURS))
+    drawn.legend(
+        handles,
+        [name for name in COLOURS if name in lines],
+        loc="outside lower center",
+        ncols=3 if style.narrow() else len(COLOURS),
+    )
     drawn.suptitle("int64 to int64, one thread" + (f"; grey: {', '.join(sorted(greys))}" if greys else ""), fontsize=9)
     return drawn
 
@@ -84,19 +88,8 @@ def memory(rows: list[Row]) -> Figure:
     return drawn
 
 
-PICTURES: dict[str, Callable[[list[Row]], Figure]] = {"times": times, "memory": memory}
-
-
-def save_all(document: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw what was measured, for light and dark pages; returns the files."""
-    rows, written = document["figures"]["rows"], []
-    needed = {"times": "hit", "memory": "memory"}
-    for name, draw in PICTURES.items():
-        if not chosen(rows, needed[name]):
-            continue
-        for page in style.PAGES:
-            with style.on(page):
-                path = folder / f"{document['verb']}-{name}{'' if page == 'light' else '-dark'}.svg"
-                draw(rows).savefig(path, metadata={"Date": None})
-                written.append(path)
-    return written
+def drawings(document: dict[str, Any]) -> style.Drawings:
+    """The pictures of what was measured."""
+    rows = document["figures"]["rows"]
+    needed = {times: "hit", memory: "memory"}
+    return {draw.__name__: partial(draw, rows) for draw, operation in needed.items() if chosen(rows, operation)}

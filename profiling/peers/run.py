@@ -52,7 +52,7 @@ def run(*, quick: bool, out: Path) -> str:
         samples, ended_by = runner.run_steps(steps)
     figures = peers_figures.figures(samples) | {"targets": targets.judge(samples)}
     document |= {"ended_by": ended_by, "figures": figures, "samples": samples}
-    runner.conclude(document, out, tables.show, pictures.save_all)
+    runner.conclude(document, out, tables.show, pictures.drawings)
     return ended_by
 
 

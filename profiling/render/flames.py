@@ -10,6 +10,7 @@ light with dark text on light and dark pages alike.
 """
 
 import re
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
@@ -17,7 +18,8 @@ from typing import Any
 
 Stacks = list[tuple[tuple[str, ...], int]]
 
-WIDTH, ROW, MARGIN = 1000, 18, 4
+WIDTH, ROW, LINE, MARGIN = 1000, 18, 18, 4
+NARROW = 374  # the width of a telephone's screen
 LETTER = 6.7  # width of a letter of the 11-unit monospace font
 SMALLEST = 0.001  # a frame below a thousandth of the width could not be seen
 # Frames of the interpreter that say only that a call is under way.
@@ -139,7 +141,7 @@ def boxes(node: Node, *, left: float = 0.0, depth: int = 0, focus: bool = False,
             left += child.count
 
 
-def flame_graph(stacks: Stacks, title: str, *, marked: str = "hash_keys") -> str:
+def flame_graph(stacks: Stacks, title: str, *, marked: str = "hash_keys", width: int = WIDTH) -> str:
     """A flame graph as a whole SVG; the frames under ``marked`` have a colour of their own."""
     root = tree(stacks)
     rows = []
@@ -151,10 +153,10 @@ def flame_graph(stacks: Stacks, title: str, *, marked: str = "hash_keys") -> str
         said = f"{node.name}: {node.count:,} samples, {share:.1%}"
         rows.append((left / max(root.count, 1), share, depth, fill, node.name, said))
     legend = [(PYTHON, "Python"), (NATIVE, "C"), (FOCUS, f"in {marked}: {inside / max(root.count, 1):.1%}")]
-    return drawing(rows, f"{title}: {root.count:,} samples", legend)
+    return drawing(rows, f"{title}: {root.count:,} samples", legend, width=width)
 
 
-def difference(before: Stacks, after: Stacks, title: str) -> str:
+def difference(before: Stacks, after: Stacks, title: str, *, width: int = WIDTH) -> str:
     """A differential flame graph: widths of ``after``, colours by how each frame's share of all samples changed."""
     root = tree(after, before)
     changes = []
@@ -169,7 +171,7 @@ def difference(before: Stacks, after: Stacks, title: str) -> str:
     gone = sorted(((node.other, node.name) for node in vanished(root)), reverse=True)
     named = ", ".join(f"{name} ({100 * was / max(root.other, 1):.1f} %)" for was, name in gone[:4])
     legend = [(blend(1), f"larger share, up to +{100 * most:.0f} points"), (blend(-1), "smaller share")]
-    return drawing(rows, title, legend, f"gone: {named}" if named else "")
+    return drawing(rows, title, legend, f"gone: {named}" if named else "", width)
 
 
 def vanished(node: Node) -> Iterable[Node]:
@@ -188,27 +190,26 @@ def blend(change: float) -> str:
     return "#{:02x}{:02x}{:02x}".format(*mixed)
 
 
-def drawing(rows: list[Any], title: str, legend: list[tuple[str, str]], note: str = "") -> str:
+def drawing(rows: list[Any], title: str, legend: list[tuple[str, str]], note: str = "", width: int = WIDTH) -> str:
     """The SVG of ``(left, width, depth, fill, name, what it says)``, left and width as shares of the whole."""
     seen = [row for row in rows if row[1] >= SMALLEST]
     deepest = max((row[2] for row in seen), default=0)
-    head = 42 + (16 if note else 0)
-    height = head + (deepest + 1) * ROW + MARGIN
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(title)}" font-family="ui-monospace, monospace" font-size="11">',
-        f"<title>{escape(title)}</title>",
-        f'<text x="{MARGIN}" y="15" font-size="13" fill="currentColor">{escape(title)}</text>',
-    ]
-    at = float(MARGIN)
+    head, parts = 0, []
+    for text in (title, note):
+        for line in textwrap.wrap(text, int((width - 2 * MARGIN) / LETTER)):
+            head += LINE
+            parts.append(f'<text x="{MARGIN}" y="{head - 4}" fill="currentColor">{escape(line)}</text>')
+    at, head = float(MARGIN), head + LINE
     for fill, said in legend:
-        parts.append(f'<rect x="{at:.0f}" y="23" width="11" height="11" fill="{fill}" stroke="#888"/>')
-        parts.append(f'<text x="{at + 16:.0f}" y="33" fill="currentColor">{escape(said)}</text>')
-        at += 34 + LETTER * len(said)
-    if note:
-        parts.append(f'<text x="{MARGIN}" y="51" fill="currentColor">{escape(note)}</text>')
-    for left, width, depth, fill, name, said in seen:
-        x, w, y = left * WIDTH, width * WIDTH, head + (deepest - depth) * ROW
+        wide = 20 + LETTER * len(said)
+        if at + wide > width:
+            at, head = float(MARGIN), head + LINE
+        parts.append(f'<rect x="{at:.0f}" y="{head - 14}" width="11" height="11" fill="{fill}" stroke="#888"/>')
+        parts.append(f'<text x="{at + 16:.0f}" y="{head - 4}" fill="currentColor">{escape(said)}</text>')
+        at += wide + 14
+    height = head + (deepest + 1) * ROW + MARGIN
+    for left, share, depth, fill, name, said in seen:
+        x, w, y = left * width, share * width, head + (deepest - depth) * ROW
         parts.append(f"<g><title>{escape(said)}</title>")
         parts.append(
             f'<rect x="{x:.1f}" y="{y}" width="{max(w - 0.5, 0.5):.1f}" height="{ROW - 1}" rx="1.5" fill="{fill}"/>'
@@ -218,7 +219,11 @@ def drawing(rows: list[Any], title: str, legend: list[tuple[str, str]], note: st
             text = name if len(name) <= letters else name[: letters - 1] + "…"
             parts.append(f'<text x="{x + 3:.1f}" y="{y + 12.5}" fill="#1b1f24">{escape(text)}</text>')
         parts.append("</g>")
-    return "\n".join([*parts, "</svg>", ""])
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{escape(title)}" font-family="ui-monospace, monospace" font-size="11">'
+    )
+    return "\n".join([opening, f"<title>{escape(title)}</title>", *parts, "</svg>", ""])
 
 
 def speedscope(stacks: Stacks, name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ function open(chosen, focus) {
     panels[number].hidden = !is;
   });
   if (focus) chosen.focus();
-  chosen.scrollIntoView({ block: "nearest", inline: "nearest" });
+  scrollTo({ top: 0 });
 }
 
 tabs.forEach((tab, number) => {
@@ -32,15 +32,15 @@ open(tabs.find((tab) => "#" + tab.getAttribute("aria-controls") === location.has
 
 // A cell's first number, so that "1,234 ns", "-12 % (..)" and "×2" sort as such; words sort as words, dashes last.
 function keyOf(cell) {
-  const text = cell.textContent.trim();
-  const found = text.replace(/,(?=\d{3})/g, "").replace("−", "-").match(/^[^\d-]{0,2}(-?\d+(?:\.\d+)?)/);
+  const text = cell.textContent.trim().replace(/,(?=\d{3})/g, "");
+  const found = text.replace("−", "-").match(/^[^\d-]{0,2}(-?\d+(?:\.\d+)?)/);
   return { text, number: found ? Number(found[1]) : NaN, empty: text === "" || text === "-" || text === "–" };
 }
 
 function compare(a, b) {
   if (a.empty || b.empty) return a.empty - b.empty;
   if (!Number.isNaN(a.number) && !Number.isNaN(b.number)) return a.number - b.number;
-  return a.text.localeCompare(b.text, "en");
+  return a.text.localeCompare(b.text, "en", { numeric: true });
 }
 
 for (const table of document.querySelectorAll("table")) {

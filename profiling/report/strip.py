@@ -1,73 +1,50 @@
-"""The state strip of a cache: active, probing or bypassed along its input, under the hit rates that decided it.
+"""The states of a cache along its input, under the hit rates that decided them.
 
-Owns this one picture, as SVG. Imports the standard library only. Drawn from the transitions that ``stats()`` tells.
+Owns this one picture. Drawn from the transitions that ``stats()`` returns.
 """
 
-from html import escape
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from render import style
 
 # Every call of a cache is counted in one of these.
 COUNTED = ("hits", "misses", "bypassed", "oversize", "uncacheable")
+# The hit rates at which a cache turns itself off, and on again.
 FLOOR, RESUME = 0.85, 0.90
-WIDTH, LEFT, RIGHT, TOP, HIGH, BAND = 1000, 62, 14, 34, 120, 26
-# Light enough for dark text on either page.
-FILLS = {"warm-up": "#cfd4da", "active": "#7cc8a8", "probe": "#f2cf7a", "bypass": "#e79a7d", "disabled": "#e6e8eb"}
+COLOURS = {"warm-up": "faint", "active": "green", "probe": "orange", "bypass": "red", "disabled": "purple"}
+ABOUT = "What the cache was doing along its input, and the hit rate that each state ended with."
 
 
-def draw(transitions: list[list], calls: int, title: str) -> str:
-    """An SVG of ``[call, old, new, hit rate or None]`` over so many calls."""
-    calls = max(calls, 1)
-    changes = [change for change in transitions if change[0] <= calls]
+def drawing(transitions: list[list[Any]], calls: int) -> Callable[[], Figure]:
+    """The picture of ``[call, old, new, hit rate or None]`` over so many calls, to be drawn when called."""
+    return partial(draw, [change for change in transitions if change[0] <= calls], max(calls, 1))
+
+
+def draw(changes: list[list[Any]], calls: int) -> Figure:
+    """The states of the cache along its input."""
+    drawn = style.figure(9.5, 2.6)
+    rates, states = drawn.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     ends = [change[0] for change in changes[1:]] + [calls]
-
-    def x(call: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * call / calls
-
-    def y(rate: float) -> float:
-        return TOP + HIGH * (1 - max(0.4, rate) / 1.0) / 0.6
-
-    band = TOP + HIGH + 12
-    height = band + BAND + 44
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title>",
-    ]
-    at = LEFT
-    for name in [name for name in FILLS if any(change[2] == name for change in changes)]:
-        parts.append(f'<rect x="{at}" y="8" width="12" height="12" fill="{FILLS[name]}" stroke="#888"/>')
-        parts.append(f'<text x="{at + 17}" y="18" fill="currentColor">{escape(name)}</text>')
-        at += 34 + 7 * len(name)
-    for rate, said in ((1.0, "100 %"), (RESUME, "90 %"), (FLOOR, "85 %"), (0.6, "60 %"), (0.4, "≤ 40 %")):
-        dashed = ' stroke-dasharray="4 3"' if rate in (RESUME, FLOOR) else ""
-        line = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(rate):.1f}" y2="{y(rate):.1f}"'
-        parts.append(f'{line} stroke="currentColor" stroke-opacity="0.35"{dashed}/>')
-        shift = {RESUME: 1, FLOOR: 8}.get(rate, 4)
-        parts.append(
-            f'<text x="{LEFT - 6}" y="{y(rate) + shift:.1f}" text-anchor="end" fill="currentColor">{said}</text>'
-        )
-    for (call, _, state, _), end in zip(changes, ends, strict=True):
-        wide = max(x(end) - x(call), 0.8)
-        said = f"{state}: calls {call:,} to {end:,}"
-        parts.append(
-            f'<rect x="{x(call):.1f}" y="{band}" width="{wide:.1f}" height="{BAND}" fill="{FILLS.get(state, "#ccc")}">'
-            f"<title>{escape(said)}</title></rect>"
-        )
-        if wide > 8 * len(state):
-            parts.append(f'<text x="{x(call) + 5:.1f}" y="{band + 17}" fill="#1b1f24">{escape(state)}</text>')
-    for call, old, new, rate in changes:
-        if rate is not None:
-            said = f"{old} to {new} at call {call:,}: {rate:.1%}"
-            parts.append(
-                f'<circle cx="{x(call):.1f}" cy="{y(rate):.1f}" r="4.5" fill="{FILLS.get(new, "#ccc")}" '
-                f'stroke="currentColor"><title>{escape(said)}</title></circle>'
-            )
-    for tenth in range(0, 11, 2):
-        anchor = "start" if tenth == 0 else "end" if tenth == 10 else "middle"
-        call = calls * tenth // 10
-        parts.append(
-            f'<text x="{x(call):.1f}" y="{band + BAND + 16}" text-anchor="{anchor}" fill="currentColor">{call:,}</text>'
-        )
-    parts.append(
-        f'<text x="{LEFT}" y="{band + BAND + 34}" fill="currentColor">calls; dots: hit rate that decided</text>'
-    )
-    return "\n".join([*parts, "</svg>", ""])
+    for (begin, _, state, _), end in zip(changes, ends, strict=True):
+        states.broken_barh([(begin, end - begin)], (0, 1), color=style.colour(COLOURS.get(state, "ink")))
+    decided = [(change[0], 100 * change[3], change[2]) for change in changes if change[3] is not None]
+    for call, rate, state in decided:
+        rates.plot(call, rate, "o", color=style.colour(COLOURS.get(state, "ink")), mec=style.colour("ink"))
+    for rate in (FLOOR, RESUME):
+        rates.axhline(100 * rate, color=style.colour("ink"), lw=0.8, ls="--")
+    rates.set_ylim(min([40, *(rate for _, rate, _ in decided)]) - 5, 105)
+    rates.set_ylabel("hit rate (%)")
+    states.set_yticks([])
+    states.set_xlim(0, calls)
+    states.set_xlabel("calls")
+    style.counts(states, "x")
+    states.locator_params(axis="x", nbins=4)
+    shown = [name for name in COLOURS if any(change[2] == name for change in changes)]
+    handles = [Patch(color=style.colour(COLOURS[name]), label=name) for name in shown]
+    drawn.legend(handles=handles, loc="outside upper left", ncols=3 if style.narrow() else len(shown))
+    return drawn

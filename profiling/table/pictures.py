@@ -4,8 +4,7 @@ Owns one function a picture, from the document to a Figure. Imports matplotlib (
 siblings.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -61,13 +60,13 @@ def shares(document: Document) -> Figure:
         ends.append([100 * (point["high"] - point["value"]) for _, point in points])
         axes.errorbar(values, at, xerr=ends, fmt=mark, ms=5, color=style.colour(colour), label=way, lw=1.2)
     before, after, _ = figures.ARTICLE_SHARE
-    for value, said in ((before, "article, before"), (after, "article, cache")):
+    for value, said in ((before, "before"), (after, "cache")):
         axes.axvline(value, color=style.colour("red"), lw=0.8, ls="--")
         axes.text(value + 0.6, -0.75, said, color=style.colour("red"), fontsize=8, va="center")
     axes.set_yticks(range(len(shown)), [tables.ARM_TITLES[arm] for arm in shown])
     axes.set_ylim(len(shown) - 0.5, -1.0)
     axes.set_xlim(0)
-    axes.set_xlabel("share of the CPU time in hashing (%)")
+    axes.set_xlabel("share of the CPU time in hashing (%); dashed: the article's")
     axes.grid(axis="x")
     axes.set_title("Share of hashing, three ways")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -92,19 +91,8 @@ def allocations(document: Document) -> Figure:
     return drawn
 
 
-PICTURES: dict[str, Callable[[Document], Figure]] = {"times": times, "shares": shares, "allocations": allocations}
-
-
-def save_all(document: Document, folder: Path) -> list[Path]:
-    """Draw what was measured, for light and dark pages; returns the files."""
-    rows, written = rows_of(document), []
-    there = {"times": "time" in rows, "shares": any(way in rows for way in WAYS), "allocations": "memray" in rows}
-    for name, draw in PICTURES.items():
-        if not there[name]:
-            continue
-        for page in style.PAGES:
-            with style.on(page):
-                path = folder / f"table-{name}{'' if page == 'light' else '-dark'}.svg"
-                draw(document).savefig(path, metadata={"Date": None})
-                written.append(path)
-    return written
+def drawings(document: Document) -> style.Drawings:
+    """The pictures of what was measured."""
+    rows = rows_of(document)
+    there = {times: "time" in rows, shares: any(way in rows for way in WAYS), allocations: "memray" in rows}
+    return {draw.__name__: partial(draw, document) for draw, is_there in there.items() if is_there}
