@@ -22,7 +22,7 @@ COLOURS = {"pyhmap": "blue", "dict": "orange"}
 TITLE = "In one picture"
 ABOUT = (
     "Times on logarithmic scales. Beside the fastest other map: its time over pyhmap's in each operation, "
-    "a dot for each number of keys, from 1,000 (small) to 10,000,000 (large); red where the other map is faster."
+    "a dot for each number of keys, from 1,000 (small) to 10,000,000 (large); orange where the other map is faster."
 )
 
 
