@@ -58,6 +58,11 @@ def command_line() -> argparse.ArgumentParser:
     compare.add_argument("before", type=Path, metavar="A.json")
     compare.add_argument("after", type=Path, metavar="B.json")
 
+    summary = "do the committed results hold, and do the documents say what they say"
+    record = verbs.add_parser("record", help=summary, description=summary)
+    write = "fill the tables of README.md and docs/ from profiling/results/ first"
+    record.add_argument("--write", action="store_true", help=write)
+
     summary = "one HTML page of every verb's results, to be opened without a network"
     report = verbs.add_parser("report", help=summary, description=summary)
     which = "results to show (default: those in --out, or else the committed ones)"

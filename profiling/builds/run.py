@@ -22,6 +22,8 @@ from peers import run as peers
 from peers.figures import Blocks, pair
 from peers.plan import Workload
 from peers.tables import TIMES
+from peers.targets import power
+from render import markdown as md
 from render import terminal
 
 OPERATIONS = ("build", "hit", "miss", "mixed")
@@ -130,3 +132,13 @@ def show(console: Console, document: dict[str, Any]) -> None:
             cells.append(text)
         table.add_row(*cells)
     console.print(table)
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """The table for the documents: nanoseconds per key."""
+    builds = document["config"]["builds"]
+    made = []
+    for row in document["figures"]:
+        times = [f"{row['ns'][name]['median']:.1f}" if name in row["ns"] else "-" for name in builds]
+        made.append([f"{row['operation']}, {row['kind']}, {power(row['size'])}", *times])
+    return md.table(["", *(f"`{name}`" for name in builds)], made)

@@ -55,10 +55,10 @@ def version(package: str) -> str | None:
         return None
 
 
-def git(*arguments: str) -> str | None:
-    """What git prints about the project, or None outside a checkout."""
+def git(*arguments: str, folder: Path = PROJECT) -> str | None:
+    """What git prints about the project, or None if it fails, as it does outside a checkout."""
     try:
-        done = subprocess.run(["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True)
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -67,7 +67,7 @@ def run(*, quick: bool, out: Path) -> str:
     samples, ended_by = runner.run_steps([step] * (RUNS if recording else 1))
     if ended_by:
         return ended_by
-    figures = {name: {kind: median(run[name][kind] for run in samples) for kind in KINDS} for name in samples[0]}
+    figures = medians(samples)
     recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {"toolchain": {}, "figures": {}}
     document |= {"toolchain": toolchain(), "ended_by": "", "samples": samples, "spread": spread(samples)}
     console = terminal.output_console()
@@ -83,6 +83,11 @@ def run(*, quick: bool, out: Path) -> str:
     if any(verdict(recorded["figures"].get(name), now) == "fewer" for name, now in figures.items()):
         console.print(f"Fewer than recorded: `{RECORD_ANEW}` keeps what was gained.", markup=False, soft_wrap=True)
     return complaint(recorded["figures"], figures)
+
+
+def medians(samples: list[Counts]) -> Counts:
+    """The figures of a result: of each case and kind the median of the runs."""
+    return {name: {kind: median(run[name][kind] for run in samples) for kind in KINDS} for name in samples[0]}
 
 
 def count() -> runner.Sample:

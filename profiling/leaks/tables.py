@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from render import markdown as md
 from render import terminal
 
 ARMS = ("leaking", "mended")
@@ -169,6 +170,24 @@ def collector_sentence(rows: list[dict[str, Any]]) -> str:
         return ""
     said = ", ".join(f"{name} {seconds(at[name]['first']['median'])}" for name in at)
     return f"A full collection with {power(largest)} entries alive: {said}."
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """The collector's table for the documents, of the largest size."""
+    rows = document["figures"]["collector"]
+    largest = max(row["entries"] for row in rows)
+    made = [
+        [
+            row["container"],
+            seconds(row["first"]["median"]),
+            seconds(row["later"]["median"]),
+            f"{100 * row['share']['median']:.0f} %",
+        ]
+        for row in rows
+        if row["entries"] == largest
+    ]
+    share = "share of the filling spent in collections"
+    return md.table([f"{power(largest)} entries in", "first full collection", "later ones", share], made)
 
 
 # --- the header ---

@@ -1,13 +1,9 @@
 """What people see of the verb ``peers``: its tables, drawn from the result document alone.
 
-Owns their wording, and ``markdown``, the same figures for the documents: ``python profiling/worker.py peers.tables
-profiling/results/peers.json`` prints it.
+Owns their wording, and the documents' tables of the same figures, as Markdown.
 """
 
-import json
-import sys
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -19,6 +15,7 @@ from core import estimates
 from peers import keys
 from peers import targets as peers_targets
 from peers.figures import FLOOR, MEASURED
+from render import markdown as md
 from render import terminal
 
 Document = dict[str, Any]
@@ -37,7 +34,7 @@ TITLES = {
     "accumulate": "count (Zipf)",
 }
 ASKED_ABOUT = ("dict", "boost", "Go Swiss", FLOOR)
-README_LIBRARIES = ("np.take", "boost", "Go Swiss", "cykhash", "pandas", "dict")
+SHOWN_LIBRARIES = ("np.take", "boost", "Go Swiss", "cykhash", "pandas", "dict")
 
 
 def plain(*columns: str, title: str = "") -> Table:
@@ -209,15 +206,21 @@ def notes(document: Document) -> list[str]:
     return lines
 
 
-def markdown(document: Document) -> str:
-    """The README's table: builds, hits and misses of int64 by size, and who takes how many times as long."""
+def markdown(
+    document: Document,
+    libraries: tuple[str, ...] = SHOWN_LIBRARIES,
+    sizes: tuple[int, ...] = (),
+    intervals: bool = True,
+) -> str:
+    """Builds, hits and misses of int64 by size, all sizes by default, and who takes how many times as long."""
     rows = [
         row
         for row in document["figures"]["rows"]
         if row["kind"] == "int64" and row["key_set"] == "random" and row["operation"] in ("build", "hit", "miss")
+        if not sizes or row["size"] in sizes
     ]
-    names = [name for name in README_LIBRARIES if any(name in row["ratios"] for row in rows)]
-    lines = ["| | keys | pyhmap | " + " | ".join(names) + " |", "|---" * (3 + len(names)) + "|"]
+    names = [name for name in libraries if any(name in row["ratios"] for row in rows)]
+    made = []
     for row in ordered(rows, "operation", "size"):
         cells = [row["operation"], peers_targets.power(row["size"])]
         cells.append(f"{digits(row['spreads']['pyhmap']['median'])} ns")
@@ -225,11 +228,28 @@ def markdown(document: Document) -> str:
             ratio = row["ratios"].get(name)
             text = NONE
             if ratio:
-                text = f"{digits(ratio['value'])}{TIMES} ({digits(ratio['low'])}..{digits(ratio['high'])})"
-            cells.append(f"**{text}**" if ratio and ratio["value"] < 1 and name != FLOOR else text)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+                text = f"{digits(ratio['value'])}{TIMES}"
+                text += f" ({digits(ratio['low'])}..{digits(ratio['high'])})" if intervals else ""
+            cells.append(md.bold(text, bool(ratio) and ratio["value"] < 1 and name != FLOOR))
+        made.append(cells)
+    return md.table(["", "keys", "pyhmap", *names], made)
 
 
-if __name__ == "__main__":
-    print(markdown(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+def readme(document: Document) -> str:
+    """The same for the README: the libraries alone, two sizes, no intervals."""
+    return markdown(document, SHOWN_LIBRARIES[1:], (10**3, 10**6), intervals=False)
+
+
+def targets_markdown(document: Document) -> str:
+    """Each target, what was measured, and whether it is met."""
+    made = []
+    for target in document["figures"]["targets"]:
+        unit = TIMES if target["unit"] == "times" else f" {target['unit']}"
+        cells = [target["what"], f"{'at most' if target['at_most'] else 'at least'} {target['bound']:g}{unit}"]
+        if target["met"] is None:
+            made.append([*cells, NONE, "not measured"])
+            continue
+        exact = target["low"] == target["high"]
+        interval = "" if exact else f" ({target['low']:.2f}..{target['high']:.2f})"
+        made.append([*cells, f"{target['value']:.2f}{interval}", "met" if target["met"] else "missed"])
+    return md.table(["target", "aimed at", "measured", ""], made)

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from render import markdown as md
 from render import terminal
 from table import figures
 
@@ -94,6 +95,54 @@ def before_after(document: Document) -> Table:
             f"[{COLOURS.get(verdict, 'default')}]{verdict.replace(' ', chr(10))}[/]",
         )
     return table
+
+
+DOCUMENT_TITLES = {
+    "py-spy": "share of CPU in hashing, py-spy",
+    "ablation": "the same, by ablation",
+    "cProfile": "the same, cProfile",
+    "memray": "allocations per op, memray",
+    "time": "CPU time per op",
+    "hits": "hit rate",
+}
+
+
+def markdown(document: Document) -> str:
+    """The table for the documents."""
+    made = []
+    for row in document["figures"]:
+        cells = [DOCUMENT_TITLES[row["measure"]], article_words(row)]
+        if "unavailable" in row:
+            made.append([*cells, *[""] * len(ARM_TITLES), "", "not measured"])
+            continue
+        cells += [arm_words(row["measure"], row["arms"].get(arm)) for arm in ARM_TITLES]
+        change = row.get("change")
+        interval = terminal.interval(change) if change else ""
+        cells.append(
+            f"{terminal.signed(change['value'], 0)} %" + (f" ({interval})" if interval else "") if change else ""
+        )
+        made.append([*cells, row.get("verdict", "").replace("%", " %")])
+    return md.table(["", "article (Go)", *ARM_TITLES.values(), "cache vs before", "verdict"], made)
+
+
+def article_words(row: dict[str, Any]) -> str:
+    """The article's figures, once for the three rows that measure its share of CPU time."""
+    if row["measure"] == "hits":
+        return f"above {100 * figures.ARTICLE_HIT_RATE:.0f} %"
+    if row["article"] is None or row["measure"] in figures.SHARES[1:]:
+        return ""
+    before, after, fall = row["article"]
+    unit = " %" if row["measure"] in figures.SHARES else ""
+    return f"{before} → {after}{unit} ({terminal.signed(-fall)} %)"
+
+
+def arm_words(measure: str, value: dict[str, float] | None) -> str:
+    """An arm's figure with its unit."""
+    if value is None:
+        return ""
+    if measure == "time":
+        return f"{value['median'] / 1e3:.2f} µs"
+    return f"{value['value']:.1f}" if measure == "memray" else f"{100 * value['value']:.1f} %"
 
 
 def row_title(row: dict[str, Any]) -> str:

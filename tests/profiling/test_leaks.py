@@ -20,9 +20,6 @@ from leaks.recipes import kit as zero_growth_kit
 from pyhmap import HMap, HSet, debug
 from render import style
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "profiling" / "results"
-
 # --- the cases ---
 
 

@@ -1,126 +1,366 @@
-"""The committed results, and the documents that quote them: each result is of a whole run of a commit that exists.
-
-These fail when a verb has to be run again or a document to be written anew, and for nothing else.
-"""
+"""The verb ``record``: each thing that can be wrong is planted in a project made up, and found. No committed figure."""
 
 import json
+import runpy
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cache import policies, rules
 from core import records
-from core.environment import PROJECT
-from leaks import cases, zero_growth
-from leaks import tables as leaks_tables
-from peers import tables as peers_tables
+from core.environment import HARNESS
+from fragmentation import run as fragmentation
+from leaks import run as leaks
+from leaks import zero_growth
+from record import documents, results
+from record import run as record
 
-RESULTS = sorted(path.stem for path in records.COMMITTED.glob("*.json"))
-DOCUMENT = (PROJECT / "docs/tophash_cache.md").read_text(encoding="utf-8")
+DOCUMENT = """# A document
 
+Text before. Each of 2 keys.
 
-def result(name: str) -> dict[str, Any]:
-    return json.loads((records.COMMITTED / f"{name}.json").read_text(encoding="utf-8"))
+<!-- table: ours -->
 
+| | ns |
+|---|---|
+| even | 10.0 |
 
-CACHE = result("cache")["figures"]
+<!-- end -->
 
-
-def test_each_verb_has_one_result_and_no_older_copies() -> None:
-    assert [path.name for path in records.COMMITTED.iterdir() if path.suffix != ".json"] == []
-
-
-@pytest.mark.parametrize("name", RESULTS)
-def test_a_result_is_of_a_whole_run_of_a_commit_of_this_repository(name: str) -> None:
-    document = result(name)
-    commit = document["environment"]["commit"]
-    if not (PROJECT / ".git").exists():
-        pytest.skip("no repository to look for the commit in")
-    known = subprocess.run(
-        ["git", "-C", str(PROJECT), "merge-base", "--is-ancestor", commit, "HEAD"], capture_output=True
-    )
-
-    assert (document["mode"], document["ended_by"]) == ("full", "")
-    assert known.returncode == 0, f"{name}.json names commit {commit}, which HEAD does not descend from: run it again"
+Text after.
+"""
 
 
-# --- leaks, peers ---
+def git(project: Path, *arguments: str) -> str:
+    settings = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", "-C", str(project), *settings, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
-def table(name: str, document: str) -> str:
-    """What stands between the markers of a table."""
-    text = (PROJECT / "docs" / document).read_text(encoding="utf-8")
-    return text.partition(f"<!-- table: {name} -->")[2].partition("<!-- end -->")[0].strip()
+def sample(block: int) -> dict[str, Any]:
+    measured = {"space": 0.5, "nbytes": 4000, "buckets": 16, "noverflow": 2}
+    maps = {
+        name: measured | {"single_ns": ns, "batch_ns": ns / 2} for name, ns in (("even", 10.0), ("fragmented", 12.0))
+    }
+    state = next(iter(fragmentation.STATES))
+    return {"state": state, "block": block, "keys": 100, "compacted": maps["even"]} | maps
 
 
-def test_the_document_gives_the_collections_of_the_record() -> None:
-    shown = table("leaks", "measurements.md")
-    rows = [row for row in result("leaks")["figures"]["collector"] if row["entries"] == 10**7]
-    for row in rows:
-        assert leaks_tables.seconds(row["first"]["median"]) in shown, row["container"]
+def shown(document: dict[str, Any]) -> str:
+    return f"| | ns |\n|---|---|\n| even | {document['figures'][0]['single_ns']['median']:.1f} |"
 
 
-def test_the_document_counts_the_public_calls_of_the_record() -> None:
-    rows = result("leaks")["figures"]["growth"]
-    public = [row for row in rows if row["call"] not in (zero_growth.NOTHING, *zero_growth.EXTRAS)]
-    text = " ".join((PROJECT / "docs/measurements.md").read_text(encoding="utf-8").split())
+class Project:
+    """A project with one result, a document with its table, and a history of one commit."""
 
-    assert f"each of {len(public)} public calls" in text
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.capsys = folder, capsys
+        self.results = folder / "profiling" / "results"
+        self.readme = folder / "README.md"
+        self.results.mkdir(parents=True)
+        self.readme.write_text(DOCUMENT)
+        git(folder, "init", "-q")
+        git(folder, "add", ".")
+        git(folder, "commit", "-q", "-m", "first")
+        document = records.begin("fragmentation", quick=False, workload={}, config={})
+        document["environment"] |= {"commit": git(folder, "rev-parse", "HEAD"), "uncommitted_changes": False}
+        samples = [sample(block) for block in range(6)]
+        self.result = document | {"ended_by": "", "figures": fragmentation.rows(samples), "samples": samples}
+        self.store(self.result)
+
+    def store(self, document: dict[str, Any], name: str = "fragmentation") -> None:
+        (self.results / f"{name}.json").write_text(json.dumps(document))
+
+    def run(self, *, write: bool = False) -> tuple[str, list[str]]:
+        """What the verb returns, and the lines it prints but those of checks that found nothing."""
+        failed = record.run(write=write, project=self.folder)
+        return failed, [line for line in self.capsys.readouterr().out.splitlines() if not line.startswith("ok ")]
 
 
-def test_the_committed_file_is_of_a_whole_run_in_which_all_went_as_expected() -> None:
-    document = result("leaks")
-    assert (document["mode"], document["ended_by"]) == ("full", "")
-    assert not document["environment"]["uncommitted_changes"]
-    assert len(document["figures"]["cases"]) == len(cases.CASES)
-    assert leaks_tables.case_sentence(document["figures"]["cases"]) == "18 of 18 verdicts are those expected."
-    assert {*zero_growth.public_calls()} < {row["call"] for row in document["figures"]["growth"]}
-    assert [row["call"] for row in document["figures"]["growth"] if row["beyond"] or row["calls"] < 10**5] == []
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Project:
+    monkeypatch.setattr(record, "TABLES", {"ours": ("fragmentation", shown)})
+    return Project(tmp_path, capsys)
 
 
-def test_the_document_gives_the_peers_of_the_record() -> None:
-    assert table("peers", "measurements.md") == peers_tables.markdown(result("peers"))
+def test_where_all_is_right_each_check_has_a_line_that_says_so(project: Project) -> None:
+    assert record.run(write=False, project=project.folder) == ""
+
+    lines = project.capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert all(line.startswith("ok      ") for line in lines)
+    assert "ok      README.md, line 5: table ours" in lines
 
 
-# --- cache ---
+def test_a_stale_table_is_found_and_write_fills_it_and_changes_nothing_else(project: Project) -> None:
+    stale = DOCUMENT.replace("10.0", "9.0")
+    project.readme.write_text(stale)
+
+    failed, (line,) = project.run()
+    assert failed == "1 of 6 checks failed"
+    assert line.startswith("FAILED  README.md, line 5: table ours: ")
+    assert "make record WRITE=1" in line
+    assert project.readme.read_text() == stale
+
+    assert project.run(write=True) == ("", ["written README.md: table ours"])
+    assert project.readme.read_text() == DOCUMENT
+    assert project.run(write=True) == ("", [])
 
 
-def cells(label: str) -> list[str]:
-    """The cells of a row of the document's tables, after the first."""
-    (line,) = [line for line in DOCUMENT.splitlines() if line.startswith(f"| {label} |")]
-    return [cell.strip(" *") for cell in line.strip("|").split("|")[1:]]
+def test_a_table_of_a_document_in_docs_is_filled_too(project: Project) -> None:
+    (project.folder / "docs").mkdir()
+    (project.folder / "docs" / "more.md").write_text("<!-- table: ours -->\n<!-- end -->")
+
+    assert project.run(write=True) == ("", ["written docs/more.md: table ours"])
+    assert "| even | 10.0 |" in (project.folder / "docs" / "more.md").read_text()
 
 
 @pytest.mark.parametrize(
-    ("label", "case"),
+    ("text", "said"),
     [
-        ("str, 8 bytes", ("str", 8, False)),
-        ("str, 16", ("str", 16, False)),
-        ("str, 32", ("str", 32, False)),
-        ("bytes, 16", ("bytes", 16, False)),
-        ("str, 16, new objects", ("str", 16, True)),
+        (
+            "a\n<!-- table: other -->\n<!-- end -->\n",
+            "README.md, line 2: table other: there is no such table; known: ours",
+        ),
+        ("a\n<!-- table: ours -->\nb\n", "line 2: `<!-- end -->` is missing for the table ours"),
+        ("<!-- table: ours -->\n<!-- table: ours -->\n<!-- end -->\n", "line 2: `<!-- end -->` is missing"),
+        ("a\n<!-- end -->\n", "line 2: no table begins before it"),
+        (
+            "<!-- table ours -->\n<!-- end -->\n",
+            "line 1: write `<!-- table: NAME -->` or `<!-- end -->` on a line of its",
+        ),
     ],
 )
-def test_the_document_gives_the_times_of_the_record(label: str, case: tuple[str, int, bool]) -> None:
-    (row,) = [row for row in CACHE["hits"] if (row["kind"], row["length"], row["new_objects"]) == case]
-    arms = ("cache", "dict", "lru_cache", "cachetools", "cachebox", "direct", "oneshot", "object", "many")
-    assert cells(label) == [f"{row['ns'][arm]['median']:.1f}" for arm in arms]
+def test_a_wrong_marker_is_named_with_its_line_and_the_document_left_alone(
+    project: Project, text: str, said: str
+) -> None:
+    project.readme.write_text(text)
+
+    failed, lines = project.run(write=True)
+
+    assert failed
+    assert any(said in line for line in lines)
+    assert project.readme.read_text() == text
 
 
-def test_the_document_gives_the_policies_of_the_record() -> None:
-    assert len(CACHE["policies"]) == len(policies.loads(1))
-    for row in CACHE["policies"]:
-        ratios = [row["over_off"][policy] for policy in ("hit-rate", "always", "cost")] + [row["over_off_late"]["cost"]]
-        shown = [f"{one['value']:.2f} ({one['low']:.2f}..{one['high']:.2f})" for one in ratios]
-        assert cells(row["load"])[2:6] == shown
+def test_a_table_that_no_document_shows_is_found(project: Project) -> None:
+    project.readme.write_text("Nothing.\n")
+
+    assert project.run()[1] == [
+        "FAILED  table ours: no document shows it: put its markers in one, or remove it from `TABLES`"
+    ]
 
 
-def test_the_document_gives_the_scores_of_the_record() -> None:
-    for change in rules.CHANGES:
-        name, _, value = change.partition(" ")
-        label = change if change in (rules.DEFAULT, rules.ALWAYS) else f"`{name}` {value}"
-        rows = [row for row in CACHE["rules"] if row["change"] == change]
-        for place, group in ((0, rules.TUNING), (2, rules.HELD_OUT)):
-            score = 100 * sum(row["score"] for row in rows if row["set"] == group)
-            assert cells(label)[place] == f"{score:.1f}"
+def unknown_commit(document: dict[str, Any]) -> None:
+    document["environment"]["commit"] = "0123456789" * 4
+
+
+def no_commit(document: dict[str, Any]) -> None:
+    document["environment"]["commit"] = None
+
+
+def changes(document: dict[str, Any]) -> None:
+    document["environment"]["uncommitted_changes"] = True
+
+
+def wrong_figure(document: dict[str, Any]) -> None:
+    document["figures"][1]["single_ns"]["median"] = 11.5
+
+
+def quick(document: dict[str, Any]) -> None:
+    document["mode"] = "quick"
+
+
+def interrupted(document: dict[str, Any]) -> None:
+    document["ended_by"] = "interrupted"
+
+
+def old(document: dict[str, Any]) -> None:
+    document["schema_version"] = records.SCHEMA_VERSION - 1
+
+
+def of_another_verb(document: dict[str, Any]) -> None:
+    document["verb"] = "growth"
+
+
+def without_samples(document: dict[str, Any]) -> None:
+    del document["samples"]
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (
+            unknown_commit,
+            "commit: 0123456789012345678901234567890123456789 is no commit that HEAD descends from: run `pyth",
+        ),
+        (no_commit, "commit: None is no commit"),
+        (changes, "no uncommitted changes, or a document says so: run it again"),
+        (
+            wrong_figure,
+            "figures[1].single_ns.median is 11.5 and by the samples 12.0: run `python profiling fragmentation",
+        ),
+        (quick, "only whole full runs are kept"),
+        (interrupted, "interrupted; only whole full runs are kept"),
+        (old, f"it has schema {records.SCHEMA_VERSION - 1}"),
+        (of_another_verb, "it is a result of growth: call it growth.json or growth-WHAT.json"),
+        (without_samples, "it has no samples: delete the file, or run its verb again"),
+    ],
+)
+def test_a_result_that_is_not_to_be_kept_is_found(
+    project: Project, plant: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    plant(project.result)
+    project.store(project.result)
+
+    failed, lines = project.run()
+
+    assert failed
+    assert any(line.startswith("FAILED  fragmentation.json: ") and said in line for line in lines)
+
+
+def test_a_commit_of_another_branch_is_none_of_this_history(project: Project) -> None:
+    git(project.folder, "checkout", "-q", "--orphan", "other")
+    git(project.folder, "commit", "-q", "-m", "elsewhere")
+
+    assert "is no commit that HEAD descends from" in project.run()[1][0]
+
+
+def test_uncommitted_changes_may_be_owned_up_to(project: Project) -> None:
+    changes(project.result)
+    project.store(project.result)
+    project.readme.write_text(f"{DOCUMENT}\n`fragmentation.json` was made\nwith uncommitted changes.\n")
+
+    assert project.run() == ("", [])
+
+
+def test_words_beside_a_figure_may_change_without_a_run() -> None:
+    stored, computed = {"target": "old words", "met": True}, {"target": "new words", "met": False}
+    assert list(results.differences("figures", stored, computed)) == [("figures.met", True, False)]
+
+
+def test_a_file_that_nothing_uses_is_found_until_a_document_names_it(project: Project) -> None:
+    project.store(project.result, "fragmentation-older")
+    said = "FAILED  fragmentation-older.json: in use: no verb has this name and no document names it: delete it"
+    assert project.run()[1] == [said]
+
+    project.readme.write_text(f"{DOCUMENT}\nSee `fragmentation-older.json`.\n")
+    assert project.run() == ("", [])
+
+
+def test_a_file_that_is_no_result_is_found(project: Project) -> None:
+    (project.results / "notes.txt").write_text("to do")
+
+    (line,) = project.run()[1]
+    assert "notes.txt is no JSON file" in line
+
+
+def test_without_a_history_the_commits_are_skipped_and_that_is_said(project: Project, tmp_path_factory: Any) -> None:
+    unknown_commit(project.result)
+    project.store(project.result)
+    git(project.folder, "add", ".")
+    git(project.folder, "commit", "-q", "-m", "second")
+    shallow = tmp_path_factory.mktemp("clones") / "shallow"
+    git(project.folder, "clone", "-q", "--depth", "1", f"file://{project.folder}", str(shallow))
+
+    (project.folder / ".git").rename(project.folder / "no-git")
+    assert project.run() == ("", ["skipped fragmentation.json: commit: no git repository here"])
+
+    project.folder = shallow
+    assert project.run() == ("", ["skipped fragmentation.json: commit: a shallow clone has not all commits"])
+
+
+# --- single verbs ---
+
+
+def wrong(checks: Any) -> list[str]:
+    return [check.wrong for check in checks if check.wrong]
+
+
+@pytest.fixture
+def leaks_figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(results, "CASES", {"a view": None})
+    form = {"verdict": "clean", "expected": "clean", "as_expected": True}
+    grew = dict.fromkeys(zero_growth.SLACK, 0)
+    growth = [
+        {"call": call, "calls": leaks.GROWTH_CALLS, "grew": grew.copy(), "beyond": []}
+        for call in (zero_growth.NOTHING, "HMap.get", "HSet.add")
+    ]
+    return {"cases": [{"case": "a view", "leaking": form.copy(), "mended": form.copy()}], "growth": growth}
+
+
+TEXTS = {"docs/measurements.md": "10^5 calls of each of 2 public calls of both packages leave nothing behind."}
+
+
+def test_a_public_call_that_was_added_since_needs_no_new_result(leaks_figures: dict[str, Any]) -> None:
+    assert len(zero_growth.public_calls()) > 2
+    assert wrong(results.of_leaks(leaks_figures, TEXTS)) == []
+
+
+def test_a_call_that_grew_or_was_called_too_seldom_is_named(leaks_figures: dict[str, Any]) -> None:
+    leaks_figures["growth"][2] |= {"beyond": ["heap"], "grew": {"heap": 90_000}}
+    assert wrong(results.of_leaks(leaks_figures, TEXTS)) == [
+        "they leave something behind: HSet.add: heap 90,000: fix them"
+    ]
+
+    leaks_figures["growth"][2] |= {"beyond": [], "calls": 500}
+    assert wrong(results.of_leaks(leaks_figures, TEXTS)) == ["called too seldom: HSet.add: run the verb in full"]
+
+
+def test_a_verdict_that_was_not_expected_and_a_case_that_is_missing_are_named(
+    leaks_figures: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaks_figures["cases"][0]["leaking"] |= {"as_expected": False, "expected": "native leak"}
+    (said,) = wrong(results.of_leaks(leaks_figures, TEXTS))
+    assert "a view, leaking: clean instead of native leak" in said
+
+    leaks_figures["cases"][0]["leaking"] |= {"as_expected": True}
+    monkeypatch.setattr(results, "CASES", {"a view": None, "a closure": None})
+    assert wrong(results.of_leaks(leaks_figures, TEXTS)) == [
+        "a closure was not measured: run `make leaks OUT=profiling/results`"
+    ]
+
+
+def test_the_sentence_on_public_calls_has_their_number(leaks_figures: dict[str, Any]) -> None:
+    texts = {name: text.replace("2 public", "3 public") for name, text in TEXTS.items()}
+    assert wrong(results.of_leaks(leaks_figures, texts)) == ['write "each of 2 public calls of both packages"']
+
+
+def test_a_load_a_rule_or_a_case_that_was_not_measured_is_named() -> None:
+    made = {
+        "policies": [{"load": load} for load in results.policies.loads(1)],
+        "rules": [{"change": change} for change in results.rules.CHANGES],
+    }
+    assert wrong(results.of_cache(made, {})) == []
+    del made["policies"][0], made["rules"][0]
+    (said,) = wrong(results.of_cache(made, {}))
+    assert "100 str, same objects, as it is" in said
+
+    cases = dict.fromkeys(results.instructions_worker.CASES, {})
+    assert wrong(results.of_instructions(cases, {})) == []
+    first = next(iter(cases))
+    del cases[first]
+    assert f"not both there and recorded: {first}: run" in wrong(results.of_instructions(cases, {}))[0]
+
+
+# --- the command line, and the committed tables ---
+
+
+def test_the_exit_status_is_1_where_a_check_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = runpy.run_path(str(HARNESS / "__main__.py"))["main"]
+    given: list[bool] = []
+    monkeypatch.setattr(record, "run", lambda *, write: given.append(write) or "1 of 2 checks failed" * write)
+
+    assert (main(["record"]), main(["record", "--write"])) == (0, 1)
+    assert given == [False, True]
+    assert capsys.readouterr().err == "python profiling: 1 of 2 checks failed\n"
+
+
+def test_places_that_are_not_asked_for_stay() -> None:
+    text = "<!-- table: a -->\nx\n<!-- end -->\n<!-- table: b -->\ny\n<!-- end -->\n"
+    assert documents.filled(text, {"b": "| z |"}) == text.replace("\ny\n", "\n\n| z |\n\n")

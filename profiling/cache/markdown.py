@@ -1,0 +1,135 @@
+"""The documents' tables of the verb ``cache``, as Markdown, from a result document alone."""
+
+from typing import Any
+
+from cache import policies, rules
+from core import estimates
+from render import markdown
+
+Document = dict[str, Any]
+Row = dict[str, Any]
+
+HITS = {
+    "str, 8 bytes": ("str", 8, False),
+    "str, 16": ("str", 16, False),
+    "str, 32": ("str", 32, False),
+    "str, 64 (never cached)": ("str", 64, False),
+    "bytes, 16": ("bytes", 16, False),
+    "str, 16, new objects": ("str", 16, True),
+}
+ARMS = {
+    "cache": "cache, hit",
+    "dict": "`dict.get`",
+    "lru_cache": "`lru_cache`",
+    "cachetools": "cachetools",
+    "cachebox": "cachebox",
+    "direct": "`xxh64()`",
+    "oneshot": "xxhash, one-shot",
+    "object": "xxhash, object",
+    "many": "`hash_many`",
+}
+POLICIES = ("hit-rate", "always", "cost")
+# Where sizes differ; the mean is over all loads.
+SIZED_LOADS = ("4000 str, same objects", "8000 str, same objects", "zipf 1.0, same objects")
+SIZED_LOADS += ("source code, same objects", "1000 str, new objects", "scan, new objects")
+SMALLEST_DROP = 0.002  # of a score, below which a change of a rule loses on no trace
+
+
+def case(row: Row) -> tuple[str, int, bool]:
+    """What sort of key a row is about."""
+    return row["kind"], row["length"], row["new_objects"]
+
+
+def ns(row: Row, arm: str) -> str:
+    """An arm's median time."""
+    return f"{row['ns'][arm]['median']:.1f}" if arm in row["ns"] else "-"
+
+
+def hits(document: Document) -> str:
+    """What a hit costs, by the sort of key and by the way to the digest."""
+    rows = {case(row): row for row in document["figures"]["hits"]}
+    cells = ([label, *(ns(rows[key], arm) for arm in ARMS)] for label, key in HITS.items())
+    return markdown.table(["key", *ARMS.values()], cells)
+
+
+def break_even(document: Document) -> str:
+    """From which hit rate on a cache pays: a row for each type of key, all its lengths in one cell."""
+    rows: dict[tuple[bool, str], list[Row]] = {}
+    for row in document["figures"]["break_even"]:
+        rows.setdefault((row["new_objects"], row["kind"]), []).append(row)
+    cells = []
+    for (new, kind), its in sorted(rows.items(), key=lambda item: (item[0][0], item[0][1] != "str")):
+        lengths = ", ".join(str(row["length"]) for row in its)
+        label = f"{kind} of {lengths} bytes, {'new objects' if new else 'the same objects'}"
+        cells.append([label, *(rates([row[f"break_even_{way}"] for row in its]) for way in ("direct", "package"))])
+    return markdown.table(["key", "against `xxh64()`", "against xxhash, one-shot"], cells)
+
+
+def rates(found: list[float | None]) -> str:
+    """Hit rates in percent, or that there is none.
+
+    >>> rates([0.77, 0.78]), rates([0.9, None]), rates([None, None])
+    ('77, 78 %', '90 %, never', 'never')
+    """
+    if None in found:
+        return ", ".join(dict.fromkeys("never" if rate is None else f"{100 * rate:.0f} %" for rate in found))
+    return ", ".join(f"{100 * rate:.0f}" for rate in found if rate is not None) + " %"
+
+
+def held(document: Document) -> str:
+    """What a hit costs by the number of keys that are held; in bold where the cache is the fastest."""
+    rows = document["figures"]["held"]
+    fastest = [min(row["ns"], key=lambda arm: row["ns"][arm]["median"]) == "cache" for row in rows]
+    cells = [["cache, hit", *(markdown.bold(ns(row, "cache"), when) for row, when in zip(rows, fastest, strict=True))]]
+    cells += [[ARMS[arm], *(ns(row, arm) for row in rows)] for arm in ("direct", "dict")]
+    return markdown.table(["keys held", *(f"{row['held']:,}".replace(",", " ") for row in rows)], cells)
+
+
+def over_off(one: dict[str, float]) -> str:
+    """A ratio with its interval, in bold where the whole interval says that it is above 1, and by over 2 %."""
+    text = f"{one['value']:.2f} ({one['low']:.2f}..{one['high']:.2f})"
+    return markdown.bold(text, one["low"] > 1 and one["value"] > 1 + estimates.SMALLEST_CHANGE)
+
+
+def by_policy(document: Document) -> str:
+    """What each policy costs on each load, over a cache that is off."""
+    cells = []
+    for row in document["figures"]["policies"]:
+        ratios = [*(row["over_off"][policy] for policy in POLICIES), row["over_off_late"]["cost"]]
+        first = [row["load"], f"{100 * row['hit_rate']:.0f} %", ns(row, policies.OFF)]
+        cells.append([*first, *map(over_off, ratios), f"{100 * row['looked_up_late']['cost']:.0f} %"])
+    quoted = [f'`"{policy}"`' for policy in POLICIES]
+    return markdown.table(["load", "hits", "`xxh64()`, ns", *quoted, '`"cost"`, second half', "looked up"], cells)
+
+
+def scores(document: Document) -> str:
+    """The score of each change of a rule, on the traces that the values were chosen on, and on the others."""
+    by_change: dict[str, list[Row]] = {}
+    for row in document["figures"]["rules"]:
+        by_change.setdefault(row["change"], []).append(row)
+    cells = []
+    for change, its in by_change.items():
+        name, _, value = change.partition(" ")
+        row = [change if change in (rules.DEFAULT, rules.ALWAYS) else f"`{name}` {value}"]
+        for group in (rules.TUNING, rules.HELD_OUT):
+            some = [one for one in its if one["set"] == group]
+            row += [f"{100 * sum(one['score'] for one in some):.1f}", str(sum(one["switched"] for one in some))]
+        pairs = zip(its, by_change[rules.DEFAULT], strict=True)
+        one, usual = min(pairs, key=lambda pair: pair[0]["score"] - pair[1]["score"])
+        said = f"{one['trace']}: {100 * one['score']:.1f} instead of {100 * usual['score']:.1f}"
+        cells.append([*row, said if one["score"] - usual["score"] < -SMALLEST_DROP else ""])
+    head = ["changed", rules.TUNING, "switched", rules.HELD_OUT, "switched", "what it loses most on"]
+    return markdown.table(head, cells)
+
+
+def sizes(document: Document) -> str:
+    """What each size costs under two policies, over a cache that is off."""
+    loads = {row["load"]: row["over_off"] for row in document["figures"]["policies"]}
+    cells = []
+    for policy in ("cost", "hit-rate"):
+        arms = [f"{policy} {size}" for size in policies.TRIED]
+        for load in SIZED_LOADS:
+            cells.append([f'`"{policy}"`, {load}', *(f"{loads[load][arm]['value']:.2f}" for arm in arms)])
+        means = [sum(over[arm]["value"] for over in loads.values()) / len(loads) for arm in arms]
+        cells.append([f'**`"{policy}"`, mean**', *(f"{mean:.3f}" for mean in means)])
+    return markdown.table(["policy, load", *map(str, policies.TRIED)], cells)

@@ -1,0 +1,97 @@
+"""The verb ``record``: do the committed results hold, and do the documents say what they say?
+
+Owns which table is made of which result, and how the checks are printed. ``results`` has the checks of the files,
+``documents`` the markers. Nothing is measured: these checks fail when a verb has to be run again or a document to be
+written anew, which is why they are no tests.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from builds import run as builds
+from cache import markdown as cache
+from core.environment import PROJECT
+from growth import markdown as growth
+from leaks import tables as leaks
+from peers import tables as peers
+from record import documents, results
+from record.results import Check
+from render import terminal
+from table import tables as table
+
+# The name of a table in a marker, the result that it is made of, and what makes it.
+TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "readme": ("peers", peers.readme),
+    "peers": ("peers", peers.markdown),
+    "targets": ("peers", peers.targets_markdown),
+    "table": ("table", table.markdown),
+    "growth": ("growth", growth.inserts),
+    "loads": ("growth", growth.loads),
+    "leaks": ("leaks", leaks.markdown),
+    "builds": ("builds", builds.markdown),
+    "cache-hits": ("cache", cache.hits),
+    "cache-break-even": ("cache", cache.break_even),
+    "cache-held": ("cache", cache.held),
+    "cache-policies": ("cache", cache.by_policy),
+    "cache-rules": ("cache", cache.scores),
+    "cache-sizes": ("cache", cache.sizes),
+}
+
+
+def run(*, write: bool, project: Path = PROJECT) -> str:
+    """Fill the tables if asked to, check, and print a line for each check; return how many failed, if any did."""
+    console = terminal.output_console()
+    found, checks = results.read(project / "profiling" / "results")
+    tables = {name: make(found[result]) for name, (result, make) in TABLES.items() if result in found}
+    if write:
+        for line in fill(project, tables):
+            console.print(line, markup=False, soft_wrap=True)
+    texts = documents.read(project)
+    checks += [*results.checks(found, texts, project), *table_checks(texts, tables)]
+    for check in checks:
+        word = "FAILED" if check.wrong else "skipped" if check.skipped else "ok"
+        reason = check.wrong or check.skipped
+        console.print(f"{word:8}{check.what}" + (f": {reason}" if reason else ""), markup=False, soft_wrap=True)
+    failed = sum(bool(check.wrong) for check in checks)
+    return f"{failed} of {len(checks)} checks failed" if failed else ""
+
+
+def fill(project: Path, tables: dict[str, str]) -> Iterator[str]:
+    """Write the tables into the documents; a line for each that changed. A document with wrong markers is left alone."""
+    for name, text in documents.read(project).items():
+        try:
+            stale = [place.name for place in documents.places(text) if is_stale(text, place, tables)]
+        except documents.MarkerError:
+            continue
+        if stale:
+            (project / name).write_text(documents.filled(text, tables), encoding="utf-8")
+            yield from (f"written {name}: table {table}" for table in stale)
+
+
+def is_stale(text: str, place: documents.Place, tables: dict[str, str]) -> bool:
+    """Whether another table stands there than the result's."""
+    return place.name in tables and documents.shown(text, place) != tables[place.name]
+
+
+def table_checks(texts: dict[str, str], tables: dict[str, str]) -> Iterator[Check]:
+    """Every table of every document is known, made of a whole result, and says what it says; and none is lost."""
+    seen = set()
+    for name, text in texts.items():
+        try:
+            places = list(documents.places(text))
+        except documents.MarkerError as error:
+            yield Check(f"{name}: markers of tables", str(error))
+            continue
+        for place in places:
+            seen.add(place.name)
+            what, wrong = f"{name}, line {place.start}: table {place.name}", ""
+            if place.name not in TABLES:
+                wrong = f"there is no such table; known: {', '.join(TABLES)}"
+            elif place.name not in tables:
+                wrong = f"profiling/results/{TABLES[place.name][0]}.json is no whole result, or not there"
+            elif is_stale(text, place, tables):
+                wrong = "it differs from the result: run `make record WRITE=1`"
+            yield Check(what, wrong)
+    for name in TABLES.keys() - seen:
+        yield Check(f"table {name}", "no document shows it: put its markers in one, or remove it from `TABLES`")
