@@ -58,7 +58,7 @@ def run(*, write: bool, project: Path = PROJECT) -> str:
 
 
 def fill(project: Path, tables: dict[str, str]) -> Iterator[str]:
-    """Write the tables into the documents; a line for each that changed. A document with wrong markers is left alone."""
+    """Write the tables into the documents; a line for each that changed. Nothing is written between wrong markers."""
     for name, text in documents.read(project).items():
         try:
             stale = [place.name for place in documents.places(text) if is_stale(text, place, tables)]

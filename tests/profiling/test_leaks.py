@@ -4,7 +4,6 @@ import gc
 import io
 import json
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -339,7 +339,7 @@ def test_a_load_a_rule_or_a_case_that_was_not_measured_is_named() -> None:
     (said,) = wrong(results.of_cache(made, {}))
     assert "100 str, same objects, as it is" in said
 
-    cases = dict.fromkeys(results.instructions_worker.CASES, {})
+    cases: dict[str, Any] = dict.fromkeys(results.instructions_worker.CASES)
     assert wrong(results.of_instructions(cases, {})) == []
     first = next(iter(cases))
     del cases[first]
