@@ -133,3 +133,80 @@ def sizes(document: Document) -> str:
         means = [sum(over[arm]["value"] for over in loads.values()) / len(loads) for arm in arms]
         cells.append([f'**`"{policy}"`, mean**', *(f"{mean:.3f}" for mean in means)])
     return markdown.table(["policy, load", *map(str, policies.TRIED)], cells)
+
+
+def sentences(document: Document) -> list[tuple[str, str]]:
+    """What the prose says in figures of this result: the document, and words that must stand in it."""
+    made = document["figures"]
+    return [
+        ("docs/tophash_cache.md", text)
+        for text in (
+            *of_hits(made),
+            *of_policies(made["policies"]),
+            *of_maps_and_scans(made),
+            *of_scores(made["rules"]),
+        )
+    ]
+
+
+def of_hits(made: Document) -> list[str]:
+    """A hit beside other ways; what a miss costs, of keys that come again as the same objects."""
+    (row,) = [row for row in made["hits"] if case(row) == ("str", 16, False)]
+    over = {arm: f"{ratio['value']:.2f}" for arm, ratio in row["cache_over"].items()}
+    misses = [row["miss"] for row in made["break_even"] if not row["new_objects"]]
+    return [
+        f"A hit takes {over['dict']} times as long as `dict.get`, {over['oneshot']} times as long as the one-shot and "
+        f"{over['object']} times as long as the article's object form",
+        f"Without the loop's {row['ns']['loop']['median']:.0f} ns, a look-up that misses and stores takes "
+        f"{min(misses):.0f} to {max(misses):.0f} ns",
+    ]
+
+
+def of_policies(rows: list[Row]) -> list[str]:
+    """On how many loads the default policy is on, and what it and the others cost, in the second half of the calls."""
+
+    def ends(some: list[Row], arm: str) -> str:
+        values = [row["over_off_late"][arm]["value"] for row in some]
+        return f"{min(values):.2f} to {max(values):.2f}"
+
+    on = [row for row in rows if row["looked_up_late"]["cost"] > 0.5]
+    off = [row for row in rows if row not in on]
+    worst = max(row["over_off_late"]["hit-rate"]["value"] for row in off)
+    return [
+        f'"cost"` is on for {len(on)} of the {len(rows)} loads, at {ends(on, "cost")} of the time, and off for the '
+        f'others, at {ends(off, "cost")}, where `"hit-rate"` takes up to {worst:.2f} times as long',
+        f"Another cache that is off, which does the same work, takes {ends(rows, policies.AGAIN)} on these loads",
+    ]
+
+
+def of_maps_and_scans(made: Document) -> list[str]:
+    """A cache inside a map, and a scan."""
+    few, many = ({arm: f"{spread['median']:.0f}" for arm, spread in row["ns"].items()} for row in made["maps"])
+    scan = made["scan"]
+    extra, null = (
+        [100 * scan[name][end] for end in ("value", "low", "high")] for name in ("extra", "extra_of_off_again")
+    )
+    return [
+        f'{few["HMap xxh64, cache"]} ns against {few["HMap xxh64"]} with `hash="xxh64"` alone and {few["HMap"]} with '
+        "the default hash",
+        f"it takes {many['HMap xxh64, cache']} ns against {many['HMap xxh64']}",
+        f"takes {extra[0]:.1f} % ({extra[1]:.1f} to {extra[2]:.1f} %, {scan['ns']['on']['n']} processes) longer",
+        f"takes {null[0]:.2f} % ({null[1]:.2f} to {null[2]:.2f} %) longer",
+        f"{scan['looked_up']:,} keys are looked up, in the warm-up and {scan['probes']} probes",
+    ]
+
+
+def of_scores(rows: list[Row]) -> list[str]:
+    """Which changes score higher on the traces held out, and what the distance between the two rates is for."""
+    held_out, switches = dict.fromkeys(rules.CHANGES, 0.0), dict.fromkeys(rules.CHANGES, 0)
+    for row in rows:
+        held_out[row["change"]] += 100 * row["score"] * (row["set"] == rules.HELD_OUT)
+        switches[row["change"]] += row["switched"]
+    usual = held_out[rules.DEFAULT]
+    higher = [name for name in held_out if held_out[name] > usual and not name.startswith("max_entries")]
+    *first, last = [f"`{name}`" for name in higher]
+    gain = max(held_out[name] for name in higher) - usual
+    return [
+        f"On those held out, {', '.join(first)} and {last} do, by up to {gain:.1f} points",
+        f"makes {switches['resume_at 0.85']} switches {switches[rules.DEFAULT]}",
+    ]

@@ -48,3 +48,17 @@ def loads(document: dict[str, Any]) -> str:
     overhead = "overhead per entry at the limit, bytes"
     head = ("limit", "buckets with overflow", overhead, "mean over a growth cycle", "hits that read a second row")
     return markdown.table(head, rows)
+
+
+def sentences(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the prose says in figures of this result: the document, and words that must stand in it."""
+    made = document["figures"]
+    worst = {name: duration(row["recurring_worst_ns"]) for name, row in made["latency"]["libraries"].items()}
+    peaks = [row["peak_over_fresh"] for row in made["churn"]["loads"]]
+    times = [row["time_over_fresh"]["get_many"] for row in made["churn"]["loads"]]
+    return [
+        ("README.md", f"the slowest that recurs takes {worst['pyhmap']} of CPU time (`dict`: {worst['dict']})"),
+        ("docs/design.md", f"is now {worst['pyhmap']}, at the inserts that map a new array"),
+        ("docs/measurements.md", f"at most {min(peaks):.2f} to {max(peaks):.2f} times the memory of a fresh one"),
+        ("docs/measurements.md", f"batch look-ups take {min(times):.2f} to {max(times):.2f} times as long"),
+    ]

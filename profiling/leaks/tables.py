@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from leaks import zero_growth
 from render import markdown as md
 from render import terminal
 
@@ -188,6 +189,23 @@ def markdown(document: dict[str, Any]) -> str:
     ]
     share = "share of the filling spent in collections"
     return md.table([f"{power(largest)} entries in", "first full collection", "later ones", share], made)
+
+
+def sentences(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the prose says in figures of this result: the document, and words that must stand in it."""
+    made = document["figures"]
+    largest = max(row["entries"] for row in made["collector"])
+    rows = {row["container"]: row for row in made["collector"] if row["entries"] == largest}
+    first = {name: seconds(row["first"]["median"]) for name, row in rows.items()}
+    share = rows["dict of lists"]["share"]["median"]
+    public = [row for row in made["growth"] if row["call"] not in (zero_growth.NOTHING, *zero_growth.EXTRAS)]
+    texts = (
+        f"takes {first['dict of tuples']} for a dict of tuples, {first['dict of lists']} for one of lists and "
+        f"{first['HMap']} for an `HMap`; it takes {first['nothing']} in a process without any of them",
+        f"{100 * share:.0f} % of the time goes to collections",
+        f"each of {len(public)} public calls of both packages",
+    )
+    return [("docs/measurements.md", text) for text in texts]
 
 
 # --- the header ---

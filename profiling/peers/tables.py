@@ -253,3 +253,30 @@ def targets_markdown(document: Document) -> str:
         interval = "" if exact else f" ({target['low']:.2f}..{target['high']:.2f})"
         made.append([*cells, f"{target['value']:.2f}{interval}", "met" if target["met"] else "missed"])
     return md.table(["target", "aimed at", "measured", ""], made)
+
+
+def sentences(document: Document) -> list[tuple[str, str]]:
+    """What the prose says in figures of this result: the document, and words that must stand in it."""
+    rows = {
+        (row["kind"], row["size"], row["operation"]): {name: each["median"] for name, each in row["spreads"].items()}
+        for row in document["figures"]["rows"]
+        if row["key_set"] == "random"
+    }
+    hit, miss = (rows["int64", 10**6, operation]["pyhmap"] for operation in ("hit", "miss"))
+    large, small = (rows["int64", size, "memory"] for size in (10**7, 10**6))
+    text = rows["str17", 10**6, "memory"]
+    threads = [f"{target['value']:.2f}" for target in document["figures"]["targets"] if "threads=2" in target["what"]]
+    worst = {name: f"{ns / 1e3:.0f} µs" for name, ns in document["figures"]["worst_inserts"]["ns"].items()}
+    shared = f"divided by {threads[0]} at 10^6 keys and by {threads[1]} at 10^7"
+    return [
+        ("README.md", f"{digits(hit)} ns per key that is present and {digits(miss)} ns per key that is absent"),
+        (
+            "README.md",
+            f"{large['pyhmap']:.0f} to {small['pyhmap']:.0f} bytes per int64 pair (`dict`: {large['dict']:.0f} to "
+            f"{small['dict']:.0f}), {text['pyhmap (Arrow)']:.0f} per 17-character string with its value (`dict`: "
+            f"{text['dict']:.0f})",
+        ),
+        ("docs/measurements.md", shared),
+        ("docs/experiments.md", shared),
+        ("docs/measurements.md", f"{worst['Go Swiss']} against {worst['pyhmap']} for pyhmap"),
+    ]

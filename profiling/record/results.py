@@ -21,7 +21,6 @@ from instructions import run as instructions
 from instructions import worker as instructions_worker
 from leaks import run as leaks
 from leaks import tables as leaks_tables
-from leaks import zero_growth
 from leaks.cases import ARMS, CASES
 from peers import figures as peers
 from peers import targets
@@ -89,9 +88,8 @@ def unlike_a_record(name: str, document: Document) -> str:
     return ""
 
 
-def checks(results: dict[str, Document], documents: dict[str, str], project: Path) -> Iterator[Check]:
-    """Everything that is asked of whole results."""
-    texts = {name: " ".join(text.split()) for name, text in documents.items()}
+def checks(results: dict[str, Document], texts: dict[str, str], project: Path) -> Iterator[Check]:
+    """Everything that is asked of whole results. ``texts`` are the documents, each on one line."""
     no_history = why_no_history(project)
     for name, document in results.items():
         yield used(name, texts)
@@ -101,7 +99,7 @@ def checks(results: dict[str, Document], documents: dict[str, str], project: Pat
             yield figures(name, document)
     for name, check in OF_VERBS.items():
         if name in results:
-            yield from check(results[name]["figures"], texts)
+            yield from check(results[name]["figures"])
 
 
 def used(name: str, texts: dict[str, str]) -> Check:
@@ -172,8 +170,8 @@ def differences(path: str, stored: Any, computed: Any) -> Iterator[tuple[str, An
 # --- what is asked of single verbs ---
 
 
-def of_leaks(made: Any, texts: dict[str, str]) -> Iterator[Check]:
-    """Verdicts as expected, no call that grew, and the number of calls in the document.
+def of_leaks(made: Any) -> Iterator[Check]:
+    """Verdicts as expected, and no call that grew.
 
     A call that was added since need not be there: it has a recipe (a test says so), and the next run measures it.
     """
@@ -190,14 +188,8 @@ def of_leaks(made: Any, texts: dict[str, str]) -> Iterator[Check]:
     wrong = wrong or (f"called too seldom: {', '.join(few)}: run the verb in full" if few else "")
     yield Check(f"leaks.json: {leaks.GROWTH_CALLS:,} calls of each public call leave nothing behind", wrong)
 
-    public = [row for row in made["growth"] if row["call"] not in (zero_growth.NOTHING, *zero_growth.EXTRAS)]
-    sentence, document = f"each of {len(public)} public calls of both packages", "docs/measurements.md"
-    said = sentence in texts.get(document, "")
-    what = f"{document}: the number of public calls in the sentence on zero growth"
-    yield Check(what, "" if said else f'write "{sentence}"')
 
-
-def of_cache(made: Any, texts: dict[str, str]) -> Iterator[Check]:
+def of_cache(made: Any) -> Iterator[Check]:
     """Every load and every changed rule of today was measured."""
     loads, changes = {row["load"] for row in made["policies"]}, {row["change"] for row in made["rules"]}
     differing = sorted((loads ^ policies.loads(1).keys()) | (changes ^ rules.CHANGES.keys()))
@@ -205,7 +197,7 @@ def of_cache(made: Any, texts: dict[str, str]) -> Iterator[Check]:
     yield Check("cache.json: every load and every rule is measured", wrong if differing else "")
 
 
-def of_instructions(made: Any, texts: dict[str, str]) -> Iterator[Check]:
+def of_instructions(made: Any) -> Iterator[Check]:
     """Every case of today has its record."""
     differing = sorted(made.keys() ^ instructions_worker.CASES.keys())
     wrong = f"not both there and recorded: {', '.join(differing)}: run `{instructions.RECORD_ANEW}`"

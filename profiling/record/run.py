@@ -38,6 +38,14 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "cache-sizes": ("cache", cache.sizes),
 }
 
+# What the prose says in figures of a result.
+SENTENCES: dict[str, Callable[[Any], list[tuple[str, str]]]] = {
+    "cache": cache.sentences,
+    "growth": growth.sentences,
+    "leaks": leaks.sentences,
+    "peers": peers.sentences,
+}
+
 
 def run(*, write: bool, project: Path = PROJECT) -> str:
     """Fill the tables if asked to, check, and print a line for each check; return how many failed, if any did."""
@@ -48,7 +56,9 @@ def run(*, write: bool, project: Path = PROJECT) -> str:
         for line in fill(project, tables):
             console.print(line, markup=False, soft_wrap=True)
     texts = documents.read(project)
-    checks += [*results.checks(found, texts, project), *table_checks(texts, tables)]
+    joined = {name: " ".join(text.split()) for name, text in texts.items()}
+    said = [pair for name, say in SENTENCES.items() if name in found for pair in say(found[name])]
+    checks += [*results.checks(found, joined, project), *table_checks(texts, tables), *sentence_checks(joined, said)]
     for check in checks:
         word = "FAILED" if check.wrong else "skipped" if check.skipped else "ok"
         reason = check.wrong or check.skipped
@@ -95,3 +105,10 @@ def table_checks(texts: dict[str, str], tables: dict[str, str]) -> Iterator[Chec
             yield Check(what, wrong)
     for name in TABLES.keys() - seen:
         yield Check(f"table {name}", "no document shows it: put its markers in one, or remove it from `TABLES`")
+
+
+def sentence_checks(texts: dict[str, str], said: list[tuple[str, str]]) -> Iterator[Check]:
+    """The documents say in words what the results say."""
+    for name, words in said:
+        wrong = "" if words in texts.get(name, "") else "the result says this now, and no sentence of the document does"
+        yield Check(f'{name}: "{words}"', wrong)

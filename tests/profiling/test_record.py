@@ -83,6 +83,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Project:
     monkeypatch.setattr(record, "TABLES", {"ours": ("fragmentation", shown)})
+    monkeypatch.setattr(record, "SENTENCES", {})
     return Project(tmp_path, capsys)
 
 
@@ -152,6 +153,20 @@ def test_a_table_that_no_document_shows_is_found(project: Project) -> None:
     assert project.run()[1] == [
         "FAILED  table ours: no document shows it: put its markers in one, or remove it from `TABLES`"
     ]
+
+
+def test_a_sentence_with_another_figure_than_the_result_is_found(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sentences(document: dict[str, Any]) -> list[tuple[str, str]]:
+        return [("README.md", f"Each of {document['figures'][0]['keys']} keys")]
+
+    monkeypatch.setattr(record, "SENTENCES", {"fragmentation": sentences})
+    (line,) = project.run()[1]
+    assert line.startswith('FAILED  README.md: "Each of 100 keys": ')
+
+    project.readme.write_text(DOCUMENT.replace("Each of 2 keys", "Each of\n100 keys"))
+    assert project.run() == ("", [])
 
 
 def unknown_commit(document: dict[str, Any]) -> None:
@@ -292,41 +307,42 @@ def leaks_figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"cases": [{"case": "a view", "leaking": form.copy(), "mended": form.copy()}], "growth": growth}
 
 
-TEXTS = {"docs/measurements.md": "10^5 calls of each of 2 public calls of both packages leave nothing behind."}
-
-
 def test_a_public_call_that_was_added_since_needs_no_new_result(leaks_figures: dict[str, Any]) -> None:
     assert len(zero_growth.public_calls()) > 2
-    assert wrong(results.of_leaks(leaks_figures, TEXTS)) == []
+    assert wrong(results.of_leaks(leaks_figures)) == []
 
 
 def test_a_call_that_grew_or_was_called_too_seldom_is_named(leaks_figures: dict[str, Any]) -> None:
     leaks_figures["growth"][2] |= {"beyond": ["heap"], "grew": {"heap": 90_000}}
-    assert wrong(results.of_leaks(leaks_figures, TEXTS)) == [
-        "they leave something behind: HSet.add: heap 90,000: fix them"
-    ]
+    assert wrong(results.of_leaks(leaks_figures)) == ["they leave something behind: HSet.add: heap 90,000: fix them"]
 
     leaks_figures["growth"][2] |= {"beyond": [], "calls": 500}
-    assert wrong(results.of_leaks(leaks_figures, TEXTS)) == ["called too seldom: HSet.add: run the verb in full"]
+    assert wrong(results.of_leaks(leaks_figures)) == ["called too seldom: HSet.add: run the verb in full"]
 
 
 def test_a_verdict_that_was_not_expected_and_a_case_that_is_missing_are_named(
     leaks_figures: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaks_figures["cases"][0]["leaking"] |= {"as_expected": False, "expected": "native leak"}
-    (said,) = wrong(results.of_leaks(leaks_figures, TEXTS))
+    (said,) = wrong(results.of_leaks(leaks_figures))
     assert "a view, leaking: clean instead of native leak" in said
 
     leaks_figures["cases"][0]["leaking"] |= {"as_expected": True}
     monkeypatch.setattr(results, "CASES", {"a view": None, "a closure": None})
-    assert wrong(results.of_leaks(leaks_figures, TEXTS)) == [
+    assert wrong(results.of_leaks(leaks_figures)) == [
         "a closure was not measured: run `make leaks OUT=profiling/results`"
     ]
 
 
 def test_the_sentence_on_public_calls_has_their_number(leaks_figures: dict[str, Any]) -> None:
-    texts = {name: text.replace("2 public", "3 public") for name, text in TEXTS.items()}
-    assert wrong(results.of_leaks(leaks_figures, texts)) == ['write "each of 2 public calls of both packages"']
+    times = {"first": {"median": 0.25}, "share": {"median": 0.5}}
+    containers = ("nothing", "dict of tuples", "dict of lists", "HMap")
+    leaks_figures["collector"] = [{"container": name, "entries": 1000} | times for name in containers]
+
+    said = [words for _, words in record.leaks.sentences({"figures": leaks_figures})]
+
+    assert "each of 2 public calls of both packages" in said
+    assert "50 % of the time goes to collections" in said
 
 
 def test_a_load_a_rule_or_a_case_that_was_not_measured_is_named() -> None:
@@ -334,16 +350,16 @@ def test_a_load_a_rule_or_a_case_that_was_not_measured_is_named() -> None:
         "policies": [{"load": load} for load in results.policies.loads(1)],
         "rules": [{"change": change} for change in results.rules.CHANGES],
     }
-    assert wrong(results.of_cache(made, {})) == []
+    assert wrong(results.of_cache(made)) == []
     del made["policies"][0], made["rules"][0]
-    (said,) = wrong(results.of_cache(made, {}))
+    (said,) = wrong(results.of_cache(made))
     assert "100 str, same objects, as it is" in said
 
     cases: dict[str, Any] = dict.fromkeys(results.instructions_worker.CASES)
-    assert wrong(results.of_instructions(cases, {})) == []
+    assert wrong(results.of_instructions(cases)) == []
     first = next(iter(cases))
     del cases[first]
-    assert f"not both there and recorded: {first}: run" in wrong(results.of_instructions(cases, {}))[0]
+    assert f"not both there and recorded: {first}: run" in wrong(results.of_instructions(cases))[0]
 
 
 # --- the command line, and the committed tables ---
