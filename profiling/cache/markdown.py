@@ -1,5 +1,6 @@
 """The documents' tables of the verb ``cache``, as Markdown, from a result document alone."""
 
+from collections import Counter
 from typing import Any
 
 from cache import policies, rules
@@ -171,11 +172,14 @@ def of_policies(rows: list[Row]) -> list[str]:
 
     on = [row for row in rows if row["looked_up_late"]["cost"] > 0.5]
     off = [row for row in rows if row not in on]
+    again = f"Another cache that is off, which does the same work, takes {ends(rows, policies.AGAIN)} on these loads"
+    if not on or not off:
+        return [f'"cost"` is on for {len(on)} of the {len(rows)} loads', again]
     worst = max(row["over_off_late"]["hit-rate"]["value"] for row in off)
     return [
         f'"cost"` is on for {len(on)} of the {len(rows)} loads, at {ends(on, "cost")} of the time, and off for the '
         f'others, at {ends(off, "cost")}, where `"hit-rate"` takes up to {worst:.2f} times as long',
-        f"Another cache that is off, which does the same work, takes {ends(rows, policies.AGAIN)} on these loads",
+        again,
     ]
 
 
@@ -198,15 +202,14 @@ def of_maps_and_scans(made: Document) -> list[str]:
 
 def of_scores(rows: list[Row]) -> list[str]:
     """Which changes score higher on the traces held out, and what the distance between the two rates is for."""
-    held_out, switches = dict.fromkeys(rules.CHANGES, 0.0), dict.fromkeys(rules.CHANGES, 0)
+    held_out, switches = Counter[str](), Counter[str]()
     for row in rows:
         held_out[row["change"]] += 100 * row["score"] * (row["set"] == rules.HELD_OUT)
         switches[row["change"]] += row["switched"]
     usual = held_out[rules.DEFAULT]
     higher = [name for name in held_out if held_out[name] > usual and not name.startswith("max_entries")]
-    *first, last = [f"`{name}`" for name in higher]
-    gain = max(held_out[name] for name in higher) - usual
-    return [
-        f"On those held out, {', '.join(first)} and {last} do, by up to {gain:.1f} points",
-        f"makes {switches['resume_at 0.85']} switches {switches[rules.DEFAULT]}",
-    ]
+    said = f"On those held out, {len(higher)} others score higher"
+    if higher:
+        gain = max(held_out[name] for name in higher) - usual
+        said += f", by up to {gain:.1f} points: {', '.join(f'`{name}`' for name in higher)}"
+    return [said, f"makes {switches['resume_at 0.85']} switches {switches[rules.DEFAULT]}"]
