@@ -1,6 +1,6 @@
 """The documents' tables of the verb ``cache``, as Markdown, from a result document alone."""
 
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 from cache import policies, rules
@@ -202,7 +202,8 @@ def of_maps_and_scans(made: Document) -> list[str]:
 
 def of_scores(rows: list[Row]) -> list[str]:
     """Which changes score higher on the traces held out, and what the distance between the two rates is for."""
-    held_out, switches = Counter[str](), Counter[str]()
+    held_out: defaultdict[str, float] = defaultdict(float)
+    switches: defaultdict[str, int] = defaultdict(int)
     for row in rows:
         held_out[row["change"]] += 100 * row["score"] * (row["set"] == rules.HELD_OUT)
         switches[row["change"]] += row["switched"]
