@@ -209,7 +209,7 @@ def of_scores(rows: list[Row]) -> list[str]:
         switches[row["change"]] += row["switched"]
     usual = held_out[rules.DEFAULT]
     higher = [name for name in held_out if held_out[name] > usual and not name.startswith("max_entries")]
-    said = f"On those held out, {len(higher)} others score higher"
+    said = f"On those held out, {len(higher)} {'other scores' if len(higher) == 1 else 'others score'} higher"
     if higher:
         gain = max(held_out[name] for name in higher) - usual
         said += f", by up to {gain:.1f} points: {', '.join(f'`{name}`' for name in higher)}"

@@ -110,5 +110,9 @@ def table_checks(texts: dict[str, str], tables: dict[str, str]) -> Iterator[Chec
 def sentence_checks(texts: dict[str, str], said: list[tuple[str, str]]) -> Iterator[Check]:
     """The documents say in words what the results say."""
     for name, words in said:
-        wrong = "" if words in texts.get(name, "") else "the result says this now, and no sentence of the document does"
+        wrong = (
+            ""
+            if words in texts.get(name, "")
+            else "the result says this now, and no sentence of the document does: write it there"
+        )
         yield Check(f'{name}: "{words}"', wrong)

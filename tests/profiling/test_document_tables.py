@@ -203,7 +203,7 @@ def test_scores_name_the_trace_on_which_a_change_loses_most() -> None:
         "| `resume_at` 0.85 | 50.0 | 2 | 24.9 | 3 | |",
     ]
     assert cache.of_scores(rows) == [
-        "On those held out, 1 others score higher, by up to 10.0 points: `window 1024`",
+        "On those held out, 1 other scores higher, by up to 10.0 points: `window 1024`",
         "makes 5 switches 5",
     ]
     assert cache.of_scores(rows[:2] + rows[4:])[0] == "On those held out, 0 others score higher"
