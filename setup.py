@@ -79,7 +79,13 @@ class Build(build_ext):
             self.build_temp, self.build_lib = f"{build}/temp", f"{build}/lib"
 
     def run(self):
-        translated = cythonize(self.extensions, compiler_directives=DIRECTIVES, build_dir=build, nthreads=jobs)
+        # The flags and directives are in this file: if it has changed, everything has.
+        written = [Path(build, source).with_suffix(".c") for source in SOURCES]
+        changed = Path(__file__).stat().st_mtime
+        self.force = self.force or any(path.exists() and path.stat().st_mtime < changed for path in written)
+        translated = cythonize(
+            self.extensions, compiler_directives=DIRECTIVES, build_dir=build, nthreads=jobs, force=self.force
+        )
         for extension, with_c in zip(self.extensions, translated, strict=True):
             extension.sources = with_c.sources
         super().run()
