@@ -5,18 +5,26 @@ PYTHON ?= python3
 VENV ?= .venv
 CHECKED_VENV ?= .venv-
 QUICK ?=
+WRITE ?=
 OUT ?= profiling/out
+# Processes that run tests. logical: one per core; auto counts two hyperthreads as one.
+JOBS ?= logical
 
 PY := $(VENV)/bin/python
 PROFILING := $(PY) profiling
 OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
 COMPILED := setup.py pyproject.toml $(wildcard $(addsuffix /*.p[yx][xd],_hmap_bytes pyhmap pyhmap/* tophash_cache))
 SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* tophash_cache))
+# An isolated environment would compile everything anew: what pyproject.toml asks of one goes into ours.
+BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
-.PHONY: help build test table bench cache growth leaks instructions lint type debug asan clean
+.PHONY: help build test check record table bench cache growth leaks instructions report compare
+.PHONY: lint type coverage debug asan clean
 
 help:
-	@echo "make test     build, then run the whole test suite"
+	@echo "make test     build, then run the whole test suite, in parallel"
+	@echo "make check    build, then run the short form of the tests of the map and of the cache"
+	@echo "make record   the committed results and the documents agree (WRITE=1 fills the documents' tables)"
 	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
@@ -26,30 +34,42 @@ help:
 	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
 	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
+	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on"
 	@echo "make asan     the same under AddressSanitizer and UndefinedBehaviourSanitizer"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
-$(PY):
+$(VENV)/.tools: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-
-# One stamp per set of extras: pip builds the extensions in place (an editable install).
-$(VENV)/.dev: $(PY) $(COMPILED)
-	$(PY) -m pip install --quiet --editable '.[dev]'
+	$(PY) -m pip install --quiet $$($(PYTHON) -c $(BUILD_REQUIREMENTS))
 	touch $@
 
-$(VENV)/.profiling: $(PY) $(COMPILED)
-	$(PY) -m pip install --quiet --editable '.[profiling]'
+# Compiles what is older than its sources.
+$(VENV)/.built: $(VENV)/.tools $(COMPILED)
+	$(PY) setup.py --quiet build_ext --inplace
 	touch $@
 
-$(VENV)/.peers: $(VENV)/.profiling
-	$(PY) -m pip install --quiet --editable '.[profiling,peers]'
+# A stamp per extra. It does not depend on the stamp of the build: the installed files are the ones built in place.
+EXTRAS := $(addprefix $(VENV)/.,test dev profiling peers)
+$(EXTRAS): $(VENV)/.%: setup.py pyproject.toml | $(VENV)/.built
+	$(PY) -m pip install --quiet --no-build-isolation --editable '.[$*]'
 	touch $@
 
-build: $(VENV)/.dev
+build: $(VENV)/.test
 
 test: $(VENV)/.dev
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(JOBS) --dist loadgroup
+
+check: $(VENV)/.test
+	@start=$$(date +%s) && \
+	$(PY) -m pytest -q -n $(JOBS) --hypothesis-profile=short -m "not slow and not reference" \
+		tests/map tests/tophash_cache tests/test_structure.py && \
+	echo "A short form: Hypothesis tries 5 examples for each test. Left out: tests marked slow, tests over the plain" && \
+	echo "Python reference alone, and the tests of pyhmap.debug, stubs, packages, documents and profiling/." && \
+	echo "It took $$(($$(date +%s) - start)) s. \`make test\` runs everything."
+
+record: $(VENV)/.profiling
+	$(PROFILING) record $(if $(WRITE),--write)
 
 table: $(VENV)/.profiling
 	$(PROFILING) table $(OPTIONS)
@@ -68,8 +88,6 @@ growth: $(VENV)/.peers
 leaks: $(VENV)/.dev
 	$(PROFILING) leaks $(OPTIONS)
 
-.PHONY: report compare
-
 report: $(VENV)/.profiling
 	$(PROFILING) report --out $(OUT)
 
@@ -87,21 +105,37 @@ lint: $(VENV)/.dev
 type: $(VENV)/.dev
 	$(VENV)/bin/mypy
 
-# The checked builds are installed (not editable) into environments of their own, so that they never replace the
+# The other builds are installed (not editable) into environments of their own, so that they never replace the
 # release build in the checkout; bin/pytest, unlike python -m pytest, does not put the checkout on the path.
-$(CHECKED_VENV)%/.built: $(SOURCES)
+.SECONDARY: $(addprefix $(CHECKED_VENV),debug/.tools sanitize/.tools coverage/.tools)
+$(CHECKED_VENV)%/.tools: pyproject.toml
 	$(PYTHON) -m venv $(CHECKED_VENV)$*
-	PYHMAP_BUILD=$* $(CHECKED_VENV)$*/bin/python -m pip install --quiet --force-reinstall '.[dev]'
+	$(CHECKED_VENV)$*/bin/python -m pip install --quiet $$($(PYTHON) -c $(BUILD_REQUIREMENTS))
+	touch $@
+
+$(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
+	PYHMAP_BUILD=$* $(CHECKED_VENV)$*/bin/python -m pip install --quiet --no-build-isolation '.[dev]'
 	touch $@
 
 debug: $(CHECKED_VENV)debug/.built
-	$(CHECKED_VENV)debug/bin/pytest -m "not release_only"
+	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only"
 
+# The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on.
 asan: $(CHECKED_VENV)sanitize/.built
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(CHECKED_VENV)sanitize/bin/pytest -m "not release_only" -s
+	$(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only" -s
+
+# coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from.
+coverage: $(CHECKED_VENV)coverage/.built
+	find build/coverage -name '*.gcda' -delete
+	$(CHECKED_VENV)coverage/bin/coverage erase
+	$(CHECKED_VENV)coverage/bin/coverage run $(CHECKED_VENV)coverage/bin/pytest -q -n $(JOBS) --dist loadgroup \
+		tests/map tests/tophash_cache tests/debug tests/test_docs.py
+	$(CHECKED_VENV)coverage/bin/coverage combine --quiet
+	$(CHECKED_VENV)coverage/bin/coverage report
+	$(PYTHON) tests/cython_coverage.py build/coverage
 
 clean:
-	rm -rf $(VENV) .venv-debug .venv-sanitize build *.egg-info
+	rm -rf $(VENV) $(addprefix $(CHECKED_VENV),debug sanitize coverage) build dist *.egg-info .coverage*
 	find _hmap_bytes pyhmap tophash_cache -name "*.so" -delete

@@ -5,6 +5,10 @@ PYHMAP_BUILD chooses the variant:
     release   (default)  -O3, no checks, symbols kept so that py-spy --native can name the frames
     debug                bounds checks in Cython, C asserts in the kernels, check() after writes
     sanitize             debug, plus AddressSanitizer and UndefinedBehaviourSanitizer (run through `make asan`)
+    coverage             no optimisation, and gcov's counters (run through `make coverage`)
+
+Each variant has a folder of its own below build/, and a source is compiled there only if it, or a .pxd that it
+cimports, is newer than the result: by `pip install --editable` as by `build_ext --inplace`.
 
 Directives are set here and nowhere else: a decorator in a source file would win over these, and the
 debug build could no longer turn the checks on.
@@ -15,6 +19,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 SANITIZERS = "-fsanitize=address,undefined"
 CHECKED = ["-O1", "-g", "-UNDEBUG", "-DPYHMAP_DEBUG=1"]
@@ -23,12 +28,17 @@ VARIANTS = {
     "release": ["-O3", "-g", "-DNDEBUG"],
     "debug": CHECKED,
     "sanitize": [*CHECKED, "-fno-omit-frame-pointer", SANITIZERS],
+    # Atomic counters: kernels run without the GIL.
+    "coverage": ["-O0", "-g", "-DNDEBUG", "--coverage", "-fprofile-update=atomic"],
 }
+LINKED = {"sanitize": [SANITIZERS], "coverage": ["--coverage"]}
 
 variant = os.environ.get("PYHMAP_BUILD", "release")
 if variant not in VARIANTS:
     raise SystemExit(f"PYHMAP_BUILD={variant!r}: choose one of {', '.join(VARIANTS)}")
-checked = variant != "release"
+checked = variant in ("debug", "sanitize")
+build = f"build/{variant}"
+jobs = len(os.sched_getaffinity(0))
 
 # Each .pyx is an extension; tests/test_structure.py says which module may import which.
 PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")
@@ -39,30 +49,54 @@ extensions = [
         ".".join(source.with_suffix("").parts),
         [str(source)],
         extra_compile_args=[*VARIANTS[variant], "-std=c11", "-Wno-unused-function"],
-        extra_link_args=[SANITIZERS] if variant == "sanitize" else [],
+        extra_link_args=LINKED.get(variant, []),
     )
     for source in SOURCES
 ]
 
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": checked,
+    "wraparound": False,
+    "initializedcheck": checked,
+    "nonecheck": checked,
+    "cdivision": True,
+    # Plain C functions: they are called faster than with binding, and cProfile sees them.
+    # inspect.signature reads the signature that is embedded.
+    "binding": False,
+    "auto_pickle": False,  # MapMethods.__reduce__ does it
+    "embedsignature": True,
+    "embedsignature.format": "clinic",
+}
+
+
+class Build(build_ext):
+    """Cython runs here, not when this file is read: an sdist lists the .pyx, and does not wait for Cython."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        if self.editable_mode or self.inplace:  # pip would compile everything in a temporary folder, every time
+            self.build_temp, self.build_lib = f"{build}/temp", f"{build}/lib"
+
+    def run(self):
+        # The flags and directives are in this file: if it has changed, everything has.
+        written = [Path(build, source).with_suffix(".c") for source in SOURCES]
+        changed = Path(__file__).stat().st_mtime
+        self.force = self.force or any(path.exists() and path.stat().st_mtime < changed for path in written)
+        translated = cythonize(
+            self.extensions, compiler_directives=DIRECTIVES, build_dir=build, nthreads=jobs, force=self.force
+        )
+        for extension, with_c in zip(self.extensions, translated, strict=True):
+            extension.sources = with_c.sources
+        super().run()
+
+
 setup(
-    ext_modules=cythonize(
-        extensions,
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": checked,
-            "wraparound": False,
-            "initializedcheck": checked,
-            "nonecheck": checked,
-            "cdivision": True,
-            # Plain C functions: they are called faster than with binding, and cProfile sees them.
-            # inspect.signature reads the signature that is embedded.
-            "binding": False,
-            "auto_pickle": False,  # MapMethods.__reduce__ does it
-            "embedsignature": True,
-            "embedsignature.format": "clinic",
-        },
-        build_dir=f"build/{variant}",
-    ),
-    # A folder a variant: its C and object files must not pass for another's, and time stamps cannot tell.
-    options={"build": {"build_base": f"build/{variant}"}},
+    ext_modules=extensions,
+    cmdclass={"build_ext": Build},
+    options={
+        # A folder a variant: its object files must not pass for another's, and time stamps cannot tell.
+        "build": {"build_base": build},
+        "build_ext": {"parallel": jobs},
+    },
 )

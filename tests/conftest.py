@@ -1,4 +1,6 @@
-"""The one fixture that makes a test run over both engines of the map, and Hypothesis without a clock."""
+"""The fixture that runs a test over both engines of the map, and the profiles of Hypothesis."""
+
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -6,12 +8,23 @@ import pytest
 from pyhmap import HMap
 from pyhmap._reference.engine import ReferenceMap
 
+HERE = Path(__file__).parent
+
 # A deadline for each example is a timed test: on a busy machine it fails for nothing.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+hypothesis.settings.register_profile("default", deadline=None)
+# `make check` chooses this one, by --hypothesis-profile.
+hypothesis.settings.register_profile("short", deadline=None, max_examples=5)
+hypothesis.settings.load_profile("default")
 
 
-@pytest.fixture(params=[HMap, ReferenceMap], ids=["compiled", "reference"])
+@pytest.fixture(params=[HMap, pytest.param(ReferenceMap, marks=pytest.mark.reference)], ids=["compiled", "reference"])
 def hmap_type(request: pytest.FixtureRequest) -> type:
     """The compiled map and the plain-Python reference, one after the other."""
     return request.param
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With --dist loadgroup, the tests of a file stay together where they share what takes long: runs of programs."""
+    for item in items:
+        if {"debug", "profiling", "packaging"} & set(item.path.relative_to(HERE).parts):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

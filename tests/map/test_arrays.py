@@ -39,6 +39,7 @@ def resident() -> int:
 
 
 @pytest.mark.release_only
+@pytest.mark.slow
 def test_the_old_array_goes_back_to_the_system_while_single_writes_go_on():
     """At the end of the growth the map takes little more than its rows in use, and in the middle not both arrays."""
     start = resident()
@@ -107,6 +108,7 @@ m.check()
     assert rest.split() == [str(13 << 16), "False", "5", "0"]
 
 
+@pytest.mark.slow
 def test_no_memory_for_a_smaller_array_does_not_fail_the_deletion():
     """The deletion is done; a later one shrinks when there is memory."""
     code = LIMITED.format(keys=13 << 18, spare=1 << 16)
@@ -124,6 +126,7 @@ print(len(m), m.stats().shrinks, m.header().buckets)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.slow
 def test_a_fork_in_the_middle_of_a_growth():
     """Parent and child both go on, each with an array of its own."""
     m = HMap(np.int64, np.int64)

@@ -64,6 +64,7 @@ def random_hash_keys(n):
     return [tuple(key.tolist()) for key in keys]
 
 
+@pytest.mark.slow
 def test_shifted_keys_are_spread_as_evenly_as_random_ones():
     """1,664 keys i << s in 256 buckets, for every s that keeps them apart.
 

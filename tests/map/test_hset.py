@@ -18,7 +18,7 @@ class TwinSet(HSet):
     _map_type = ReferenceMap
 
 
-@pytest.fixture(params=[HSet, TwinSet], ids=["compiled", "reference"])
+@pytest.fixture(params=[HSet, pytest.param(TwinSet, marks=pytest.mark.reference)], ids=["compiled", "reference"])
 def set_type(request):
     return request.param
 

@@ -16,6 +16,7 @@ def million(make):
 
 
 @pytest.mark.release_only
+@pytest.mark.slow
 def test_a_million_keys_of_17_characters_take_at_most_72_bytes_each():
     keys = million(lambda numbers: [f"{number:017d}" for number in numbers])
     m = HMap(str, np.int64)

@@ -16,6 +16,12 @@ from support import assert_same_rows, fragmented, items_of
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
+
+def examples(wanted):
+    """As many as wanted, unless the profile of this run has fewer."""
+    return min(wanted, settings().max_examples)
+
+
 # Each physical form of keys and of values, each kind of conversion, and long texts among short ones.
 PAIRS = {
     "int64": "int64", "uint8": "str", "int32": "float64", "uint64": "object", "bool": "int8", "float16": "record",
@@ -172,10 +178,11 @@ NAN = float("nan")
 def test_any_operations_agree_with_dict(hmap_type, key, value):
     parts = {"hmap_type": hmap_type, "kind": KINDS[key], "values": VALUE_KINDS[value]}
     case = type(ModelMachine.__name__, (ModelMachine,), parts).TestCase()
-    case.settings = settings(max_examples=12, stateful_step_count=30, suppress_health_check=RELAXED)
+    case.settings = settings(max_examples=examples(12), stateful_step_count=30, suppress_health_check=RELAXED)
     case.runTest()
 
 
+@pytest.mark.slow
 def test_a_million_mixed_operations_agree_with_dict():
     """The compiled map only. The range of keys widens and narrows, so the map grows, churns and empties."""
     rng = random.Random(20)
@@ -263,7 +270,7 @@ def apply(m, kind, name, *arguments):
 def test_both_engines_have_the_same_rows_after_any_operations(key, value):
     kind, value_kind = KINDS[key], VALUE_KINDS[value]
 
-    @settings(max_examples=40, suppress_health_check=RELAXED)
+    @settings(max_examples=examples(40), suppress_health_check=RELAXED)
     @given(st.integers(0, 2**64 - 1), st.integers(0, 300), st.lists(operations(kind, value_kind), max_size=30))
     def run(seed, capacity, calls):
         compiled = HMap(kind.spec, value_kind.spec, capacity=capacity, seed=seed)
@@ -279,6 +286,7 @@ def test_both_engines_have_the_same_rows_after_any_operations(key, value):
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.slow
 def test_both_engines_have_the_same_rows_through_growth_and_churn(kind):
     """Longer than Hypothesis would try: growths of both kinds with batches and deletes in their midst."""
     rng = random.Random(4)

@@ -285,6 +285,7 @@ def test_an_insert_while_clear_draws_a_new_hash_key(hmap_type, monkeypatch):
     assert all(key in m for key in list(m))
 
 
+@pytest.mark.slow
 def test_iterators_beside_the_beginning_of_a_growth():
     """A growth moves every key before the first new one is there: an iterator ends whole, or with an error."""
     old, new = np.arange(13 << 11), np.arange(13 << 11, 14 << 11)
@@ -356,8 +357,8 @@ def test_an_exception_in_a_batch_leaves_the_map_usable_by_other_threads(m):
             lambda: m.set_many(keys % N, keys),
             lambda: m.lookup_many(keys, threads=2),
         ):
-            signal.setitimer(signal.ITIMER_REAL, 0.005)
             with pytest.raises(Interrupted):
+                signal.setitimer(signal.ITIMER_REAL, 0.005)
                 forever(call)
             signal.setitimer(signal.ITIMER_REAL, 0)
             together(lambda: m.__setitem__(1, 2), lambda: m.set_many(keys[:N], keys[:N]), lambda: m.get_many(keys[:N]))
@@ -368,6 +369,7 @@ def test_an_exception_in_a_batch_leaves_the_map_usable_by_other_threads(m):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.slow
 def test_a_fork_while_batches_run(m):
     """The child has neither the reading threads nor their hold on the map: it reads and writes at once."""
     done = threading.Event()

@@ -155,6 +155,7 @@ def test_a_bad_key_raises_and_is_not_counted(mode, key, error, message):
 
 @pytest.mark.parametrize("entries", [1, 100, 1000, 5500])
 @pytest.mark.parametrize("key", ["%032d", b"%032d", "\U0001f600%028d"])
+@pytest.mark.slow
 def test_it_holds_as_many_bytes_as_it_says_and_no_more_than_the_bound(entries, key):
     tracemalloc.start()
     try:

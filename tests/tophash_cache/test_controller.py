@@ -279,6 +279,7 @@ def test_few_keys_in_turn_stay_on(keys):
     assert simulate(call % keys for call in range(150_000)) == [WARM]
 
 
+@pytest.mark.slow
 def test_a_scan_is_looked_up_for_a_fill_and_then_a_window_a_probe():
     changes = simulate(range(1_700_000))
     assert [mode for _, mode in changes] == [Mode.BYPASS, *[Mode.PROBE, Mode.BYPASS] * 3]
@@ -373,6 +374,7 @@ def test_where_hits_are_dear_the_cache_is_never_in_use(trace):
     assert Mode.ACTIVE not in modes
 
 
+@pytest.mark.slow
 def test_hits_that_cost_what_a_hash_costs_are_not_kept():
     """From another seed each time: a trial is won by chance in 1 case of 285, and then another follows."""
     late = []
@@ -392,6 +394,7 @@ def test_weak_skew_is_out_of_use_even_where_hits_are_cheap(exponent):
     assert used <= 2 * 2048
 
 
+@pytest.mark.slow
 def test_objects_that_become_new_ones_are_noticed_and_their_return_too():
     """In the middle the same keys come as new objects, whose hits are dear, for a phase of 300,000 calls."""
 

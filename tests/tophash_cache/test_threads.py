@@ -191,6 +191,7 @@ def test_a_change_while_a_cache_is_built_reaches_it(monkeypatch):
     assert cache.stats().mode is Mode.DISABLED
 
 
+@pytest.mark.slow
 def test_caches_built_while_the_setting_changes_end_as_it_says():
     caches = []
 
