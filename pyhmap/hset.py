@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from _hmap_bytes.arrow_column import is_arrow
 from pyhmap import introspect
+from pyhmap._convert.codecs import Many
 from pyhmap._convert.sentinels import ABSENT
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import find
@@ -59,6 +60,7 @@ class HSet(MutableSet[_K]):
 
     __slots__ = ("__weakref__", "_map")
 
+    _map: HMap[_K, bytes]
     _map_type: ClassVar[Any] = HMap
 
     # As for HMap, what a type checker takes the keys for: NumPy's times, its other scalars, Python's types, others.
@@ -150,7 +152,7 @@ class HSet(MutableSet[_K]):
         """Remove and return some key; ``KeyError`` if there is none."""
         if not self._map:
             raise KeyError(f"pop(): {type(self).__name__} is empty")
-        return cast("_K", self._map.popitem()[0])
+        return self._map.popitem()[0]
 
     def clear(self) -> None:
         """Remove every key and release the arrays."""
@@ -158,7 +160,7 @@ class HSet(MutableSet[_K]):
 
     # ---- many keys
 
-    def add_many(self, keys: Any) -> int:
+    def add_many(self, keys: Many[_K]) -> int:
         """Add n keys, an array or Arrow column of shape (n,) or a sequence; returns how many were new.
 
         Everything is checked before anything is added. If another thread writes meanwhile, its keys are counted too.
@@ -170,25 +172,25 @@ class HSet(MutableSet[_K]):
         self._map.set_many(keys, NO_VALUE)
         return len(self._map) - before
 
-    def discard_many(self, keys: Any) -> int:
+    def discard_many(self, keys: Many[_K]) -> int:
         """Remove those of many keys that are there; returns how many were.
 
         >>> HSet(str, ["a", "b"]).discard_many(["b", "c"])
         1
         """
-        return cast("int", self._map.discard_many(keys))
+        return self._map.discard_many(keys)
 
-    def contains_many(self, keys: Any, *, threads: int = 1) -> npt.NDArray[np.bool_]:
+    def contains_many(self, keys: Many[_K], *, threads: int = 1) -> npt.NDArray[np.bool_]:
         """Which of n keys are in the set: a bool array of shape (n,).
 
         >>> HSet(str, ["a", "b"]).contains_many(["b", "c"])
         array([ True, False])
         """
-        return cast("npt.NDArray[np.bool_]", self._map.contains_many(keys, threads=threads))
+        return self._map.contains_many(keys, threads=threads)
 
     def to_array(self) -> npt.NDArray[Any]:
         """A copy of the keys, of shape (len,), in the order of iteration; of objects for str, bytes and object keys."""
-        return cast("npt.NDArray[Any]", self._map.keys_array())
+        return self._map.keys_array()
 
     def _batch(self, other: Any) -> npt.NDArray[Any] | list[Any]:
         """The elements of another collection, as an array or a list."""
@@ -229,16 +231,16 @@ class HSet(MutableSet[_K]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __le__(self, other: Any) -> bool:
+    def __le__(self, other: Set[Any]) -> bool:
         return self.issubset(other) if isinstance(other, Set) else NotImplemented
 
-    def __ge__(self, other: Any) -> bool:
+    def __ge__(self, other: Set[Any]) -> bool:
         return self.issuperset(other) if isinstance(other, Set) else NotImplemented
 
-    def __lt__(self, other: Any) -> bool:
+    def __lt__(self, other: Set[Any]) -> bool:
         return len(self) < len(other) and self.issubset(other) if isinstance(other, Set) else NotImplemented
 
-    def __gt__(self, other: Any) -> bool:
+    def __gt__(self, other: Set[Any]) -> bool:
         return len(self) > len(other) and self.issuperset(other) if isinstance(other, Set) else NotImplemented
 
     # ---- changes
@@ -293,42 +295,42 @@ class HSet(MutableSet[_K]):
         result.symmetric_difference_update(other)
         return result
 
-    def __or__(self, other: Any) -> Self:
+    def __or__(self, other: Set[Any]) -> Self:
         return self.union(other) if isinstance(other, Set) else NotImplemented
 
-    def __and__(self, other: Any) -> Self:
+    def __and__(self, other: Set[Any]) -> Self:
         return self.intersection(other) if isinstance(other, Set) else NotImplemented
 
-    def __sub__(self, other: Any) -> Self:
+    def __sub__(self, other: Set[Any]) -> Self:
         return self.difference(other) if isinstance(other, Set) else NotImplemented
 
-    def __xor__(self, other: Any) -> Self:
+    def __xor__(self, other: Set[Any]) -> Self:
         return self.symmetric_difference(other) if isinstance(other, Set) else NotImplemented
 
     __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
 
-    def __rsub__(self, other: Any) -> Self:
+    def __rsub__(self, other: Set[Any]) -> Self:
         return self._of(list(other)).difference(self) if isinstance(other, Set) else NotImplemented
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
             return NotImplemented
         self.update(other)
         return self
 
-    def __iand__(self, other: Any) -> Self:
+    def __iand__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
             return NotImplemented
         self.intersection_update(other)
         return self
 
-    def __isub__(self, other: Any) -> Self:
+    def __isub__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
             return NotImplemented
         self.difference_update(other)
         return self
 
-    def __ixor__(self, other: Any) -> Self:
+    def __ixor__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
             return NotImplemented
         self.symmetric_difference_update(other)
@@ -369,23 +371,23 @@ class HSet(MutableSet[_K]):
 
     def header(self) -> introspect.Header:
         """Go's ``hmap`` fields; see :meth:`HMap.header`."""
-        return cast("introspect.Header", self._map.header())
+        return self._map.header()
 
     def stats(self) -> introspect.Stats:
         """Load, overflow, chain and probe lengths, and more; see :meth:`HMap.stats`."""
-        return cast("introspect.Stats", self._map.stats())
+        return self._map.stats()
 
     def layout(self) -> tuple[introspect.FieldLayout, ...]:
         """Offset, size and dtype of each field of a bucket; the values have no bytes."""
-        return cast("tuple[introspect.FieldLayout, ...]", self._map.layout())
+        return self._map.layout()
 
     def bucket_arrays(self) -> introspect.BucketArrays:
         """Read-only views of the current array; see :meth:`HMap.bucket_arrays`."""
-        return cast("introspect.BucketArrays", self._map.bucket_arrays())
+        return self._map.bucket_arrays()
 
     def occupancy(self) -> introspect.Occupancy:
         """How many slots of each row are full; see :meth:`HMap.occupancy`."""
-        return cast("introspect.Occupancy", self._map.occupancy())
+        return self._map.occupancy()
 
     def check(self) -> None:
         """Walk every invariant of the table; raises ``CorruptMapError`` naming the first that is broken."""
@@ -394,4 +396,4 @@ class HSet(MutableSet[_K]):
     @property
     def nbytes(self) -> int:
         """Bytes of the table; see :attr:`HMap.nbytes`."""
-        return cast("int", self._map.nbytes)
+        return self._map.nbytes

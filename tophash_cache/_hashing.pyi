@@ -2,6 +2,6 @@
 
 from typing import TypeAlias
 
-Key: TypeAlias = str | bytes | bytearray | memoryview
+_Key: TypeAlias = str | bytes | bytearray | memoryview
 
-def xxh64(key: Key, seed: int = 0) -> int: ...
+def xxh64(key: _Key, seed: int = 0) -> int: ...

@@ -7,20 +7,27 @@ once for both, what can be said in terms of that: views, operators, comparison, 
 from __future__ import annotations
 
 import copy
-from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import ItemsView, Iterable, KeysView, Mapping, MutableMapping, ValuesView
 from contextlib import AbstractContextManager, nullcontext
 from reprlib import recursive_repr
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
 from pyhmap._convert import infer
+from pyhmap._convert.codecs import Many
 from pyhmap._inspect import check, stats, views
 from pyhmap._mapping import pickling
 from pyhmap._mapping.views import HMapItems, HMapKeys, HMapValues
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsKeysAndGetItem
 
-class MapMethods(MutableMapping[Any, Any]):
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class MapMethods(MutableMapping[_K, _V]):
     """The methods of a map that both engines share."""
 
     __slots__ = ()
@@ -46,8 +53,8 @@ class MapMethods(MutableMapping[Any, Any]):
     @classmethod
     def from_arrays(
         cls,
-        keys: Any,
-        values: Any,
+        keys: Many[Any],
+        values: Many[Any],
         *,
         capacity: int = 0,
         hash: str | None = None,
@@ -76,25 +83,25 @@ class MapMethods(MutableMapping[Any, Any]):
         >>> HMap.from_arrays(["a", "b"], [b"x", None])["a"]
         b'x'
         """
-        keys, key = infer.with_type(keys)
-        values, value = infer.with_type(values)
-        m = cls(key, value, capacity=capacity, hash=hash, seed=seed)  # type: ignore[call-arg]
-        m._make_room(len(keys))
-        m.set_many(keys, values)
+        key_items, key_type = infer.with_type(keys)
+        value_items, value_type = infer.with_type(values)
+        m = cls(key_type, value_type, capacity=capacity, hash=hash, seed=seed)  # type: ignore[call-arg]
+        m._make_room(len(key_items))
+        m.set_many(key_items, value_items)
         return m
 
     @classmethod
-    def fromkeys(cls, keys: Any, value: Any = None, /) -> Self:
+    def fromkeys(cls, keys: Iterable[Any], value: Any = None, /) -> Self:
         """A map of every key to the one value. The types are found as in ``from_arrays``.
 
         >>> from pyhmap import HMap
         >>> sorted(HMap.fromkeys([3, 4], 0.5).items())
         [(3, 0.5), (4, 0.5)]
         """
-        keys, key = infer.with_type(keys)
-        m = cls(key, infer.type_of_value(value))  # type: ignore[call-arg]
-        m._make_room(len(keys))
-        m.set_many(keys, [value] * len(keys))
+        items, key_type = infer.with_type(keys)
+        m = cls(key_type, infer.type_of_value(value))  # type: ignore[call-arg]
+        m._make_room(len(items))
+        m.set_many(items, [value] * len(items))
         return m
 
     def copy(self) -> Self:
@@ -110,33 +117,33 @@ class MapMethods(MutableMapping[Any, Any]):
 
     # ---- dict's methods
 
-    def keys(self) -> KeysView[Any]:
+    def keys(self) -> KeysView[_K]:
         """A set-like view of the keys."""
         return HMapKeys(self)
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> ValuesView[_V]:
         """A view of the values."""
         return HMapValues(self)
 
-    def items(self) -> ItemsView[Any, Any]:
+    def items(self) -> ItemsView[_K, _V]:
         """A set-like view of the (key, value) pairs."""
         return HMapItems(self)
 
-    def update(self, other: Any = (), /, **kwargs: Any) -> None:
+    def update(self, other: SupportsKeysAndGetItem[_K, _V] | Iterable[tuple[_K, _V]] = (), /, **kwargs: _V) -> None:
         """Set the pairs of a mapping, or of an iterable of pairs. Pairs before one that cannot be held are set."""
         if isinstance(other, MapMethods) and other.key_dtype == self.key_dtype:
             self.set_many(*other.to_arrays())
             other = ()
         super().update(other, **kwargs)
 
-    def __or__(self, other: Any) -> Self:
+    def __or__(self, other: Mapping[_K, _V]) -> Self:
         if not isinstance(other, Mapping):
             return NotImplemented
         merged = self.copy()
         merged.update(other)
         return merged
 
-    def __ror__(self, other: Any) -> Self:
+    def __ror__(self, other: Mapping[_K, _V]) -> Self:
         if not isinstance(other, Mapping):
             return NotImplemented
         merged = pickling.begun(type(self), self.key_dtype, self.value_dtype, self._settings, len(self))
@@ -144,7 +151,7 @@ class MapMethods(MutableMapping[Any, Any]):
         merged.update(self)
         return cast("Self", merged)
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: SupportsKeysAndGetItem[_K, _V] | Iterable[tuple[_K, _V]]) -> Self:
         self.update(other)
         return self
 

@@ -604,7 +604,7 @@ def check_threads(threads: int) -> None:
         raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
 
 
-class ReferenceMap(ReferenceEngine, MapMethods):
+class ReferenceMap(ReferenceEngine, MapMethods[Any, Any]):
     """The whole map over the plain-Python engine; see `HMap`.
 
     >>> m = ReferenceMap("i8", "i8", {17: 1, 4: 9}, seed=1)

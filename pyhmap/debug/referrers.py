@@ -23,7 +23,7 @@ PACKAGE = __name__.rpartition(".")[0]
 NOWHERE = "nothing that Python knows of"
 SHOWN_STEPS = 4  # at each end of a long path
 SHOWN_KEY = 40  # characters of a key
-OPAQUE = (type(sys), types.CodeType)  # modules are roots themselves; constants of code leak nothing
+OPAQUE: tuple[type, ...] = (type(sys), types.CodeType)  # modules are roots themselves; constants of code leak nothing
 ITEMS_NAMED = 1_000_000  # of a container, in the search for the index
 
 
