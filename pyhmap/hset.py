@@ -1,6 +1,6 @@
 """The public set: a map without values.
 
-A set has its map instead of being one, so that nothing of the mapping shows.
+A set holds a map instead of being one, so that it has no methods of a mapping.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _M = TypeVar("_M", np.datetime64, np.timedelta64)
 _S = TypeVar("_S")
 _P = TypeVar("_P", bool, int, float, str, bytes)
 
-NO_VALUE = b""  # what every key is mapped to: the one value of dtype V0
+NO_VALUE = b""  # the value of every key: the only one of dtype V0
 
 
 class HSet(MutableSet[_K]):
@@ -36,16 +36,16 @@ class HSet(MutableSet[_K]):
     Parameters
     ----------
     key
-        The type, as :class:`HMap` takes it for its keys.
+        The type of the keys: one that :class:`HMap` accepts for keys.
     items
-        An iterable of keys; an array, a list or an Arrow column is taken in one batch.
+        An iterable of keys. An array, a list or an Arrow column is added as one batch.
     capacity, hash, seed
-        As for :class:`HMap`.
+        As for :class:`HMap`, which also lists the errors.
 
-    It behaves as a ``set`` does, also mixed with ``set`` and ``frozenset``, except that a key the type cannot hold
-    raises ``TypeError`` or ``OverflowError`` where it would have to be stored, and in ``in``, ``remove`` and
-    ``discard``. In comparisons and set algebra such an element of the other set is simply not in this one. Operators
-    take sets, methods take any iterables; a result is a set of the same type as the left one, or as the only HSet.
+    A set behaves like a ``set``, also together with ``set`` and ``frozenset``, with one exception. A key that the type
+    cannot hold raises ``TypeError`` or ``OverflowError`` when it is added, and in ``in``, ``remove`` and ``discard``.
+    In comparisons and set algebra, such an element of the other set is just absent from this one. Operators take sets;
+    methods take any iterables. A result is a set of the type of the left operand, or of the only HSet.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class HSet(MutableSet[_K]):
     _map: HMap[_K, bytes]
     _map_type: ClassVar[Any] = HMap
 
-    # As for HMap, what a type checker takes the keys for: NumPy's times, its other scalars, Python's types, others.
+    # As in hmap.pyi: an overload for each group of key types, from which a type checker finds K.
     @overload
     def __init__(
         self: HSet[_M],
@@ -137,33 +137,34 @@ class HSet(MutableSet[_K]):
         return iter(self._map)
 
     def add(self, key: _K, /) -> None:
-        """Add a key; nothing changes if it is there."""
+        """Add a key, if it is absent."""
         self._map[key] = NO_VALUE
 
     def discard(self, key: _K, /) -> None:
-        """Remove a key if it is there."""
+        """Remove a key, if it is present."""
         self._map.pop(key, None)
 
     def remove(self, key: _K, /) -> None:
-        """Remove a key; ``KeyError`` if it is missing."""
+        """Remove a key. Raises ``KeyError`` if it is absent."""
         del self._map[key]
 
     def pop(self) -> _K:
-        """Remove and return some key; ``KeyError`` if there is none."""
+        """Remove and return an arbitrary key. Raises ``KeyError`` if the set is empty."""
         if not self._map:
             raise KeyError(f"pop(): {type(self).__name__} is empty")
         return self._map.popitem()[0]
 
     def clear(self) -> None:
-        """Remove every key and release the arrays."""
+        """Remove all keys and release the arrays."""
         self._map.clear()
 
     # ---- many keys
 
     def add_many(self, keys: Many[_K]) -> int:
-        """Add n keys, an array or Arrow column of shape (n,) or a sequence; returns how many were new.
+        """Add n keys: an array of shape (n,), a sequence, or an Arrow column. Returns how many of them were new.
 
-        Everything is checked before anything is added. If another thread writes meanwhile, its keys are counted too.
+        All keys are checked before one is added: ``TypeError``, ``OverflowError`` or ``ValueError`` (a null) names the
+        position of an invalid one. The result includes keys that other threads add at the same time.
 
         >>> HSet(str).add_many(["to", "be", "or", "not", "to", "be"])
         4
@@ -173,7 +174,7 @@ class HSet(MutableSet[_K]):
         return len(self._map) - before
 
     def discard_many(self, keys: Many[_K]) -> int:
-        """Remove those of many keys that are there; returns how many were.
+        """Remove those of n keys that are present. Returns how many were. Takes and raises what ``add_many`` does.
 
         >>> HSet(str, ["a", "b"]).discard_many(["b", "c"])
         1
@@ -181,7 +182,10 @@ class HSet(MutableSet[_K]):
         return self._map.discard_many(keys)
 
     def contains_many(self, keys: Many[_K], *, threads: int = 1) -> npt.NDArray[np.bool_]:
-        """Which of n keys are in the set: a bool array of shape (n,).
+        """Look up n keys. Returns a bool array of shape (n,): which of them are present.
+
+        Takes and raises what ``add_many`` does, except that a null is absent. ``threads`` threads share the keys;
+        ``ValueError`` below 1.
 
         >>> HSet(str, ["a", "b"]).contains_many(["b", "c"])
         array([ True, False])
@@ -189,7 +193,11 @@ class HSet(MutableSet[_K]):
         return self._map.contains_many(keys, threads=threads)
 
     def to_array(self) -> npt.NDArray[Any]:
-        """A copy of the keys, of shape (len,), in the order of iteration; of objects for str, bytes and object keys."""
+        """A copy of the keys, of shape (len,), in iteration order. Its dtype is object for str, bytes and object keys.
+
+        >>> HSet("i4", [7]).to_array()
+        array([7], dtype=int32)
+        """
         return self._map.keys_array()
 
     def _batch(self, other: Any) -> npt.NDArray[Any] | list[Any]:
@@ -199,10 +207,10 @@ class HSet(MutableSet[_K]):
         return np.asarray(other) if hasattr(other, "__array__") else list(other)
 
     def _common(self, elements: npt.NDArray[Any] | list[Any]) -> npt.NDArray[Any] | list[Any]:
-        """The own keys that equal elements of another collection, one for each such element."""
+        """This set's keys that equal elements of another collection, one for each such element."""
         try:
             found = self.contains_many(elements)
-        except (TypeError, OverflowError):  # some this set cannot hold
+        except (TypeError, OverflowError):  # this set cannot hold some of them
             return [own for element in elements if (own := find(self._map, element)) is not ABSENT]
         return elements[found] if isinstance(elements, np.ndarray) else list(compress(elements, found))
 
@@ -212,7 +220,7 @@ class HSet(MutableSet[_K]):
     # ---- comparisons
 
     def isdisjoint(self, other: Iterable[Any], /) -> bool:
-        """Whether no element of another collection is in the set."""
+        """Whether no element of another collection is in the set: any iterable, as for all methods of set algebra."""
         return len(self._common(self._batch(other))) == 0
 
     def issuperset(self, other: Iterable[Any], /) -> bool:
@@ -246,24 +254,24 @@ class HSet(MutableSet[_K]):
     # ---- changes
 
     def update(self, *others: Iterable[Any]) -> None:
-        """Add the elements of other collections."""
+        """Add the elements of other collections: iterables, arrays or Arrow columns, each in one batch."""
         for other in others:
             self.add_many(other if is_arrow(other) else self._batch(other))
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
-        """Keep the keys that are in all other collections."""
+        """Keep only the keys that are in all other collections."""
         for other in others:
             kept = self._of(self._common(self._batch(other)))
             keys = self.to_array()
             self.discard_many(keys[~kept.contains_many(keys)])
 
     def difference_update(self, *others: Iterable[Any]) -> None:
-        """Remove the keys that are in other collections."""
+        """Remove the keys that are in another collection."""
         for other in others:
             self.discard_many(self._common(self._batch(other)))
 
     def symmetric_difference_update(self, other: Iterable[Any], /) -> None:
-        """Keep the keys that are in one of the two collections only."""
+        """Keep the keys, and add the elements of the other collection, that are in only one of the two."""
         theirs = self._of(self._batch(other))
         common = theirs._common(self._batch(self))
         self.add_many(theirs.to_array())
@@ -272,7 +280,7 @@ class HSet(MutableSet[_K]):
     # ---- results
 
     def union(self, *others: Iterable[Any]) -> Self:
-        """A set of the keys, and of the elements of other collections."""
+        """A set of the keys and of the elements of other collections."""
         result = self.copy()
         result.update(*others)
         return result
@@ -290,7 +298,7 @@ class HSet(MutableSet[_K]):
         return result
 
     def symmetric_difference(self, other: Iterable[Any], /) -> Self:
-        """A set of what is in one of the two collections only."""
+        """A set of the keys and elements that are in only one of the two collections."""
         result = self.copy()
         result.symmetric_difference_update(other)
         return result
@@ -337,7 +345,7 @@ class HSet(MutableSet[_K]):
         return self
 
     def copy(self) -> Self:
-        """A set of the same type and keys; with a hash key of its own unless made with ``seed``."""
+        """A set of the same type and keys. It has its own hash key, unless the set was made with ``seed``."""
         return copy.copy(self)
 
     def __getstate__(self) -> Any:
@@ -355,18 +363,18 @@ class HSet(MutableSet[_K]):
         keys = ", ".join(map(repr, self))
         return f"{type(self).__name__}({self._map._key_codec.name}, {{{keys}}})"
 
-    # ---- life, and looking inside: as for HMap
+    # ---- memory and inspection, as for HMap
 
     def reserve(self, n: int, /) -> None:
-        """Make room for ``n`` keys in all, so that the set will not grow before it holds them."""
+        """Make room for ``n`` keys in total: the set does not grow before it holds more. See :meth:`HMap.reserve`."""
         self._map.reserve(n)
 
     def compact(self) -> None:
-        """Move everything to the smallest arrays that hold it; see :meth:`HMap.compact`."""
+        """Move all keys to the smallest arrays that hold them; see :meth:`HMap.compact`."""
         self._map.compact()
 
     def finish_growth(self) -> None:
-        """Evacuate what is left of the old array and release it."""
+        """Evacuate the rest of the old array, if the set is growing, and release it."""
         self._map.finish_growth()
 
     def header(self) -> introspect.Header:
@@ -374,11 +382,11 @@ class HSet(MutableSet[_K]):
         return self._map.header()
 
     def stats(self) -> introspect.Stats:
-        """Load, overflow, chain and probe lengths, and more; see :meth:`HMap.stats`."""
+        """Statistics of the table; see :meth:`HMap.stats`."""
         return self._map.stats()
 
     def layout(self) -> tuple[introspect.FieldLayout, ...]:
-        """Offset, size and dtype of each field of a bucket; the values have no bytes."""
+        """Offset, size and dtype of each field of a bucket; values have no bytes. See :meth:`HMap.layout`."""
         return self._map.layout()
 
     def bucket_arrays(self) -> introspect.BucketArrays:
@@ -386,11 +394,11 @@ class HSet(MutableSet[_K]):
         return self._map.bucket_arrays()
 
     def occupancy(self) -> introspect.Occupancy:
-        """How many slots of each row are full; see :meth:`HMap.occupancy`."""
+        """The number of full slots in each row; see :meth:`HMap.occupancy`."""
         return self._map.occupancy()
 
     def check(self) -> None:
-        """Walk every invariant of the table; raises ``CorruptMapError`` naming the first that is broken."""
+        """Check every invariant of the table. Raises ``CorruptMapError``, which names the first that is broken."""
         self._map.check()
 
     @property

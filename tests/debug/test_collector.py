@@ -143,7 +143,7 @@ def test_bad_calls_are_refused():
     assert watch.share == watch.elapsed == watch.born == 0
     with watch:
         pass
-    with pytest.raises(RuntimeError, match="once"):
+    with pytest.raises(RuntimeError, match="used before"):
         watch.__enter__()
 
 
@@ -161,7 +161,7 @@ class Holder:
 
 @pytest.mark.parametrize("place", ["value", "key", "attribute", "two maps", "iterator", "view", "cache"])
 def test_a_map_in_a_cycle_dies_in_one_collection(place):
-    """Its objects are told to the collector (tp_traverse) and let go of by it (tp_clear)."""
+    """The collector sees its objects (tp_traverse) and releases them (tp_clear)."""
     m, holder = HMap(object, object), Holder()
     gone = weakref.ref(m), weakref.ref(holder)
     if place == "value":

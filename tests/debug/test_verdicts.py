@@ -1,4 +1,4 @@
-"""Verdicts from made-up meters, what speaks against them, and what happens when meters are missing or accounts lie."""
+"""Verdicts from made-up meters and the evidence against them; missing meters; accounts that are wrong."""
 
 import json
 import re
@@ -21,7 +21,7 @@ START |= {"blocks": 10**5, "objects": 30_000, "allocated": 10 * MB, "bucket_bloc
 
 
 def made_up(growth, *, given_back=None, waiting=0, start=START):
-    """Seven snapshots whose meters stand still, but for those that grow by so much a round."""
+    """Seven snapshots. The meters in `growth` grow by so much per round, the others stay as they are."""
     series = []
     for i in range(7):
         at = {name: value + i * growth.get(name, 0) for name, value in start.items()}
@@ -60,33 +60,33 @@ def test_the_pattern_of_each_verdict(growth, verdict):
 
 @pytest.mark.parametrize(("given_back", "verdict"), [(5 * MB, "allocator retention"), (0, "native leak")])
 def test_what_trimming_gives_back_was_no_leak(given_back, verdict):
-    """Resident memory and address space grow by 6 MB, and nobody says that he has it."""
+    """Resident memory and address space grow by 6 MB, which no other meter shows."""
     found = debug.compare(made_up({"uss": MB, "anon": MB, "vms": MB}, given_back=given_back))
     assert found.verdict == verdict
     assert found.contradicting == () or verdict == "native leak"
 
 
 def test_growth_that_is_not_trimmed_is_not_judged():
-    """Without the last snapshot's trim the page says what to do; pages of old memory are told apart."""
+    """Without a trim at the last snapshot, the report says what to do; pages of old memory are distinguished."""
     growth = {"uss": MB, "anon": MB}
     assert "trim=True" in debug.compare(made_up(growth)).sentence
     assert "for the first time" in debug.compare(made_up(growth, given_back=0)).sentence
-    assert "gives it back when trimmed" in debug.compare(made_up(growth, given_back=5 * MB)).sentence
+    assert "returns it when it is trimmed" in debug.compare(made_up(growth, given_back=5 * MB)).sentence
 
 
 def test_what_does_not_repeat_is_clean(monkeypatch):
-    """Trials that say something else each time; the page of the last one shows against it what grew."""
+    """Each trial has another verdict; the report of the last one shows the meter that grew as evidence against."""
     growths = [{"heap": MB}, {"objects": 50}, {"heap": MB}, {"objects": 50}, {"heap": MB}]
     monkeypatch.setattr(rounds, "trial", lambda *_: made_up(growths.pop(0)))
     found = debug.leakcheck(int)
     assert (found.verdict, found.lines, found.types) == ("clean", (), ())
     assert [trend.meter for trend in found.contradicting] == ["heap"]
-    assert found.trials[0] == "100 calls a round: native leak"
+    assert found.trials[0] == "100 calls per round: native leak"
     assert found.trials[-1] == "too few trials in a row agree"
 
 
 def test_what_halves_is_dropped(monkeypatch):
-    """A megabyte a round in each trial: half as much a call each time. Twice as much a round: as much a call."""
+    """A megabyte per round in each trial is half as much per call each time. Twice as much per round is equally much per call."""
     monkeypatch.setattr(rounds, "trial", lambda *_: made_up({"heap": MB}))
     assert debug.leakcheck(int).verdict == "clean"
     monkeypatch.setattr(rounds, "trial", lambda function, calls, _: made_up({"heap": calls * 1000}))
@@ -116,13 +116,13 @@ def test_meters_for_and_against():
     assert [trend.meter for trend in found.contradicting] == ["objects"]
     assert {trend.meter for trend in found.supporting} >= {"traced", "uss", "anonymous", "blocks"}
     page = str(found).splitlines()
-    assert page[0] == "held references: 262 kB a call stays because something still refers to it."
+    assert page[0] == "held references: 262 kB per call stays because something still refers to it."
     assert page.index("For it") < page.index("Against it")
-    assert any(re.match(r"  traced +up +262 kB a call \(262 kB to 262 kB\)", line) for line in page)
+    assert any(re.match(r"  traced +up +262 kB per call \(262 kB to 262 kB\)", line) for line in page)
 
 
 def test_small_growth_need_not_show_in_pages():
-    """10 kB a round is less than the floor of the process's meters: that they stand still is nothing against it."""
+    """10 kB per round is below the floor of the process's meters: it is no evidence that they do not grow."""
     assert debug.compare(made_up({"traced": 10_000, "heap": 10_000, "blocks": 50, "objects": 50})).contradicting == ()
 
 
@@ -145,7 +145,7 @@ def test_bad_calls_are_refused():
         debug.compare(made_up({})[:3])
     with pytest.raises(ValueError, match="calls=0"):
         debug.compare(made_up({}), calls=0)
-    with pytest.raises(ValueError, match="rounds=3: 4 at least"):
+    with pytest.raises(ValueError, match="rounds=3: give at least 4"):
         debug.leakcheck(int, rounds=3)
     with pytest.raises(ValueError, match="warm_up=-1"):
         debug.leakcheck(int, warm_up=-1)

@@ -81,19 +81,31 @@ def test_strided_and_read_only_object_arrays():
 @pytest.mark.parametrize(
     ("items", "codec", "message"),
     [
-        (["a", "b", "c", 5], STR, "keys[3]: key 5 is of type int; this map holds str"),
-        (("a", b"b"), STR, "keys[1]: key b'b' is of type bytes; this map holds str"),
-        ([None], STR, "keys[0]: key None is of type NoneType; this map holds str"),
-        (np.array(["a", None], object), STR, "keys[1]: key None is of type NoneType; this map holds str"),
-        (iter(["a", 2.5]), STR, "keys[1]: key 2.5 is of type float; this map holds str"),
-        ([b"a", "b"], BYTES, "keys[1]: key 'b' is of type str; this map holds bytes"),
-        ([b"a", bytearray(b"b")], BYTES, "keys[1]: key bytearray(b'b') is of type bytearray; this map holds bytes"),
-        (["a", 1], value_codec(str), "values[1]: value 1 is of type int; this map holds str"),
-        ("abc", STR, "keys must be an array or a sequence, not str"),
-        (np.array([1, 2]), STR, "keys are of dtype int64; this map holds str"),
-        (np.array([b"a"]), STR, "keys are of dtype |S1; this map holds str"),
-        (np.array(["a"]), BYTES, "keys are of dtype <U1; this map holds bytes"),
-        (np.array(["a"], STRING_DTYPE), BYTES, "keys are of dtype StringDType(); this map holds bytes"),
+        (["a", "b", "c", 5], STR, "keys[3]: key 5 is of type int; this map holds str: convert the key"),
+        (("a", b"b"), STR, "keys[1]: key b'b' is of type bytes; this map holds str: convert the key"),
+        ([None], STR, "keys[0]: key None is of type NoneType; this map holds str: convert the key"),
+        (
+            np.array(["a", None], object),
+            STR,
+            "keys[1]: key None is of type NoneType; this map holds str: convert the key",
+        ),
+        (iter(["a", 2.5]), STR, "keys[1]: key 2.5 is of type float; this map holds str: convert the key"),
+        ([b"a", "b"], BYTES, "keys[1]: key 'b' is of type str; this map holds bytes: convert the key"),
+        (
+            [b"a", bytearray(b"b")],
+            BYTES,
+            "keys[1]: key bytearray(b'b') is of type bytearray; this map holds bytes: convert the key",
+        ),
+        (["a", 1], value_codec(str), "values[1]: value 1 is of type int; this map holds str: convert the value"),
+        ("abc", STR, "keys must be an array or a sequence, not str: give a list for a single one"),
+        (np.array([1, 2]), STR, "keys are of dtype int64; this map holds str: convert the keys"),
+        (np.array([b"a"]), STR, "keys are of dtype |S1; this map holds str: convert the keys"),
+        (np.array(["a"]), BYTES, "keys are of dtype <U1; this map holds bytes: convert the keys"),
+        (
+            np.array(["a"], STRING_DTYPE),
+            BYTES,
+            "keys are of dtype StringDType(); this map holds bytes: convert the keys",
+        ),
     ],
 )
 def test_wrong_types_are_named(items, codec, message):
@@ -215,7 +227,7 @@ def test_broadcast_items():
 def test_a_unicode_array_that_is_no_text_is_refused():
     array = np.array(["a", "b", "c"])
     array.view(np.uint32)[2] = 0x110000
-    with pytest.raises(ValueError, match=r"keys\[2\] is not text, it holds a number above U\+10FFFF"):
+    with pytest.raises(ValueError, match=r"keys\[2\] is no text: it has a number above U\+10FFFF"):
         text_batch(array, STR)
 
 
