@@ -1,4 +1,4 @@
-"""Types of the compiled module `_cache`; its docstrings are in the `.pyx`."""
+"""Types of the compiled module `_cache`; the docstrings are in `_cache.pyx`."""
 
 from typing import Any, NoReturn, Protocol, TypeAlias, Unpack
 

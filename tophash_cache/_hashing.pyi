@@ -1,4 +1,4 @@
-"""Types of the compiled module `_hashing`; its docstrings are in the `.pyx`."""
+"""Types of the compiled module `_hashing`; the docstrings are in `_hashing.pyx`."""
 
 from typing import TypeAlias
 

@@ -273,7 +273,7 @@ cdef int read_objects(TextBatch batch, sequence, codec) except -1:
 
 cdef inline Py_ssize_t take(TextBatch batch, Py_ssize_t i, const uint8_t *data, Py_ssize_t size,
                             PyObject *item) except -1:
-    """Make text i from the bytes of a str or bytes object: a copy of them, or a reference to it. Returns their number."""
+    """Make text i from the bytes of an object: a copy of them, or a reference to the object. Returns their number."""
     if size <= COPY_MOST:
         if size > batch.scratch.room:
             batch.make_room(size)
@@ -326,7 +326,7 @@ cdef int read_unicode(TextBatch batch, array, codec) except -1:
         if done == batch.n:
             return 0
         if batch.scratch.room >= size:
-            raise ValueError(f"{codec.what}s[{done}] is no text: it has a number above U+10FFFF; correct the array")
+            raise ValueError(f"{codec.what}s[{done}] is not text: it has a number above U+10FFFF; correct the array")
         batch.make_room(size)
 
 
@@ -351,7 +351,7 @@ cdef StringAPI string_api():
     cdef void **table = <void **> PyCapsule_GetPointer(np._core._multiarray_umath._ARRAY_API, NULL)
     cdef StringAPI api
     if (<unsigned (*)() noexcept> table[GET_ABI])() != NUMPY_ABI:
-        raise RuntimeError("StringDType arrays can be read with NumPy 2 only, not with this version: give a list instead")
+        raise RuntimeError("StringDType arrays can be read with NumPy 2 only, not with this version: give a list")
     api.acquire = <void *(*)(void *) noexcept nogil> table[NPY_STRING_ACQUIRE]
     api.load = <int (*)(void *, const void *, Unpacked *) noexcept nogil> table[NPY_STRING_LOAD]
     api.release = <void (*)(void *) noexcept nogil> table[NPY_STRING_RELEASE]

@@ -66,7 +66,10 @@ def test_what_cannot_be_asked(arguments, complaint):
 def test_a_module_whose_import_fails(tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_that_exists\n")
     (tmp_path / "worse.py").write_text("1 / 0\n")
-    for name, complaint in (("broken", "needs the module 'nothing_that_exists'"), ("worse", "raised ZeroDivisionError")):
+    for name, complaint in (
+        ("broken", "needs the module 'nothing_that_exists'"),
+        ("worse", "raised ZeroDivisionError"),
+    ):
         command = [sys.executable, "-m", "pyhmap", "leakcheck", f"{name}:f"]
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert run.returncode == 2

@@ -86,7 +86,7 @@ def test_what_does_not_repeat_is_clean(monkeypatch):
 
 
 def test_what_halves_is_dropped(monkeypatch):
-    """A megabyte per round in each trial is half as much per call each time. Twice as much per round is equally much per call."""
+    """One megabyte per round in each trial is half as much per call each time; two are as much per call."""
     monkeypatch.setattr(rounds, "trial", lambda *_: made_up({"heap": MB}))
     assert debug.leakcheck(int).verdict == "clean"
     monkeypatch.setattr(rounds, "trial", lambda function, calls, _: made_up({"heap": calls * 1000}))
@@ -226,7 +226,7 @@ def test_a_map_that_claims_what_does_not_exist_is_an_accounting_error(monkeypatc
     monkeypatch.setattr(accounts, "block_memory", lambda: (1, 1000))
     found = debug.compare([debug.snapshot() for _ in range(4)])
     assert found.verdict == "accounting error"
-    assert re.match(r"accounting error: maps say that they have .* MB, but 1 kB exist\.", found.sentence)
+    assert re.match(r"accounting error: maps report .* MB, but 1 kB exist\.", found.sentence)
 
 
 def test_without_psutil_two_meters_are_missing_and_named(monkeypatch):

@@ -227,7 +227,7 @@ def test_broadcast_items():
 def test_a_unicode_array_that_is_no_text_is_refused():
     array = np.array(["a", "b", "c"])
     array.view(np.uint32)[2] = 0x110000
-    with pytest.raises(ValueError, match=r"keys\[2\] is no text: it has a number above U\+10FFFF"):
+    with pytest.raises(ValueError, match=r"keys\[2\] is not text: it has a number above U\+10FFFF"):
         text_batch(array, STR)
 
 
