@@ -11,6 +11,7 @@ cdef extern from *:
     #include <stdint.h>
     #include <string.h>
     /* The empty asm is a side effect, without which gcc removes calls of functions that only prefetch. */
+    #define HMAP_COLD __attribute__((cold))
     #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
     static inline uint64_t hmap_load64(const void *p) {
         uint64_t x;
@@ -18,6 +19,7 @@ cdef extern from *:
         return x;
     }
     """
+    ctypedef void cold "HMAP_COLD void"     # the return type of a rarely called function, out of its caller's way
     void prefetch "hmap_prefetch"(const void *) noexcept nogil
     uint64_t load64 "hmap_load64"(const void *) noexcept nogil
 

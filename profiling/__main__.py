@@ -1,8 +1,7 @@
 """``python profiling VERB [--quick] [--out DIR]``: the verbs and their errors.
 
-Owns the command line. Imports the sibling of the chosen verb, and calls its ``run`` with the options as keywords. Exit
-status: 0, 1 for a failed run, 2 for a wrong command line, 130 when interrupted (what was measured is printed and
-written all the same).
+Owns the command line. Calls ``run`` of the chosen verb with the options as keywords. Exit status: 0; 1 for a failed
+run; 2 for a wrong command line; 130 when interrupted (what was measured is still printed and written).
 """
 
 import argparse
@@ -12,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-import workload
+from table import workload
 
 # What a full or unwritable disk says; other errors of the system are bugs and keep their traceback.
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
@@ -29,6 +28,9 @@ VERBS = {
     "builds": "the same calls over several builds of the package, for whoever changes a kernel",
 }
 
+# Where a verb's ``run`` is, if not in the file ``run.py`` of the folder of its name.
+MODULES = {"profile": "table.profile_arm"}
+
 
 def command_line() -> argparse.ArgumentParser:
     """The parser of all verbs."""
@@ -41,6 +43,15 @@ def command_line() -> argparse.ArgumentParser:
     workload.add_options(verbs.choices["table"])
     built = "a checkout with its extensions built in place; the others are compared with the first"
     verbs.choices["builds"].add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=built)
+
+    summary = "one arm of the table under cProfile or py-spy; leaves the files of the profiler"
+    profile = verbs.add_parser("profile", help=summary, description=summary)
+    profile.add_argument("tool", choices=("cprofile", "pyspy"))
+    profile.add_argument("arm", metavar="ARM", help="before, oneshot, cache, direct or batch")
+    profile.add_argument("--against", metavar="ARM", help="pyspy: draw the difference from this arm, too")
+    profile.add_argument("--seconds", type=float, default=3.0, help="pyspy: CPU seconds to sample (default: 3)")
+    profile.add_argument("--out", type=Path, metavar="DIR", help="folder for the files (default: profiling/out)")
+    workload.add_options(profile)
 
     summary = "two result files of one verb side by side: what changed, and what cannot be told"
     compare = verbs.add_parser("compare", help=summary, description=summary)
@@ -67,12 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
         importlib.import_module("pyhmap")
         importlib.import_module("rich")
         importlib.import_module("psutil")
-        verb = importlib.import_module(name)
+        importlib.import_module("scipy")
+        verb = importlib.import_module(MODULES.get(name, f"{name}.run"))
     except ImportError as error:
         return fail(f"{error}: build first, with `make build`, or pip install -e '.[profiling]'")
 
-    import records
-    import runner
+    from core import records, runner
 
     if "out" in options:
         options["out"] = options["out"] or records.DEFAULT_FOLDER

@@ -18,8 +18,8 @@ LAYERS = """
     _hmap_bytes                memory utf8 xxh64 arrow_abi arrow_items arrow_column
     tophash_cache              controller stats config _hashing _arrow _cache __init__ break_even __main__
     pyhmap                     errors
-    pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot probe grow one_key
-    pyhmap._kernels            combine pipeline lookup_many write_many dispatch
+    pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow one_key
+    pyhmap._kernels            dispatch combine pipeline lookup_many write_many
     pyhmap._convert            sentinels codecs arrow_numbers text_batch infer
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             rwlock memory

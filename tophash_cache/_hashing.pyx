@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from _hmap_bytes.memory cimport prefetch, without_padding
+from _hmap_bytes.memory cimport cold, prefetch, without_padding
 from _hmap_bytes.utf8 cimport encode_utf8
 from _hmap_bytes.xxh64 cimport xxh64_bytes
 
@@ -39,6 +39,11 @@ cdef enum:
     MAX_POINT = 0x10FFFF
 
 
+cdef inline cold encode_short(int kind, const void *data, Py_ssize_t points, uint8_t *buffer,
+                              Py_ssize_t *size) noexcept nogil:
+    size[0] = encode_utf8(kind, data, points, buffer, False)
+
+
 cdef uint64_t hash_text(object text, uint64_t seed, Py_ssize_t *size) except? 0:
     """The digest of a str's UTF-8 bytes; `size` is set to their number. UnicodeEncodeError for a lone surrogate."""
     cdef uint8_t buffer[MAX_UTF8 * STACK_POINTS]
@@ -50,7 +55,7 @@ cdef uint64_t hash_text(object text, uint64_t seed, Py_ssize_t *size) except? 0:
         size[0] = points
         return xxh64_bytes(<const uint8_t *>PyUnicode_DATA(text), points, seed)
     if points <= STACK_POINTS:
-        size[0] = encode_utf8(PyUnicode_KIND(text), PyUnicode_DATA(text), points, buffer, False)
+        encode_short(PyUnicode_KIND(text), PyUnicode_DATA(text), points, buffer, size)
         if size[0] >= 0:
             return xxh64_bytes(buffer, size[0], seed)
     encoded = PyUnicode_AsUTF8String(text)  # a long text; or a lone surrogate, for which this raises

@@ -29,11 +29,11 @@ from pyhmap._engine.batch_items cimport (
     keys_of,
     values_of,
 )
+from pyhmap._engine.iterate cimport ITEMS, iterator
 from pyhmap._engine.rwlock cimport begin_read, end_read
 from pyhmap._kernels.constants cimport EVACUATE_PER_KEY, RELEASE_GIL_FROM
-from pyhmap._kernels.dispatch cimport collect, read_batch
 from pyhmap._kernels.layout cimport growing
-from pyhmap._kernels.lookup_many cimport Reading
+from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
 
 cdef enum:
     CHUNK = 1 << 20             # keys between two looks at pending signals: a small part of a second
@@ -134,7 +134,7 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
     cdef uint8_t[::1] k, v
     cdef uint64_t n
     if by_item(map):
-        pairs = list((<object> map)._iter_items())
+        pairs = list(iterator(map, ITEMS))
         keys = batch_by_item.array_of(map._key_codec, [key for key, _ in pairs])
         return keys, batch_by_item.array_of(map._value_codec, [value for _, value in pairs])
     while True:

@@ -28,11 +28,20 @@ from pyhmap._kernels.constants cimport (
     Status,
     TEXT,
 )
-from pyhmap._kernels.dispatch cimport write_batch
 from pyhmap._kernels.grow cimport wants_shrink
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport arena_bytes
-from pyhmap._kernels.write_many cimport ACCUMULATE, Action, DISCARD, FACTORIZE, POP, SET, SETDEFAULT, Writing
+from pyhmap._kernels.write_many cimport (
+    ACCUMULATE,
+    Action,
+    DISCARD,
+    FACTORIZE,
+    POP,
+    SET,
+    SETDEFAULT,
+    Writing,
+    write_batch,
+)
 
 cdef enum:
     CHUNK = 1 << 20             # keys between two looks at pending signals: a small part of a second

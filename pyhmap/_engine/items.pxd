@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from pyhmap._core cimport HMapCore
-from pyhmap._kernels.dispatch cimport AnyKey
+from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.layout cimport Text
 
 cdef enum:

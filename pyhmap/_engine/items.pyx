@@ -17,11 +17,10 @@ from libc.string cimport memcpy
 
 from pyhmap._core cimport BYTES, FLOAT, HMapCore, INT, Kind, OBJECT, OTHER, STR, UINT
 from pyhmap._engine.rwlock cimport wait_to_read
+from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport MAX_TEXT, TEXT
-from pyhmap._kernels.dispatch cimport AnyKey
 from pyhmap._kernels.hash cimport canonical_float, hash_word, tophash_of
-from pyhmap._kernels.layout cimport Buckets, Text
-from pyhmap._kernels.one_key cimport home
+from pyhmap._kernels.layout cimport Buckets, Text, home
 from pyhmap._kernels.probe cimport next_candidate
 from pyhmap._kernels.text cimport make_text, resolve, text_data
 

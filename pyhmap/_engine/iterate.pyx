@@ -9,8 +9,8 @@ from libc.stdint cimport uint8_t, uint64_t
 from pyhmap._core cimport HMapCore
 from pyhmap._engine.items cimport detach_value, key_object, object_of_detached
 from pyhmap._engine.rwlock cimport wait_to_read
+from pyhmap._kernels.any_key cimport AnyKey, load_key
 from pyhmap._kernels.constants cimport EMPTY_ONE, SLOTS
-from pyhmap._kernels.dispatch cimport AnyKey, load_key
 from pyhmap._kernels.layout cimport Table, slot_at
 
 

@@ -1,7 +1,7 @@
 # The methods of a map, for the module itself: nothing else cimports them.
 
 from pyhmap._core cimport HMapCore
-from pyhmap._kernels.dispatch cimport AnyKey
+from pyhmap._kernels.any_key cimport AnyKey
 
 
 cdef class HMapEngine(HMapCore):

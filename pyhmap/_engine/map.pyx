@@ -26,8 +26,9 @@ from pyhmap._engine.items cimport (
 )
 from pyhmap._engine.iterate cimport ITEMS, KEYS, VALUES, iterator
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
+from pyhmap._kernels.any_key cimport AnyKey, load_key
 from pyhmap._kernels.constants cimport EMPTY_ONE, FOUND, INSERTED, NEED_GROWTH, REFERENCE, SLOTS, Status, TEXT
-from pyhmap._kernels.dispatch cimport AnyKey, delete, get, load_key, put
+from pyhmap._kernels.dispatch cimport delete, get, put
 from pyhmap._kernels.layout cimport growing, slot_at
 
 

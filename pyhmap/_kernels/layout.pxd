@@ -80,7 +80,7 @@ cdef struct Buckets:            # one bucket array
     uint64_t next_row           # rows ever taken: nmain + overflow rows, the free ones among them
     uint64_t free_row           # first of the free overflow rows, 0 when there is none
     uint64_t nfree              # how many there are
-    bint long_chain             # an insert made a chain too long for an honest hash, see probe.pxd
+    bint long_chain             # an insert made a chain longer than a random hash makes it, see probe.pxd
     uint64_t rows               # rows there is room for
     uint64_t stride             # bytes of a slot
     uint64_t value_at           # offset of the value in it
@@ -124,3 +124,10 @@ cdef inline uint8_t *slot_at(const Buckets *b, uint64_t row, unsigned i) noexcep
 cdef inline bint evacuated(const Buckets *b, uint64_t bucket) noexcept nogil:
     cdef uint8_t state = b.tophash[bucket * SLOTS]
     return EVACUATED_X <= state < MIN_TOPHASH
+
+
+cdef inline const Buckets *home(const Table *t, uint64_t h) noexcept nogil:
+    """The array that holds a key of this hash, if the map has the key."""
+    if growing(t) and not evacuated(&t.old, h & (t.old.nmain - 1)):
+        return &t.old
+    return &t.now

@@ -9,17 +9,18 @@
 # Keys finish in order, so the first miss is the first by position. Slots are prefetched only after the match: most
 # slots of a row would be the wrong ones, and a miss needs none.
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from _hmap_bytes.memory cimport prefetch
-from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS, WINDOW
+from _hmap_bytes.memory cimport cold, prefetch
+from pyhmap._kernels.any_key cimport AnyKey
+from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, REFERENCE, SLOTS, TEXT, WINDOW, WORD32
 from pyhmap._kernels.hash cimport tophash_of
 from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, lowest_bit, slot_at
 from pyhmap._kernels.one_key cimport get
-from pyhmap._kernels.pipeline cimport block_size, cloned, cold, hash_block, unlikely
+from pyhmap._kernels.pipeline cimport block_size, cloned, hash_block, unlikely
 from pyhmap._kernels.probe cimport chain_ends, find, first_slot, first_slot_by_product, match
 from pyhmap._kernels.slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
-from pyhmap._kernels.text_source cimport TextSource, texts_from
+from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
 
 cdef enum:
     NO_MATCH = 0x8000000000000000   # a key with no tophash match; the other bits are 0, so the place is still slot 0's
@@ -149,8 +150,8 @@ cdef inline cloned take_some(const Table *t, const key_t *key, const uint64_t *h
             hand_out(t, values + i * size, value_of(slot, &key[i]))
 
 
-cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *keys, uint64_t start,
-                                uint64_t stop) noexcept nogil:
+cdef inline uint64_t read_batch_as(const Table *t, const Reading *r, const key_t *keys, uint64_t start,
+                                   uint64_t stop) noexcept nogil:
     """Look up keys[start:stop]. Returns stop, or the position of the missing key it stopped at."""
     cdef key_t ring[IN_FLIGHT][BLOCK]
     cdef const key_t *key[IN_FLIGHT]
@@ -188,19 +189,19 @@ cdef inline uint64_t read_batch(const Table *t, const Reading *r, const key_t *k
 
 cdef inline uint64_t read_texts(const Table *t, const Reading *r, const TextSource *source, uint64_t start,
                                 uint64_t stop) noexcept nogil:
-    """read_batch() for the texts of a source, a window at a time. Also stops at an item that is no text."""
+    """read_batch_as() for the texts of a source; a column is read by windows. Also stops at an item that is no text."""
     cdef Text window[WINDOW]
     cdef Reading shifted = r[0]
-    cdef const Text *texts
     cdef uint64_t n, done
+    if loaded(source):
+        return read_batch_as(t, r, source.texts, start, stop)
     while start < stop:
-        n = stop - start
-        texts = texts_from(source, start, &n, window)
+        n = read_window(source, start, stop - start, window)
         if r.values != NULL:
             shifted.values = r.values + start * t.value_size
         if r.found != NULL:
             shifted.found = r.found + start
-        done = read_batch(t, &shifted, texts, 0, n)
+        done = read_batch_as(t, &shifted, window, 0, n)
         start += done
         if done < n or n == 0:
             break
@@ -228,8 +229,8 @@ cdef inline uint64_t read_growing(const Table *t, const Reading *r, const key_t 
     return stop
 
 
-cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values, const key_t *form) noexcept nogil:
-    """Copy the keys and values of a settled table out in row order; either target may be NULL. Returns how many."""
+cdef inline uint64_t collect_as(const Table *t, uint8_t *keys, uint8_t *values, const key_t *form) noexcept nogil:
+    """collect() for one form; `form` only tells which."""
     cdef uint64_t row, n = 0
     cdef unsigned i
     cdef uint8_t *slot
@@ -243,3 +244,28 @@ cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values, con
                     hand_out(t, values + n * t.value_size, value_of(slot, form))
                 n += 1
     return n
+
+
+# ---- the kernels for the form of the map's keys ---------------------------------------------------------------------
+
+cdef inline uint64_t read_batch(const Table *t, const Reading *r, const void *keys, const TextSource *texts,
+                                uint64_t start, uint64_t stop) noexcept nogil:
+    """Look up the keys from start to stop: those of `texts` in a map of text keys, keys[start:stop] in all others.
+    Returns stop, or where it stopped."""
+    if t.form == WORD32:
+        return read_batch_as(t, r, <const uint32_t *> keys, start, stop)
+    if t.form == TEXT:
+        return read_texts(t, r, texts, start, stop)
+    return read_batch_as(t, r, <const uint64_t *> keys, start, stop)
+
+
+cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values) noexcept nogil:
+    """Copy the keys and values of a settled table out in row order; either target may be NULL. Returns how many."""
+    cdef AnyKey form
+    if t.form == WORD32:
+        return collect_as(t, keys, values, &form.word32)
+    if t.form == TEXT:
+        return collect_as(t, keys, values, &form.text)
+    if t.form == REFERENCE:
+        return collect_as(t, keys, values, &form.reference)
+    return collect_as(t, keys, values, &form.word64)

@@ -8,17 +8,10 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._kernels.grow cimport grow_work, must_grow
 from pyhmap._kernels.hash cimport tophash_of
-from pyhmap._kernels.layout cimport Buckets, Table, evacuated, growing, key_t
+from pyhmap._kernels.layout cimport Buckets, Table, growing, home, key_t
 from pyhmap._kernels.probe cimport Place, erase, find, find_or_place, occupy
 from pyhmap._kernels.slot cimport drop_key, drop_value, hand_out, room_for, store_key, store_value, value_of
 from pyhmap._kernels.constants cimport FOUND, INSERTED, NOT_FOUND, NEED_ARENA, NEED_GROWTH, Status
-
-
-cdef inline const Buckets *home(const Table *t, uint64_t h) noexcept nogil:
-    """The array that holds a key of this hash, if the map has the key."""
-    if growing(t) and not evacuated(&t.old, h & (t.old.nmain - 1)):
-        return &t.old
-    return &t.now
 
 
 cdef inline uint8_t *get(const Table *t, const key_t *key, uint64_t h) noexcept nogil:

@@ -32,10 +32,8 @@ cdef extern from *:
     #else
     #define PYHMAP_CLONED
     #endif
-    #define PYHMAP_COLD __attribute__((cold))
     """
     ctypedef void cloned "PYHMAP_CLONED void"       # the return type of such a stage
-    ctypedef void cold "PYHMAP_COLD void"           # and of a function it rarely calls: that takes no registers there
     bint unlikely(bint) noexcept nogil              # Cython's own macro
 
 

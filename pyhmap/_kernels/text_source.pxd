@@ -21,21 +21,20 @@ cdef struct TextSource:
     int width                   # bytes of an offset
 
 
-cdef inline const Text *texts_from(const TextSource *source, uint64_t start, uint64_t *n,
-                                   Text *window) noexcept nogil:
-    """The texts from position `start` on. `n` receives how many there are, at most as many as it asks for: fewer at the
-    end of a window, or before an item of a column that is no text."""
-    if source.texts != NULL:
-        return source.texts + start
-    n[0] = read_offsets(window, min(n[0], <uint64_t> WINDOW), source.offsets + start * source.width, source.width,
+cdef inline bint loaded(const TextSource *source) noexcept nogil:
+    """Whether the texts can be read from `texts`; if not, read_window() loads some of them."""
+    return source.texts != NULL
+
+
+cdef inline uint64_t read_window(const TextSource *source, uint64_t start, uint64_t n, Text *window) noexcept nogil:
+    """Load up to WINDOW of the n texts from position `start` on. Returns how many: none if the first is no text."""
+    return read_offsets(window, min(n, <uint64_t> WINDOW), source.offsets + start * source.width, source.width,
                         source.data, NULL)
-    return window
 
 
 cdef inline bint text_from(const TextSource *source, uint64_t i, Text *text) noexcept nogil:
-    """One text. False if item i of a column is no text."""
-    cdef uint64_t n = 1
-    cdef const Text *texts = texts_from(source, i, &n, text)
-    if n:
-        text[0] = texts[0]
-    return n != 0
+    """Load one text. False if item i of a column is no text."""
+    if not loaded(source):
+        return read_window(source, i, 1, text) == 1
+    text[0] = source.texts[i]
+    return True

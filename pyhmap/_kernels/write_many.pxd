@@ -4,14 +4,24 @@
 # keys in a batch each sees the writes before it. The first two stages only bring the lines that the last one will touch
 # into the cache, also in a growing table; nothing else of their results is used.
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from _hmap_bytes.memory cimport prefetch
 from pyhmap._kernels.combine cimport Combine, combine_value
-from pyhmap._kernels.constants cimport BLOCK, FOUND, IN_FLIGHT, INSERTED, NOT_FOUND, SLOTS, Status
+from pyhmap._kernels.constants cimport (
+    BLOCK,
+    FOUND,
+    INSERTED,
+    IN_FLIGHT,
+    NOT_FOUND,
+    SLOTS,
+    Status,
+    TEXT,
+    WORD32,
+)
 from pyhmap._kernels.hash cimport tophash_of
-from pyhmap._kernels.layout cimport Buckets, Table, key_t
+from pyhmap._kernels.layout cimport Buckets, Table, Text, key_t
 from pyhmap._kernels.one_key cimport delete, get, put
 from pyhmap._kernels.pipeline cimport block_size, hash_block, unlikely
 from pyhmap._kernels.probe cimport first_slot, match, match_empty
@@ -107,8 +117,8 @@ cdef inline Status remove_one(Table *t, Writing *w, uint64_t position, const key
     return status
 
 
-cdef inline uint64_t write_batch(Table *t, Writing *w, const key_t *keys, uint64_t start, uint64_t stop,
-                                 Status *status) noexcept nogil:
+cdef inline uint64_t write_batch_as(Table *t, Writing *w, const key_t *keys, uint64_t start, uint64_t stop,
+                                    Status *status) noexcept nogil:
     """Write keys[start:stop] in order. Returns stop; or the position at which it stopped, and the reason in status."""
     cdef key_t ring[IN_FLIGHT][BLOCK]
     cdef const key_t *key[IN_FLIGHT]
@@ -134,3 +144,13 @@ cdef inline uint64_t write_batch(Table *t, Writing *w, const key_t *keys, uint64
                 if unlikely(status[0] > INSERTED):
                     return base + i
     return stop
+
+
+cdef inline uint64_t write_batch(Table *t, Writing *w, const void *keys, uint64_t start, uint64_t stop,
+                                 Status *status) noexcept nogil:
+    """write_batch_as() for the form of the map's keys; object keys are written one by one."""
+    if t.form == WORD32:
+        return write_batch_as(t, w, <const uint32_t *> keys, start, stop, status)
+    if t.form == TEXT:
+        return write_batch_as(t, w, <const Text *> keys, start, stop, status)
+    return write_batch_as(t, w, <const uint64_t *> keys, start, stop, status)

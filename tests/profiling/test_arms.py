@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import xxhash
 
-import arms
-import corpus
-import worker
+from core import corpus
+from table import arms, worker
 
 # "self" comes several times in each request: a count may not be lost when its key repeats.
 NAMES = [f"name{n}" if n % 9 else "self" for n in range(200)]

@@ -2,8 +2,8 @@
 
 import pytest
 
-import builds
-import render
+from builds import run as builds
+from render import terminal
 
 
 def sample(build, block, hit):
@@ -21,7 +21,7 @@ def test_ratios_are_taken_block_by_block_over_the_first_build():
 
 def test_a_run_that_was_interrupted_has_a_table_too(capsys):
     document = {"config": {"builds": ["old", "new"]}, "figures": builds.rows([sample("old", 0, 12.5)], ["old", "new"])}
-    builds.show(render.output_console(), document)
+    builds.show(terminal.output_console(), document)
     line = next(line for line in capsys.readouterr().out.splitlines() if "hit" in line)
     assert "12.5" in line
     assert line.rstrip().endswith("-")

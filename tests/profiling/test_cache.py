@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import cache
-import cache_policies
-import cache_rules
-import cache_worker
+from cache import policies, rules
+from cache import run as cache
+from cache import worker as cache_worker
 from tophash_cache import Settings, controller
 
 
@@ -86,7 +85,7 @@ def test_a_target_is_met_or_not(dict_ns: float, oneshot: float, many: float, sca
         "cache over dict": met,
         "cache over one-shot": met,
         "allocations a hit": True,
-        "hash_many, ns a key": met,
+        "hash_many, ns per key": met,
         "a scan's extra cost": met,
     }
 
@@ -112,8 +111,8 @@ def test_a_wrong_digest_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_score_is_what_look_ups_win_at_85_percent() -> None:
-    assert cache_rules.run(["key"] * 1000, {})["score"] == pytest.approx(0.999 - 0.85)
-    assert cache_rules.run(cache_rules.scan(1000), {})["score"] == pytest.approx(-0.85)
+    assert rules.run(["key"] * 1000, {})["score"] == pytest.approx(0.999 - 0.85)
+    assert rules.run(rules.scan(1000), {})["score"] == pytest.approx(-0.85)
 
 
 def test_what_a_policy_costs_is_told_by_pairs_and_a_loss_is_named() -> None:
@@ -126,8 +125,8 @@ def test_what_a_policy_costs_is_told_by_pairs_and_a_loss_is_named() -> None:
 
 
 def test_a_load_is_looked_up_as_the_policy_says() -> None:
-    keys = cache_policies.loads(3000)["scan, new objects"]()
-    rows = {arm: cache_policies.measure("scan, new objects", arm, keys) for arm in ("off", "always")}
+    keys = policies.loads(3000)["scan, new objects"]()
+    rows = {arm: policies.measure("scan, new objects", arm, keys) for arm in ("off", "always")}
 
     assert {arm: (row["looked_up"], row["looked_up_late"]) for arm, row in rows.items()} == {
         "off": (0.0, 0.0),
@@ -138,21 +137,21 @@ def test_a_load_is_looked_up_as_the_policy_says() -> None:
 
 @pytest.mark.parametrize("objects", ["same objects", "new objects"])
 def test_a_load_says_whether_keys_come_as_the_same_objects(objects: str) -> None:
-    keys = cache_policies.loads(3000)[f"1000 str, {objects}"]()
+    keys = policies.loads(3000)[f"1000 str, {objects}"]()
     assert len(set(keys)) > 900
     assert len({id(key) for key in keys}) == len(set(keys))
-    for made in (cache_policies.copies(keys), cache_policies.copies([key.encode() for key in keys])):
+    for made in (policies.copies(keys), policies.copies([key.encode() for key in keys])):
         assert len({id(key) for key in made}) == len(keys)
 
 
 def test_in_a_map_the_cache_is_asked() -> None:
-    row = cache_policies.measure("1000 str, in a map", "always", cache_policies.loads(3000)["1000 str, in a map"]())
+    row = policies.measure("1000 str, in a map", "always", policies.loads(3000)["1000 str, in a map"]())
     assert row["hit_rate"] > 0.6
 
 
 def test_the_traces_held_out_are_others_than_those_tuned_on() -> None:
     by_set: dict[str, set[int]] = {}
-    for group, _, trace in cache_rules.traces(400_000):
+    for group, _, trace in rules.traces(400_000):
         by_set.setdefault(group, set()).add(hash(tuple(trace)))
     assert len(by_set["tuning"]) == len(by_set["held out"]) == 13
     assert len(by_set["tuning"] | by_set["held out"]) == 26
@@ -161,7 +160,7 @@ def test_the_traces_held_out_are_others_than_those_tuned_on() -> None:
 def test_a_changed_constant_is_put_back() -> None:
     before = controller.NO_HITS
     ended = {
-        name: cache_rules.run(cache_rules.scan(20_000), change)["looked_up"]
+        name: rules.run(rules.scan(20_000), change)["looked_up"]
         for name, change in {"kept": {}, "changed": {"NO_HITS": 0.0}}.items()
     }
 
@@ -174,8 +173,8 @@ def test_cache_measures_prints_and_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "QUICK", cache.Plan(blocks=1, scans=1, scanned=20_000, calls=2000, loads=1, sizes=1))
-    monkeypatch.setattr(cache_policies, "POLICIES", {arm: cache_policies.ARMS[arm] for arm in ("off", "cost")})
-    monkeypatch.setattr(cache_policies, "SIZES", {arm: cache_policies.ARMS[arm] for arm in ("cost 2048",)})
+    monkeypatch.setattr(policies, "POLICIES", {arm: policies.ARMS[arm] for arm in ("off", "cost")})
+    monkeypatch.setattr(policies, "SIZES", {arm: policies.ARMS[arm] for arm in ("cost 2048",)})
     monkeypatch.setattr(cache_worker, "ARMS", ("cache", "dict", "oneshot", "many", "loop"))
 
     assert cache.run(quick=True, out=tmp_path) == ""
@@ -185,54 +184,7 @@ def test_cache_measures_prints_and_writes(
     assert "str 16, new" in printed
     assert 'In the second half "cost" loses to off' in printed
     document = json.loads((tmp_path / "cache.json").read_text())
-    assert {row["change"] for row in document["figures"]["rules"]} == set(cache_rules.CHANGES)
+    assert {row["change"] for row in document["figures"]["rules"]} == set(rules.CHANGES)
     assert {row["size"] for row in document["figures"]["maps"]} == set(cache_worker.MAP_SIZES)
     assert {row["held"] for row in document["figures"]["held"]} == set(cache_worker.HELD)
     assert {tuple(row["ns"]) for row in document["figures"]["policies"]} == {("off", "cost", "cost 2048")}
-
-
-# The documents against the record they were written from.
-
-ROOT = Path(__file__).resolve().parents[2]
-FIGURES = json.loads((ROOT / "profiling/results/cache.json").read_text())["figures"]
-DOCUMENT = (ROOT / "docs/tophash_cache.md").read_text()
-
-
-def cells(label: str) -> list[str]:
-    """The cells of a row of the document's tables, after the first."""
-    (line,) = [line for line in DOCUMENT.splitlines() if line.startswith(f"| {label} |")]
-    return [cell.strip(" *") for cell in line.strip("|").split("|")[1:]]
-
-
-@pytest.mark.parametrize(
-    ("label", "case"),
-    [
-        ("str, 8 bytes", ("str", 8, False)),
-        ("str, 16", ("str", 16, False)),
-        ("str, 32", ("str", 32, False)),
-        ("bytes, 16", ("bytes", 16, False)),
-        ("str, 16, new objects", ("str", 16, True)),
-    ],
-)
-def test_the_document_gives_the_times_of_the_record(label: str, case: tuple[str, int, bool]) -> None:
-    (row,) = [row for row in FIGURES["hits"] if (row["kind"], row["length"], row["new_objects"]) == case]
-    arms = ("cache", "dict", "lru_cache", "cachetools", "cachebox", "direct", "oneshot", "object", "many")
-    assert cells(label) == [f"{row['ns'][arm]['median']:.1f}" for arm in arms]
-
-
-def test_the_document_gives_the_policies_of_the_record() -> None:
-    assert len(FIGURES["policies"]) == len(cache_policies.loads(1))
-    for row in FIGURES["policies"]:
-        ratios = [row["over_off"][policy] for policy in ("hit-rate", "always", "cost")] + [row["over_off_late"]["cost"]]
-        shown = [f"{one['value']:.2f} ({one['low']:.2f}..{one['high']:.2f})" for one in ratios]
-        assert cells(row["load"])[2:6] == shown
-
-
-def test_the_document_gives_the_scores_of_the_record() -> None:
-    for change in cache_rules.CHANGES:
-        name, _, value = change.partition(" ")
-        label = change if change in (cache_rules.DEFAULT, cache_rules.ALWAYS) else f"`{name}` {value}"
-        rows = [row for row in FIGURES["rules"] if row["change"] == change]
-        for place, group in ((0, cache_rules.TUNING), (2, cache_rules.HELD_OUT)):
-            score = 100 * sum(row["score"] for row in rows if row["set"] == group)
-            assert cells(label)[place] == f"{score:.1f}"

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import records
-import table
-
-HARNESS = Path(table.__file__).parent
+from core import records
+from core.environment import HARNESS
+from table import run as table
 
 
 def profiling(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -94,7 +93,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(table, "QUICK", table.Plan(every=2, blocks=2, sampled_runs=1, sampled_seconds=0.01))
     monkeypatch.setattr(table, "ARMS", ("before", "cache"))
     monkeypatch.setattr(table, "TIMED", ("before", "cache", "before2"))
-    monkeypatch.setattr(table.tools_pyspy, "missing", lambda: "py-spy is not installed")
+    monkeypatch.setattr(table.pyspy, "missing", lambda: "py-spy is not installed")
     return tmp_path
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import corpus
+from core import corpus
 
 
 @pytest.fixture

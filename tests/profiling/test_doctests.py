@@ -2,17 +2,20 @@
 
 import doctest
 import importlib
-from pathlib import Path
 
 import pytest
 
-import runner
+from core.environment import HARNESS
 
-MODULES = sorted(path.stem for path in Path(runner.__file__).parent.glob("*.py") if ">>> " in path.read_text())
+MODULES = sorted(
+    ".".join(path.relative_to(HARNESS).with_suffix("").parts)
+    for path in HARNESS.rglob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
+)
 
 
 def test_there_are_examples_to_run() -> None:
-    assert {"corpus", "estimates", "figures", "tools_pyspy"} <= set(MODULES)
+    assert {"core.corpus", "core.estimates", "table.figures", "table.tools.pyspy"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-import figures
-from estimates import Estimate, Paired
+from core.estimates import Estimate, Paired
+from table import figures
 
 
 def counted(arm: str, small: int, large: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -9,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import flames
+from core.environment import HARNESS
+from render import flames
+from table import profile_arm
+
+main = runpy.run_path(str(HARNESS / "__main__.py"))["main"]
 
 SVG = "{http://www.w3.org/2000/svg}"
 names = st.text("abcXYZ_<>&é ", min_size=1, max_size=6)
@@ -106,11 +111,9 @@ main (worker.py:90) 100
 
 
 def test_the_scripts_leave_what_profilers_users_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import profile_arm
-
     text = tmp_path / "words.txt"
     text.write_text(" ".join(f"name{n * n % 91}" for n in range(2000)))
-    assert profile_arm.main(["before", "--input", str(text), "--out", str(tmp_path)], tool="cprofile") == 0
+    assert main(["profile", "cprofile", "before", "--input", str(text), "--out", str(tmp_path)]) == 0
 
     assert (tmp_path / "cprofile-before.pstats").stat().st_size > 0
     assert re.search(r"50\s.*arms\.py:\d+\(hash_keys\)", capsys.readouterr().out)
@@ -119,8 +122,6 @@ def test_the_scripts_leave_what_profilers_users_open(tmp_path: Path, capsys: pyt
 def test_the_sampling_script_writes_all_formats_of_one_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import profile_arm
-
     recorded = {
         "before": "m (w.py:1);run_requests (w.py:2);hash_keys (a.py:3) 60\nm (w.py:1);run_requests (w.py:2) 40\n",
         "cache": "m (w.py:1);run_requests (w.py:2);hash_keys (a.py:3) 30\nm (w.py:1);run_requests (w.py:2) 70\n",
@@ -133,8 +134,8 @@ def test_the_sampling_script_writes_all_formats_of_one_recording(
     monkeypatch.setattr(profile_arm.table, "sample", sample)
     text = tmp_path / "words.txt"
     text.write_text("a b c")
-    arguments = ["cache", "--against", "before", "--input", str(text), "--out", str(tmp_path)]
-    assert profile_arm.main(arguments, tool="pyspy") == 0
+    arguments = ["profile", "pyspy", "cache", "--against", "before", "--input", str(text), "--out", str(tmp_path)]
+    assert main(arguments) == 0
 
     assert (tmp_path / "pyspy-cache.folded").read_text() == recorded["cache"]
     assert json.loads((tmp_path / "pyspy-cache.speedscope.json").read_text())["profiles"][0]["endValue"] == 100
@@ -145,11 +146,9 @@ def test_the_sampling_script_writes_all_formats_of_one_recording(
 def test_a_script_whose_tool_is_missing_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import profile_arm
-
-    monkeypatch.setattr(profile_arm.table.tools_pyspy, "executable", lambda: None)
+    monkeypatch.setattr(profile_arm.table.pyspy, "executable", lambda: None)
     text = tmp_path / "words.txt"
     text.write_text("a b c")
 
-    assert profile_arm.main(["cache", "--input", str(text), "--out", str(tmp_path)], tool="pyspy") == 1
+    assert main(["profile", "pyspy", "cache", "--input", str(text), "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err.endswith("install it with: pip install 'pyhmap[profiling]'\n")

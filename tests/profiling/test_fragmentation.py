@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import fragmentation
-import fragmentation_worker
+from fragmentation import run as fragmentation
+from fragmentation import worker as fragmentation_worker
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import instructions
-import instructions_worker
-import runner
+from core import runner
+from instructions import run as instructions
+from instructions import worker as instructions_worker
 
 RECORDED = {"get": {"own": 100.0, "all": 200.0}, "set": {"own": 50.0, "all": 60.0}}
 
@@ -89,6 +89,20 @@ totals: 42
 
 def test_a_part_s_instructions_are_those_of_each_line_but_calls_and_own_are_the_project_s_modules() -> None:
     assert instructions.read_parts(FILE.splitlines()) == [{"own": 21, "all": 29}, {"own": 30, "all": 42}]
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/clone/pyhmap/_core.cpython-311-x86_64-linux-gnu.so", True),
+        ("/clone/pyhmap/_engine/batch_read.cpython-311-x86_64-linux-gnu.so", True),
+        ("/clone/_hmap_bytes/arrow_column.cpython-311-x86_64-linux-gnu.so", True),
+        ("/clone/pyhmap/lib/numpy/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so", False),
+        ("/usr/lib/libpython3.11.so.1.0", False),
+    ],
+)
+def test_modules_of_this_project_are_known_by_their_folder(path: str, own: bool) -> None:
+    assert bool(instructions.OWN.search(path)) is own
 
 
 def test_a_file_whose_sums_do_not_agree_is_refused() -> None:

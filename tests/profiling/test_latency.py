@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-import latency
-import latency_worker
+from growth import latency, latency_worker
 
 
 def test_a_spike_that_recurs_is_the_map_s_and_one_that_does_not_is_the_machine_s(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-import layout
+from layout import run as layout
 from pyhmap import HMap
 
 

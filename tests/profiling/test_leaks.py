@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import leaks
-import leaks_cases
-import leaks_pictures
-import leaks_tables
-import leaks_worker
 import pyhmap
 import tophash_cache
-import zero_growth
-import zero_growth_kit
+from leaks import cases as leaks_cases
+from leaks import pictures, tables, zero_growth
+from leaks import run as leaks
+from leaks import worker as leaks_worker
+from leaks.recipes import kit as zero_growth_kit
 from pyhmap import HMap, HSet, debug
+from render import style
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "profiling" / "results"
@@ -40,17 +39,17 @@ def last(cases):
     return next(thing for thing in reversed(cases.kept) if thing is not None)
 
 
-def test_the_closures_share_the_last_row_and_the_mended_ones_have_their_own(places):
+def test_the_closures_share_the_last_row_and_the_fixed_ones_have_their_own(places):
     places.closure_leaking()
     assert [handler() for handler in last(places)] == [2.0 * places.ROW] * 3
-    places.closure_mended()
+    places.closure_fixed()
     assert [handler() for handler in last(places)] == [0.0, places.ROW, 2.0 * places.ROW]
 
 
 def test_the_small_view_keeps_all_samples_and_the_copy_does_not(places):
     places.view_leaking()
     assert last(places).base.size == places.SAMPLES
-    places.view_mended()
+    places.view_fixed()
     assert last(places).base is None
 
 
@@ -60,7 +59,7 @@ def test_the_leftover_is_a_map_that_the_concurrent_map_has_let_go(places):
     places.shared.promote()
     assert isinstance(held, HMap)
     assert not any(held is part for part in vars(places.shared).values())
-    places.leftover_mended()
+    places.leftover_fixed()
     assert last(places) == len(places.KEYS)
 
 
@@ -71,14 +70,14 @@ def test_the_row_keeps_the_array_that_the_map_has_left(places):
     assert after.alive == before.alive
     assert after.blocks - before.blocks > 100 * last(places).nbytes
     places.kept[:] = [None] * 8
-    places.buckets_mended()
+    places.buckets_fixed()
     assert debug.snapshot().maps.blocks == before.blocks
 
 
-@pytest.mark.parametrize(("kind", "stays"), [(leaks_cases.Report, True), (leaks_cases.MendedReport, False)])
+@pytest.mark.parametrize(("kind", "stays"), [(leaks_cases.Report, True), (leaks_cases.FixedReport, False)])
 def test_the_cached_method_keeps_its_object_and_the_cached_property_does_not(kind, stays):
     report = kind()
-    total = report.total if kind is leaks_cases.MendedReport else report.total()
+    total = report.total if kind is leaks_cases.FixedReport else report.total()
     assert total == sum(range(500))
     gone = weakref.ref(report)
     del report
@@ -91,14 +90,14 @@ def test_the_iterator_keeps_the_map(places):
     places.iterator_leaking()
     assert debug.snapshot().maps.alive == before + 1
     places.kept[:] = [None] * 8
-    places.iterator_mended()
+    places.iterator_fixed()
     assert debug.snapshot().maps.alive == before
 
 
 def test_the_growth_stops_in_its_middle_until_it_is_ended(places):
     places.growth_leaking()
     assert last(places).header().oldbuckets == 32
-    places.growth_mended()
+    places.growth_fixed()
     assert (places.kept[1] or last(places)) is not None
     assert [m.header().oldbuckets for m in places.kept if m is not None].count(0) == 1
 
@@ -112,7 +111,7 @@ def test_room_that_was_reserved_stays_and_deletion_alone_shrinks(places):
         return {m.header().buckets for m in places.kept}, {len(m) for m in places.kept}
 
     assert buckets(places.reserved_leaking) == ({512}, {10})
-    assert buckets(places.reserved_mended) == ({2}, {10})
+    assert buckets(places.reserved_fixed) == ({2}, {10})
     shrunk, counts = buckets(places.deleted)
     assert (max(shrunk) <= 64, counts) == (True, {10})
 
@@ -148,7 +147,7 @@ def configuration(monkeypatch):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_public_call_has_a_recipe(name):
-    assert zero_growth.recipe_of(name, CALLS[name]) is not None, f"{name}: enter a recipe in zero_growth_*.py"
+    assert zero_growth.recipe_of(name, CALLS[name]) is not None, f"{name}: enter a recipe in leaks/recipes/"
 
 
 def test_no_recipe_is_of_a_call_that_is_gone():
@@ -255,37 +254,6 @@ def test_lists_wake_the_collector_while_they_are_written_and_a_map_does_not():
     assert "0" not in leaks_worker.collector("HMap", 20_000)["building"]
 
 
-# --- the committed figures ---
-
-
-def test_the_texts_say_what_the_committed_file_says():
-    figures = json.loads((RESULTS / "leaks.json").read_text())["figures"]
-    readme = " ".join((ROOT / "README.md").read_text().split())
-    at = {row["container"]: row for row in figures["collector"] if row["entries"] == 10**7}
-    said = {name: leaks_tables.seconds(row["first"]["median"]) for name, row in at.items()}
-    share = round(100 * at["dict of lists"]["share"]["median"])
-    public = [row for row in figures["growth"] if row["call"] not in (zero_growth.NOTHING, *zero_growth_kit.EXTRAS)]
-    for words in (
-        f"{said['dict of tuples']} for a dict of tuples",
-        f"{said['dict of lists']} for one of lists",
-        f"{said['HMap']} for an `HMap`",
-        f"{said['nothing']} in a process without",
-        f"{share} % of the time goes to collections",
-        f"each of {len(public)} public calls",
-    ):
-        assert words in readme, words
-
-
-def test_the_committed_file_is_of_a_whole_run_in_which_all_went_as_expected():
-    document = json.loads((RESULTS / "leaks.json").read_text())
-    assert (document["mode"], document["ended_by"]) == ("full", "")
-    assert not document["environment"]["uncommitted_changes"]
-    assert len(document["figures"]["cases"]) == len(leaks_cases.CASES)
-    assert leaks_tables.case_sentence(document["figures"]["cases"]) == "18 of 18 verdicts are those expected."
-    assert {*CALLS} < {row["call"] for row in document["figures"]["growth"]}
-    assert [row["call"] for row in document["figures"]["growth"] if row["beyond"] or row["calls"] < 10**5] == []
-
-
 # --- figures and what is printed ---
 
 
@@ -343,7 +311,7 @@ def document():
 
 def printed(document):
     text = io.StringIO()
-    leaks_tables.show(Console(width=200, file=text), document)
+    tables.show(Console(width=200, file=text), document)
     return text.getvalue()
 
 
@@ -371,15 +339,15 @@ def test_the_collectors_figures_are_medians_of_processes(document):
     assert "dict of tuples 1 s" in printed(document)
 
 
-def test_a_run_that_was_cut_short_still_prints_and_draws(tmp_path):
+def test_a_run_that_was_cut_short_still_prints_and_draws_nothing():
     document = {"figures": leaks.figures([]), "samples": [], "ended_by": "interrupted"}
     assert "ended early (interrupted)" in printed(document)
-    assert leaks_pictures.save_all(document, tmp_path) == []
+    assert pictures.drawings(document) == {}
     assert leaks.verdicts(document["figures"]) == []
 
 
 def test_pictures_are_drawn_for_light_and_dark_pages(document, tmp_path):
-    names = {path.name for path in leaks_pictures.save_all(document, tmp_path)}
+    names = {path.name for path in style.save_all("leaks", pictures.drawings(document), tmp_path)}
     assert names == {f"leaks-{name}{page}.svg" for name in ("rounds", "collector") for page in ("", "-dark")}
 
 

@@ -5,12 +5,10 @@ import sys
 
 import pytest
 
-import peers
-import peers_keys
-import peers_native
-import peers_plan
-from peers_plan import Plan, Workload
-from runner import MeasurementError
+from core.runner import MeasurementError
+from peers import keys, plan, toolchains
+from peers import run as peers
+from peers.plan import Plan, Workload
 
 
 def test_a_process_that_takes_too_long_is_ended_and_keeps_what_it_had():
@@ -42,7 +40,7 @@ def test_a_library_that_was_cut_off_is_not_measured_again(tmp_path, monkeypatch)
     samples = [bench.measure(workload, block, "dict") for block in range(3)]
     assert asked == [0]
     assert [sample.get("cut_off") for sample in samples] == ["build", None, None]
-    assert samples[0]["unmeasured"] == peers_plan.OPERATIONS
+    assert samples[0]["unmeasured"] == plan.OPERATIONS
 
 
 def test_a_failure_of_pyhmap_ends_the_run_and_one_of_a_peer_does_not(tmp_path, monkeypatch):
@@ -54,7 +52,7 @@ def test_a_failure_of_pyhmap_ends_the_run_and_one_of_a_peer_does_not(tmp_path, m
 
 
 def test_libraries_of_a_block_get_the_same_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(peers_keys, "FEWEST_QUERIES", 100)
+    monkeypatch.setattr(keys, "FEWEST_QUERIES", 100)
     files = []
     monkeypatch.setattr(
         peers, "limited", lambda *arguments, **options: files.append((tmp_path / "questions").read_bytes()) or {}
@@ -71,22 +69,22 @@ def test_every_library_is_in_every_block_and_those_left_out_in_none(tmp_path):
     names = [step.label.partition(",")[0] for step in steps if "block 1" in step.label]
     assert {"pyhmap", "dict", "cykhash", "hirola", "pandas", "pyarrow", "polars", "numba", "arraykit"} <= {*names}
     assert "boost" not in names
-    assert len(steps) == 2 * (len(peers_plan.libraries(Workload("int64", 1000, 2))) - 1)
+    assert len(steps) == 2 * (len(plan.libraries(Workload("int64", 1000, 2))) - 1)
 
 
 def test_the_plans_measure_what_they_promise():
-    full = peers_plan.FULL.workloads
+    full = plan.FULL.workloads
     assert {each.size for each in full if each.kind == "int64"} == {10**3, 10**4, 10**5, 10**6, 10**7}
     assert {each.kind for each in full} == {"int64", "float64", "str8", "str17", "str40"}
-    assert {each.key_set for each in full} == {*peers_keys.KEY_SETS}
+    assert {each.key_set for each in full} == {*keys.KEY_SETS}
     for workload in full:
-        assert set(workload.operations) <= {"memory", *peers_plan.OPERATIONS}
-        assert all(workload.blocks_of(name) <= workload.blocks for name in peers_plan.libraries(workload))
+        assert set(workload.operations) <= {"memory", *plan.OPERATIONS}
+        assert all(workload.blocks_of(name) <= workload.blocks for name in plan.libraries(workload))
 
 
 def test_what_is_not_installed_is_left_out_with_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(peers_plan.peers_python, "missing", lambda name: "hirola" if name == "hirola" else "")
-    assert peers_plan.left_out({"boost": "it needs g++"}) == {
+    monkeypatch.setattr(plan.peers_python, "missing", lambda name: "hirola" if name == "hirola" else "")
+    assert plan.left_out({"boost": "it needs g++"}) == {
         "hirola": "hirola is not installed; pip install 'pyhmap[peers]'",
         "boost": "it needs g++",
     }
@@ -95,12 +93,12 @@ def test_what_is_not_installed_is_left_out_with_how_to_get_it(monkeypatch):
 def test_a_run_measures_prints_draws_and_writes(tmp_path, capsys, monkeypatch):
     small = Plan((Workload("int64", 100, 1), Workload("str8", 100, 1)), (100,), (1000,), 1, 1000, 64)
     monkeypatch.setattr(peers, "QUICK", small)
-    monkeypatch.setattr(peers_keys, "FEWEST_QUERIES", 1000)
-    left_out = dict.fromkeys([*peers_plan.peers_python.LIBRARIES, *peers_native.NATIVE], "not today")
+    monkeypatch.setattr(keys, "FEWEST_QUERIES", 1000)
+    left_out = dict.fromkeys([*plan.peers_python.LIBRARIES, *toolchains.NATIVE], "not today")
     for name in ("pyhmap", "pyhmap (list)", "dict"):
         del left_out[name]
-    monkeypatch.setattr(peers_plan, "left_out", lambda native: left_out)
-    monkeypatch.setattr(peers_native, "compile_all", lambda folder: ({}, {}, {}))
+    monkeypatch.setattr(plan, "left_out", lambda native: left_out)
+    monkeypatch.setattr(toolchains, "compile_all", lambda folder: ({}, {}, {}))
 
     assert peers.run(quick=True, out=tmp_path) == ""
 
@@ -109,7 +107,7 @@ def test_a_run_measures_prints_draws_and_writes(tmp_path, capsys, monkeypatch):
     document = json.loads((tmp_path / "peers.json").read_text())
     assert document["ended_by"] == ""
     points = {(row["kind"], row["operation"]) for row in document["figures"]["rows"]}
-    assert points == {(kind, name) for kind in ("int64", "str8") for name in peers_plan.OPERATIONS}
+    assert points == {(kind, name) for kind in ("int64", "str8") for name in plan.OPERATIONS}
     assert {sample["measure"] for sample in document["samples"]} == {
         "workload",
         "scalar",

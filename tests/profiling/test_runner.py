@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import peers
-import runner
-import table
-import tools_pyspy
-from runner import MeasurementError, Step, ToolUnavailableError, run_json
+from core import runner
+from core.runner import MeasurementError, Step, ToolUnavailableError, run_json
+from peers import run as peers
+from table import run as table
+from table.tools import pyspy
 
 
 def python(code: str) -> list[str]:
@@ -88,8 +88,8 @@ def test_a_missing_tool_costs_its_own_rows_only(capsys: pytest.CaptureFixture[st
 
 def test_py_spy_that_may_not_trace_says_how_to_let_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = python("import sys; sys.exit('Error: Permission Denied')")
-    monkeypatch.setattr(tools_pyspy, "command", lambda worker, path: refusal)
-    monkeypatch.setattr(tools_pyspy, "missing", lambda: None)
+    monkeypatch.setattr(pyspy, "command", lambda worker, path: refusal)
+    monkeypatch.setattr(pyspy, "missing", lambda: None)
     words = table.corpus.Corpus("a", 1, 1, 1, 0)
 
     with pytest.raises(ToolUnavailableError, match=r"Permission Denied.*SYS_PTRACE"):
@@ -116,4 +116,4 @@ main (worker.py:90);hash_one.<locals>.hash_keys (arms.py:44);XXH64 (xxhash.h:7) 
 main (worker.py:90);run_requests (worker.py:35);not_hash_keys (arms.py:1) 1
 """
 
-    assert tools_pyspy.count(folded) == {"samples": 181, "in_loop": 31, "in_hashing": 10}
+    assert pyspy.count(folded) == {"samples": 181, "in_loop": 31, "in_hashing": 10}

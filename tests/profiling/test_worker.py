@@ -4,16 +4,15 @@ from pathlib import Path
 
 import pytest
 
-import arms
-import tools_memray
-import worker
-from runner import run_json, worker_command
+from core.runner import run_json, worker_command
+from table import arms, worker
+from table.tools import memray
 
 TEXT = "\n".join(f"name{n * n % 37}" for n in range(400))
 
 
 def test_a_timed_pass_reports_its_work_and_the_state_of_the_cache() -> None:
-    result = run_json(worker_command("worker.py", "time", "cache", "--seed", 3), text=TEXT)
+    result = run_json(worker_command("table.worker", "time", "cache", "--seed", 3), text=TEXT)
 
     assert (result["ops"], result["keys"]) == (10, 400)
     assert result["cpu_ns"] > 0
@@ -22,7 +21,7 @@ def test_a_timed_pass_reports_its_work_and_the_state_of_the_cache() -> None:
 
 
 def test_a_timed_pass_also_takes_hashing_out_and_has_a_control() -> None:
-    result = run_json(worker_command("worker.py", "time", "before", "--seed", 1), text="\n".join([TEXT] * 5))
+    result = run_json(worker_command("table.worker", "time", "before", "--seed", 1), text="\n".join([TEXT] * 5))
 
     assert 0 < result["rest_ns"] < 10 * result["whole_ns"]
     assert result["control_ns"] > 0
@@ -67,7 +66,7 @@ def test_ablation_finds_a_planted_share_to_the_nanosecond(first: int, monkeypatc
 def test_cprofile_attributes_time_to_hashing_and_leaves_its_file(tmp_path: Path) -> None:
     path = tmp_path / "before.pstats"
 
-    result = run_json(worker_command("worker.py", "cprofile", "before", "--to", path), text=TEXT)
+    result = run_json(worker_command("table.worker", "cprofile", "before", "--to", path), text=TEXT)
 
     assert result["calls"] == 10
     assert 0 < result["hashing_s"] < result["loop_s"]
@@ -82,15 +81,15 @@ def test_memray_counts_the_objects_of_the_articles_before(tmp_path: Path) -> Non
     counts = []
     for ops in (5, 10):
         path = tmp_path / f"{ops}.bin"
-        run_json(worker_command("worker.py", "memray", "before", "--ops", ops, "--to", path), text=TEXT)
-        counts.append(tools_memray.allocations(path))
+        run_json(worker_command("table.worker", "memray", "before", "--ops", ops, "--to", path), text=TEXT)
+        counts.append(memray.allocations(path))
 
     # For each of 40 keys at least the bytes, the hash object and the digest.
     assert counts[1] - counts[0] >= 5 * 40 * 3
 
 
 def test_passes_go_on_until_the_seconds_are_spent() -> None:
-    result = run_json(worker_command("worker.py", "run", "direct", "--seconds", 0.01), text=TEXT)
+    result = run_json(worker_command("table.worker", "run", "direct", "--seconds", 0.01), text=TEXT)
 
     assert result["cpu_ns"] >= 1e7
     assert result["passes"] >= 1

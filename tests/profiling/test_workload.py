@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import corpus
-import traffic
-import workload
+from core import corpus
+from table import traffic, workload
 from tophash_cache import TopHashCache
 
 NOTHING = {"input": None, "traffic": None, "key_type": None, "key_bytes": None}

@@ -1,0 +1,1 @@
+"""The verb ``compare``: two result files of one verb side by side."""

@@ -1,0 +1,1 @@
+"""One round of each public call, for ``leaks/zero_growth.py``, which finds the calls themselves."""

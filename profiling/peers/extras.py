@@ -1,0 +1,147 @@
+"""What the verb ``peers`` measures besides whole workloads, for pyhmap and the libraries compared with it there.
+
+Owns ``m[k]`` in a Python loop, one thread beside two, the map's memory between two growths, and the worst single
+insert. As a program it is the measuring process of the first three; ``growth.latency_worker`` times single inserts.
+"""
+
+import argparse
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.runner import Sample, Step, interleave, run_json, worker_command
+from growth import latency
+from peers import keys as peers_keys
+from peers.plan import Plan
+from peers.worker import private_bytes
+
+SCALAR = ("pyhmap", "dict")
+PYTHON_INSERTS = ("pyhmap", "dict", "cykhash")
+REPEATS = 3  # of single inserts: the least of three times is what an insert costs; see latency.py
+POINTS = 16  # counts between two growths at which memory is read
+TURNS = 5  # of one thread and two
+
+
+def steps(plan: Plan, left_out: dict[str, str], folder: Path) -> list[Step]:
+    """All of them, as measurements of their own."""
+    made = []
+    for size in plan.scalar_sizes:
+        for block, library in interleave(SCALAR, plan.extra_blocks):
+            call = partial(worker, block, "scalar", library, size, block)
+            made.append(Step("single look-ups", f"{library}, {size:,} keys", 2, call))
+    for size in plan.thread_sizes:
+        for block in range(plan.extra_blocks):
+            made.append(
+                Step("threads", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "threads", size, block))
+            )
+    made.append(Step("memory", "between growths", 3, partial(worker, 0, "memory", plan.memory_buckets)))
+    for repeat in range(REPEATS):
+        for library in PYTHON_INSERTS:
+            if library not in left_out:
+                call = partial(latency.time_inserts, library, plan.inserts, repeat, folder)
+                made.append(Step("single inserts", library, 0.5 + plan.inserts * 1.7e-6, partial(worst, call)))
+    return made
+
+
+def worker(block: int, *arguments: object) -> Sample:
+    """One process of this file."""
+    return {"measure": arguments[0], "block": block} | run_json(worker_command("peers.extras", *arguments))
+
+
+def worst(call: partial[Sample]) -> Sample:
+    """A run of single inserts without its picture's points."""
+    return {name: value for name, value in call().items() if name not in ("series", "largest")}
+
+
+def scalar(library: str, size: int, seed: int) -> dict[str, Any]:
+    """CPU nanoseconds of ``m[k]`` in a ``for`` loop, loop included, in random order; the keys are other objects."""
+    asked = peers_keys.questions("int64", "random", size, seed)
+    queries, expected = asked.hits.tolist(), int(asked.hit_answers.sum())
+    if library == "dict":
+        m: Any = dict(zip(asked.keys.tolist(), range(size), strict=True))
+    else:
+        from pyhmap import HMap
+
+        m = HMap.from_arrays(asked.keys, asked.values, seed=peers_keys.SEED)
+    if sum(m[key] for key in queries) != expected:
+        raise AssertionError(f"wrong answers: m[k] of {library}")
+
+    def loop() -> None:
+        for key in queries:
+            m[key]
+
+    began = time.process_time_ns()
+    loop()
+    return {"library": library, "size": size, "ns": (time.process_time_ns() - began) / len(queries)}
+
+
+def threads(size: int, seed: int) -> dict[str, Any]:
+    """Wall nanoseconds per key of ``get_many`` with one thread and with two, in turn in one process.
+
+    Answers go into one array; beside that, what one thread takes when each call makes the array it returns.
+    """
+    from pyhmap import HMap
+
+    asked = peers_keys.questions("int64", "random", size, seed)
+    m = HMap.from_arrays(asked.keys, asked.values, seed=peers_keys.SEED)
+    queries = np.resize(asked.hits, max(size, peers_keys.MOST_QUERIES))
+    right = np.resize(asked.hit_answers, len(queries))
+    room = np.zeros(len(queries), np.int64)
+    ways = {"2": (2, room), "1": (1, room), "1, new array": (1, None)}
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for way in ("2", *tuple(ways) * TURNS):
+        number, out = ways[way]
+        room.fill(0)
+        began = time.perf_counter_ns()
+        answers = m.get_many(queries, out=out, threads=number)
+        taken[way].append((time.perf_counter_ns() - began) / len(queries))
+        if not np.array_equal(answers, right):
+            raise AssertionError(f"wrong answers: threads={way}")
+        del answers
+    return {"size": size, "wall": {way: float(np.median(each)) for way, each in taken.items()}}
+
+
+def memory(buckets: int) -> dict[str, Any]:
+    """Bytes per entry of settled int64 maps, own account and private bytes, at loads from half of the limit to all."""
+    from pyhmap import HMap
+
+    limit = 13 * buckets // 2
+    counts = np.geomspace(limit // 2 + 1, limit, POINTS).astype(int).tolist()
+    keys = peers_keys.random_words(limit, np.random.default_rng(0))
+    HMap.from_arrays(keys[:10], keys[:10])
+    series = []
+    for count in counts:
+        before = private_bytes()
+        m = HMap(np.int64, np.int64, seed=peers_keys.SEED)
+        m.set_many(keys[:count], 0)
+        m.finish_growth()
+        if m.header().buckets != buckets:
+            raise AssertionError(f"{count} keys have {m.header().buckets} buckets, not {buckets}")
+        private = private_bytes() - before
+        series.append({"count": count, "nbytes": m.nbytes / count, "private": private / count})
+        del m
+    return {"series": series}
+
+
+def main(arguments: list[str]) -> None:
+    """Measure as the arguments say and print the result."""
+    parser = argparse.ArgumentParser(prog="peers/extras.py", description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="what", required=True)
+    one = verbs.add_parser("scalar")
+    one.add_argument("library", choices=SCALAR)
+    both = verbs.add_parser("threads")
+    for verb in (one, both):
+        verb.add_argument("size", type=int)
+        verb.add_argument("seed", type=int)
+    verbs.add_parser("memory").add_argument("buckets", type=int)
+    options = vars(parser.parse_args(arguments))
+    print(json.dumps({"scalar": scalar, "threads": threads, "memory": memory}[options.pop("what")](**options)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

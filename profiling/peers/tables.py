@@ -1,0 +1,235 @@
+"""What people see of the verb ``peers``: its tables, drawn from the result document alone.
+
+Owns their wording, and ``markdown``, the same figures for the documents: ``python profiling/worker.py peers.tables
+profiling/results/peers.json`` prints it.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from core import estimates
+from peers import keys
+from peers import targets as peers_targets
+from peers.figures import FLOOR, MEASURED
+from render import terminal
+
+Document = dict[str, Any]
+Row = dict[str, Any]
+
+# Where the output is no terminal: as wide as the widest table, every library in a column.
+PLAIN_WIDTH = 170
+NONE = "-"
+TIMES = "\N{MULTIPLICATION SIGN}"
+LOSES_TO = "pyhmap loses to"
+LOSES = "<"  # beside a ratio below 1: the library is faster than pyhmap
+TITLES = {
+    "build": "build from empty",
+    "sized": "build pre-sized",
+    "iterate": "all keys and values",
+    "accumulate": "count (Zipf)",
+}
+ASKED_ABOUT = ("dict", "boost", "Go Swiss", FLOOR)
+README_LIBRARIES = ("np.take", "boost", "Go Swiss", "cykhash", "pandas", "dict")
+
+
+def plain(*columns: str, title: str = "") -> Table:
+    """An empty table of numbers, its first column left-aligned."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    table.title = title
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=bool(number))
+    return table
+
+
+def digits(value: float) -> str:
+    """Two or three digits, as many as can be believed.
+
+    >>> digits(0.834), digits(2.54), digits(12.7), digits(187.3)
+    ('0.83', '2.5', '13', '187')
+    """
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def ratio_cell(row: Row, library: str) -> str:
+    """A library's ratio over its interval, marked where it is below 1; how long it ran where it was cut off."""
+    if library in row["cut_off"]:
+        return f"> {row['cut_off'][library]:g} s"
+    ratio = row["ratios"].get(library)
+    if ratio is None:
+        return NONE
+    text = digits(ratio["value"])
+    if ratio["low"] != ratio["high"]:  # a quick run has one pair
+        text += f"\n{digits(ratio['low'])}..{digits(ratio['high'])}"
+    if library == FLOOR or ratio["value"] >= 1:
+        return text
+    return f"[red]{LOSES} {text}[/]"
+
+
+def grid(rows: list[Row], title: str, lead: list[str]) -> Table:
+    """A row for each point, a column for each library: how many times pyhmap's time it takes."""
+    known = {name for row in rows for name in (*row["ratios"], *row["cut_off"]) if not name.startswith("pyhmap")}
+    first = dict.fromkeys(name for row in rows for name in row["spreads"] if name.startswith("pyhmap"))
+    ours, peers = list(first), sorted(known, key=column_order)
+    table = plain(*lead, *(f"{name}\nns" for name in ours), *(name.replace(" ", "\n") for name in peers), title=title)
+    before: list[str] = []
+    for row in rows:
+        cells = [TITLES.get(row[name], row[name]) if name != "size" else f"{row[name]:,}" for name in map(field, lead)]
+        shown = ["" if cells[:1] == before[:1] and n == 0 else cell for n, cell in enumerate(cells)]
+        before = cells
+        times = [digits(row["spreads"][name]["median"]) if name in row["spreads"] else NONE for name in ours]
+        table.add_row(*shown, *times, *(ratio_cell(row, name) for name in peers))
+    return table
+
+
+def column_order(name: str) -> tuple[int, str]:
+    """Those that people ask about first, so that a narrow screen shows them; the others by name."""
+    return (ASKED_ABOUT.index(name) if name in ASKED_ABOUT else len(ASKED_ABOUT), name.lower())
+
+
+def field(title: str) -> str:
+    """The field of a row that a column shows."""
+    return {"keys": "size", "key type": "kind", "key set": "key_set"}.get(title, title)
+
+
+def ordered(rows: list[Row], *names: str) -> list[Row]:
+    """Rows by these fields, operations and key sets in the order in which they are measured."""
+    places = {"operation": MEASURED, "key_set": list(keys.KEY_SETS)}
+
+    def place(row: Row, name: str) -> Any:
+        if name == "kind":
+            return (row[name].rstrip("0123456789"), int(row[name].lstrip("abcdefghijklmnopqrstuvwxyz")))
+        return places[name].index(row[name]) if name in places else row[name]
+
+    return sorted(rows, key=lambda row: [place(row, name) for name in names])
+
+
+def show(console: Console, document: Document) -> None:
+    """Print the result: the verdict, the tables, the notes."""
+    if not console.is_terminal:
+        console.width = max(console.width, PLAIN_WIDTH)
+    made = document["figures"]
+    timed = [row for row in made["rows"] if row["operation"] != "memory"]
+    kind = [row for row in timed if row["key_set"] == "random"]
+    for line in summary(document):  # the losses are for reading, not a headline
+        console.print(line, style=None if line.startswith(LOSES_TO) else "bold", markup=False)
+    console.print()
+    numbers = ordered([row for row in kind if row["kind"] == "int64"], "operation", "size")
+    others = ordered([row for row in kind if row["kind"] != "int64"], "kind", "operation", "size")
+    sets = ordered([row for row in timed if row["key_set"] != "random"], "key_set", "operation")
+    for rows, title, lead in (
+        (numbers, "int64 to int64: times pyhmap's time", ["operation", "keys"]),
+        (
+            others,
+            "Other keys to int64: times the time of pyhmap with the same input",
+            ["key type", "operation", "keys"],
+        ),
+        (sets, "Hard key sets: times pyhmap's time", ["key set", "operation", "keys"]),
+    ):
+        if rows:
+            console.print(grid(rows, title, lead))
+            console.print()
+    for table in (memory_table(document), targets_table(made["targets"])):
+        console.print(table)
+        console.print()
+    for line in notes(document):
+        console.print(line, markup=False)
+
+
+def summary(document: Document) -> list[str]:
+    """Where pyhmap loses, before any table; targets met; whether the run is whole."""
+    lines, by_library = [], defaultdict(list)
+    for loss in document["figures"]["losses"]:
+        if loss["operation"] != "memory":
+            by_library[loss["library"]].append(loss)
+    for library, lost in sorted(by_library.items(), key=lambda item: -len(item[1])):
+        points = defaultdict(list)
+        for loss in ordered(lost, "kind", "key_set", "operation", "size"):
+            what = loss["kind"] if loss["key_set"] == "random" else loss["key_set"]
+            points[what, loss["operation"]].append(peers_targets.power(loss["size"]))
+        said = [f"{what} {operation} at {', '.join(sizes)}" for (what, operation), sizes in points.items()]
+        lines.append(f"{LOSES_TO} {library} at: {'; '.join(said)}.")
+    judged = [target for target in document["figures"]["targets"] if target["met"] is not None]
+    if judged:
+        lines.append(f"Targets: {sum(target['met'] for target in judged)} of {len(judged)} met.")
+    return lines + terminal.early_end(document)
+
+
+def memory_table(document: Document) -> Table:
+    """Bytes per entry by key type and size, and the worst single insert."""
+    chosen = [row for row in document["figures"]["rows"] if row["operation"] == "memory" and row["key_set"] == "random"]
+    rows = ordered(chosen, "kind", "size")
+    inserts = document["figures"]["worst_inserts"]
+    worst = f"worst insert to\n{inserts['inserts']:,} keys, ms"
+    heads = [f"{row['kind']}\n{peers_targets.power(row['size'])}" for row in rows]
+    table = plain("", *heads, worst, title="Private memory, bytes per entry, and the worst single insert (CPU time)")
+    names = dict.fromkeys([*(name for row in rows for name in row["spreads"]), *inserts["ns"]])
+    for name in sorted(names, key=lambda name: (not name.startswith("pyhmap"), name.lower())):
+        cells = [digits(row["spreads"][name]["median"]) if name in row["spreads"] else NONE for row in rows]
+        ns = inserts["ns"].get(name)
+        table.add_row(name, *cells, NONE if ns is None else f"{ns / 1e6:,.2f}")
+    return table
+
+
+def targets_table(targets: list[dict[str, Any]]) -> Table:
+    """Each target, what was measured, and whether it is met."""
+    table = plain("target", "bound", "measured", "interval", "", title="Targets")
+    for target in targets:
+        bound = f"{'≤' if target['at_most'] else '≥'} {target['bound']:g} {target['unit']}"
+        if target["met"] is None:
+            table.add_row(escape(target["what"]), bound, NONE, "", "not measured")
+            continue
+        ends = "" if target["low"] == target["high"] else f"{target['low']:.2f}..{target['high']:.2f}"
+        word = "[green]met[/]" if target["met"] else "[red]missed[/]"
+        table.add_row(escape(target["what"]), bound, f"{target['value']:.2f}", ends, word)
+    return table
+
+
+def notes(document: Document) -> list[str]:
+    """What a reader must know to judge the tables."""
+    lines = [
+        "A cell: the library's time over pyhmap's, median of pairs of fresh processes, over its 95 % interval (by "
+        f"bootstrap; below {estimates.FEWEST_PAIRS} pairs the range). {LOSES}: the library is faster. {NONE}: no such "
+        "call. CPU time.",
+        "hirola, pandas and arraykit find positions: they hold no values. pyarrow and polars build a table in every "
+        "call, and that is timed; pandas builds none at all for keys in order until it is asked for many. np.take "
+        "reads as many random items and compares nothing: the floor.",
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    lines.append(f"Versions: {versions}." if versions else "No peer but dict was there.")
+    lines += [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]
+    lines += [f"Failed: {name}: {reason}" for name, reason in document["figures"]["failed"].items()]
+    return lines
+
+
+def markdown(document: Document) -> str:
+    """The README's table: builds, hits and misses of int64 by size, and who takes how many times as long."""
+    rows = [
+        row
+        for row in document["figures"]["rows"]
+        if row["kind"] == "int64" and row["key_set"] == "random" and row["operation"] in ("build", "hit", "miss")
+    ]
+    names = [name for name in README_LIBRARIES if any(name in row["ratios"] for row in rows)]
+    lines = ["| | keys | pyhmap | " + " | ".join(names) + " |", "|---" * (3 + len(names)) + "|"]
+    for row in ordered(rows, "operation", "size"):
+        cells = [row["operation"], peers_targets.power(row["size"])]
+        cells.append(f"{digits(row['spreads']['pyhmap']['median'])} ns")
+        for name in names:
+            ratio = row["ratios"].get(name)
+            text = NONE
+            if ratio:
+                text = f"{digits(ratio['value'])}{TIMES} ({digits(ratio['low'])}..{digits(ratio['high'])})"
+            cells.append(f"**{text}**" if ratio and ratio["value"] < 1 and name != FLOOR else text)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))

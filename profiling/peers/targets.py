@@ -1,0 +1,159 @@
+"""What pyhmap aims at beside other maps, and what came out.
+
+Owns the list of targets and their arithmetic. A target is judged by its median; the interval printed beside it says how
+certain that is.
+"""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from core import estimates
+from core.runner import Sample
+from peers import figures
+from peers.toolchains import CLASSIC, SWISS
+
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """``over``'s time over ``under``'s, at one point, is at least (``at_most``: at most) ``bound``."""
+
+    operation: str
+    kind: str
+    size: int
+    over: str
+    under: str
+    bound: float
+    at_most: bool = False
+
+    @property
+    def what(self) -> str:
+        """As the table says it.
+
+        >>> Target("hit", "int64", 10**6, "cykhash", "pyhmap", 1.6).what
+        'hit, int64, 10^6: cykhash over pyhmap'
+        """
+        return f"{self.operation}, {self.kind}, {power(self.size)}: {self.over} over {self.under}"
+
+
+def power(size: int) -> str:
+    """10^6 for 1,000,000; other numbers as they are."""
+    exponent = round(math.log10(size))
+    return f"10^{exponent}" if 10**exponent == size else f"{size:,}"
+
+
+OURS, ARROW, LIST = "pyhmap", "pyhmap (Arrow)", "pyhmap (list)"
+TARGETS = (
+    Target("hit", "int64", 10**4, OURS, "boost", 1.2, at_most=True),
+    Target("hit", "int64", 10**6, OURS, "boost", 0.8, at_most=True),
+    Target("hit", "int64", 10**7, OURS, "boost", 0.8, at_most=True),
+    Target("hit", "int64", 10**7, OURS, "np.take", 2.5, at_most=True),
+    *(
+        Target("hit", "int64", size, peer, OURS, bound)
+        for size in (10**6, 10**7)
+        for peer, bound in (("cykhash", 1.6), ("pandas", 2.5), ("pyarrow", 4.0), ("dict", 20.0))
+    ),
+    Target("miss", "int64", 10**6, OURS, "boost", 1.2, at_most=True),
+    *(Target(how, "int64", size, "cykhash", OURS, 1.5) for size in (10**6, 10**7) for how in ("build", "sized")),
+    *(Target("sized", "int64", size, go, OURS, 2.0) for size in (10**6, 10**7) for go in (CLASSIC, SWISS)),
+    Target("hit", "str17", 10**6, "dict", ARROW, 5.0),
+    Target("hit", "str17", 10**6, "pyarrow", ARROW, 4.0),
+    Target("hit", "str17", 10**6, "polars", ARROW, 2.0),
+    Target("hit", "str17", 10**4, "pyarrow", ARROW, 1.0),
+    Target("hit", "str17", 10**6, "dict", LIST, 3.0),
+)
+THREADS = 1.8  # times as fast with two
+SCALAR = {10**6: ("dict", OURS, 1.5, False), 10**3: (OURS, "dict", 1.5, True)}
+WORST_INSERT_NS, ITS_INSERTS = 1e6, 10**7
+BEFORE_GROWTH, MEAN = 27.0, 35.0  # bytes per entry, int64 to int64
+TEXT_BYTES, TEXT_POINT = 72.0, ("str17", 10**6)
+
+
+def judge(samples: list[Sample]) -> list[Found]:
+    """Every target with what was measured; without a figure where nothing was."""
+    measured = figures.points(samples)
+    judged = []
+    for target in TARGETS:
+        blocks = measured.get((target.kind, "random", target.size, target.operation), {})
+        ratio = figures.pair(blocks.get(target.over, {}), blocks.get(target.under, {}))
+        judged.append(verdict(target.what, "times", ratio, target.bound, target.at_most))
+    return judged + threads(samples) + scalars(samples) + memory(samples) + worst(samples)
+
+
+def verdict(
+    what: str, unit: str, found: estimates.Estimate | estimates.Paired | None, bound: float, at_most: bool
+) -> Found:
+    """One line of the list; ``met`` is None where nothing was measured."""
+    made: Found = {"what": what, "unit": unit, "bound": bound, "at_most": at_most, "met": None}
+    if found is not None:
+        made |= found._asdict() | {"met": found.value <= bound if at_most else found.value >= bound}
+    return made
+
+
+def threads(samples: list[Sample]) -> list[Found]:
+    """Wall time with one thread over that with two."""
+    ratios: dict[int, list[float]] = defaultdict(list)
+    for sample in samples:
+        if sample["measure"] == "threads":
+            ratios[sample["size"]].append(sample["wall"]["1"] / sample["wall"]["2"])
+    return [
+        verdict(
+            f"hit, int64, {power(size)}: one thread over threads=2, wall time",
+            "times",
+            estimates.paired_ratio(each, [1.0] * len(each)),
+            THREADS,
+            False,
+        )
+        for size, each in ratios.items()
+    ] or [verdict("hit, int64: one thread over threads=2, wall time", "times", None, THREADS, False)]
+
+
+def scalars(samples: list[Sample]) -> list[Found]:
+    """``m[k]`` in a loop."""
+    times: dict[tuple[int, str], dict[int, float]] = defaultdict(dict)
+    for sample in samples:
+        if sample["measure"] == "scalar":
+            times[sample["size"], sample["library"]][sample["block"]] = sample["ns"]
+    return [
+        verdict(
+            f"m[k] in a loop, int64, {power(size)}: {over} over {under}",
+            "times",
+            figures.pair(times[size, over], times[size, under]),
+            bound,
+            at_most,
+        )
+        for size, (over, under, bound, at_most) in SCALAR.items()
+    ]
+
+
+def memory(samples: list[Sample]) -> list[Found]:
+    """Bytes per entry, by the map's own account and by the system's."""
+    made = []
+    accounts = (("nbytes", "own account"), ("private", "private memory"))
+    for name, account in accounts:
+        series = next((sample["series"] for sample in samples if sample["measure"] == "memory"), [])
+        bytes_each = [point[name] for point in series]
+        last = estimates.exact(bytes_each[-1]) if series else None
+        mean = estimates.exact(sum(bytes_each) / len(bytes_each)) if series else None
+        made.append(verdict(f"bytes per entry, int64, just before a growth: {account}", "B", last, BEFORE_GROWTH, True))
+        made.append(verdict(f"bytes per entry, int64, mean over sizes: {account}", "B", mean, MEAN, True))
+    for name, account in (("nbytes", accounts[0][1]), ("memory", accounts[1][1])):
+        found = [
+            sample[name]
+            for sample in samples
+            if sample["measure"] == "workload" and sample["library"] == LIST and name in sample
+            if (sample["kind"], sample["size"]) == TEXT_POINT
+        ]
+        value = estimates.paired_ratio(found, [1.0] * len(found)) if found else None
+        made.append(verdict(f"bytes per entry, str17, 10^6: {account}", "B", value, TEXT_BYTES, True))
+    return made
+
+
+def worst(samples: list[Sample]) -> list[Found]:
+    """The worst single insert of a growth to 10^7 keys."""
+    runs = [s for s in samples if s["measure"] == "inserts" and s["library"] == OURS and s["n"] >= ITS_INSERTS]
+    value = estimates.exact(runs[-1]["recurring_worst_ns"] / 1e6) if runs else None
+    return [verdict("worst single insert, growing to 10^7, CPU time", "ms", value, WORST_INSERT_NS / 1e6, True)]

@@ -1,0 +1,1 @@
+"""The profilers that ``table`` uses, a file each: cProfile, memray, py-spy."""
