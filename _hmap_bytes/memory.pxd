@@ -10,8 +10,8 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
-    /* The empty asm is a side effect, without which gcc removes calls of functions that only prefetch. */
     #define HMAP_COLD __attribute__((cold))
+    /* The empty asm is a side effect, without which gcc removes calls of functions that only prefetch. */
     #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
     static inline uint64_t hmap_load64(const void *p) {
         uint64_t x;
