@@ -1,4 +1,5 @@
-# HMap as a type checker sees it: generic in its key and value types, which the constructor finds from the types given.
+# HMap as a type checker sees it: generic in its key and value types, which it infers from the constructor's arguments.
+# The methods have their types in _engine/map.pyi and _mapping/mapping.py.
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar, overload

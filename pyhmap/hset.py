@@ -122,7 +122,11 @@ class HSet(MutableSet[_K]):
 
     @property
     def key_dtype(self) -> Any:
-        """The type of the keys: a dtype, or ``str``, ``bytes`` or ``object``."""
+        """The type of the keys: a dtype, or ``str``, ``bytes`` or ``object``.
+
+        >>> HSet("i8").key_dtype
+        dtype('int64')
+        """
         return self._map.key_dtype
 
     # ---- single keys
@@ -137,25 +141,53 @@ class HSet(MutableSet[_K]):
         return iter(self._map)
 
     def add(self, key: _K, /) -> None:
-        """Add a key, if it is absent."""
+        """Add a key, if it is absent.
+
+        >>> s = HSet(str)
+        >>> s.add("a")
+        >>> "a" in s
+        True
+        """
         self._map[key] = NO_VALUE
 
     def discard(self, key: _K, /) -> None:
-        """Remove a key, if it is present."""
+        """Remove a key, if it is present.
+
+        >>> s = HSet(str, ["a"])
+        >>> s.discard("a")
+        >>> s.discard("b")
+        >>> len(s)
+        0
+        """
         self._map.pop(key, None)
 
     def remove(self, key: _K, /) -> None:
-        """Remove a key. Raises ``KeyError`` if it is absent."""
+        """Remove a key. Raises ``KeyError`` if it is absent.
+
+        >>> HSet(str).remove("a")
+        Traceback (most recent call last):
+        KeyError: 'a'
+        """
         del self._map[key]
 
     def pop(self) -> _K:
-        """Remove and return an arbitrary key. Raises ``KeyError`` if the set is empty."""
+        """Remove and return an arbitrary key. Raises ``KeyError`` if the set is empty.
+
+        >>> HSet(str, ["a"]).pop()
+        'a'
+        """
         if not self._map:
             raise KeyError(f"pop(): {type(self).__name__} is empty")
         return self._map.popitem()[0]
 
     def clear(self) -> None:
-        """Remove all keys and release the arrays."""
+        """Remove all keys and release the arrays.
+
+        >>> s = HSet(str, ["a"])
+        >>> s.clear()
+        >>> len(s)
+        0
+        """
         self._map.clear()
 
     # ---- many keys
@@ -220,16 +252,28 @@ class HSet(MutableSet[_K]):
     # ---- comparisons
 
     def isdisjoint(self, other: Iterable[Any], /) -> bool:
-        """Whether no element of another collection is in the set: any iterable, as for all methods of set algebra."""
+        """Whether no element of another collection is in the set: any iterable, as for all methods of set algebra.
+
+        >>> HSet("i8", [1, 2]).isdisjoint([3])
+        True
+        """
         return len(self._common(self._batch(other))) == 0
 
     def issuperset(self, other: Iterable[Any], /) -> bool:
-        """Whether every element of another collection is in the set."""
+        """Whether every element of another collection is in the set.
+
+        >>> HSet("i8", [1, 2]).issuperset([1])
+        True
+        """
         elements = self._batch(other)
         return len(self._common(elements)) == len(elements)
 
     def issubset(self, other: Iterable[Any], /) -> bool:
-        """Whether every key is in another collection."""
+        """Whether every key is in another collection.
+
+        >>> HSet("i8", [1, 2]).issubset(range(5))
+        True
+        """
         return len(self.intersection(other)) == len(self)
 
     def __eq__(self, other: object) -> bool:
@@ -254,24 +298,48 @@ class HSet(MutableSet[_K]):
     # ---- changes
 
     def update(self, *others: Iterable[Any]) -> None:
-        """Add the elements of other collections: iterables, arrays or Arrow columns, each in one batch."""
+        """Add the elements of other collections: iterables, arrays or Arrow columns, each in one batch.
+
+        >>> s = HSet("i8", [1])
+        >>> s.update([2], np.array([3]))
+        >>> sorted(s)
+        [1, 2, 3]
+        """
         for other in others:
             self.add_many(other if is_arrow(other) else self._batch(other))
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
-        """Keep only the keys that are in all other collections."""
+        """Keep only the keys that are in all other collections.
+
+        >>> s = HSet("i8", [1, 2, 3])
+        >>> s.intersection_update([2, 3], [3])
+        >>> sorted(s)
+        [3]
+        """
         for other in others:
             kept = self._of(self._common(self._batch(other)))
             keys = self.to_array()
             self.discard_many(keys[~kept.contains_many(keys)])
 
     def difference_update(self, *others: Iterable[Any]) -> None:
-        """Remove the keys that are in another collection."""
+        """Remove the keys that are in another collection.
+
+        >>> s = HSet("i8", [1, 2, 3])
+        >>> s.difference_update([2], [3])
+        >>> sorted(s)
+        [1]
+        """
         for other in others:
             self.discard_many(self._common(self._batch(other)))
 
     def symmetric_difference_update(self, other: Iterable[Any], /) -> None:
-        """Keep the keys, and add the elements of the other collection, that are in only one of the two."""
+        """Keep the keys, and add the elements of the other collection, that are in only one of the two.
+
+        >>> s = HSet("i8", [1, 2])
+        >>> s.symmetric_difference_update([2, 3])
+        >>> sorted(s)
+        [1, 3]
+        """
         theirs = self._of(self._batch(other))
         common = theirs._common(self._batch(self))
         self.add_many(theirs.to_array())
@@ -280,25 +348,41 @@ class HSet(MutableSet[_K]):
     # ---- results
 
     def union(self, *others: Iterable[Any]) -> Self:
-        """A set of the keys and of the elements of other collections."""
+        """A set of the keys and of the elements of other collections.
+
+        >>> sorted(HSet("i8", [1, 2]).union([3]))
+        [1, 2, 3]
+        """
         result = self.copy()
         result.update(*others)
         return result
 
     def intersection(self, *others: Iterable[Any]) -> Self:
-        """A set of the keys that are in all other collections."""
+        """A set of the keys that are in all other collections.
+
+        >>> sorted(HSet("i8", [1, 2]).intersection([2, 3]))
+        [2]
+        """
         result = self.copy()
         result.intersection_update(*others)
         return result
 
     def difference(self, *others: Iterable[Any]) -> Self:
-        """A set of the keys that are in no other collection."""
+        """A set of the keys that are in no other collection.
+
+        >>> sorted(HSet("i8", [1, 2]).difference([2, 3]))
+        [1]
+        """
         result = self.copy()
         result.difference_update(*others)
         return result
 
     def symmetric_difference(self, other: Iterable[Any], /) -> Self:
-        """A set of the keys and elements that are in only one of the two collections."""
+        """A set of the keys and elements that are in only one of the two collections.
+
+        >>> sorted(HSet("i8", [1, 2]).symmetric_difference([2, 3]))
+        [1, 3]
+        """
         result = self.copy()
         result.symmetric_difference_update(other)
         return result
@@ -345,7 +429,12 @@ class HSet(MutableSet[_K]):
         return self
 
     def copy(self) -> Self:
-        """A set of the same type and keys. It has its own hash key, unless the set was made with ``seed``."""
+        """A set of the same type and keys. It has its own hash key, unless the set was made with ``seed``.
+
+        >>> s = HSet("i8", [1])
+        >>> s.copy() == s
+        True
+        """
         return copy.copy(self)
 
     def __getstate__(self) -> Any:
@@ -398,7 +487,10 @@ class HSet(MutableSet[_K]):
         return self._map.occupancy()
 
     def check(self) -> None:
-        """Check every invariant of the table. Raises ``CorruptMapError``, which names the first that is broken."""
+        """Check every invariant of the table. Raises ``CorruptMapError``, which names the first that is broken.
+
+        >>> HSet("i8", [1]).check()
+        """
         self._map.check()
 
     @property

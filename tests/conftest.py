@@ -1,4 +1,4 @@
-"""The one fixture that makes a test run over both engines of the map, and Hypothesis without a clock."""
+"""The fixture that runs a test over both engines of the map, and the settings of Hypothesis."""
 
 import hypothesis
 import pytest
@@ -6,12 +6,12 @@ import pytest
 from pyhmap import HMap
 from pyhmap._reference.engine import ReferenceMap
 
-# A deadline for each example is a timed test: on a busy machine it fails for nothing.
+# No deadline per example: on a busy machine it would fail without reason.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(params=[HMap, ReferenceMap], ids=["compiled", "reference"])
 def hmap_type(request: pytest.FixtureRequest) -> type:
-    """The compiled map and the plain-Python reference, one after the other."""
+    """The compiled map, then the reference."""
     return request.param

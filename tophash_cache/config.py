@@ -196,7 +196,15 @@ def option_context(**settings: Unpack[Options]) -> Iterator[None]:
 
 
 def show_config() -> None:
-    """Print each setting, the value that a cache built now would have, and the origin of the value."""
+    """Print each setting, the value that a cache built now would have, and the origin of the value.
+
+    Example:
+        >>> with option_context(window=128):
+        ...     show_config()  # doctest: +ELLIPSIS
+        enabled         ...
+        window          128 ...option_context()
+        ...
+    """
     choices = current()
     width = max(len(str(value)) for value, _ in choices.values())
     for name, (value, origin) in choices.items():

@@ -10,6 +10,10 @@ class CacheInfo(NamedTuple):
     """The four numbers of `functools.lru_cache`'s `cache_info()`, with the same names.
 
     `hits` and `misses` count look-ups only. A key that was hashed directly counts as neither.
+
+    Example:
+        >>> CacheInfo(hits=1, misses=2, maxsize=10, currsize=2).misses
+        2
     """
 
     hits: int
@@ -67,6 +71,14 @@ class CacheStats:
 
     @property
     def hit_rate(self) -> float | None:
-        """Hits among all look-ups, 0 to 1; None before the first look-up."""
+        """Hits among all look-ups, 0 to 1; None before the first look-up.
+
+        Example:
+            >>> from tophash_cache import TopHashCache
+            >>> cache = TopHashCache()
+            >>> _ = [cache.hash(key) for key in ("a", "b", "a", "a")]
+            >>> cache.stats().hit_rate
+            0.5
+        """
         lookups = self.hits + self.misses
         return self.hits / lookups if lookups else None

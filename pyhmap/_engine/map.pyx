@@ -148,6 +148,11 @@ cdef class HMapEngine(HMapCore):
         """The value of ``key``, or ``default`` if it is missing.
 
         Like all calls with a key, it raises ``TypeError`` or ``OverflowError`` if the key type cannot hold ``key``.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap(str, "i8", {"a": 1})
+        >>> m.get("a"), m.get("b"), m.get("b", 0)
+        (1, None, 0)
         """
         cdef AnyKey k
         cdef const uint8_t *value
@@ -162,7 +167,13 @@ cdef class HMapEngine(HMapCore):
         self.write(key, value, True)
 
     def setdefault(self, key, default=None, /):
-        """The value of ``key``. If it is missing, it is first set to ``default``."""
+        """The value of ``key``. If it is missing, it is first set to ``default``.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap(str, "i8")
+        >>> m.setdefault("a", 1), m.setdefault("a", 2)
+        (1, 1)
+        """
         return self.write(key, default, False)
 
     def __delitem__(self, key):
@@ -172,7 +183,13 @@ cdef class HMapEngine(HMapCore):
             raise KeyError(key)
 
     def pop(self, key, default=NO_DEFAULT, /):
-        """Remove ``key`` and return its value. If it is missing, return ``default``; without one raise ``KeyError``."""
+        """Remove ``key`` and return its value. If it is missing, return ``default``; without one raise ``KeyError``.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap(str, "i8", {"a": 1})
+        >>> m.pop("a"), m.pop("a", None)
+        (1, None)
+        """
         cdef bint found
         detached = self.remove(key, &found)
         if found:
@@ -185,6 +202,10 @@ cdef class HMapEngine(HMapCore):
         """Remove and return an arbitrary (key, value) pair. Raises ``KeyError`` if the map is empty.
 
         Emptying a map in this way takes linear time.
+
+        >>> from pyhmap import HMap
+        >>> HMap(str, "i8", {"a": 1}).popitem()
+        ('a', 1)
         """
         cdef uint64_t row
         cdef unsigned i

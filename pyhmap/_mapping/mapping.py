@@ -105,7 +105,13 @@ class MapMethods(MutableMapping[_K, _V]):
         return m
 
     def copy(self) -> Self:
-        """A map of the same types and items. It has its own hash key, unless the map was made with ``seed``."""
+        """A map of the same types and items. It has its own hash key, unless the map was made with ``seed``.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap("i8", "i8", {1: 10})
+        >>> m.copy() == m
+        True
+        """
         return copy.copy(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -118,21 +124,42 @@ class MapMethods(MutableMapping[_K, _V]):
     # ---- dict's methods
 
     def keys(self) -> KeysView[_K]:
-        """A set-like view of the keys."""
+        """A set-like view of the keys.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i8", "i8", {1: 10, 2: 20}).keys() & {2, 3}
+        {2}
+        """
         return HMapKeys(self)
 
     def values(self) -> ValuesView[_V]:
-        """A view of the values."""
+        """A view of the values.
+
+        >>> from pyhmap import HMap
+        >>> sum(HMap("i8", "i8", {1: 10, 2: 20}).values())
+        30
+        """
         return HMapValues(self)
 
     def items(self) -> ItemsView[_K, _V]:
-        """A set-like view of the (key, value) pairs."""
+        """A set-like view of the (key, value) pairs.
+
+        >>> from pyhmap import HMap
+        >>> sorted(HMap("i8", "i8", {1: 10, 2: 20}).items())
+        [(1, 10), (2, 20)]
+        """
         return HMapItems(self)
 
     def update(self, other: SupportsKeysAndGetItem[_K, _V] | Iterable[tuple[_K, _V]] = (), /, **kwargs: _V) -> None:
         """Set the pairs of a mapping or of an iterable, and of keyword arguments (for ``str`` keys).
 
         An invalid pair raises ``TypeError`` or ``OverflowError``; the pairs before it are set.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap(str, "i8", {"a": 1})
+        >>> m.update({"a": 2}, b=3)
+        >>> sorted(m.items())
+        [('a', 2), ('b', 3)]
         """
         if isinstance(other, MapMethods) and other.key_dtype == self.key_dtype:
             self.set_many(*other.to_arrays())
@@ -245,7 +272,11 @@ class MapMethods(MutableMapping[_K, _V]):
             return views.occupancy(self._state())
 
     def check(self) -> None:
-        """Check every invariant of the table. Raises ``CorruptMapError``, which names the first that is broken."""
+        """Check every invariant of the table. Raises ``CorruptMapError``, which names the first that is broken.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i8", "i8", {1: 10}).check()
+        """
         with self._frozen():
             check.check(self._state())
 

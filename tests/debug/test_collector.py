@@ -1,4 +1,4 @@
-"""The collector's hook: what it counts, that it goes away, and that it keeps nothing alive."""
+"""CollectorWatch: what it counts, that it removes its callback, and that it keeps nothing alive."""
 
 import gc
 import json
@@ -14,7 +14,7 @@ from pyhmap.debug.collector import percentile
 
 @pytest.fixture(autouse=True)
 def nothing_waits():
-    """Maps of earlier tests that wait in cycles do not die during these."""
+    """Collect, so that maps of earlier tests do not die during these."""
     gc.collect()
 
 
@@ -192,7 +192,7 @@ def test_a_map_in_a_cycle_dies_in_one_collection(place):
 
 
 def test_a_watch_is_gone_at_once_when_nobody_holds_it():
-    """Without a collection: the callbacks of its weak references do not hold it."""
+    """No collection is needed: the callbacks of its weak references do not refer to it."""
     m = HMap(np.int64, np.int64)
     watch = debug.CollectorWatch([m])
     with watch:

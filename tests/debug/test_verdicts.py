@@ -111,7 +111,7 @@ def test_growth_in_one_round_is_none():
 
 
 def test_meters_for_and_against():
-    """Of a held reference the objects are expected to grow, and here do not."""
+    """Held references are expected to show in the objects, and here do not."""
     found = debug.compare(made_up({"traced": MB, "heap": MB, "uss": MB, "anon": MB, "blocks": 50}), calls=4)
     assert [trend.meter for trend in found.contradicting] == ["objects"]
     assert {trend.meter for trend in found.supporting} >= {"traced", "uss", "anonymous", "blocks"}
@@ -173,7 +173,7 @@ def test_a_snapshot_has_five_meters():
         after = debug.snapshot(trim=True)
     finally:
         tracemalloc.stop()
-    assert after.process.rss_anon - before.process.rss_anon > 30 << 20  # 40 MB, less what others gave back
+    assert after.process.rss_anon - before.process.rss_anon > 30 << 20  # 40 MB, minus memory that was freed meanwhile
     assert after.process.rss == after.process.rss_anon + after.process.rss_file
     assert after.heap.used + after.heap.mmapped - before.heap.used - before.heap.mmapped > 39 << 20
     assert after.traced - before.traced > (40 << 20) + after.maps.allocated - before.maps.allocated
@@ -204,7 +204,7 @@ def test_a_growing_map_has_two_arrays():
 
 
 def test_blocks_are_those_of_the_maps_and_of_views():
-    """What a view keeps of a map that is gone is in no map's account."""
+    """Memory that a view keeps after its map is gone is in no map's account."""
     before = debug.snapshot().maps
     m = HMap(np.int64, np.int64, ((i, i) for i in range(1000)))
     words = HMap(str, str, {"a key that is long enough": "a value that is long enough"})

@@ -1,6 +1,6 @@
 """Arrow columns as batches of texts and as arrays of numbers: every layout, nulls, malformed columns, releases.
 
-Columns are built byte by byte by arrow_source; pyarrow, polars and pandas are asked too where they are installed.
+arrow_source builds columns byte by byte; pyarrow, polars and pandas are tested as well if they are installed.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A map whose single-key calls take the hash from a cache: it behaves as one without, row by row."""
+"""A map whose single-key calls take the hash from a cache has the rows and results of a map without a cache."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""What is taken as a key, a value or an argument; and that what is refused leaves the map as it was."""
+"""Which keys, values and arguments are accepted. A refused one leaves the map as it was."""
 
 import decimal
 import fractions
@@ -13,7 +13,7 @@ from support import INT64_MAX, INT64_MIN, UINT64_MAX, items_of, refused
 
 
 class Index:
-    """An int in all but type."""
+    """An object with ``__index__``."""
 
     def __init__(self, number):
         self.number = number
@@ -276,7 +276,7 @@ def changing(action, number):
     ids=["grow", "clear", "pop", "reserve", "set_many"],
 )
 def test_an_index_that_changes_the_map(ints, key, change):
-    """The conversion comes first, whole; then the operation sees the map as the conversion left it."""
+    """The conversion is completed first. The operation then sees the map as the conversion left it."""
     probe = changing(lambda: change(ints), key)
     expected = ints.copy()
     change(expected)

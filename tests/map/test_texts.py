@@ -1,4 +1,4 @@
-"""Batches of texts: every kind of list, array and column gives the bytes that Python's own encoder gives.
+"""Batches of texts: every list, array and column gives the bytes that Python's encoder gives.
 
 Expected values are `s.encode("utf-8", "surrogatepass")` of plain str. Arrow columns have test_arrow.py.
 """
@@ -139,7 +139,7 @@ def test_bytes_that_are_too_long_are_named():
         text_batch([b"a", bytes(MAX_TEXT + 1)], BYTES)
 
 
-def test_long_objects_are_held_and_let_go():
+def test_long_objects_are_held_and_released():
     item = "x" * 5000
     before = sys.getrefcount(item)
     batch = text_batch([item] * 3, STR)
@@ -241,7 +241,7 @@ def test_missing_strings_are_nulls(missing):
 
 
 def test_string_dtype_after_writes():
-    """NumPy keeps a string that has outgrown its place elsewhere than one that has not."""
+    """NumPy keeps a string that became too long for its place in another memory than the others."""
     array = np.array(["short", "a medium one of 20 ..", "x" * 300], STRING_DTYPE)
     array[0], array[1], array[2] = "now very long " * 50, "s", "y" * 299
     assert texts(array) == [b"now very long " * 50, b"s", b"y" * 299]
@@ -264,7 +264,7 @@ def test_fixed_sizes_and_records():
 
 @pytest.fixture
 def meanwhile():
-    """Run a function again and again in another thread, which gets its turn as often as can be."""
+    """Run a function repeatedly in another thread, with thread switches as often as possible."""
     stop, errors = threading.Event(), []
     interval = sys.getswitchinterval()
     threads = []
@@ -291,7 +291,7 @@ def meanwhile():
 
 @pytest.mark.parametrize("suffix", ["", "é" * 20, "long enough to be held" * 20])
 def test_a_list_that_another_thread_changes(meanwhile, suffix):
-    """The batch is the list of one moment, however its items come and go."""
+    """The batch is the content of the list at one moment."""
     items, changed = [], 0
 
     def change():

@@ -1,4 +1,4 @@
-"""Settings: each layer, their order, the errors, and what reaches live caches."""
+"""Settings: each layer, their order, the errors, and the changes that apply to existing caches."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""`hash_many`: lists, tuples and arrays, each against the `xxhash` package key by key."""
+"""`hash_many`: lists, tuples, arrays and Arrow columns, compared with the `xxhash` package key by key."""
 
 import gc
 import sys
@@ -240,7 +240,7 @@ def test_a_list_that_a_finaliser_shrinks_is_noticed(cache):
 )
 def test_other_threads_run_while_an_array_is_hashed(cache, keys):
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(100)  # seconds: only a thread that lets go of the GIL by itself lets others run
+    sys.setswitchinterval(100)  # seconds: other threads run only when a thread releases the GIL itself
     done = threading.Event()
     turns = 0
 

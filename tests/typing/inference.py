@@ -1,4 +1,4 @@
-"""What a type checker finds out about maps and sets; run through mypy by test_stubs.py, not executed."""
+"""What a type checker infers for maps, sets and caches. test_stubs.py runs mypy on it; it is not executed."""
 
 from typing import Any, assert_type
 
