@@ -20,7 +20,7 @@ cdef struct ArrowSchema:
 cdef struct ArrowArray:
     int64_t length
     int64_t null_count          # -1: not counted
-    int64_t offset              # items of the buffers that come before this array's
+    int64_t offset              # items of the buffers before the first item of this array
     int64_t n_buffers
     int64_t n_children
     const void **buffers

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint8_t
 from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowArrayStream, ArrowSchema
 
 
-cdef class Chunk:               # one array of a column; releases it when nothing refers to it any more
+cdef class Chunk:               # owns one array of a column, and releases it when it is deallocated
     cdef ArrowArray array
 
 

@@ -1,8 +1,8 @@
 """Columns of other libraries, through the Arrow PyCapsule interface. No Arrow library is imported.
 
 Owns the import, the check and the release of Arrow columns, and the reading of their validity bitmaps. A column is read
-in place: an array over its memory keeps the producer's memory alive, and the producer's release callback is called
-once, when the last such array is gone.
+in place. Arrays over its memory keep that memory alive, and the producer's release callback is called once, when the
+last of them is deallocated.
 """
 
 import numpy as np
@@ -27,19 +27,17 @@ cdef class Column:
 
     cdef int add(self, Chunk chunk) except -1:
         if chunk.array.length < 0 or chunk.array.offset < 0:
-            raise ValueError(
-                f"the Arrow array is malformed: length {chunk.array.length}, offset {chunk.array.offset}"
-            )
+            given = f"length {chunk.array.length}, offset {chunk.array.offset}"
+            raise ValueError(f"the Arrow array is malformed, {given} (0 or more each): check the producer")
         self.chunks.append(chunk)
         self.n += chunk.array.length
         return 0
 
 
 def is_arrow(obj):
-    """Whether an object is to be read as an Arrow column.
+    """Whether an object is read as an Arrow column: if it has ``__arrow_c_array__`` or ``__arrow_c_stream__``.
 
-    It is if it has ``__arrow_c_array__`` or ``__arrow_c_stream__``, unless its ``dtype`` is a NumPy one: a pandas
-    Series of NumPy data would be copied into Arrow first.
+    Objects whose ``dtype`` is a NumPy one are excepted: a pandas Series of NumPy data would be copied into Arrow first.
 
     >>> import numpy as np
     >>> is_arrow(np.arange(3)), is_arrow(["a", "b"])
@@ -51,12 +49,13 @@ def is_arrow(obj):
 
 cdef int check_buffers(const ArrowArray *array, int64_t least) except -1:
     if array.n_buffers < least:
-        raise ValueError(f"the Arrow array is malformed: it has {array.n_buffers} buffers, its type needs {least}")
+        given = f"it has {array.n_buffers} buffers, its type needs {least}"
+        raise ValueError(f"the Arrow array is malformed: {given}; check the producer")
     return 0
 
 
 cdef Column import_column(obj):
-    """The column of an object that is_arrow."""
+    """The column of an object for which is_arrow() is true."""
     cdef Column column = Column()
     cdef Chunk chunk = Chunk()
     cdef ArrowSchema *schema
@@ -69,7 +68,7 @@ cdef Column import_column(obj):
     array = <ArrowArray *> PyCapsule_GetPointer(array_capsule, "arrow_array")
     if schema.release == NULL or array.release == NULL:
         raise ValueError("the Arrow array has been released, or read by another library, before: export it again")
-    # Taken over: the capsule's destructor leaves alone what has no release any more.
+    # Move the structs: a capsule's destructor does not release a struct whose `release` is NULL.
     column.schema = schema[0]
     schema.release = NULL
     chunk.array = array[0]
@@ -79,16 +78,16 @@ cdef Column import_column(obj):
 
 
 cdef int import_stream(Column column, capsule) except -1:
-    """All chunks of a stream, which the capsule's destructor releases."""
+    """Import all chunks of a stream. The capsule's destructor releases the stream."""
     cdef ArrowArrayStream *stream = <ArrowArrayStream *> PyCapsule_GetPointer(capsule, "arrow_array_stream")
     cdef Chunk chunk
     cdef int code
     if stream.release == NULL:
         raise ValueError("the Arrow stream has been released, or read by another library, before: export it again")
-    with nogil:             # the producer may go to work, in threads that want the GIL
+    with nogil:             # the producer may start threads that need the GIL
         code = stream.get_schema(stream, &column.schema)
     if code:
-        column.schema.release = NULL        # what a failed call leaves behind means nothing
+        column.schema.release = NULL        # after an error the struct is undefined
         raise_last_error(stream, code)
     while True:
         chunk = Chunk()
@@ -97,7 +96,7 @@ cdef int import_stream(Column column, capsule) except -1:
         if code:
             chunk.array.release = NULL
             raise_last_error(stream, code)
-        if chunk.array.release == NULL:     # the end
+        if chunk.array.release == NULL:     # the end of the stream
             return 0
         column.add(chunk)
 
@@ -119,7 +118,7 @@ cdef object validity(const ArrowArray *array, owner):
 
 
 cdef object bits(const uint8_t *data, int64_t offset, int64_t n, owner):
-    """n bits, the lowest of a byte first, as bools."""
+    """n bits as bools, from the lowest bit of each byte."""
     if n == 0:              # the buffer may be NULL
         return np.empty(0, bool)
     packed = over(data + offset // 8, (offset % 8 + n + 7) // 8, "u1", owner)
@@ -127,7 +126,7 @@ cdef object bits(const uint8_t *data, int64_t offset, int64_t n, owner):
 
 
 class _Memory:
-    """What NumPy asks for memory, and what keeps that alive."""
+    """An array interface, and the object that keeps its memory alive."""
 
     def __init__(self, interface, owner):
         self.__array_interface__ = interface

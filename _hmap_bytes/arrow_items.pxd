@@ -1,6 +1,6 @@
-# One item of Arrow's layouts of text, with its bounds checked.
+# One item of Arrow's text layouts, with its bounds checked.
 #
-#     offsets     offsets[i], offsets[i + 1]: where item i begins and ends in the data buffer; 4 or 8 bytes each
+#     offsets     offsets[i], offsets[i + 1]: the begin and end of item i in the data buffer; 4 or 8 bytes each
 #     views       16 bytes per item
 #                 size i32 │ 12 bytes                                        size <= 12
 #                 size i32 │ first 4 bytes │ buffer i32 │ offset i32         longer
@@ -19,7 +19,7 @@ cdef enum:
 
 cdef inline bint offsets_item(const uint8_t *offsets, int width, int64_t i, int64_t *begin,
                               int64_t *size) noexcept nogil:
-    """Where item i lies in the data buffer. False if its offsets are negative or run backwards."""
+    """The begin and size of item i in the data buffer. False if its offsets are negative or run backwards."""
     begin[0] = load_signed(offsets + i * width, width)
     size[0] = load_signed(offsets + (i + 1) * width, width) - begin[0]
     return begin[0] >= 0 and size[0] >= 0
@@ -27,7 +27,7 @@ cdef inline bint offsets_item(const uint8_t *offsets, int width, int64_t i, int6
 
 cdef inline bint view_item(const uint8_t *view, const uint8_t **buffers, const uint8_t *sizes, int64_t nbuffers,
                            const uint8_t **data, int32_t *size) noexcept nogil:
-    """The bytes of a view. False if they do not lie in one of the buffers, whose sizes are int64 each."""
+    """The bytes of a view. False if they are not in one of the buffers; `sizes` has the size of each, as int64."""
     cdef int32_t field[4]
     memcpy(field, view, VIEW)
     size[0] = field[0]

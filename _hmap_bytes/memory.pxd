@@ -1,7 +1,7 @@
-# Memory as bytes: unaligned loads, prefetching, padding. Both packages' kernels use it; it imports nothing.
+# Memory as bytes: unaligned loads, prefetching, padding.
 #
-# Integers are read with memcpy, since Arrow buffers and fields of NumPy records may lie at any address. Compilers make
-# one load of it.
+# Integers are read with memcpy, since Arrow buffers and fields of NumPy records may have any address. Compilers make it
+# one load.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -10,8 +10,8 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
-    /* The empty asm is an effect: without one gcc drops a call to a function that does nothing but prefetch. */
     #define HMAP_COLD __attribute__((cold))
+    /* The empty asm is a side effect, without which gcc removes calls of functions that only prefetch. */
     #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
     static inline uint64_t hmap_load64(const void *p) {
         uint64_t x;
@@ -45,7 +45,7 @@ cdef inline int64_t load_signed(const uint8_t *data, int width) noexcept nogil:
 
 
 cdef inline Py_ssize_t without_padding(const uint8_t *data, Py_ssize_t size) noexcept nogil:
-    """The size without trailing NULs, with which NumPy pads S and U items."""
+    """The size without the trailing NULs with which NumPy pads S and U items."""
     while size >= 8 and load64(data + size - 8) == 0:
         size -= 8
     while size > 0 and data[size - 1] == 0:

@@ -1,7 +1,7 @@
 # UTF-8 from the code points of a str or of a NumPy U item.
 #
-# Python's own encoders make a bytes object per str, or keep a copy inside the user's str for as long as it lives, and
-# need the GIL. This one writes into the caller's buffer.
+# Python's own encoders need the GIL, and make a bytes object per str or keep a copy in the user's str for its lifetime.
+# This one writes into the caller's buffer.
 #
 # Source: The Unicode Standard, section 3.9, table 3-6. How a str holds its code points (1, 2 or 4 bytes each): PEP 393.
 
@@ -12,7 +12,7 @@ cdef extern from "Python.h":
 
 
 cdef inline Py_ssize_t utf8_bound(int kind, Py_ssize_t n) noexcept nogil:
-    """Bytes that n code points of `kind` (1, 2 or 4) bytes each never exceed: U+00FF takes 2, U+FFFF 3, U+10FFFF 4."""
+    """The most bytes that n code points of `kind` (1, 2 or 4) bytes each take: U+00FF takes 2, U+FFFF 3, U+10FFFF 4."""
     return n * (kind + 1 if kind < 4 else 4)
 
 
@@ -20,18 +20,18 @@ cdef inline Py_ssize_t encode_utf8(int kind, const void *data, Py_ssize_t n, uin
                                    bint surrogates) noexcept nogil:
     """Encode n code points into `out`, which has room for utf8_bound(kind, n) bytes.
 
-    With `surrogates` a lone surrogate takes three bytes, as any other character of its plane does (Python's
-    "surrogatepass"): then every str has an encoding, and no two have the same.
+    With `surrogates`, a lone surrogate takes three bytes, like other characters of its plane (Python's
+    "surrogatepass"). Every str then has an encoding, and no two have the same.
 
-    Returns the number of bytes written; or -1 at a number above U+10FFFF, which is no code point, and, without
-    `surrogates`, at a surrogate, for which UTF-8 has no encoding.
+    Returns the number of bytes written; or -1 for a number above U+10FFFF, which is no code point, and, without
+    `surrogates`, for a surrogate, which UTF-8 cannot encode.
     """
     cdef uint8_t *end = out
     cdef Py_ssize_t i = 0, stop
     cdef uint32_t point, p0, p1, p2, p3
     while i < n:
         stop = min(i + 4, n)
-        if stop == i + 4:           # four ASCII characters in one step: most texts have no others
+        if stop == i + 4:           # four ASCII characters in one step: most texts are ASCII
             p0 = PyUnicode_READ(kind, data, i)
             p1 = PyUnicode_READ(kind, data, i + 1)
             p2 = PyUnicode_READ(kind, data, i + 2)

@@ -5,7 +5,7 @@
 #
 #       size < 32                     size >= 32
 #                                     stripes of 32 bytes   | lane 1 | lane 2 | lane 3 | lane 4 |
-#                                     one round a lane          v1       v2       v3       v4      for each stripe
+#                                     one round per lane        v1       v2       v3       v4      for each stripe
 #       acc = seed + P5               acc = v1..v4 rotated and added, then each merged in
 #            \                             /
 #             `------ acc += size --------'
@@ -14,13 +14,12 @@
 #                          |
 #             avalanche: each bit of acc reaches every bit of the digest
 #
-# Exactly 32 bytes is one stripe and no tail: a limit of "32 bytes or shorter" uses both paths.
+# Exactly 32 bytes are one stripe and no tail.
 
 from libc.stdint cimport uint8_t, uint64_t
 
 
-# The specification's primes, found by its author's search: with any other value it is another hash function.
-# They are C macros because a variable of a .pxd would be loaded from memory at each use.
+# The primes of the specification. They are C macros because a variable of a .pxd would be loaded at each use.
 cdef extern from *:
     """
     #define XXH64_P1 UINT64_C(0x9E3779B185EBCA87)
@@ -40,7 +39,7 @@ cdef inline uint64_t rotate_left(uint64_t word, int bits) noexcept nogil:
     return (word << bits) | (word >> (64 - bits))
 
 
-# Byte by byte, so that neither alignment nor the machine's byte order matters; compilers make one load of it.
+# Byte by byte, which works for every alignment and byte order. Compilers make it one load.
 cdef inline uint64_t read_32(const uint8_t *data) noexcept nogil:
     return (
         <uint64_t>data[0] | <uint64_t>data[1] << 8 | <uint64_t>data[2] << 16 | <uint64_t>data[3] << 24
@@ -54,7 +53,7 @@ cdef inline uint64_t read_64(const uint8_t *data) noexcept nogil:
     )
 
 
-# Named round_lane, since Cython knows `round` as a built-in function.
+# Not named `round`, which is a built-in function of Cython.
 cdef inline uint64_t round_lane(uint64_t acc, uint64_t lane) noexcept nogil:
     return rotate_left(acc + lane * P2, 31) * P1
 

@@ -1,4 +1,4 @@
-"""A hash map over NumPy arrays: ``dict`` for millions of typed keys, with look-ups in bulk and a table one can see.
+"""A hash map over NumPy arrays: a ``dict`` for millions of typed keys, with bulk look-ups and a table open to view.
 
 >>> import numpy as np
 >>> from pyhmap import HMap

@@ -1,7 +1,7 @@
 """`python -m pyhmap leakcheck module:function`: does this function leak?
 
-Owns the command line. Exit status: 0 when nothing leaks (retained or mapped memory that the system may take back is no
-leak), 1 for a leak, 2 when the question cannot be asked. Progress goes to stderr, the page or the JSON to stdout.
+Owns the command line. Exit status: 0 if nothing leaks (memory that the system can take back is no leak), 1 for a leak,
+2 if the check cannot be made. Progress goes to stderr, the report or the JSON to stdout.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """What was asked for cannot be checked."""
+    """The check cannot be made, for the reason in the message."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pyhmap", description="Tools around the hash map.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
-    check = verbs.add_parser("leakcheck", help="call a function over and over and say whether, how and where it leaks")
+    check = verbs.add_parser("leakcheck", help="call a function repeatedly; report whether, how and where it leaks")
     check.add_argument("target", metavar="module:function", help="a function without arguments; the module is imported")
-    check.add_argument("--rounds", type=int, default=10, help="snapshots a trial (%(default)s)")
-    check.add_argument("--calls", type=int, default=100, help="calls a round in the first trial (%(default)s)")
-    check.add_argument("--json", action="store_true", help="print one JSON object instead of the page")
+    check.add_argument("--rounds", type=int, default=10, help="snapshots per trial (%(default)s)")
+    check.add_argument("--calls", type=int, default=100, help="calls per round in the first trial (%(default)s)")
+    check.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     options = parser.parse_args(arguments)
     try:
         diagnosis = checked(options.target, options.rounds, options.calls)
@@ -40,16 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def checked(target: str, rounds: int, calls: int) -> Any:
-    """The diagnosis of the function that the target names."""
+    """The diagnosis of the function that ``target`` names."""
     from pyhmap import debug
     from pyhmap.debug.rounds import tracing
 
-    with tracing():  # from the import on, so that what the module makes then is known when it is replaced
+    with tracing():  # from the import on: objects allocated before tracing, and replaced later, look like growth
         return leakchecked(debug, target, rounds, calls)
 
 
 def leakchecked(debug: Any, target: str, rounds: int, calls: int) -> Any:
-    """The same, with what the function raises as a refusal."""
+    """The diagnosis; an exception of the function becomes a refusal."""
     function = resolved(target)
     try:
         return debug.leakcheck(function, rounds=rounds, calls=calls, progress=lambda line: print(line, file=sys.stderr))
@@ -67,14 +67,16 @@ def resolved(target: str) -> Callable[[], Any]:
     """The function that ``module:name`` or ``module:name.name`` stands for."""
     module_name, colon, path = target.partition(":")
     if not (module_name and colon and path):
-        raise Refusal(f"{target!r} is not of the form module:function")
+        raise Refusal(f"{target!r} is not of the form module:function: give, for example, service:handle")
     sys.path.insert(0, os.getcwd())
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            raise Refusal(f"there is no module {error.name!r} in {os.getcwd()} or on the path") from None
-        raise Refusal(f"module {module_name!r} needs a module {error.name!r}, which is not installed") from error
+            raise Refusal(
+                f"there is no module {error.name!r} in {os.getcwd()} or on the path: set PYTHONPATH"
+            ) from None
+        raise Refusal(f"module {module_name!r} needs the module {error.name!r}: install it") from error
     except Exception as error:
         raise Refusal(f"importing {module_name!r} raised {type(error).__name__}: {error}") from error
     for name in path.split("."):
@@ -84,7 +86,7 @@ def resolved(target: str) -> Callable[[], Any]:
             near = ", ".join(sorted(other for other in vars(found) if callable(getattr(found, other))))[:200]
             raise Refusal(f"{module_name!r} has no {path!r}; it has {near or 'no functions'}") from None
     if not callable(found):
-        raise Refusal(f"{target} is a {type(found).__name__}, which cannot be called")
+        raise Refusal(f"{target} is a {type(found).__name__}, which cannot be called: name a function")
     return found  # type: ignore[no-any-return]
 
 

@@ -4,12 +4,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
+from typing_extensions import disjoint_base
 
 from pyhmap._convert.codecs import Codec
 from pyhmap._inspect.state import RawTable
 
+FORMS: dict[str, int]
+
 def map_counts() -> tuple[int, int]: ...
 
+@disjoint_base
 class HMapCore:
     _key_codec: Codec
     _value_codec: Codec

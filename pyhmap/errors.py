@@ -1,15 +1,16 @@
-"""The exceptions that are pyhmap's own. Everything else it raises is a built-in one."""
+"""The exceptions that pyhmap defines. All others that it raises are built in."""
 
 
 class CorruptMapError(Exception):
-    """``check()`` found an invariant broken; the message names the first one and where.
+    """``check()`` found a broken invariant. The message names the first one and its place.
 
-    No use of the public interface may lead here: it means a bug in pyhmap, or memory overwritten by other native code.
+    No use of the public interface may lead to this. It means a bug in pyhmap, which please report, or that other native
+    code has overwritten memory. Rebuild the map.
     """
 
 
 class NilMapError(TypeError):
-    """A write to a nil map (see :func:`pyhmap.nil`): make a map with ``HMap(key, value)`` and write to that.
+    """A write to a nil map (see :func:`pyhmap.nil`). Make a map with ``HMap(key, value)`` and write to that one.
 
-    A ``TypeError``, as for Python's other objects that can be read with ``[]`` but not written, such as tuples.
+    It is a ``TypeError``, as for other objects that ``[]`` reads but cannot write, such as tuples.
     """

@@ -1,4 +1,4 @@
-"""The public map: the compiled engine with the dict surface."""
+"""The public map: the compiled engine with the methods of a dict."""
 
 from __future__ import annotations
 
@@ -9,35 +9,43 @@ from pyhmap._mapping.mapping import MapMethods
 
 
 class HMap(HMapEngine, MapMethods):
-    """A hash map from one dtype to another, stored in NumPy arrays.
+    """A hash map from one type to another, stored in NumPy arrays.
 
     Parameters
     ----------
     key, value
-        ``str``, ``bytes``, ``object``, or a dtype as ``np.dtype`` takes it. Keys: ints, floats, bool, datetime64 and
-        timedelta64 of a unit, fixed S, U and V, and structured dtypes, whose keys are tuples. Values: every dtype of a
-        fixed size.
+        The types: ``str``, ``bytes``, ``object``, or anything that ``np.dtype`` accepts. Keys may be ints, floats,
+        bool, datetime64 and timedelta64 with a unit, fixed-size S, U and V, and structured dtypes, whose keys are
+        tuples. Values may be of every dtype of fixed size.
     items
         A mapping, or an iterable of (key, value) pairs.
     capacity
-        Keys to make room for, so that inserting them causes no growth. ``ValueError`` below 0, ``OverflowError`` above
-        6,979,321,856 (2**30 buckets at 6.5 keys each).
+        The number of keys to make room for: inserting so many causes no growth.
     hash
-        ``None``: the keyed hash of the key type. ``"xxh64"``: faster for texts (``str``, ``bytes``, S, U, V and
+        ``None``: the keyed hash of the key type. ``"xxh64"``: a faster hash for texts (``str``, ``bytes``, S, U, V and
         structured keys), but whoever chooses the keys can make them collide.
     seed
-        An int makes the map's layout reproducible. Without it the key of the hash comes from ``os.urandom``, so nobody
-        can prepare keys that collide.
+        An int makes the map's layout reproducible. Without it, the hash key comes from ``os.urandom``, so nobody can
+        prepare keys that collide.
     hash_cache
-        A ``tophash_cache.TopHashCache``, for ``str`` or ``bytes`` keys of ``hash="xxh64"``: calls with a single key
-        take its digest from there (of ``str`` keys if it is ASCII), batches hash directly. Nothing else changes. The
-        map keeps the cache alive; copies and pickles of the map have none.
+        A ``tophash_cache.TopHashCache``, for ``str`` or ``bytes`` keys and ``hash="xxh64"``. Calls with a single key
+        (``bytes``, or an ASCII ``str``) take its digest from the cache; batches hash directly. Nothing else changes.
+        The map keeps the cache alive; copies and pickles of the map have no cache.
 
-    It behaves as a ``dict`` does, except that iteration is in the order of the table, that a key or value the dtype
-    cannot hold raises ``TypeError`` or ``OverflowError`` (also in look-ups), that all NaN are one key, and that -0.0
-    is stored as 0.0. The calls ending in ``_many`` take and return arrays and work without the GIL.
+    Raises
+    ------
+    TypeError
+        A type is not supported; an item is of another type than the map's; an argument is of the wrong type.
+    OverflowError
+        An item is outside its type; or ``capacity`` is above 6,979,321,856 (2**30 buckets of 6.5 keys).
+    ValueError
+        ``capacity`` is below 0; ``hash`` or ``hash_cache`` does not fit the key type.
 
-    The design is that of Go's classic map (``src/runtime/map.go``, up to Go 1.23).
+    A map behaves like a ``dict``, with these exceptions. Iteration follows the order of the table. A key or value that
+    the type cannot hold raises ``TypeError`` or ``OverflowError``, in look-ups too. All NaN are one key, and -0.0 is
+    stored as 0.0. The methods whose names end in ``_many`` take and return arrays, and work without the GIL.
+
+    Source: Go's map before its Swiss rewrite (``src/runtime/map.go`` up to Go 1.23).
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """The public set: a map without values.
 
-A set has its map instead of being one, so that nothing of the mapping shows.
+A set holds a map instead of being one, so that it has no methods of a mapping.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from _hmap_bytes.arrow_column import is_arrow
 from pyhmap import introspect
+from pyhmap._convert.codecs import Many
 from pyhmap._convert.sentinels import ABSENT
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import find
@@ -26,7 +27,7 @@ _M = TypeVar("_M", np.datetime64, np.timedelta64)
 _S = TypeVar("_S")
 _P = TypeVar("_P", bool, int, float, str, bytes)
 
-NO_VALUE = b""  # what every key is mapped to: the one value of dtype V0
+NO_VALUE = b""  # the value of every key: the only one of dtype V0
 
 
 class HSet(MutableSet[_K]):
@@ -35,16 +36,16 @@ class HSet(MutableSet[_K]):
     Parameters
     ----------
     key
-        The type, as :class:`HMap` takes it for its keys.
+        The type of the keys: one that :class:`HMap` accepts for keys.
     items
-        An iterable of keys; an array, a list or an Arrow column is taken in one batch.
+        An iterable of keys. An array, a list or an Arrow column is added as one batch.
     capacity, hash, seed
-        As for :class:`HMap`.
+        As for :class:`HMap`, which also lists the errors.
 
-    It behaves as a ``set`` does, also mixed with ``set`` and ``frozenset``, except that a key the type cannot hold
-    raises ``TypeError`` or ``OverflowError`` where it would have to be stored, and in ``in``, ``remove`` and
-    ``discard``. In comparisons and set algebra such an element of the other set is simply not in this one. Operators
-    take sets, methods take any iterables; a result is a set of the same type as the left one, or as the only HSet.
+    A set behaves like a ``set``, also together with ``set`` and ``frozenset``, with one exception. A key that the type
+    cannot hold raises ``TypeError`` or ``OverflowError`` when it is added, and in ``in``, ``remove`` and ``discard``.
+    In comparisons and set algebra, such an element of the other set is just absent from this one. Operators take sets;
+    methods take any iterables. A result is a set of the type of the left operand, or of the only HSet.
 
     Examples
     --------
@@ -59,9 +60,10 @@ class HSet(MutableSet[_K]):
 
     __slots__ = ("__weakref__", "_map")
 
+    _map: HMap[_K, bytes]
     _map_type: ClassVar[Any] = HMap
 
-    # As for HMap, what a type checker takes the keys for: NumPy's times, its other scalars, Python's types, others.
+    # As in hmap.pyi: an overload for each group of key types, from which a type checker finds K.
     @overload
     def __init__(
         self: HSet[_M],
@@ -120,7 +122,11 @@ class HSet(MutableSet[_K]):
 
     @property
     def key_dtype(self) -> Any:
-        """The type of the keys: a dtype, or ``str``, ``bytes`` or ``object``."""
+        """The type of the keys: a dtype, or ``str``, ``bytes`` or ``object``.
+
+        >>> HSet("i8").key_dtype
+        dtype('int64')
+        """
         return self._map.key_dtype
 
     # ---- single keys
@@ -135,33 +141,62 @@ class HSet(MutableSet[_K]):
         return iter(self._map)
 
     def add(self, key: _K, /) -> None:
-        """Add a key; nothing changes if it is there."""
+        """Add a key, if it is absent.
+
+        >>> s = HSet(str)
+        >>> s.add("a")
+        >>> "a" in s
+        True
+        """
         self._map[key] = NO_VALUE
 
     def discard(self, key: _K, /) -> None:
-        """Remove a key if it is there."""
+        """Remove a key, if it is present.
+
+        >>> s = HSet(str, ["a"])
+        >>> s.discard("a")
+        >>> s.discard("b")
+        >>> len(s)
+        0
+        """
         self._map.pop(key, None)
 
     def remove(self, key: _K, /) -> None:
-        """Remove a key; ``KeyError`` if it is missing."""
+        """Remove a key. Raises ``KeyError`` if it is absent.
+
+        >>> HSet(str).remove("a")
+        Traceback (most recent call last):
+        KeyError: 'a'
+        """
         del self._map[key]
 
     def pop(self) -> _K:
-        """Remove and return some key; ``KeyError`` if there is none."""
+        """Remove and return an arbitrary key. Raises ``KeyError`` if the set is empty.
+
+        >>> HSet(str, ["a"]).pop()
+        'a'
+        """
         if not self._map:
             raise KeyError(f"pop(): {type(self).__name__} is empty")
-        return cast("_K", self._map.popitem()[0])
+        return self._map.popitem()[0]
 
     def clear(self) -> None:
-        """Remove every key and release the arrays."""
+        """Remove all keys and release the arrays.
+
+        >>> s = HSet(str, ["a"])
+        >>> s.clear()
+        >>> len(s)
+        0
+        """
         self._map.clear()
 
     # ---- many keys
 
-    def add_many(self, keys: Any) -> int:
-        """Add n keys, an array or Arrow column of shape (n,) or a sequence; returns how many were new.
+    def add_many(self, keys: Many[_K]) -> int:
+        """Add n keys: an array of shape (n,), a sequence, or an Arrow column. Returns how many of them were new.
 
-        Everything is checked before anything is added. If another thread writes meanwhile, its keys are counted too.
+        All keys are checked before one is added: ``TypeError``, ``OverflowError`` or ``ValueError`` (a null) names the
+        position of an invalid one. The result includes keys that other threads add at the same time.
 
         >>> HSet(str).add_many(["to", "be", "or", "not", "to", "be"])
         4
@@ -170,25 +205,32 @@ class HSet(MutableSet[_K]):
         self._map.set_many(keys, NO_VALUE)
         return len(self._map) - before
 
-    def discard_many(self, keys: Any) -> int:
-        """Remove those of many keys that are there; returns how many were.
+    def discard_many(self, keys: Many[_K]) -> int:
+        """Remove those of n keys that are present. Returns how many were. Takes and raises what ``add_many`` does.
 
         >>> HSet(str, ["a", "b"]).discard_many(["b", "c"])
         1
         """
-        return cast("int", self._map.discard_many(keys))
+        return self._map.discard_many(keys)
 
-    def contains_many(self, keys: Any, *, threads: int = 1) -> npt.NDArray[np.bool_]:
-        """Which of n keys are in the set: a bool array of shape (n,).
+    def contains_many(self, keys: Many[_K], *, threads: int = 1) -> npt.NDArray[np.bool_]:
+        """Look up n keys. Returns a bool array of shape (n,): which of them are present.
+
+        Takes and raises what ``add_many`` does, except that a null is absent. ``threads`` threads share the keys;
+        ``ValueError`` below 1.
 
         >>> HSet(str, ["a", "b"]).contains_many(["b", "c"])
         array([ True, False])
         """
-        return cast("npt.NDArray[np.bool_]", self._map.contains_many(keys, threads=threads))
+        return self._map.contains_many(keys, threads=threads)
 
     def to_array(self) -> npt.NDArray[Any]:
-        """A copy of the keys, of shape (len,), in the order of iteration; of objects for str, bytes and object keys."""
-        return cast("npt.NDArray[Any]", self._map.keys_array())
+        """A copy of the keys, of shape (len,), in iteration order. Its dtype is object for str, bytes and object keys.
+
+        >>> HSet("i4", [7]).to_array()
+        array([7], dtype=int32)
+        """
+        return self._map.keys_array()
 
     def _batch(self, other: Any) -> npt.NDArray[Any] | list[Any]:
         """The elements of another collection, as an array or a list."""
@@ -197,10 +239,10 @@ class HSet(MutableSet[_K]):
         return np.asarray(other) if hasattr(other, "__array__") else list(other)
 
     def _common(self, elements: npt.NDArray[Any] | list[Any]) -> npt.NDArray[Any] | list[Any]:
-        """The own keys that equal elements of another collection, one for each such element."""
+        """This set's keys that equal elements of another collection, one for each such element."""
         try:
             found = self.contains_many(elements)
-        except (TypeError, OverflowError):  # some this set cannot hold
+        except (TypeError, OverflowError):  # this set cannot hold some of them
             return [own for element in elements if (own := find(self._map, element)) is not ABSENT]
         return elements[found] if isinstance(elements, np.ndarray) else list(compress(elements, found))
 
@@ -210,16 +252,28 @@ class HSet(MutableSet[_K]):
     # ---- comparisons
 
     def isdisjoint(self, other: Iterable[Any], /) -> bool:
-        """Whether no element of another collection is in the set."""
+        """Whether no element of another collection is in the set: any iterable, as for all methods of set algebra.
+
+        >>> HSet("i8", [1, 2]).isdisjoint([3])
+        True
+        """
         return len(self._common(self._batch(other))) == 0
 
     def issuperset(self, other: Iterable[Any], /) -> bool:
-        """Whether every element of another collection is in the set."""
+        """Whether every element of another collection is in the set.
+
+        >>> HSet("i8", [1, 2]).issuperset([1])
+        True
+        """
         elements = self._batch(other)
         return len(self._common(elements)) == len(elements)
 
     def issubset(self, other: Iterable[Any], /) -> bool:
-        """Whether every key is in another collection."""
+        """Whether every key is in another collection.
+
+        >>> HSet("i8", [1, 2]).issubset(range(5))
+        True
+        """
         return len(self.intersection(other)) == len(self)
 
     def __eq__(self, other: object) -> bool:
@@ -229,39 +283,63 @@ class HSet(MutableSet[_K]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __le__(self, other: Any) -> bool:
+    def __le__(self, other: Set[Any]) -> bool:
         return self.issubset(other) if isinstance(other, Set) else NotImplemented
 
-    def __ge__(self, other: Any) -> bool:
+    def __ge__(self, other: Set[Any]) -> bool:
         return self.issuperset(other) if isinstance(other, Set) else NotImplemented
 
-    def __lt__(self, other: Any) -> bool:
+    def __lt__(self, other: Set[Any]) -> bool:
         return len(self) < len(other) and self.issubset(other) if isinstance(other, Set) else NotImplemented
 
-    def __gt__(self, other: Any) -> bool:
+    def __gt__(self, other: Set[Any]) -> bool:
         return len(self) > len(other) and self.issuperset(other) if isinstance(other, Set) else NotImplemented
 
     # ---- changes
 
     def update(self, *others: Iterable[Any]) -> None:
-        """Add the elements of other collections."""
+        """Add the elements of other collections: iterables, arrays or Arrow columns, each in one batch.
+
+        >>> s = HSet("i8", [1])
+        >>> s.update([2], np.array([3]))
+        >>> sorted(s)
+        [1, 2, 3]
+        """
         for other in others:
             self.add_many(other if is_arrow(other) else self._batch(other))
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
-        """Keep the keys that are in all other collections."""
+        """Keep only the keys that are in all other collections.
+
+        >>> s = HSet("i8", [1, 2, 3])
+        >>> s.intersection_update([2, 3], [3])
+        >>> sorted(s)
+        [3]
+        """
         for other in others:
             kept = self._of(self._common(self._batch(other)))
             keys = self.to_array()
             self.discard_many(keys[~kept.contains_many(keys)])
 
     def difference_update(self, *others: Iterable[Any]) -> None:
-        """Remove the keys that are in other collections."""
+        """Remove the keys that are in another collection.
+
+        >>> s = HSet("i8", [1, 2, 3])
+        >>> s.difference_update([2], [3])
+        >>> sorted(s)
+        [1]
+        """
         for other in others:
             self.discard_many(self._common(self._batch(other)))
 
     def symmetric_difference_update(self, other: Iterable[Any], /) -> None:
-        """Keep the keys that are in one of the two collections only."""
+        """Keep the keys, and add the elements of the other collection, that are in only one of the two.
+
+        >>> s = HSet("i8", [1, 2])
+        >>> s.symmetric_difference_update([2, 3])
+        >>> sorted(s)
+        [1, 3]
+        """
         theirs = self._of(self._batch(other))
         common = theirs._common(self._batch(self))
         self.add_many(theirs.to_array())
@@ -270,72 +348,93 @@ class HSet(MutableSet[_K]):
     # ---- results
 
     def union(self, *others: Iterable[Any]) -> Self:
-        """A set of the keys, and of the elements of other collections."""
+        """A set of the keys and of the elements of other collections.
+
+        >>> sorted(HSet("i8", [1, 2]).union([3]))
+        [1, 2, 3]
+        """
         result = self.copy()
         result.update(*others)
         return result
 
     def intersection(self, *others: Iterable[Any]) -> Self:
-        """A set of the keys that are in all other collections."""
+        """A set of the keys that are in all other collections.
+
+        >>> sorted(HSet("i8", [1, 2]).intersection([2, 3]))
+        [2]
+        """
         result = self.copy()
         result.intersection_update(*others)
         return result
 
     def difference(self, *others: Iterable[Any]) -> Self:
-        """A set of the keys that are in no other collection."""
+        """A set of the keys that are in no other collection.
+
+        >>> sorted(HSet("i8", [1, 2]).difference([2, 3]))
+        [1]
+        """
         result = self.copy()
         result.difference_update(*others)
         return result
 
     def symmetric_difference(self, other: Iterable[Any], /) -> Self:
-        """A set of what is in one of the two collections only."""
+        """A set of the keys and elements that are in only one of the two collections.
+
+        >>> sorted(HSet("i8", [1, 2]).symmetric_difference([2, 3]))
+        [1, 3]
+        """
         result = self.copy()
         result.symmetric_difference_update(other)
         return result
 
-    def __or__(self, other: Any) -> Self:
+    def __or__(self, other: Set[Any]) -> Self:
         return self.union(other) if isinstance(other, Set) else NotImplemented
 
-    def __and__(self, other: Any) -> Self:
+    def __and__(self, other: Set[Any]) -> Self:
         return self.intersection(other) if isinstance(other, Set) else NotImplemented
 
-    def __sub__(self, other: Any) -> Self:
+    def __sub__(self, other: Set[Any]) -> Self:
         return self.difference(other) if isinstance(other, Set) else NotImplemented
 
-    def __xor__(self, other: Any) -> Self:
+    def __xor__(self, other: Set[Any]) -> Self:
         return self.symmetric_difference(other) if isinstance(other, Set) else NotImplemented
 
     __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
 
-    def __rsub__(self, other: Any) -> Self:
+    def __rsub__(self, other: Set[Any]) -> Self:
         return self._of(list(other)).difference(self) if isinstance(other, Set) else NotImplemented
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
             return NotImplemented
         self.update(other)
         return self
 
-    def __iand__(self, other: Any) -> Self:
+    def __iand__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
             return NotImplemented
         self.intersection_update(other)
         return self
 
-    def __isub__(self, other: Any) -> Self:
+    def __isub__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
             return NotImplemented
         self.difference_update(other)
         return self
 
-    def __ixor__(self, other: Any) -> Self:
+    def __ixor__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
             return NotImplemented
         self.symmetric_difference_update(other)
         return self
 
     def copy(self) -> Self:
-        """A set of the same type and keys; with a hash key of its own unless made with ``seed``."""
+        """A set of the same type and keys. It has its own hash key, unless the set was made with ``seed``.
+
+        >>> s = HSet("i8", [1])
+        >>> s.copy() == s
+        True
+        """
         return copy.copy(self)
 
     def __getstate__(self) -> Any:
@@ -353,45 +452,48 @@ class HSet(MutableSet[_K]):
         keys = ", ".join(map(repr, self))
         return f"{type(self).__name__}({self._map._key_codec.name}, {{{keys}}})"
 
-    # ---- life, and looking inside: as for HMap
+    # ---- memory and inspection, as for HMap
 
     def reserve(self, n: int, /) -> None:
-        """Make room for ``n`` keys in all, so that the set will not grow before it holds them."""
+        """Make room for ``n`` keys in total: the set does not grow before it holds more. See :meth:`HMap.reserve`."""
         self._map.reserve(n)
 
     def compact(self) -> None:
-        """Move everything to the smallest arrays that hold it; see :meth:`HMap.compact`."""
+        """Move all keys to the smallest arrays that hold them; see :meth:`HMap.compact`."""
         self._map.compact()
 
     def finish_growth(self) -> None:
-        """Evacuate what is left of the old array and release it."""
+        """Evacuate the rest of the old array, if the set is growing, and release it."""
         self._map.finish_growth()
 
     def header(self) -> introspect.Header:
         """Go's ``hmap`` fields; see :meth:`HMap.header`."""
-        return cast("introspect.Header", self._map.header())
+        return self._map.header()
 
     def stats(self) -> introspect.Stats:
-        """Load, overflow, chain and probe lengths, and more; see :meth:`HMap.stats`."""
-        return cast("introspect.Stats", self._map.stats())
+        """Statistics of the table; see :meth:`HMap.stats`."""
+        return self._map.stats()
 
     def layout(self) -> tuple[introspect.FieldLayout, ...]:
-        """Offset, size and dtype of each field of a bucket; the values have no bytes."""
-        return cast("tuple[introspect.FieldLayout, ...]", self._map.layout())
+        """Offset, size and dtype of each field of a bucket; values have no bytes. See :meth:`HMap.layout`."""
+        return self._map.layout()
 
     def bucket_arrays(self) -> introspect.BucketArrays:
         """Read-only views of the current array; see :meth:`HMap.bucket_arrays`."""
-        return cast("introspect.BucketArrays", self._map.bucket_arrays())
+        return self._map.bucket_arrays()
 
     def occupancy(self) -> introspect.Occupancy:
-        """How many slots of each row are full; see :meth:`HMap.occupancy`."""
-        return cast("introspect.Occupancy", self._map.occupancy())
+        """The number of full slots in each row; see :meth:`HMap.occupancy`."""
+        return self._map.occupancy()
 
     def check(self) -> None:
-        """Walk every invariant of the table; raises ``CorruptMapError`` naming the first that is broken."""
+        """Check every invariant of the table. Raises ``CorruptMapError``, which names the first that is broken.
+
+        >>> HSet("i8", [1]).check()
+        """
         self._map.check()
 
     @property
     def nbytes(self) -> int:
         """Bytes of the table; see :attr:`HMap.nbytes`."""
-        return cast("int", self._map.nbytes)
+        return self._map.nbytes

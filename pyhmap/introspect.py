@@ -1,5 +1,5 @@
-"""What looking into a map gives: the result types of ``header()``, ``stats()``, ``layout()``, ``bucket_arrays()`` and
-``occupancy()``, and the hash of words for whoever wants to know in which bucket a key lies.
+"""The result types of ``header()``, ``stats()``, ``layout()``, ``bucket_arrays()`` and ``occupancy()``; and the hash of
+words, from which a program can compute the bucket of a key.
 """
 
 from pyhmap._inspect.hashes import hash_words

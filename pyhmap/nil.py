@@ -1,6 +1,6 @@
 """Go's nil map.
 
-``var m map[string]int`` in Go is a map that can be read, as if it were empty, and not be written.
+In Go, ``var m map[string]int`` declares a map that reads as an empty one and cannot be written.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from pyhmap.hmap import HMap
 
 
 def nil(key: Any, value: Any) -> HMap[Any, Any]:
-    """Go's nil map: it has no keys, reads give the zero value of the value type, and every write raises.
+    """Go's nil map: it has no keys, reads return the zero value of the value type, and every write raises.
 
     Parameters
     ----------
     key, value
-        The types, as :class:`HMap` takes them. Keys that the type cannot hold are refused as by any map.
+        The types, as for :class:`HMap`. Raises ``TypeError`` if one is not supported.
 
     The zero value is 0, ``""``, ``b""``, False, a record or array of zeros, the time 0, or None. ``m[key]``, ``get``,
-    ``get_many`` and ``lookup_many`` give it; a default given to them is used instead. Writes, also those that would
-    change nothing, raise :class:`NilMapError`. Merging with ``|`` makes an ordinary map.
+    ``get_many`` and ``lookup_many`` return it, or the default if one is given. Every write raises
+    :class:`NilMapError`, even one that would change nothing. Reads and writes check their keys like those of any map.
+    Merging with ``|`` makes an ordinary map.
 
     Examples
     --------
@@ -40,7 +41,7 @@ def nil(key: Any, value: Any) -> HMap[Any, Any]:
 
 
 class NilMap(HMap[Any, Any]):
-    """What :func:`nil` makes: an empty map that stays empty."""
+    """The class of :func:`nil`: a map that stays empty."""
 
     __slots__ = ()
 
@@ -48,11 +49,11 @@ class NilMap(HMap[Any, Any]):
         return self.get(key)
 
     def get(self, key: Any, default: Any = ..., /) -> Any:
-        """``default``, or the zero value."""
+        """The zero value, or ``default`` if it is given."""
         return super().get(key, self._value_codec.zero() if default is ... else default)
 
     def get_many(self, keys: Any, default: Any = ..., *, out: Any = None, threads: int = 1) -> npt.NDArray[Any]:
-        """``default`` or the zero value for each key."""
+        """The zero value, or ``default`` if it is given, for each of n keys. Returns an array of shape (n,)."""
         default = self._value_codec.zero() if default is ... else default
         return super().get_many(keys, default, out=out, threads=threads)
 
@@ -81,7 +82,7 @@ class NilMap(HMap[Any, Any]):
     # ---- writes
 
     def _refuse(self, keys: Any = ()) -> NoReturn:
-        self.contains_many(keys)  # keys that no such map could hold have their own error
+        self.contains_many(keys)  # invalid keys raise their own error first
         raise NilMapError(
             f"a nil map cannot be written: make one with HMap({self._key_codec.name}, {self._value_codec.name})"
         )

@@ -1,5 +1,5 @@
-"""An Arrow producer in plain Python, for tests that need no pyarrow: it builds columns byte by byte, well-formed or
-not, and counts what is released. Imports NumPy only.
+"""An Arrow producer in plain Python, for tests without pyarrow. It builds columns byte by byte, well-formed or
+malformed, and counts the structs that are released.
 
 Source: the Arrow C data, C stream and PyCapsule interfaces, and the Arrow columnar format.
 """
@@ -63,7 +63,7 @@ CStream._fields_ = [
     ("private_data", c_void_p),
 ]
 
-live: dict[int, tuple[Any, ...]] = {}  # what is exported and not yet released, with all that it points to
+live: dict[int, tuple[Any, ...]] = {}  # structs that are exported and not yet released, with everything they point to
 _numbers = itertools.count(1)
 
 
@@ -110,7 +110,7 @@ def _capsule(exported: Any) -> object:
 
 
 def unreleased() -> int:
-    """How many structs nobody has released, neither the reader nor, now, the destructors of the capsules."""
+    """The number of structs that neither the reader nor the destructors of the capsules have released."""
     _kept.clear()
     return len(live)
 
@@ -185,7 +185,7 @@ class Stream:
 
 
 def bitmap(flags: Iterable[bool], offset: int = 0) -> np.ndarray:
-    """Bits, the lowest of a byte first; those before the offset are all set."""
+    """A bitmap, from the lowest bit of each byte. The bits before the offset are set."""
     return np.packbits([True] * offset + list(flags), bitorder="little")
 
 

@@ -10,7 +10,7 @@ from pyhmap._reference.engine import ReferenceMap
 
 HERE = Path(__file__).parent
 
-# A deadline for each example is a timed test: on a busy machine it fails for nothing.
+# No deadline per example: on a busy machine it would fail without reason.
 hypothesis.settings.register_profile("default", deadline=None)
 # `make check` chooses this one, by --hypothesis-profile.
 hypothesis.settings.register_profile("short", deadline=None, max_examples=5)
@@ -19,7 +19,7 @@ hypothesis.settings.load_profile("default")
 
 @pytest.fixture(params=[HMap, pytest.param(ReferenceMap, marks=pytest.mark.reference)], ids=["compiled", "reference"])
 def hmap_type(request: pytest.FixtureRequest) -> type:
-    """The compiled map and the plain-Python reference, one after the other."""
+    """The compiled map, then the reference."""
     return request.param
 
 

@@ -1,6 +1,6 @@
-"""The key and value types that the map's tests go through, with keys and values of each. Imports no map.
+"""The key and value types of the map's tests, with keys and values of each. Does not import the map.
 
-Everything is as a map gives it back: a float is canonical, a time is NumPy's, a record is a tuple.
+All items are as a map returns them: floats are canonical, times are NumPy's, records are tuples.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""What several test files of the map share: key types, maps in a wanted state, comparisons, Hypothesis strategies.
-
-Imports pyhmap only.
-"""
+"""Shared by the map's tests: key types, maps in a given state, comparisons, Hypothesis strategies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +21,7 @@ EDGE_KEYS = {
 
 
 def items_of(m) -> dict:
-    """A map's items as a dict; fails if a key is there twice."""
+    """The items of a map as a dict. Fails if a key occurs twice."""
     items = dict(m.items())
     assert len(items) == len(list(m)) == len(m)
     return items
@@ -66,7 +63,7 @@ def keys_by_bucket(m, n: int) -> list[list[int]]:
 
 @contextmanager
 def refused(m, error: type[Exception] | tuple[type[Exception], ...], match: str | None = None) -> Iterator[None]:
-    """The block must raise the error, and leave the map's items and invariants as they were."""
+    """A context in which the error must be raised. The map must then have the items it had, and its invariants hold."""
     before = [array.tolist() for array in m.to_arrays()]
     with pytest.raises(error, match=match):
         yield
@@ -98,7 +95,7 @@ def assert_same_rows(a, b) -> None:
 
 
 def held(raw, table, field: str, full) -> list:
-    """What the full slots hold in one field: stored bytes or objects, or what those of a long double stand for."""
+    """The content of one field of the full slots: stored bytes or objects; for a long double, its value."""
     codec, objects = (raw.key_codec, raw.key_objects) if field == "key" else (raw.value_codec, raw.value_objects)
     slots = table.slots[field][full]
     if codec.form == "text":
@@ -109,7 +106,7 @@ def held(raw, table, field: str, full) -> list:
 
 
 def key_strategy(dtype) -> st.SearchStrategy:
-    """Keys of a type: mostly from a small range, so that they meet again, and some from the whole of it."""
+    """Keys of a type: mostly from a small range, so that they repeat, and some from the whole range."""
     if dtype is np.float64:
         return st.one_of(st.integers(-50, 50).map(float), st.floats())
     if dtype is np.uint64:

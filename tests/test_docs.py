@@ -1,4 +1,4 @@
-"""The examples: of every public module's docstrings, in README.md and in docs/debug.md."""
+"""Runs the examples in the docstrings of every public module, in README.md and in docs/debug.md."""
 
 import doctest
 import importlib
@@ -26,7 +26,7 @@ MODULES += [
 ]
 
 
-# These look at every object of their process, and a test session has ten times as many as a user's program.
+# Run in processes of their own: they visit every object of the process, and a test session has very many.
 LEAK_LAB = ["docs/debug.md", "pyhmap.debug"]
 LEAK_LAB += [f"pyhmap.debug.{path.stem}" for path in sorted((ROOT / "pyhmap" / "debug").glob("[!_]*.py"))]
 
@@ -50,7 +50,7 @@ def run_docstrings(name):
 
 
 def test_the_map_has_examples():
-    """Finding none would pass above: a compiled module hides its docstrings from doctest if not built for it."""
+    """The tests above pass without examples, and doctest finds those of a compiled module only if it is built so."""
     finder = doctest.DocTestFinder(exclude_empty=True)
     examples = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
     names = {test.name.rpartition(".")[2] for test in examples}
@@ -62,7 +62,7 @@ def test_python_blocks_of_the_readme():
 
 
 def run_blocks(name):
-    """Blocks share names, from top to bottom, as a reader would type them; those with prompts are compared."""
+    """Run the blocks from top to bottom, with common names. The output of blocks with prompts is compared."""
     readme, names = (ROOT / name).read_text(), {}
     blocks = re.findall(r"^```(?:python|pycon)\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
     assert blocks

@@ -1,4 +1,4 @@
-"""The rules of the house that a program can check: which module imports which, and the form of the sources.
+"""Rules that a program can check: which module imports which, and the form of the sources.
 
 LAYERS is the order of the modules, from the bottom up. A module may import those in the lines before its own, and those
 named before it in its own line. The imports are read from the sources themselves: `import` statements by Python's own
@@ -18,8 +18,8 @@ LAYERS = """
     _hmap_bytes                memory utf8 xxh64 arrow_abi arrow_items arrow_column
     tophash_cache              controller stats config _hashing _arrow _cache __init__ break_even __main__
     pyhmap                     errors
-    pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow one_key
-    pyhmap._kernels            dispatch combine pipeline lookup_many write_many
+    pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
+    pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many
     pyhmap._convert            sentinels codecs arrow_numbers text_batch infer
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             rwlock memory

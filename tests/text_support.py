@@ -1,4 +1,4 @@
-"""Sample texts, and the bytes of a batch of them. Imports pyhmap only."""
+"""Sample texts, and the bytes of a batch of them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from pyhmap._convert.text_batch import _as_list, text_batch
 
 STR, BYTES = key_codec(str), key_codec(bytes)
 
-# 1, 2, 3 and 4 bytes a character, NULs inside and at the end, lone surrogates, and both sides of the 12 bytes that a
+# 1, 2, 3 and 4 bytes per character, NULs inside and at the end, lone surrogates, and both sides of the 12 bytes that a
 # Text holds in place, of the 256 that are copied, and of the first block of scratch.
 # fmt: off
 ASCII = ["", "a", "user:000000000042", "a\0b", "end\0", "\0", "\0\0"]
@@ -27,10 +27,10 @@ anything = st.text(st.characters(exclude_categories=()))  # surrogates too
 
 
 def utf8(items: Iterable[str]) -> list[bytes]:
-    """What the batch of these texts must be."""
+    """The bytes that a batch of these texts must hold."""
     return [item.encode("utf-8", "surrogatepass") for item in items]
 
 
 def texts(items: Any, codec: Codec = STR) -> list[bytes | None]:
-    """What it is."""
+    """The bytes that it holds."""
     return _as_list(text_batch(items, codec))

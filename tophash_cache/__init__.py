@@ -1,11 +1,6 @@
 """A bounded, adaptive cache of XXH64 digests, and XXH64 itself, compiled.
 
-Owns the public names. Its modules import each other in one direction, and never `pyhmap`:
-
-    controller -> stats -,
-    config --------------+-> _cache -> __init__
-    _hmap_bytes -> _hashing ---+
-              `--> _arrow -----'
+Owns the public names.
 
 Example:
     >>> from tophash_cache import TopHashCache, xxh64

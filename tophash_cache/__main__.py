@@ -1,7 +1,7 @@
 """`python -m tophash_cache [--json] [--config FILE]`: the settings, and whether a cache pays on this machine.
 
-Owns the command line and what it prints. Exit status: 0, or 2 when the configuration is faulty; what an import of the
-package only warns of is an error here.
+Owns the command line and its output. Exit status: 0, or 2 if the configuration is invalid. An invalid environment
+variable is an error here; the import of the package only warns.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def describe(costs: list[break_even.Costs]) -> dict[str, Any]:
 
 
 def verdict(rows: list[dict[str, Any]], floor: float, other: str) -> str:
-    """A sentence: for which keys a cache at its floor pays against one of the two ways to hash.
+    """A sentence: the keys for which a cache at its hit-rate floor pays against one of the two ways to hash.
 
     Example:
         >>> row = {"kind": "str", "length": 8, "new_objects": False, "break_even_direct": 0.7}
@@ -76,7 +76,7 @@ def verdict(rows: list[dict[str, Any]], floor: float, other: str) -> str:
 
 
 def policy(rows: list[dict[str, Any]], floor: float) -> str:
-    """A sentence: which policy pays. What a cache in bypass does instead is `xxh64()`, so that is what counts.
+    """A sentence: the policy that pays, against `xxh64()`, which a cache in bypass uses.
 
     Example:
         >>> row = {"kind": "str", "length": 8, "new_objects": False, "break_even_direct": 0.7}
@@ -98,29 +98,31 @@ def pays(row: dict[str, Any], rate: float, other: str) -> bool:
 
 
 def names(rows: list[dict[str, Any]]) -> str:
-    """The kinds of keys of some rows."""
+    """The keys of some rows, as a list."""
     return ", ".join(f"{row['kind']} of {row['length']} bytes ({objects(row)})" for row in rows)
 
 
 def objects(row: dict[str, Any]) -> str:
-    """As what a key of this row comes again."""
+    """How a key of this row comes again."""
     return "new object" if row["new_objects"] else "same object"
 
 
 def print_costs(report: dict[str, Any]) -> None:
-    """The verdict, and a line for each kind of key."""
+    """Print the verdict, and a line for each type and length of key."""
     for sentence in report["verdict"]:
         print(sentence)
     print()
-    print("                             ns a call                             pays from a hit rate of, against")
+    print("                             ns per call                           pays from a hit rate of, against")
     print("key    bytes  comes again as     hit    miss  xxh64()  xxhash      xxh64()    xxhash")
     for row in report["costs_ns"]:
         figures = f"{row['hit']:8.1f}{row['miss']:8.1f}{row['direct']:9.1f}{row['package']:8.1f}"
         rates = f"{percent(row['break_even_direct']):>12} {percent(row['break_even_package']):>10}"
         print(f"{row['kind']:<6} {row['length']:>5}  {objects(row):<14}{figures} {rates}")
     print()
-    print("hit, miss: TopHashCache.hash, of keys and entries in the processor's inner caches. xxhash: the package's")
-    print("xxh64_intdigest, after encode() for str. hash_many() costs less than any of them.")
+    print(
+        "hit, miss: TopHashCache.hash, with keys and entries in the processor's inner caches. xxhash: xxh64_intdigest"
+    )
+    print("of that package, after encode() for str. hash_many() takes less time than any of them.")
 
 
 def percent(rate: float | None) -> str:

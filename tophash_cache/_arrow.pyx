@@ -1,7 +1,7 @@
 """Digests of Arrow columns of text or bytes.
 
-Owns which layouts are hashed, and the kernels that hash them in place with the GIL released. UTF-8 is not checked: the
-digest is that of the bytes the column holds.
+Owns the layouts that can be hashed, and the kernels that hash them in place with the GIL released. UTF-8 is not
+validated: the digest is that of the bytes in the column.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ from _hmap_bytes.arrow_column cimport Chunk, Column, check_buffers, import_colum
 from _hmap_bytes.arrow_items cimport VIEW, offsets_item, view_item
 from _hmap_bytes.xxh64 cimport xxh64_bytes
 
-# Arrow's format strings of text, and the bytes of an offset in each; 0 for views.
+# Arrow's text formats, and the bytes per offset of each; 0 for views.
 cdef dict OFFSET_WIDTHS = {"u": 4, "z": 4, "U": 8, "Z": 8, "vu": 0, "vz": 0}
 
 
 def hash_arrow(keys):
-    """The digests of an Arrow column, as a new uint64 array. `TopHashCache.hash_many` lists the errors.
+    """The digests of an Arrow column, as a new uint64 array. See `TopHashCache.hash_many` for the errors.
 
     Example:
         >>> hash_arrow(object())
@@ -60,16 +60,18 @@ cdef int hash_chunk(Chunk chunk, int width, uint64_t *out, Py_ssize_t start) exc
         with nogil:
             done = hash_offsets(items, width, buffers[0], n, out)
     else:
-        with nogil:         # the last buffer holds the sizes of the data buffers between
+        with nogil:         # the last buffer holds the sizes of the data buffers
             done = hash_views(items, buffers, buffers[nbuffers], nbuffers, n, out)
     if done < n:
-        raise ValueError(f"the Arrow array is malformed: the key at position {start + done} does not lie in its data")
+        raise ValueError(
+            f"the Arrow array is malformed, the key at position {start + done} is not in its data: check the producer"
+        )
     return 0
 
 
 cdef int64_t hash_offsets(const uint8_t *offsets, int width, const uint8_t *data, int64_t n,
                           uint64_t *out) noexcept nogil:
-    """Returns n, or the first item that does not lie in the data."""
+    """Returns n, or the position of the first item that is not in the data."""
     cdef int64_t i, begin, size
     for i in range(n):
         if not offsets_item(offsets, width, i, &begin, &size):
@@ -80,7 +82,7 @@ cdef int64_t hash_offsets(const uint8_t *offsets, int width, const uint8_t *data
 
 cdef int64_t hash_views(const uint8_t *views, const uint8_t **buffers, const uint8_t *sizes, int64_t nbuffers,
                         int64_t n, uint64_t *out) noexcept nogil:
-    """Returns n, or the first item that does not lie in a data buffer."""
+    """Returns n, or the position of the first item that is not in a data buffer."""
     cdef const uint8_t *data
     cdef int32_t size
     cdef int64_t i

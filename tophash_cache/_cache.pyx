@@ -8,14 +8,14 @@ Owns `TopHashCache`.
        `----- str or bytes ---> dict: hit ------------------------------> the int object held; one bit says "used"
                                   miss --> hash --> room, or seen before? --> store (evicting by CLOCK)
 
-A span is the number of look-ups (or direct calls) until the controller is asked again; one counter, `_left`, runs down
-in both cases, and hits are what is not a miss, so a hit writes that counter and at most one bit. A clock is read only
-between the stretches of a trial, never for a call.
+A span is the number of look-ups (or direct calls) until the controller is asked again. One counter, `_left`, counts
+down in both cases, and hits are computed as look-ups without misses. So a hit writes that counter and at most one bit.
+The clock is read only between the stretches of a trial, never for a single call.
 
-Threads and re-entrancy. The GIL makes each stretch without Python code atomic. Python code runs where the controller is
-asked, and objects are created there, so a finaliser or another thread may call any method in between: such a place
-first prepares all it needs, then checks that the state it started from is still the present one, then changes the
-fields in one stretch. All storage is behind one reference, so a clear swaps it whole.
+Threads and re-entrancy. The GIL makes code atomic as long as it runs no Python code. Asking the controller runs Python
+code and creates objects, so a finaliser or another thread may call any method meanwhile. Such a function first prepares
+everything, then checks that the state it started from is still current, then changes all fields without running Python
+code. All storage is behind one reference, so `clear` replaces it as a whole.
 """
 
 from collections import deque
@@ -40,11 +40,11 @@ from _hmap_bytes.xxh64 cimport xxh64_bytes
 from tophash_cache._hashing cimport hash_array, hash_object, hash_sequence, hash_text
 
 
-# Declared here, since Cython's own declaration takes the dict as an object, and counts its references up and down.
+# Declared here on a pointer: with Cython's own declaration the dict is an object, whose references are counted.
 cdef extern from "Python.h":
     """
     #include <stddef.h>
-    /* What sys.getsizeof says of an exact str or bytes, without the UTF-8 form that a str may carry. */
+    /* sys.getsizeof of an exact str or bytes, without the UTF-8 copy that a str may have. */
     static Py_ssize_t tophash_size_of(PyObject *key) {
         if (PyBytes_Check(key))
             return offsetof(PyBytesObject, ob_sval) + PyBytes_GET_SIZE(key) + 1;
@@ -56,32 +56,33 @@ cdef extern from "Python.h":
     Py_ssize_t size_of "tophash_size_of"(object key)
 
 
-# In a slot's place: its key has been spared by the hand.
+# A bit in `places`: the hand has spared the key of this slot.
 cdef uint64_t WAS_USED = <uint64_t>1 << 63
-# 2^64 over the golden ratio: the high bits of a multiple are spread evenly (Knuth, section 6.4, Fibonacci hashing).
+# 2^64 over the golden ratio: the high bits of its multiples are evenly distributed (Knuth, section 6.4, Fibonacci
+# hashing).
 cdef uint64_t GOLDEN = <uint64_t>0x9E3779B97F4A7C15
 
 
 cdef enum:
-    # Go's minTopHash: values below it are states of a slot.
+    # Go's minTopHash: smaller values are states of a slot.
     MIN_TOP_HASH = 5
-    # "Used" bits an entry. Two entries may share one, and then both stay a little longer; with 8 an entry some 12 %
-    # of all do.
+    # "Used" bits per entry. Entries that share a bit both stay a little longer; with 8 bits per entry, some 12 % do.
     BITS_PER_ENTRY = 8
     # Low bits of an object's address that are always 0: the interpreter aligns objects to 16 bytes.
     ADDRESS_ZEROS = 4
-    # Places an entry in `held`. Two keys may want one; then the later has it, and the other goes by way of the dict:
-    # of 1000 keys in a store for 8192 one in thirty, of 8192 one in five (with half as many places: one in three).
+    # Places in `held` per entry. If two keys need the same place, the later one has it, and the other is found through
+    # the dict: in a full store, one key in five (with half as many places, one in three).
     HELD_PER_ENTRY = 2
-    # The doorkeeper's bits an entry, and the first sightings an entry after which it is emptied. A sighting sets two
-    # bits; just before, 1 key in 70 that was never seen finds both of its bits set by others.
+    # The doorkeeper's bits per entry, and the first sightings per entry after which it is emptied. A sighting sets two
+    # bits. Before it is emptied, both bits of 1 in 70 new keys are set by other keys.
     SIGHTING_BITS_PER_ENTRY = 32
     SIGHTINGS_PER_ENTRY = 2
-    # With fewer second sightings than one in so many first ones nothing repeats; a scan has 1 in 70 by that mistake.
+    # Keys do not repeat if there is fewer than one second sighting per so many first ones. A scan has one per 70, by
+    # the error above.
     SELDOM = 16
-    # Changes of mode kept for stats().
+    # Changes of mode that stats() keeps.
     TRANSITIONS = 64
-    # sys.getsizeof() of an int of 61 to 64 bits, which nearly all digests are.
+    # sys.getsizeof() of an int of 61 to 64 bits: nearly every digest.
     INT_BYTES = 36
 
 
@@ -90,7 +91,7 @@ cdef enum:
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef inline bint test_and_set(uint8_t *bits, uint64_t place) noexcept nogil:
-    """Whether a bit is set; it is written only if it is not."""
+    """Set a bit, and return whether it was set. Writes only if it was not."""
     cdef uint8_t bit = <uint8_t>(1 << (place & 7))
     if bits[place >> 3] & bit:
         return True
@@ -99,19 +100,19 @@ cdef inline bint test_and_set(uint8_t *bits, uint64_t place) noexcept nogil:
 
 
 cdef class Store:
-    """At most `capacity` digests by key: CLOCK eviction, and a doorkeeper once full.
+    """Digests by key, at most `capacity`: CLOCK eviction, and a doorkeeper when it is full.
 
-    Slots are a ring of keys in the order of their arrival. The hand sweeps it: a key whose "used" bit is set loses the
-    bit and stays, the first without one makes room. The doorkeeper lets a key into a full store at its second sighting
-    only, so that a scan, which never repeats, evicts nothing. While keys do repeat, a new one may at its first sighting
-    take the place at the hand of one that was never used: what a scan has left behind gives way soon.
+    The slots form a ring of keys in the order of their insertion. The hand of the clock goes round: a key whose "used"
+    bit is set stays and loses the bit; the first key without it is evicted. The doorkeeper admits a key to a full store
+    at its second sighting only, so a scan, which never repeats, evicts nothing. While keys do repeat, a new key may at
+    its first sighting replace the key at the hand if that was never used. So the keys of a past scan are soon replaced.
 
-    str and bytes have a dict each: of equal content they have equal hashes, so in one dict they would be compared,
-    which is slow and, under `python -bb`, an error.
+    str and bytes have separate dicts. Equal contents have equal hashes, so one dict would compare them, which is slow
+    and, under `python -bb`, an error.
 
-    In front of the dicts is a table by the address of the key object. An object that is held here cannot have been
-    freed, so one with its address is that object: its type, length and content need no look. A program that keeps its
-    keys asks again with the object that it asked with first; finding it so takes two thirds of the time of `dict.get`.
+    In front of the dicts is a table by the address of the key object. A key object in the store cannot have been freed,
+    so an object with its address is that object, and its type, length and content need not be checked. Programs that
+    keep their keys ask again with the same objects, and this is faster than a look-up in a dict.
 
     Sources: CLOCK, F. J. Corbato, "A paging experiment with the Multics system", 1968; the doorkeeper, Einziger,
     Friedman and Manes, "TinyLFU: a highly efficient cache admission policy", 2017, section 3.4.2.
@@ -120,18 +121,18 @@ cdef class Store:
     cdef dict texts             # str -> digest
     cdef dict blobs             # bytes -> digest
     cdef list keys              # slot -> key
-    cdef Py_ssize_t capacity    # greatest number of slots
+    cdef Py_ssize_t capacity    # the most slots
     cdef Py_ssize_t used        # slots in use
-    cdef Py_ssize_t hand        # the slot that the next sweep begins with
-    cdef uint64_t[::1] places   # slot -> place of its "used" bit, so that a sweep need not ask the dicts; and WAS_USED
+    cdef Py_ssize_t hand        # the first slot of the next sweep
+    cdef uint64_t[::1] places   # slot -> place of its "used" bit, which saves a sweep the look-ups; and WAS_USED
     cdef uint8_t[::1] bits      # the "used" bits
     cdef uint64_t bit_mask
-    cdef uint64_t[::1] held     # addresses of a key in `keys` and of its digest, side by side; 0 where there is none
-    cdef int held_shift         # the bits of a mixed address that are not used
-    cdef uint8_t[::1] sightings  # the doorkeeper: a Bloom filter, two bits for each key seen since it was emptied
+    cdef uint64_t[::1] held     # the addresses of a key in `keys` and of its digest, side by side; 0 if there is none
+    cdef int held_shift         # unused bits of a mixed address
+    cdef uint8_t[::1] sightings  # the doorkeeper: a Bloom filter with two bits per key seen since it was emptied
     cdef uint64_t sighting_mask
     cdef Py_ssize_t sighted     # first sightings since it was emptied
-    cdef Py_ssize_t resighted   # second ones
+    cdef Py_ssize_t resighted   # second sightings since then
     cdef Py_ssize_t evictions
     cdef Py_ssize_t rejected
 
@@ -153,7 +154,7 @@ cdef class Store:
         return len(self.texts) + len(self.blobs)
 
     cdef Py_ssize_t nbytes(self):
-        """Bytes of all that the store keeps alive."""
+        """The bytes of everything that the store keeps alive."""
         cdef Py_ssize_t slot, total = self.size() * INT_BYTES
         for slot in range(self.used):
             total += size_of(self.keys[slot])
@@ -162,24 +163,24 @@ cdef class Store:
         return total + 8 * (self.places.shape[0] + self.held.shape[0]) + self.bits.shape[0] + self.sightings.shape[0]
 
     cdef inline uint64_t *place_of(self, PyObject *key) noexcept:
-        """The place in `held` of a key object: by the high bits of its address times 2^64 over the golden ratio."""
+        """The place in `held` of a key object: the high bits of its address times GOLDEN."""
         return &self.held[<uint64_t><uintptr_t>key * GOLDEN >> self.held_shift << 1]
 
     cdef inline PyObject *find_held(self, PyObject *key) noexcept:
-        """The digest of a key object that is held here itself, and has its place; or NULL."""
+        """The digest of a key object, if this very object is in `held`; otherwise NULL."""
         cdef uint64_t *place = self.place_of(key)
         return <PyObject *><uintptr_t>place[1] if place[0] == <uint64_t><uintptr_t>key else NULL
 
     cdef inline uint64_t place(self, PyObject *number) noexcept:
-        """Where the "used" bit of a digest is: by the address of its int, which is at hand; the int's value is not."""
+        """The place of the "used" bit of a digest: by the address of its int, which needs no access to memory."""
         return <uint64_t><uintptr_t>number >> ADDRESS_ZEROS & self.bit_mask
 
     cdef inline void mark(self, PyObject *number) noexcept:
-        """Set the "used" bit of a digest, if it is clear."""
+        """Set the "used" bit of a digest."""
         test_and_set(&self.bits[0], self.place(number))
 
     cdef bint seen_before(self, uint64_t digest) noexcept:
-        """Whether the doorkeeper remembers a key; from now on it does."""
+        """Whether the doorkeeper has seen a key. Marks the key as seen."""
         cdef bint low = test_and_set(&self.sightings[0], digest & self.sighting_mask)
         cdef bint high = test_and_set(&self.sightings[0], digest >> 32 & self.sighting_mask)
         if low and high:
@@ -192,7 +193,8 @@ cdef class Store:
         return False
 
     cdef int add(self, object key, uint64_t digest, object number) except -1:
-        """Store a missed key, if there is room, it was seen before, or keys repeat and the hand's was never used."""
+        """Store a missed key if there is room, if it was seen before, or if keys repeat and the one at the hand was
+        never used."""
         cdef dict entries = self.texts if type(key) is str else self.blobs
         cdef Py_ssize_t slot
         cdef uint64_t *place
@@ -221,14 +223,14 @@ cdef class Store:
         return 0
 
     cdef bint hand_was_used(self) noexcept:
-        """Whether the key at the hand has ever been used."""
+        """Whether the key at the hand was ever used."""
         cdef uint64_t place = self.places[self.hand]
         if place & WAS_USED:
             return True
         return self.bits[place >> 3] >> (place & 7) & 1
 
     cdef Py_ssize_t sweep(self) noexcept:
-        """The slot to empty. It ends within two turns of the hand: the first leaves no bit set."""
+        """The slot to empty. Ends within two rounds of the hand: after the first, no bit is set."""
         cdef Py_ssize_t slot
         cdef uint64_t place
         cdef uint8_t bit
@@ -248,23 +250,22 @@ cdef class Store:
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef class TopHashCache:
-    """A bounded cache of XXH64 digests that switches itself off while it misses too often, or gains no time.
+    """A bounded cache of XXH64 digests. It turns itself off while it misses too often, or saves no time.
 
-    Every digest is the one that `xxh64` gives, whatever the cache is doing. Exact `str` and `bytes` of at most
+    Each digest equals that of `xxh64`, in every mode of the cache. Exact `str` and `bytes` objects of at most
     `max_key_bytes` bytes (of UTF-8) are cached. Longer ones, subclasses, `bytearray` and `memoryview` are hashed
     directly and never stored.
 
     Args:
-        **settings: any field of `Settings`, over what the configuration says; None means "not given".
+        **settings: fields of `Settings`. They override the configuration; None means "not given".
 
     Raises:
-        ConfigError: a setting has an unknown name or a bad value.
+        ConfigError: a setting has an unknown name or an invalid value.
 
-    A cache holds at most max_entries * (320 + 4 * max_key_bytes) bytes and 4 KB, keys and digests included; `stats()`
-    tells how many it holds now.
+    A cache takes at most max_entries * (320 + 4 * max_key_bytes) bytes plus 4 KB, including keys and digests.
+    `stats().nbytes` is what it takes now.
 
-    Any thread may call any method at any time. A cache cannot be pickled or copied; one of its settings costs less to
-    build than to send.
+    Any thread may call any method at any time. A cache cannot be pickled or copied: build one from its settings.
 
     Example:
         >>> cache = TopHashCache(max_entries=1000)
@@ -278,23 +279,23 @@ cdef class TopHashCache:
 
     cdef object __weakref__
     cdef readonly object settings  # the Settings the cache was built with
-    # What a look-up reads.
+    # Read by a look-up.
     cdef Store _store
     cdef bint _looks_up
     cdef Py_ssize_t _max_key_bytes
     cdef int64_t _left             # look-ups or direct calls until the controller is asked
-    # What the end of a span reads and writes.
+    # Used at the end of a span.
     cdef object _controller
-    cdef int64_t _span             # what _left began with
-    cdef int64_t _lookups_before   # look-ups and misses when the controller was asked last
+    cdef int64_t _span             # _left at its start
+    cdef int64_t _lookups_before   # look-ups and misses at the start of the window
     cdef int64_t _misses_before
-    # A trial.
-    cdef list _times               # nanoseconds a call of the stretches so far; None outside a trial
-    cdef int64_t _began            # when the running stretch did
-    cdef int64_t _uncached_before  # oversize and uncacheable keys when it did
+    # Used in a trial.
+    cdef list _times               # nanoseconds per call of the stretches so far; None outside a trial
+    cdef int64_t _began            # the time at the start of the stretch
+    cdef int64_t _uncached_before  # oversize and uncacheable keys at that time
     cdef object _window_hit_rate
     cdef object _transitions
-    # Counters, the look-ups or direct calls of the running span not included.
+    # Counters, without the look-ups or direct calls of the running span.
     cdef int64_t _lookups
     cdef int64_t _bypassed
     cdef int64_t _misses
@@ -304,8 +305,8 @@ cdef class TopHashCache:
     cdef int64_t _rejected         # of stores that were dropped
     cdef int64_t _probes
 
-    # In __cinit__, so that it runs exactly once and no method can meet a half-made object. Under the lock, so that no
-    # change of a setting falls between reading the settings and being told of changes.
+    # In __cinit__, so that it runs exactly once and no method sees an unfinished object. Under the lock, so that no
+    # change of a setting is lost between reading the settings and registering for changes.
     def __cinit__(self, **settings):
         self._store = Store(0)
         self._transitions = deque(maxlen=TRANSITIONS)
@@ -323,16 +324,16 @@ cdef class TopHashCache:
             self._follow(chosen.enabled)
 
     def hash(self, key, /):
-        """The XXH64 digest of a key, from the cache where that pays.
+        """The XXH64 digest of a key, from the cache if that pays.
 
         Args:
-            key: str, bytes, bytearray or contiguous memoryview, or a subclass of these.
+            key: a str, bytes, bytearray or contiguous memoryview, or a subclass of these.
 
         Returns:
             The digest, 0 <= digest < 2**64.
 
         Raises:
-            TypeError, UnicodeEncodeError, BufferError: as `xxh64` does; such a call is not counted.
+            TypeError, UnicodeEncodeError, BufferError: as for `xxh64`. Such a call is not counted.
 
         Example:
             >>> TopHashCache().hash("") == 0xEF46DB3751D8E999
@@ -341,10 +342,16 @@ cdef class TopHashCache:
         return look_up(self, key)
 
     def tophash(self, key, /):
-        """The tophash of a key as Go's map has it: the digest's top 8 bits, plus 5 if they are below 5.
+        """The tophash of a key, as in Go's map: the top 8 bits of the digest, plus 5 if they are below 5.
+
+        Args:
+            key: as for `hash`.
+
+        Returns:
+            The tophash, 5 <= tophash < 256.
 
         Raises:
-            TypeError, UnicodeEncodeError, BufferError: as `hash` does.
+            TypeError, UnicodeEncodeError, BufferError: as for `hash`.
 
         Example:
             >>> TopHashCache().tophash("") == 0xEF
@@ -354,25 +361,25 @@ cdef class TopHashCache:
         return top + MIN_TOP_HASH if top < MIN_TOP_HASH else top
 
     def hash_many(self, keys, /):
-        """The XXH64 digests of many keys, hashed directly: in a batch that costs less than a look-up.
+        """The XXH64 digests of n keys, computed directly, since in a batch hashing takes less time than a look-up.
 
-        The cache is neither asked nor filled, and nothing is counted.
+        The cache is neither read nor filled, and nothing is counted.
 
         Args:
-            keys: a list or tuple of str and bytes (or subclasses); a one-dimensional array, of dtype S or U, or of str
-                and bytes objects (dtype object or StringDType); or an Arrow column of text or bytes (pyarrow, polars,
-                pandas: anything with `__arrow_c_array__` or `__arrow_c_stream__`), which is read in place. S, U and
-                Arrow are hashed with the GIL released. NULs at the end of an item of S or U do not belong to it, as
-                NumPy has it when the item is read.
+            keys: a list or tuple of str and bytes objects (or subclasses); a one-dimensional array of dtype S or U, or
+                of str and bytes objects (dtype object or StringDType); or an Arrow column of text or bytes (pyarrow,
+                polars, pandas: anything with `__arrow_c_array__` or `__arrow_c_stream__`), which is read in place. S,
+                U and Arrow are hashed with the GIL released. Trailing NULs of an S or U item are not part of the key,
+                since NumPy removes them when the item is read.
 
         Returns:
-            A uint64 array of as many digests.
+            A uint64 array of shape (n,).
 
         Raises:
-            TypeError: `keys` is of another type, or a key is; the message names its position.
-            UnicodeEncodeError: a str holds a lone surrogate; a note names its position.
+            TypeError: `keys` or a key is of another type; the message names the position of the key.
+            UnicodeEncodeError: a str has a lone surrogate; a note names its position.
             ValueError: the array is not one-dimensional; the Arrow column has nulls or is malformed.
-            OSError: an Arrow stream failed; the message is the producer's.
+            OSError: an Arrow stream failed; the message is that of its producer.
 
         Example:
             >>> [hex(digest) for digest in TopHashCache().hash_many(["", b"a"])]
@@ -389,7 +396,7 @@ cdef class TopHashCache:
         )
 
     def cache_info(self):
-        """Hits, misses, the greatest and the present number of entries, as `functools.lru_cache` reports them.
+        """A `CacheInfo`: hits, misses, the maximum and the current number of entries, as in `functools.lru_cache`.
 
         Example:
             >>> TopHashCache(max_entries=10).cache_info()
@@ -399,13 +406,13 @@ cdef class TopHashCache:
         return CacheInfo(hits, self._misses, self.settings.max_entries, self._store.size())
 
     def stats(self):
-        """All counters and what the cache is doing, as a `CacheStats`.
+        """A `CacheStats`: the mode of the cache and all counters.
 
         Example:
             >>> TopHashCache(enabled=False).stats().mode
             <Mode.DISABLED: 'disabled'>
         """
-        # All counters are read in one stretch; the classes below are Python code, and other threads may run there.
+        # All counters are read at once. The classes below run Python code, and with it perhaps other threads.
         cdef int64_t running = self._span - self._left
         cdef int64_t hits = self._lookups - self._misses + (running if self._looks_up else 0)
         cdef int64_t misses = self._misses
@@ -437,7 +444,7 @@ cdef class TopHashCache:
         )
 
     def enable(self):
-        """Switch the cache on, whatever the configuration says from now on. Of no effect on one that is on.
+        """Turn the cache on. Later changes of the configuration do not apply to it. No effect if it is on.
 
         Example:
             >>> cache = TopHashCache(enabled=False)
@@ -449,7 +456,7 @@ cdef class TopHashCache:
         self._follow(True)
 
     def disable(self):
-        """Switch the cache off, whatever the configuration says from now on, and release its memory.
+        """Turn the cache off and release its memory. Later changes of the configuration do not apply to it.
 
         Example:
             >>> cache = TopHashCache()
@@ -461,7 +468,7 @@ cdef class TopHashCache:
         self._follow(False)
 
     def clear(self):
-        """Drop all entries. A cache in use warms up again; one that is off or in bypass stays so.
+        """Drop all entries. A cache in use warms up again; one that is off or in bypass stays as it is.
 
         Example:
             >>> cache = TopHashCache()
@@ -478,7 +485,7 @@ cdef class TopHashCache:
             entered = self._enter(machine, machine.emptied(), None, store)
 
     def _follow(self, enabled):
-        """Switch the cache on or off; `config` calls it when the setting changes."""
+        """Turn the cache on or off. `config` calls it when the setting changes."""
         entered = False
         while not entered:
             machine = self._controller
@@ -488,9 +495,9 @@ cdef class TopHashCache:
             entered = self._enter(machine, new, None, Store(self.settings.max_entries if enabled else 0))
 
     def _digest_capsule(self):
-        """The C function `uint64_t digest(PyObject *cache, PyObject *key)` for other compiled modules, in a capsule.
+        """A capsule with the C function `uint64_t digest(PyObject *cache, PyObject *key)`, for other compiled modules.
 
-        For an exact str or bytes; 0 with an exception set if it fails. A digest may be 0 too.
+        The key is an exact str or bytes. After an error the result is 0 and an exception is set; a digest may be 0 too.
         """
         return PyCapsule_New(<void *>digest, "tophash_cache.digest", NULL)
 
@@ -502,7 +509,7 @@ cdef class TopHashCache:
         return f"<TopHashCache {self._controller.mode}, {info.currsize} of {info.maxsize} entries>"
 
     cdef object _uncached(self, object key):
-        """The digest of a key that cannot be in the cache, which the hit rate leaves out."""
+        """The digest of a key that is never cached. It does not count in the hit rate."""
         number = hash_object(key, 0)
         if type(key) is str or type(key) is bytes:
             self._oversize += 1
@@ -529,22 +536,22 @@ cdef class TopHashCache:
         return number
 
     cdef int _end_span(self) except -1:
-        """Ask the controller. If the cache leaves this state meanwhile (another thread, a finaliser), that counts."""
+        """Ask the controller. If a finaliser or another thread changes the state meanwhile, that change stays."""
         if self._times is not None and not self._end_stretch():
             return 0
         machine = self._controller
         hit_rate = None
-        if self._looks_up:  # the last stretch of a trial does
+        if self._looks_up:  # true in the last stretch of a trial
             lookups = self._lookups - self._lookups_before + self._span - self._left
             hit_rate = 1.0 - <double>(self._misses - self._misses_before) / <double>lookups
         self._enter(machine, machine.advance(hit_rate, self._times or ()), hit_rate, None)
         return 0
 
     cdef bint _end_stretch(self) except -1:
-        """Note what a call of a trial's stretch took, and begin the next stretch; whether the trial is over."""
+        """Store the time per call of a stretch, and begin the next one. Returns whether the trial is over."""
         cdef list times = self._times
         cdef int64_t now = clock()
-        # A clock of Python code, as the tests have it, lets other threads run.
+        # A clock that is Python code, as in the tests, lets other threads run.
         if self._times is not times or self._left > 0:
             return False
         cdef int64_t calls = self._span - self._left + self._oversize + self._uncacheable - self._uncached_before
@@ -557,7 +564,7 @@ cdef class TopHashCache:
         return False
 
     cdef void _begin_span(self, int64_t span, bint looks_up) noexcept:
-        """Count what ran of the present span, and begin another one."""
+        """Count the calls of the current span, and begin another one."""
         if self._looks_up:
             self._lookups += self._span - self._left
         else:
@@ -566,9 +573,9 @@ cdef class TopHashCache:
         self._looks_up = looks_up
 
     cdef bint _enter(self, object old, object new, object hit_rate, Store store) except -1:
-        """Go from one state of the controller to the next, with a new store or (None) the present one.
+        """Change the state of the controller, with a new store, or the current one for None.
 
-        Returns False, having changed nothing, if the cache is no longer in the old state.
+        Returns False and changes nothing if the cache is no longer in the old state.
         """
         cdef int64_t span = new.span
         cdef bint looks_up = new.looks_up
@@ -586,7 +593,7 @@ cdef class TopHashCache:
             began = clock()
         if self._controller is not old:
             return False
-        # No Python code runs from here on, so no other thread and no finaliser does.
+        # From here on no Python code runs, and so no other thread and no finaliser.
         if new is not old or self._left <= 0:
             self._begin_span(span, looks_up)
             self._lookups_before = self._lookups
@@ -607,7 +614,7 @@ cdef class TopHashCache:
         return True
 
 
-# Functions, since a method of a class that can be subclassed is called through a table of pointers.
+# Functions, since Cython calls a method of a class that can be subclassed through a table of pointers.
 cdef inline int count_call(TopHashCache cache) except -1:
     """Count a look-up that hit, or a direct call."""
     cache._left -= 1
@@ -617,8 +624,8 @@ cdef inline int count_call(TopHashCache cache) except -1:
 
 
 cdef inline object look_up(TopHashCache cache, object key):
-    """The digest of a key by the shortest way that the cache's mode allows."""
-    cdef PyObject *entries  # borrowed, as is `found`: a count up and down takes a good part of a hit's time
+    """The digest of a key, by the fastest way that the mode of the cache allows."""
+    cdef PyObject *entries  # borrowed, like `found`: counting references would take a considerable part of a hit
     cdef PyObject *found
     cdef object number
     if not cache._looks_up:
@@ -642,7 +649,7 @@ cdef inline object look_up(TopHashCache cache, object key):
 
 
 cdef uint64_t digest(PyObject *cache, PyObject *key) except? 0:
-    """What `_digest_capsule` hands out. A direct hash makes no int here, so that a trial compares what a map pays."""
+    """The function in `_digest_capsule`. A direct hash makes no int here, as in a map, so a trial compares fairly."""
     cdef uint64_t number
     if (<TopHashCache>cache)._looks_up:
         return <uint64_t>look_up(<TopHashCache>cache, <object>key)

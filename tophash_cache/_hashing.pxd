@@ -1,4 +1,4 @@
-# What `_hashing` gives to other compiled modules; imports only C integer types. The contracts are in the .pyx.
+# The functions of `_hashing` for other compiled modules. Their docstrings are in `_hashing.pyx`.
 
 from libc.stdint cimport uint64_t
 

@@ -1,7 +1,7 @@
-"""Types of the compiled module `_hashing`; its docstrings are in the `.pyx`."""
+"""Types of the compiled module `_hashing`; the docstrings are in `_hashing.pyx`."""
 
 from typing import TypeAlias
 
-Key: TypeAlias = str | bytes | bytearray | memoryview
+_Key: TypeAlias = str | bytes | bytearray | memoryview
 
-def xxh64(key: Key, seed: int = 0) -> int: ...
+def xxh64(key: _Key, seed: int = 0) -> int: ...

@@ -1,6 +1,6 @@
 """XXH64 of Python objects and of arrays of keys.
 
-Owns `xxh64` and the rules for what can be hashed.
+Owns `xxh64`, and which objects can be hashed.
 """
 
 import numpy as np
@@ -29,11 +29,11 @@ cdef extern from "Python.h":
     const int PyUnicode_4BYTE_KIND
 
 cdef enum:
-    # Bytes that the longest code point takes in UTF-8.
+    # The most bytes that a code point takes in UTF-8.
     MAX_UTF8 = 4
-    # Code points of a str that is encoded on the stack, without an allocation: twice the default max_key_bytes.
+    # A str of at most so many code points is encoded on the stack: twice the default max_key_bytes.
     STACK_POINTS = 64
-    # Keys between the fetch of an object from memory and its use: the time of 16 hashes covers one wait for memory.
+    # Keys between the prefetch of an object and its use: 16 hashes take as long as one memory access.
     PREFETCH_AHEAD = 16
     # The last code point of Unicode.
     MAX_POINT = 0x10FFFF
@@ -45,7 +45,7 @@ cdef inline cold encode_short(int kind, const void *data, Py_ssize_t points, uin
 
 
 cdef uint64_t hash_text(object text, uint64_t seed, Py_ssize_t *size) except? 0:
-    """The digest of a str's UTF-8 bytes; `size` receives their number. UnicodeEncodeError for a lone surrogate."""
+    """The digest of a str's UTF-8 bytes; `size` is set to their number. UnicodeEncodeError for a lone surrogate."""
     cdef uint8_t buffer[MAX_UTF8 * STACK_POINTS]
     cdef Py_ssize_t points
     cdef bytes encoded
@@ -58,13 +58,13 @@ cdef uint64_t hash_text(object text, uint64_t seed, Py_ssize_t *size) except? 0:
         encode_short(PyUnicode_KIND(text), PyUnicode_DATA(text), points, buffer, size)
         if size[0] >= 0:
             return xxh64_bytes(buffer, size[0], seed)
-    encoded = PyUnicode_AsUTF8String(text)  # a long text, or one that cannot be encoded: this raises
+    encoded = PyUnicode_AsUTF8String(text)  # a long text; or a lone surrogate, for which this raises
     size[0] = PyBytes_GET_SIZE(encoded)
     return xxh64_bytes(<const uint8_t *>PyBytes_AS_STRING(encoded), size[0], seed)
 
 
 cdef uint64_t hash_object(object key, uint64_t seed) except? 0:
-    """The digest of any key that can be hashed."""
+    """The digest of a key. Raises TypeError if its type cannot be hashed."""
     cdef Py_ssize_t size
     cdef Py_buffer view
     cdef uint64_t digest
@@ -89,7 +89,7 @@ cdef object hash_sequence(object keys):
     cdef object key
     digests = np.empty(count, np.uint64)
     cdef uint64_t[::1] out = digests
-    # Making the array may have run a finaliser; the loop below runs no Python code before it ends or raises.
+    # Making the array may have run a finaliser. The loop below runs no Python code until it ends or raises.
     if PySequence_Fast_GET_SIZE(keys) != count:
         raise RuntimeError("the list changed its size while it was being hashed: pass a copy")
     items = PySequence_Fast_ITEMS(keys)
@@ -120,7 +120,7 @@ cdef void hash_fixed_bytes(const uint8_t *data, Py_ssize_t count, Py_ssize_t wid
 cdef Py_ssize_t hash_fixed_text(
     const uint32_t *data, Py_ssize_t count, Py_ssize_t width, uint8_t *buffer, uint64_t *out
 ) noexcept nogil:
-    """Returns `count`, or the position of the first item that cannot be encoded."""
+    """Returns `count`, or the position of the first item that UTF-8 cannot encode."""
     cdef Py_ssize_t i, size
     for i in range(count):
         size = (without_padding(<const uint8_t *> data, 4 * width) + 3) // 4
@@ -158,7 +158,7 @@ cdef object hash_array(object keys):
             hash_fixed_bytes(&octets[0], count, width, &out[0])
         return digests
     points = flat.view(np.uint32)
-    buffer = np.empty(width, np.uint8)  # 4 bytes a code point, both as stored and as UTF-8 at its longest
+    buffer = np.empty(width, np.uint8)  # 4 bytes per code point: the size in the array, and the most in UTF-8
     with nogil:
         done = hash_fixed_text(&points[0], count, width // 4, &buffer[0], &out[0])
     if done < count:
@@ -168,26 +168,26 @@ cdef object hash_array(object keys):
             except UnicodeEncodeError as error:
                 error.add_note(f"the key at position {done}")
                 raise
-        raise ValueError(f"the key at position {done} is not text, it holds a number above U+10FFFF: correct the array")
+        raise ValueError(f"the key at position {done} is not text: it has a number above U+10FFFF; correct the array")
     return digests
 
 
 def xxh64(key, seed=0):
-    """The XXH64 digest of a key, hashed directly.
+    """The XXH64 digest of a key, computed directly.
 
     Args:
-        key: str (hashed as its UTF-8 bytes), bytes, bytearray or contiguous memoryview, or a subclass of these.
+        key: a str (its UTF-8 bytes are hashed), bytes, bytearray or contiguous memoryview, or a subclass of these.
         seed: an int, taken modulo 2**64.
 
     Returns:
-        The digest, 0 <= digest < 2**64: that of `xxhash.xxh64_intdigest`.
+        The digest, 0 <= digest < 2**64. It equals that of `xxhash.xxh64_intdigest`.
 
     Raises:
-        TypeError: the key is of another type.
-        UnicodeEncodeError: the str holds a lone surrogate, which UTF-8 cannot express.
+        TypeError: the key is of another type, or the seed is no int.
+        UnicodeEncodeError: the str has a lone surrogate, which UTF-8 cannot encode.
         BufferError: the memoryview is not contiguous.
 
-    Algorithm: XXH64 by Yann Collet, doc/xxhash_spec.md in github.com/Cyan4973/xxHash.
+    Source: XXH64 by Yann Collet, doc/xxhash_spec.md in github.com/Cyan4973/xxHash.
 
     Example:
         >>> hex(xxh64(""))

@@ -1,11 +1,10 @@
-"""What a hit, a miss and a direct hash cost on this machine, and the hit rate from which a cache pays.
+"""The costs of a hit, a miss and a direct hash on this machine, and the hit rate from which a cache pays.
 
-Owns the measurement and the arithmetic; imports the cache, and the `xxhash` package to compare with. `python -m
-tophash_cache` prints the result.
+Owns the measurement and the arithmetic. `python -m tophash_cache` prints the result.
 
-A look-up that hits costs `hit`; one that misses costs `miss`, the look-up, the hash and the insertion together. At a
-hit rate p a look-up costs p * hit + (1 - p) * miss, which equals a cost d at p = (miss - d) / (miss - hit). Where a hit
-costs no less than d, no hit rate will do.
+A look-up that hits costs `hit`. One that misses costs `miss`: the look-up, the hash and the insertion. At a hit rate p
+a look-up costs p * hit + (1 - p) * miss, which equals a cost d at p = (miss - d) / (miss - hit). If a hit costs no less
+than d, the cache pays at no hit rate.
 """
 
 import gc
@@ -21,21 +20,21 @@ import xxhash
 from tophash_cache._cache import TopHashCache
 from tophash_cache._hashing import xxh64
 
-LENGTHS = (8, 16, 32)  # bytes; the longest is what the cache takes by default
-KEYS = 1000  # so few that they and their entries stay in a processor's inner caches: the cache at its best
-ROUNDS = 15  # each takes every cost once, in turn; their median is the result
+LENGTHS = (8, 16, 32)  # bytes; the longest is the default max_key_bytes
+KEYS = 1000  # few enough that keys and entries stay in a processor's inner caches: the best case of the cache
+ROUNDS = 15  # each measures every cost once; the median is the result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """Nanoseconds a call, for one kind of key.
+    """Nanoseconds per call, for one type and length of key.
 
     Attributes:
         kind: "str" or "bytes".
-        length: bytes of a key.
-        new_objects: whether a key that comes again comes as a new object, as from a parser, rather than as the same.
-        hit: `TopHashCache.hash` of a key that is held.
-        miss: `TopHashCache.hash` of a key that is not, with its insertion.
+        length: bytes per key.
+        new_objects: whether a key comes again as a new object, as from a parser, or as the same object.
+        hit: `TopHashCache.hash` of a key that is cached.
+        miss: `TopHashCache.hash` of a key that is not cached, including its insertion.
         direct: `tophash_cache.xxh64`.
         package: `xxhash.xxh64_intdigest` of the `xxhash` package, with `encode()` for a str.
 
@@ -54,14 +53,18 @@ class Costs:
     package: float
 
     def break_even(self, other: float) -> float | None:
-        """The hit rate (0 to 1) above which the cache costs less than `other` nanoseconds; None if there is none."""
+        """The hit rate (0 to 1) from which the cache costs less than `other` ns per call; None if there is none."""
         if self.hit >= other:
             return None
         return max(0.0, (self.miss - other) / (self.miss - self.hit))
 
 
 def measure(*, rounds: int = ROUNDS, keys: int = KEYS) -> list[Costs]:
-    """The costs for str and bytes of each length, coming again as the same objects and as new ones.
+    """The costs for str and bytes keys of each length, as the same objects and as new ones.
+
+    Args:
+        rounds: measurements of each cost, of which the median is taken.
+        keys: the number of different keys.
 
     Example:
         >>> costs = measure(rounds=1, keys=10)
@@ -104,13 +107,13 @@ def _costs(kind: str, length: int, new_objects: bool, rounds: int, count: int) -
 
 
 def _make(kind: str, length: int, count: int) -> list[Any]:
-    """New key objects, none of which Python has hashed."""
+    """New key objects, whose Python hashes are not computed yet."""
     texts = [f"{number:0{length}}" for number in range(count)]
     return texts if kind == "str" else [text.encode() for text in texts]
 
 
-# Each of these takes nanoseconds a key. They are not one function, since another Python call a key would cost more than
-# what is measured.
+# Each of these returns nanoseconds per key. They are separate, since one more Python call per key would take longer
+# than the calls that are measured.
 
 
 def _time(call: Callable[[Any], int], keys: list[Any]) -> float:

@@ -1,12 +1,12 @@
-"""Settings of the cache: their values, where each comes from, and the errors for bad ones.
+"""Settings of the cache: their values, their origins, and the errors for invalid ones.
 
-Owns the settings and their layers; imports the standard library only. The layers, the later ones winning:
+Owns the settings and their layers. The later layer wins:
 
     defaults < file < environment < configure() < option_context() < arguments of TopHashCache
 
-The file is the one given to `load_config`, or named by $TOPHASH_CACHE_CONFIG when the package is imported; the working
-folder is never searched. The environment is read once, at import. A cache reads its settings when it is built; later
-changes of `enabled` by `configure` or `load_config` reach caches that took `enabled` from those layers or lower ones.
+The file is the one given to `load_config`, or named by $TOPHASH_CACHE_CONFIG when the package is imported. The working
+folder is never searched. The environment is read once, at import. A cache reads its settings when it is built. Later
+changes of `enabled` by `configure` or `load_config` also apply to caches that have it from these or lower layers.
 """
 
 import difflib
@@ -26,8 +26,8 @@ ENVIRONMENT_PREFIX = "TOPHASH_CACHE"
 TABLE = "tool.tophash-cache"
 POLICIES = ("cost", "hit-rate", "always")
 
-# Least and greatest value of each number. 2**24 entries hold some 3 GB, beyond which a size is a mistake in units;
-# 1024 bytes a key bounds what the entries can hold; a window under 64 look-ups says nothing about a hit rate.
+# The range of each number. 2**24 entries take some 3 GB; a larger value is probably a wrong unit. 1024 bytes per key
+# limit the memory of the entries. Fewer than 64 look-ups are too small a sample of a hit rate.
 RANGES: dict[str, tuple[float, float]] = {
     "max_entries": (1, 1 << 24),
     "max_key_bytes": (1, 1024),
@@ -41,12 +41,12 @@ _FALSE = ("0", "false", "no", "off")
 
 
 class ConfigError(ValueError):
-    """A setting with an unknown name or a value it cannot have; the message names both, and where they came from."""
+    """A setting with an unknown name or an invalid value. The message names both, the origin, and what is accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one cache, with the defaults and their reasons.
+    """The settings of one cache, with their defaults.
 
     Example:
         >>> Settings().max_entries
@@ -54,26 +54,26 @@ class Settings:
     """
 
     enabled: bool = True
-    # A larger cache saves time where thousands of keys repeat, and costs time where none does, as finding out takes
-    # as many look-ups: 8192 is between the two, by the loads of `make cache`. Some 1.5 MB when full, at about 180 bytes
-    # an entry (key, digest, places in tables).
+    # A larger cache saves time if thousands of keys repeat. It costs time if none does, since finding that out takes
+    # as many look-ups. 8192 is a compromise. A full cache takes some 1.5 MB: about 180 bytes per entry (key, digest,
+    # places in tables).
     max_entries: int = 8192
-    # UTF-8 bytes. The limit of the article that the project follows.
+    # Bytes of UTF-8. The limit of the article.
     max_key_bytes: int = 32
-    # The article's rule. A policy, not a law: the rate at which a cache breaks even depends on machine and key type.
+    # The article's rule. The rate at which a cache breaks even depends on the machine and the type of the keys.
     hit_rate_floor: float = 0.85
-    # Five points over the floor, some three times the sampling error of a window, so that the cache never flaps.
+    # Five points above the floor, three times the sampling error of a window, so that the cache does not oscillate.
     resume_at: float = 0.90
-    # Look-ups. At a hit rate of 0.85 the 95 % sampling error is 1.5 points (with 256 look-ups it is 4.4); with longer
-    # windows failed probes cost more.
+    # Look-ups. At a hit rate of 0.85 the 95 % sampling error is 1.5 points (with 256 look-ups, 4.4). Failed probes take
+    # longer with longer windows.
     window: int = 2048
-    # "hit-rate" switches the cache off while it misses too often; "cost" also where trials on the program's own calls
-    # do not find look-ups quicker than hashing; "always" keeps it on.
+    # "hit-rate" turns the cache off while it misses too often. "cost" also turns it off if trials on the program's own
+    # calls do not find look-ups faster than hashing. "always" keeps it on.
     policy: str = "cost"
 
 
 class Options(TypedDict, total=False):
-    """The settings as keyword arguments. None stands for "not given here"."""
+    """The settings as keyword arguments. None means "not given"."""
 
     enabled: bool | None
     max_entries: int | None
@@ -111,11 +111,14 @@ _followers: weakref.WeakSet[Any] = weakref.WeakSet()
 def configure(**settings: Unpack[Options]) -> None:
     """Change settings for the whole process.
 
-    Live caches follow `enabled` at once, unless they got it from `option_context`, an argument, `enable` or `disable`.
-    Other settings hold for caches built from now on. None takes a setting back to what the lower layers say.
+    `enabled` also applies to existing caches, unless they have it from `option_context`, an argument, `enable` or
+    `disable`. Other settings apply to caches that are built later. None removes a setting from this layer.
+
+    Args:
+        **settings: fields of `Settings`.
 
     Raises:
-        ConfigError: a name or value is not valid; nothing has changed.
+        ConfigError: a name or value is invalid; nothing has changed.
 
     Example:
         >>> from tophash_cache import TopHashCache
@@ -136,13 +139,27 @@ def configure(**settings: Unpack[Options]) -> None:
 
 
 def load_config(path: str | os.PathLike[str]) -> None:
-    """Take the file layer from a TOML file, in place of any file loaded before.
+    """Read the file layer from a TOML file. It replaces the file that was loaded before.
 
-    A file named `pyproject.toml`, or one with a table `[tool]`, is read at `[tool.tophash-cache]`; any other, such as
-    `tophash_cache.toml`, holds the settings at its top level.
+    In a file named `pyproject.toml`, or one with a table `[tool]`, the settings are in `[tool.tophash-cache]`. In any
+    other, such as `tophash_cache.toml`, they are at the top level.
+
+    Args:
+        path: the path of the file.
 
     Raises:
-        ConfigError: the file cannot be read, has no such table, or holds a bad setting; nothing has changed.
+        ConfigError: the file cannot be read, has no such table, or has an invalid setting; nothing has changed.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "tophash_cache.toml")
+        ...     _ = path.write_text("window = 4096")
+        ...     load_config(path)
+        ...     current()["window"][0]
+        ...     _ = path.write_text("")
+        ...     load_config(path)
+        4096
     """
     global _file
     with lock:
@@ -154,10 +171,13 @@ def load_config(path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def option_context(**settings: Unpack[Options]) -> Iterator[None]:
-    """Change settings for the caches built inside the `with` block, in this thread or task only.
+    """Change settings for the caches that are built inside a `with` block, in this thread or task only.
+
+    Args:
+        **settings: fields of `Settings`; None removes one that an outer block has set.
 
     Raises:
-        ConfigError: a name or value is not valid.
+        ConfigError: a name or value is invalid.
 
     Example:
         >>> from tophash_cache import TopHashCache
@@ -176,7 +196,15 @@ def option_context(**settings: Unpack[Options]) -> Iterator[None]:
 
 
 def show_config() -> None:
-    """Print each setting, the value a cache built here and now would have, and where that value comes from."""
+    """Print each setting, the value that a cache built now would have, and the origin of the value.
+
+    Example:
+        >>> with option_context(window=128):
+        ...     show_config()  # doctest: +ELLIPSIS
+        enabled         ...
+        window          128 ...option_context()
+        ...
+    """
     choices = current()
     width = max(len(str(value)) for value, _ in choices.values())
     for name, (value, origin) in choices.items():
@@ -184,7 +212,7 @@ def show_config() -> None:
 
 
 def current() -> dict[str, tuple[Any, str]]:
-    """Each setting's value, as a cache built here and now would have it, and its origin.
+    """The value that a cache built now would have, and its origin, for each setting.
 
     Example:
         >>> with option_context(window=128):
@@ -196,7 +224,7 @@ def current() -> dict[str, tuple[Any, str]]:
 
 
 def faults(environment: Mapping[str, str]) -> list[str]:
-    """What is wrong with the variables of an environment, one sentence each; at import they are a warning.
+    """The errors in the variables of an environment, a sentence for each. An import makes one warning of them.
 
     Example:
         >>> faults({"TOPHASH_CACHE": "off"}), len(faults({"TOPHASH_CACHE_WINDOW": "wide"}))
@@ -206,7 +234,7 @@ def faults(environment: Mapping[str, str]) -> list[str]:
 
 
 def attach(cache: _Follower, arguments: Mapping[str, object]) -> Settings:
-    """The settings of a cache that is being built; registers it if it is to follow later changes of `enabled`."""
+    """The settings of a cache that is being built. Registers it if later changes of `enabled` apply to it."""
     with lock:
         context = _context.get() or {}
         given = _override({}, arguments, "an argument")
@@ -217,7 +245,7 @@ def attach(cache: _Follower, arguments: Mapping[str, object]) -> Settings:
 
 
 def detach(cache: _Follower) -> None:
-    """Let a cache no longer follow: it was switched by its own method."""
+    """Unregister a cache: its own method has switched it."""
     with lock:
         _followers.discard(cache)
 
@@ -229,7 +257,7 @@ def _notify() -> None:
 
 
 def _merge(*layers: _Layer) -> _Layer:
-    """All layers over the defaults; raises ConfigError if two settings contradict each other."""
+    """All layers over the defaults. Raises ConfigError if two settings contradict each other."""
     choices = dict(_DEFAULTS)
     for layer in layers:
         choices.update(layer)
@@ -237,13 +265,13 @@ def _merge(*layers: _Layer) -> _Layer:
     if resume_at.value < floor.value:
         raise ConfigError(
             f"resume_at is {resume_at.value} ({resume_at.origin}), below hit_rate_floor {floor.value} ({floor.origin}):"
-            f" set resume_at to {floor.value} or more, or the cache would go on and off at every window"
+            f" set resume_at to {floor.value} or more, otherwise the cache would turn on and off all the time"
         )
     return choices
 
 
 def _override(layer: _Layer, settings: Mapping[str, object], origin: str) -> _Layer:
-    """`layer` with `settings` put over it; None removes a setting."""
+    """`layer` updated by `settings`; None removes a setting."""
     new = dict(layer)
     for name, value in settings.items():
         _known(name, origin)
@@ -262,7 +290,7 @@ def _known(name: str, origin: str) -> None:
 
 
 def _checked(name: str, value: object, origin: str) -> object:
-    """`value` as the setting's own type; raises ConfigError if it is of another type or out of range."""
+    """`value` in the type of the setting. Raises ConfigError if it is of another type or out of range."""
     _known(name, origin)
     if name == "enabled":
         if isinstance(value, bool):
@@ -278,7 +306,7 @@ def _checked(name: str, value: object, origin: str) -> object:
         whole = isinstance(_DEFAULTS[name].value, int)
         wanted = f"{'an int' if whole else 'a number'} from {least} to {greatest}"
         number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        # Written so that NaN, for which every comparison is false, is refused.
+        # Written so that NaN is refused, for which every comparison is false.
         if number and least <= value <= greatest:  # type: ignore[operator]
             return value if whole else float(value)  # type: ignore[arg-type]
     raise ConfigError(f"{name} must be {wanted}, not {value!r} ({origin})")
@@ -291,7 +319,7 @@ def _read_file(path: Path) -> _Layer:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}; give the path of a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML, correct it: {error}") from error
     if path.name == "pyproject.toml" or "tool" in document:
         try:
             document = dict(document["tool"]["tophash-cache"])
@@ -302,7 +330,7 @@ def _read_file(path: Path) -> _Layer:
 
 
 def _parsed(name: str, text: str) -> object:
-    """The value that `text` stands for; text that stands for none is returned as it is, for `_checked` to refuse."""
+    """The value of `text`. Invalid text is returned unchanged; `_checked` refuses it."""
     if name == "enabled":
         word = text.strip().lower()
         return True if word in _TRUE else False if word in _FALSE else text
@@ -315,7 +343,7 @@ def _parsed(name: str, text: str) -> object:
 
 
 def _read_environment(environment: Mapping[str, str]) -> tuple[_Layer, _Layer, list[str]]:
-    """The file layer, the environment layer, and what was wrong with the variables that were left out."""
+    """The file layer, the environment layer, and the errors in the variables that were ignored."""
     file: _Layer = {}
     layer: _Layer = {}
     problems: list[str] = []
@@ -345,12 +373,12 @@ def _read_environment(environment: Mapping[str, str]) -> tuple[_Layer, _Layer, l
 
 
 def _start(environment: Mapping[str, str]) -> None:
-    """Read the environment at import: an import must not fail over a stray variable, so its faults are one warning."""
+    """Read the environment at import. An import must not fail because of a variable, so errors become one warning."""
     global _file, _environment
     _file, _environment, problems = _read_environment(environment)
     if problems:
         warnings.warn(
-            f"tophash_cache ignores {len(problems)} faulty setting(s) of the environment: " + "; ".join(problems),
+            f"tophash_cache ignores {len(problems)} invalid setting(s) of the environment: " + "; ".join(problems),
             RuntimeWarning,
             stacklevel=2,
         )

@@ -1,7 +1,7 @@
-"""When the cache is worth its look-ups: a state machine over windows of look-ups.
+"""When the cache is used: a state machine over windows of look-ups.
 
-Owns the rule and its constants. Imports the standard library only; it neither hashes, nor reads a clock, nor does any
-input or output: hit rates and times come in as arguments, so made-up ones are enough to test it.
+Owns the rule and its constants. It neither hashes, nor reads a clock, nor does any input or output: hit rates and times
+are arguments, so that tests can make them up.
 
                4 fills                 2 windows in a row
                (look-ups)              under the floor
@@ -16,22 +16,22 @@ input or output: hit rates and times come in as arguments, so made-up ones are e
 
     [T]: with the policy "cost" a TRIAL comes first, and again after every 64 good windows:
 
-    TRIAL: 64 stretches of 67 calls, half of them looked up and half hashed directly, each of them timed
-       |-- of 32 pairs of them, the look-ups took less time in 24 (in 16, if the cache was ACTIVE before) --> ACTIVE
-       `-- in fewer ------------------------------------------------------------------------------------> BYPASS
+    TRIAL: 64 stretches of 67 calls, half looked up and half hashed directly, each of them timed. Of 32 pairs of
+           stretches, the look-ups took less time in
+       |-- 24 or more (16, if the cache was ACTIVE before) --> ACTIVE
+       `-- fewer --------------------------------------------> BYPASS
 
-    DISABLED: switched off by a setting; it never ends by itself.
+    DISABLED: turned off by a setting; it never ends by itself.
 
-A window is a number of look-ups, not a time: an idle program learns nothing, and neither does its cache. In BYPASS
-keys are hashed directly and nothing is looked up, so the hit rate there cannot be known; a probe looks up again for a
-few windows to find out. The gaps between probes grow while probes fail. The rule (hysteresis, probes, growing gaps) is
-that of the adaptive parts of other systems: CPython's specialising interpreter (backoff counters), Trino's partial
-aggregation and Caffeine's hill climber.
+A window is a number of look-ups, not a time: in an idle program nothing changes. In BYPASS, keys are hashed directly
+and nothing is looked up, so the hit rate is unknown. A probe looks up again, for a few windows, to measure it. The gaps
+between probes grow while probes fail. The rule (hysteresis, probes, growing gaps) resembles the adaptive parts of other
+systems: CPython's specialising interpreter (backoff counters), Trino's partial aggregation, Caffeine's hill climber.
 
-A hit rate cannot say whether a hit costs less than a hash: that depends on the machine, on how many entries are in use,
-and on whether a key comes again as the same object. So a trial compares the two on the calls that the program makes,
-with all that the program does in between. It asks which of two neighbouring stretches took less time, not how much
-less: whatever interrupts a stretch decides one pair at most (the sign test of Arbuthnott, 1710).
+A hit rate does not show whether a hit costs less than a hash. That depends on the machine, on the number of entries in
+use, and on whether keys come again as the same objects. So a trial compares the two on the program's own calls,
+including everything that the program does between them. It only asks which of two neighbouring stretches took less
+time, so an interruption of a stretch decides one pair at most (the sign test of Arbuthnott, 1710).
 """
 
 from collections.abc import Sequence
@@ -40,48 +40,48 @@ from enum import StrEnum
 from sys import maxsize
 from typing import Self
 
-# Look-ups, as a multiple of max_entries, before the first verdict of an empty cache, which can only miss. As many
-# equally frequent keys as there are entries hit at 37 %, 77 %, 91 % and 97 % in the first four fills.
+# Look-ups, as a multiple of max_entries, before an empty cache is judged: at first it can only miss. If there are as
+# many equally frequent keys as entries, the hit rates of the first four fills are 37 %, 77 %, 91 % and 97 %.
 WARM_UP_FILLS = 4
 
-# With fewer hits than this in a whole fill of the warm-up, or in the first window of a probe, nothing repeats, and
-# there is nothing to wait for. Of what does repeat, the least seen in a probe's first window is 3 %: as many equally
-# frequent keys as there are entries, none of them held.
+# With a lower hit rate in a whole fill of the warm-up, or in the first window of a probe, keys do not repeat. If they
+# do repeat, the first window of a probe has at least 3 %: that of as many equally frequent keys as there are entries,
+# none of them cached.
 NO_HITS = 0.01
 
-# Windows in a row under the floor before the cache goes off: a single bad one is often a change of phase.
+# Windows in a row below the floor before the cache turns off: a single bad one is often a change of phase.
 TRIP_WINDOWS = 2
 
-# Windows of a probe. The first has only to hit at all, since it refills what the time in bypass made stale; the others
-# are waited for, because skewed traffic over new keys nears its steady rate slowly.
+# Windows of a probe. The first only needs some hits, since it replaces entries that became stale in bypass. The others
+# are needed because the hit rate of skewed traffic over new keys rises slowly.
 PROBE_WINDOWS = 4
 
-# Direct calls between probes. Each about four times the last, since failures are rarely transient. A program with a
-# period of its own must not stay in step with the probes: so they are primes, and neither near a power of two nor near
-# a multiple of one another. Of a program that scans for a tenth of any natural period (2^13 to 2^23, or 1, 2 or 5 times
-# a power of ten) at most 2 probes in a row meet the scan; with the primes next to 2^16, 2^18, 2^20 and 2^22 it is 7.
+# Direct calls between probes. Each gap is about four times the last, since failures are rarely transient. A periodic
+# program must not stay in step with the probes. So the gaps are primes, neither near a power of two nor near a multiple
+# of one another. If a program scans for a tenth of any natural period (2^13 to 2^23, or 1, 2 or 5 times a power of
+# ten), at most 2 probes in a row meet the scan.
 GAPS = (67_523, 294_353, 1_229_021, 4_439_653)
 
-# The stretches of a trial: whether each looks up. Pairs of the Thue-Morse sequence, in which each side comes first in
-# half of the pairs, and which has no period that a program could be in step with: taking turns in any simple order, a
-# load with dear work at every 268th call (four stretches) was found to be won by the wrong side.
+# The stretches of a trial: whether each looks up. They follow the Thue-Morse sequence, in which each side comes first
+# in half of the pairs. It has no period, so no program is in step with it: in a simple alternation, expensive work at
+# every fourth stretch of a program would always burden the same side.
 STRETCHES = tuple(place.bit_count() % 2 == 0 for place in range(64))
 
-# Calls of a stretch: so many that reading a clock at its end costs less than 1 ns a call, and a prime, so that a period
-# of the program's own meets both sides alike.
+# Calls per stretch: enough that reading the clock at its end costs less than 1 ns per call; and a prime, so that a
+# period of the program burdens both sides alike.
 STRETCH = 67
 
-# Pairs that the look-ups must win to bring the cache into use, and to keep it there. Where both cost the same, 24 of 32
-# are won in 1 trial of 285, and 16 in 57 of 100: what cannot be told from no gain is not kept.
+# Pairs that the look-ups must win to turn the cache on, and to keep it on. If both sides cost the same, 24 of 32 pairs
+# are won in 1 trial of 285, and 16 in 57 of 100: a cache without a measurable gain is not kept for long.
 WON_TO_ENTER = 24
 WON_TO_STAY = 16
 
-# Good windows in a row before the next trial: then 3 calls in 200 are hashed directly for the sake of trials.
+# Good windows in a row before the next trial: with the default window, trials then hash 3 calls in 200 directly.
 TRIAL_EVERY = 64
 
 
 class Mode(StrEnum):
-    """What the cache is doing."""
+    """The mode of a cache; the head of this file has their transitions."""
 
     DISABLED = "disabled"
     WARM_UP = "warm-up"
@@ -93,20 +93,20 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controller:
-    """One state of the machine; `advance` gives the next one, and none ever changes.
+    """One state of the machine, which is immutable; `advance` returns the next one.
 
-    A caller that shares it between threads reads the state, calls `advance`, and stores the result only if the state is
-    still the one it read.
+    A caller that shares it between threads reads the state, calls `advance`, and stores the result only if the state
+    has not been replaced meanwhile.
 
     Attributes:
-        window: look-ups in a window.
-        fill: look-ups in a fill, WARM_UP_FILLS of which are the warm-up; at least a window in all.
-        floor: hit rate (0 to 1) under which a window is bad.
+        window: look-ups per window.
+        fill: look-ups per fill. The warm-up has WARM_UP_FILLS fills, and at least as many look-ups as a window.
+        floor: hit rate (0 to 1) below which a window is bad.
         resume_at: hit rate at which a probe succeeds.
-        policy: "hit-rate": as above, without trials. "cost": with them. "always": stays on whatever it hits.
-        mode: what the cache is to do now.
-        streak: ACTIVE: good windows in a row, or bad ones as a negative number; PROBE: windows done; WARM_UP: fills
-            done; TRIAL: the good windows before it, 0 if the cache was not in use.
+        policy: "hit-rate": without trials. "cost": with trials. "always": the cache stays on at any hit rate.
+        mode: the current mode.
+        streak: ACTIVE: good windows in a row, or bad ones as a negative number. PROBE: windows so far. WARM_UP: fills
+            so far. TRIAL: the good windows before it, 0 if the cache was not in use.
         rung: index into GAPS of the next gap.
 
     Example:
@@ -130,7 +130,7 @@ class Controller:
 
     @classmethod
     def start(cls, *, window: int, max_entries: int, floor: float, resume_at: float, policy: str) -> Self:
-        """The state of an empty cache that has just been switched on."""
+        """The state of an empty cache that was just turned on. For the arguments see the settings of these names."""
         return cls(
             window=window,
             fill=max(max_entries, window // WARM_UP_FILLS),
@@ -141,12 +141,12 @@ class Controller:
 
     @property
     def looks_up(self) -> bool:
-        """Whether keys are looked up now, rather than hashed directly. In a trial, in its first stretch."""
+        """Whether keys are looked up, and not hashed directly; for a trial, in its first stretch."""
         return self.mode not in (Mode.DISABLED, Mode.BYPASS)
 
     @property
     def span(self) -> int:
-        """Look-ups (or direct calls, when `looks_up` is False) until `advance` is due; in a trial, of one stretch."""
+        """Look-ups (or direct calls, if `looks_up` is False) until `advance` is due; in a trial, those of a stretch."""
         match self.mode:
             case Mode.DISABLED:
                 return maxsize
@@ -159,23 +159,23 @@ class Controller:
         return self.window
 
     def disabled(self) -> Self:
-        """The state of a cache that is switched off."""
+        """The state after the cache is turned off."""
         return replace(self, mode=Mode.DISABLED, streak=0, rung=0)
 
     def restarted(self) -> Self:
-        """The state of a cache that is switched on, empty."""
+        """The state after the cache is turned on, empty."""
         return replace(self, mode=Mode.WARM_UP, streak=0, rung=0)
 
     def emptied(self) -> Self:
-        """The state after all entries were dropped: a cache in use warms up again, any other stays as it is."""
+        """The state after all entries were dropped. A cache in use warms up again; any other keeps its state."""
         return replace(self, mode=Mode.WARM_UP, streak=0) if self.looks_up else self
 
     def advance(self, hit_rate: float, times: Sequence[float] = ()) -> Self:
-        """The state after the `span` look-ups or direct calls of this one, or after all the stretches of a trial.
+        """The state after the `span` look-ups or direct calls of this one, or after all stretches of a trial.
 
         Args:
-            hit_rate: hits among the look-ups, 0 to 1; not read in BYPASS, where nothing was looked up.
-            times: what a call took in each of STRETCHES, in any unit; read in TRIAL only.
+            hit_rate: hits among the look-ups, 0 to 1; ignored in BYPASS, where nothing was looked up.
+            times: the mean time per call in each of STRETCHES, in any unit; used in TRIAL only.
         """
         match self.mode:
             case Mode.WARM_UP:
@@ -230,7 +230,7 @@ class Controller:
 
 
 def pairs_won(times: Sequence[float]) -> int:
-    """In how many pairs of a trial's stretches the one that looked up took less time.
+    """The number of pairs of stretches of a trial in which the one that looked up took less time.
 
     Example:
         >>> STRETCHES[:4], pairs_won([1.0, 2.0, 1.0, 2.0])

@@ -1,4 +1,4 @@
-"""What a cache tells about itself. Owns the result types; imports `controller` for the names of the modes."""
+"""The result types of `cache_info()` and `stats()`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,9 +7,13 @@ from tophash_cache.controller import Mode
 
 
 class CacheInfo(NamedTuple):
-    """The four numbers of `functools.lru_cache`'s `cache_info()`, under the same names.
+    """The four numbers of `functools.lru_cache`'s `cache_info()`, with the same names.
 
-    `hits` and `misses` count look-ups only: a key that was hashed directly is neither.
+    `hits` and `misses` count look-ups only. A key that was hashed directly counts as neither.
+
+    Example:
+        >>> CacheInfo(hits=1, misses=2, maxsize=10, currsize=2).misses
+        2
     """
 
     hits: int
@@ -19,7 +23,7 @@ class CacheInfo(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """A change of mode. `call` is the number of `hash` calls before it; `hit_rate` is None if it was not judged."""
+    """A change of mode. `call` is the number of `hash` calls before it; `hit_rate` is None if it was not the reason."""
 
     call: int
     old: Mode
@@ -29,25 +33,25 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStats:
-    """Counters of one cache since it was built; `clear`, `enable` and `disable` leave them as they are.
+    """Counters of one cache since it was built. `clear`, `enable` and `disable` do not reset them.
 
-    Every call of `hash` or `tophash` that returned is counted once: in hits, misses, bypassed, oversize or uncacheable.
+    Each call of `hash` or `tophash` that returned is counted once: in hits, misses, bypassed, oversize or uncacheable.
 
     Attributes:
-        mode: what the cache is doing now.
+        mode: the current mode.
         hits: look-ups answered from the cache.
-        misses: look-ups that had to hash.
-        window_hit_rate: hit rate (0 to 1) of the last complete window, or None before the first.
+        misses: look-ups that hashed.
+        window_hit_rate: hit rate (0 to 1) of the last complete window; None before the first.
         bypassed: calls hashed directly because the cache was off or in bypass.
-        oversize: keys hashed directly because they are longer than `max_key_bytes`; no part of the hit rate.
-        uncacheable: keys hashed directly because of their type; no part of the hit rate.
-        entries: keys held now.
-        nbytes: bytes that they, their digests and the cache's tables take.
+        oversize: keys hashed directly because they are longer than `max_key_bytes`; not in the hit rate.
+        uncacheable: keys hashed directly because of their type; not in the hit rate.
+        entries: keys that are cached now.
+        nbytes: bytes of these keys, their digests and the tables.
         evictions: keys dropped to make room.
-        rejected: missed keys that were not stored: a full cache saw them for the first time.
-        probes: times a bypass ended in a probe.
-        next_probe_in: direct calls until the next probe, or None outside bypass.
-        transitions: the last 64 changes of mode, oldest first; a cache begins as disabled.
+        rejected: missed keys that were not stored, because the cache was full and saw them for the first time.
+        probes: the number of probes.
+        next_probe_in: direct calls until the next probe; None outside bypass.
+        transitions: the last 64 changes of mode, oldest first; a new cache is disabled at first.
     """
 
     mode: Mode
@@ -67,6 +71,14 @@ class CacheStats:
 
     @property
     def hit_rate(self) -> float | None:
-        """Hits among all look-ups, 0 to 1; None before the first look-up."""
+        """Hits among all look-ups, 0 to 1; None before the first look-up.
+
+        Example:
+            >>> from tophash_cache import TopHashCache
+            >>> cache = TopHashCache()
+            >>> _ = [cache.hash(key) for key in ("a", "b", "a", "a")]
+            >>> cache.stats().hit_rate
+            0.5
+        """
         lookups = self.hits + self.misses
         return self.hits / lookups if lookups else None

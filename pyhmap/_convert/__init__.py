@@ -1,1 +1,1 @@
-"""What callers bring, made into the bytes that a table stores: types, single items, and batches of any container."""
+"""From what callers pass to the bytes that a table stores: types, single items, and batches from any container."""

@@ -1,6 +1,6 @@
-"""Arrow columns of numbers, bools and times as NumPy arrays. (`text_batch` reads those of texts.)
+"""Arrow columns of numbers, bools and times as NumPy arrays. (`text_batch` reads columns of texts.)
 
-Owns the NumPy type of each Arrow format of numbers, and the reading of such a column in place.
+Owns the NumPy type of each such Arrow format. A column is read in place where the layouts agree.
 """
 
 import numpy as np
@@ -10,15 +10,15 @@ from libc.stdint cimport int64_t, uint8_t
 from _hmap_bytes.arrow_abi cimport ArrowSchema
 from _hmap_bytes.arrow_column cimport Chunk, Column, bits, check_buffers, import_column, over, validity
 
-# Arrow's format strings and the NumPy types of the same bits. Not here: bool, of which Arrow packs eight into a byte,
-# and date32 and timestamps, which numpy_dtype() knows.
+# Arrow's format strings, and the NumPy types of the same bits. numpy_dtype() has the others: bool, which Arrow packs
+# into bits, date32, and timestamps.
 cdef dict DTYPES = {
     "c": "i1", "C": "u1", "s": "i2", "S": "u2", "i": "i4", "I": "u4", "l": "i8", "L": "u8",
     "e": "f2", "f": "f4", "g": "f8",
     "tdm": "M8[ms]", "tDs": "m8[s]", "tDm": "m8[ms]", "tDu": "m8[us]", "tDn": "m8[ns]",
 }  # fmt: skip
 
-# The time zones whose clock shows what datetime64 holds.
+# The time zones in which a timestamp is what datetime64 holds.
 cdef tuple UTC = ("", "UTC", "Etc/UTC", "+00:00")
 
 
@@ -28,14 +28,13 @@ def arrow_array(obj):
     Parameters
     ----------
     obj
-        Anything that ``is_arrow``, with n items in any number of chunks.
+        An object for which ``is_arrow`` is true, with n items in any number of chunks.
 
     Returns
     -------
     values : ndarray of shape (n,)
-        Read-only, and without a copy if the column has one chunk and is neither bool nor date32. Timestamps and
-        durations keep their unit, a date32 is ``datetime64[D]``, a date64 ``datetime64[ms]``. What stands at a null
-        is anything.
+        Read-only. It is no copy if the column has one chunk and is neither bool nor date32. Timestamps and durations
+        keep their unit; a date32 is ``datetime64[D]``, a date64 ``datetime64[ms]``. Items at nulls are undefined.
     valid : ndarray of bool of shape (n,), or None
         False at the nulls; None if there are none.
 
@@ -44,7 +43,7 @@ def arrow_array(obj):
     TypeError
         The column is of another Arrow type, or has a time zone that is not UTC.
     ValueError
-        The producer handed out a malformed array.
+        The array is malformed.
     """
     cdef Column column = import_column(obj)
     cdef Chunk chunk
@@ -78,7 +77,7 @@ cdef object numpy_dtype(const ArrowSchema *schema):
             if format[4:] in UTC:
                 return np.dtype(f"M8[{unit}]")
             zone = format[4:]
-            raise TypeError(f"the Arrow column has time zone {zone!r}, NumPy's times have none: convert it to UTC")
+            raise TypeError(f"the Arrow column has time zone {zone!r}; NumPy's times have none: convert it to UTC")
     encoded = "dictionary-encoded " if schema.dictionary != NULL else ""
     raise TypeError(
         f"the Arrow column is of {encoded}format {format!r}: cast it to numbers, bools, dates, timestamps or durations"

@@ -1,17 +1,18 @@
-"""What may be a key or a value, and how it becomes the bytes that the table stores.
+"""Which objects are accepted as keys and values, and the bytes that the table stores for them.
 
-A codec stands for one key or value type. It turns one object into its stored bytes and back (``encode``, ``decode``),
-and a batch into an array (``batch``). Both engines use the codecs, so they agree on what is accepted and on every
-error. The compiled one converts exact ``int``, ``float``, ``str`` and ``bytes`` objects itself.
+A codec represents one key or value type. It converts one object to its stored bytes and back (``encode``, ``decode``),
+and a batch to an array (``batch``). The compiled engine and the reference both use the codecs, so they accept the same
+objects and raise the same errors. The compiled engine converts exact ``int``, ``float``, ``str`` and ``bytes`` objects
+itself.
 
 Physical forms, as in ``_kernels/layout.pxd``:
 
     word32, word64    numbers and times, canonical bits, zero-extended to the word
     text              the bytes of a str, bytes, fixed S/U/V or structured key, of any length
-    object            a Python object, held in a list
-    raw               values only: ``size`` bytes, as NumPy holds them
+    object            a Python object, kept in a list
+    raw               values only: ``size`` bytes, as NumPy stores them
 
-A key must come back from the table as it went in, so it is accepted only if the dtype holds it exactly. Values are
+A key is accepted only if the type holds it exactly, since it must come out of the table as it went in. Values are
 assigned as NumPy assigns them, within their kind: an int becomes a float, a float never becomes an int, and a value
 that does not fit raises an error instead of being truncated.
 """
@@ -20,19 +21,39 @@ from __future__ import annotations
 
 import datetime
 import operator
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+_T = TypeVar("_T")
+
+
+class ArrowArray(Protocol):
+    """An object that exports an Arrow array (Arrow PyCapsule interface)."""
+
+    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[object, object]: ...
+
+
+class ArrowStream(Protocol):
+    """An object that exports a stream of Arrow arrays (Arrow PyCapsule interface)."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> object: ...
+
+
+Many: TypeAlias = Iterable[_T] | ArrowArray | ArrowStream  #: the keys or values of a batch call
 Array = npt.NDArray[Any]
 Spec = np.dtype[Any] | type
 
-MAX_TEXT = 2**32 - 1  # bytes: a Text's size is a uint32
+MAX_TEXT = 2**32 - 1  # bytes: the size of a Text is a uint32
+SHOWN = 100  # characters of an item in a message
 
 
 def key_codec(spec: Any) -> Codec:
-    """The codec for a key type: anything ``np.dtype`` takes, or ``str``, ``bytes``, ``object``; ``TypeError`` if none.
+    """The codec of a key type: ``str``, ``bytes``, ``object``, or anything that ``np.dtype`` accepts.
+
+    Raises ``TypeError`` if keys of this type are not supported.
 
     >>> key_codec(">i8").dtype, key_codec(str).form, key_codec([("x", "i4"), ("y", "i4")]).form
     (dtype('int64'), 'text', 'text')
@@ -41,20 +62,29 @@ def key_codec(spec: Any) -> Codec:
 
 
 def value_codec(spec: Any) -> Codec:
-    """The codec for a value type: any fixed-size dtype, or ``str``, ``bytes``, ``object``; ``TypeError`` if none."""
+    """The codec of a value type: ``str``, ``bytes``, ``object``, or any dtype of fixed size.
+
+    Raises ``TypeError`` if values of this type are not supported.
+
+    >>> value_codec("c16").form, value_codec(("f4", 3)).size
+    ('raw', 12)
+    """
     return _codec(spec, "value")
 
 
 def _codec(spec: Any, what: str) -> Codec:
     if spec is None:  # NumPy would read it as float64
-        raise TypeError(f"the {what} type is None: name one, such as np.int64 or str")
+        raise TypeError(f"the {what} type is None: give one, such as np.int64 or str")
     if isinstance(spec, Codec):
         return spec
     if spec is str or spec is bytes:
         return TextCodec(spec, what)
     if spec is object:
         return ObjectCodec(what)
-    dtype = np.dtype(spec)
+    try:
+        dtype = np.dtype(spec)
+    except TypeError as error:
+        raise TypeError(f"the {what} type is no dtype ({error}): give a dtype, str, bytes or object") from None
     if dtype.kind == "T":
         return TextCodec(str, what)
     if dtype.kind == "O":
@@ -65,7 +95,7 @@ def _codec(spec: Any, what: str) -> Codec:
     if dtype.hasobject:
         raise TypeError(f"{what}s of dtype {dtype} have object fields: use object for the whole {what}")
     if dtype.kind in "Mm" and np.datetime_data(dtype)[0] == "generic":
-        raise TypeError(f"the {what} dtype {dtype} has no unit: name one, such as datetime64[s]")
+        raise TypeError(f"the {what} dtype {dtype} has no unit: give one that has, such as {dtype.name}[s]")
     if dtype.kind in "bui" and dtype.subdtype is None:
         return IntCodec(dtype, what)
     if dtype.kind == "f" and dtype.itemsize <= 8:
@@ -80,11 +110,27 @@ def _codec(spec: Any, what: str) -> Codec:
         return NumberCodec(dtype, what)
     if what == "value" and dtype.subdtype is not None:
         return SubarrayCodec(dtype, what)
-    raise TypeError(f"{what}s of dtype {dtype} are not supported")
+    accepted = "ints, floats, bool, times, S, U, V, structured dtypes, str, bytes or object"
+    raise TypeError(f"{what}s of dtype {dtype} are not supported: use {accepted}")
+
+
+def shown(item: object) -> str:
+    """An item in a message: its ``repr``, shortened.
+
+    >>> shown(5), len(shown("a" * 1000)), shown(1 << 20_000)
+    ('5', 100, 'an int of 20,001 bits')
+    """
+    try:
+        text = repr(item)
+    except ValueError:  # Python refuses to convert an int of more than 4300 digits
+        if not isinstance(item, int):
+            raise
+        return f"an int of {item.bit_length():,} bits"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 class Codec:
-    """One key or value type. ``what`` is "key" or "value": keys must be held exactly and have a canonical form."""
+    """One key or value type. ``what`` is "key" or "value": keys are held exactly and have a canonical form."""
 
     form = "raw"
 
@@ -100,41 +146,45 @@ class Codec:
 
     @property
     def size(self) -> int:
-        """Bytes of a raw value, or of a word before it is widened."""
+        """The bytes of a raw value, or of a word before it is widened."""
         return cast("np.dtype[Any]", self.dtype).itemsize
 
     def encode(self, item: object) -> bytes:
-        """The stored bytes of one object; ``TypeError`` or ``OverflowError`` if the type cannot hold it."""
-        raise TypeError(f"{self.name} has no encoding")
+        """The stored bytes of one object. Raises ``TypeError`` or ``OverflowError`` if the type cannot hold it."""
+        raise NotImplementedError
 
     def decode(self, stored: bytes) -> Any:
-        """The object that stored bytes stand for."""
+        """The object of these stored bytes."""
         return np.frombuffer(stored, self.dtype)[0].item()
 
     def check(self, item: object) -> None:
-        """Raise what storing the item would raise."""
+        """Raise the error that storing the item would raise."""
         self.encode(item)
 
     def zero(self) -> Any:
-        """The zero value: what Go's map gives for a missing key."""
+        """The zero value, which Go's map returns for a missing key."""
         return self.decode(bytes(self.size))
 
     def is_scalar(self, items: Any) -> bool:
-        """Whether a batch argument is one item rather than many."""
+        """Whether a batch argument is one item and not many."""
         if isinstance(items, np.ndarray):
             return items.ndim == 0
         return isinstance(items, str | bytes | np.generic) or not hasattr(items, "__iter__")
 
     def single(self, items: Any) -> Any:
-        """The item that a scalar batch argument is: itself, or what an array without dimensions holds."""
+        """The item of a scalar batch argument: the argument itself, or the item of an array without dimensions."""
         return items[()] if isinstance(items, np.ndarray) and items.ndim == 0 else items
 
     def array_of_stored(self, stored: Array) -> Array:
-        """The array of the keys whose texts, as bytes, are in an object array."""
+        """The array of the keys whose stored texts are in an object array, as bytes."""
         return np.frombuffer(b"".join(stored), self.dtype)
 
     def batch(self, items: Any) -> Array:
-        """Many items as a contiguous array of ``dtype`` (texts: what ``text_batch`` reads), canonical for keys."""
+        """Many items as a contiguous array of ``dtype`` (for texts: an array that ``text_batch`` reads).
+
+        Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of the first invalid
+        item, or ``ValueError`` if the items are not one-dimensional.
+        """
         return self._exactly(_as_array(items, f"{self.what}s"))
 
     def _exactly(self, array: Array) -> Array:
@@ -142,7 +192,7 @@ class Codec:
 
     def _one_by_one(self, array: Array) -> Array:
         if len(array) and array.dtype.kind != "O":
-            raise TypeError(f"{self.what}s are of dtype {array.dtype}; this map holds {self.name}")
+            raise self.wrong_dtype(array)
         out = bytearray()
         for position in range(len(array)):
             try:
@@ -152,15 +202,29 @@ class Codec:
         return np.frombuffer(bytes(out), self.dtype) if len(array) else np.empty(0, self.dtype)
 
     def _raise_at(self, array: Array, position: int) -> None:
-        """Raise what encoding this item raises, with its position in the batch."""
+        """Raise the error of encoding this item, with its position in the batch."""
         try:
             self.encode(array[position])
         except (TypeError, OverflowError, ValueError) as error:
             raise type(error)(f"{self.what}s[{position}]: {error}") from None
 
     def wrong_type(self, item: object) -> TypeError:
-        """What to raise for an item of another type."""
-        return TypeError(f"{self.what} {item!r} is of type {type(item).__name__}; this map holds {self.name}")
+        """The error for an item of another type."""
+        given = f"{self.what} {shown(item)} is of type {type(item).__name__}"
+        return TypeError(f"{given}; this map holds {self.name}: convert the {self.what}")
+
+    def too_long(self, size: int) -> OverflowError:
+        """The error for a text of so many bytes."""
+        return OverflowError(f"a {self.what} of {size:,} bytes is too long: at most {MAX_TEXT:,} bytes, so shorten it")
+
+    def _too_large(self, item: object) -> OverflowError:
+        return OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a map of another type")
+
+    def wrong_dtype(self, array: Array) -> TypeError:
+        """The error for an array of another type."""
+        return TypeError(
+            f"{self.what}s are of dtype {array.dtype}; this map holds {self.name}: convert the {self.what}s"
+        )
 
 
 class WordCodec(Codec):
@@ -182,7 +246,7 @@ class WordCodec(Codec):
 
 
 class IntCodec(WordCodec):
-    """Ints of 8 to 64 bits and bool. Takes what has ``__index__``: bool and NumPy ints too, but no float."""
+    """Ints of 8 to 64 bits, and bool. Accepts whatever has ``__index__``: also bool and NumPy's ints, but no floats."""
 
     def __init__(self, dtype: np.dtype[Any], what: str) -> None:
         super().__init__(dtype, what)
@@ -199,7 +263,8 @@ class IntCodec(WordCodec):
                 raise  # its own error
             raise self.wrong_type(item) from None
         if not self.least <= number <= self.most:
-            raise OverflowError(f"{self.what} {number} is outside {self.name} ({self.least} to {self.most})")
+            limits = f"{self.name} ({self.least} to {self.most})"
+            raise OverflowError(f"{self.what} {shown(number)} is outside {limits}: use a map of another type")
         return (number & ((1 << 8 * self.size) - 1)).to_bytes(self.size, "little")
 
     def _exactly(self, array: Array) -> Array:
@@ -219,7 +284,7 @@ class IntCodec(WordCodec):
 
 
 class FloatCodec(WordCodec):
-    """Floats of 16, 32 and 64 bits. As keys all NaN are one, -0.0 is 0.0, and a number must be held exactly."""
+    """Floats of 16, 32 and 64 bits. Of keys, all NaN are one, -0.0 is 0.0, and a number must be held exactly."""
 
     def encode(self, item: object) -> bytes:
         if isinstance(item, str | bytes | bytearray | np.complexfloating):
@@ -235,10 +300,11 @@ class FloatCodec(WordCodec):
         except TypeError:
             raise self.wrong_type(item) from None
         except OverflowError:
-            raise OverflowError(f"{self.what} {item} is outside {self.name}") from None
+            raise self._too_large(item) from None
         if self.is_key:
             if number.item() != exact and exact == exact:  # as Python compares: NumPy would make the int a float first
-                raise OverflowError(f"key {item!r} has no exact {self.name}; the nearest is {number.item()!r}")
+                nearest = f"the nearest is {number.item()!r}"
+                raise OverflowError(f"key {shown(item)} has no exact {self.name}; {nearest}: round the key")
             number = _canonical_floats(number.reshape(1))
         return number.tobytes()
 
@@ -249,21 +315,21 @@ class FloatCodec(WordCodec):
             floats = self._require(array)
             if not self.is_key:
                 return floats
-            # NumPy calls 64-bit ints to float64 safe.
+            # NumPy calls the cast of 64-bit ints to float64 safe.
             wide_ints = array.dtype.kind in "iu" and array.dtype.itemsize == 8
             if wide_ints or not np.can_cast(array.dtype, self.dtype, "safe"):
                 inexact = (floats.astype(array.dtype) != array) & (array == array)
-                if array.dtype.kind in "iu":  # the largest ints wrap on the way back
+                if array.dtype.kind in "iu":  # the largest ints wrap when they are converted back
                     most = 2.0 ** (8 * array.dtype.itemsize - (array.dtype.kind == "i"))
                     inexact |= floats.astype(np.float64) >= most
                 if inexact.any():
                     self._raise_at(array, int(inexact.argmax()))
-        return floats if self.dtype.itemsize == 8 else _canonical_floats(floats)  # the kernels do float64
+        return floats if self.dtype.itemsize == 8 else _canonical_floats(floats)  # kernels do it for float64
 
 
 class TimeCodec(WordCodec):
-    """datetime64 and timedelta64 of one unit. Takes NumPy's and datetime's objects that the unit holds exactly; NaT is
-    a key like others, equal to itself."""
+    """datetime64 and timedelta64 of one unit. Accepts objects of NumPy and of ``datetime`` that the unit holds exactly.
+    NaT is a key like others, equal to itself."""
 
     def encode(self, item: object) -> bytes:
         plain = datetime.date if self.dtype.kind == "M" else datetime.timedelta  # a datetime is a date
@@ -285,12 +351,14 @@ class TimeCodec(WordCodec):
             inexact = (back != array) & ~np.isnat(array)
             if inexact.any():
                 position = int(inexact.argmax())
-                raise OverflowError(f"{self.what}s[{position}]: {array[position]!r} has no exact {self.name}")
+                raise OverflowError(
+                    f"{self.what}s[{position}]: {array[position]!r} has no exact {self.name}: round it to the unit"
+                )
         return self._require(array)
 
 
 class NumberCodec(Codec):
-    """Values that are complex or long double numbers."""
+    """Values that are complex numbers or long doubles."""
 
     dtype: np.dtype[Any]
 
@@ -304,7 +372,7 @@ class NumberCodec(Codec):
         except (TypeError, ValueError):
             raise self.wrong_type(item) from None
         except OverflowError:
-            raise OverflowError(f"{self.what} {item!r} is outside {self.name}") from None
+            raise self._too_large(item) from None
 
     def _exactly(self, array: Array) -> Array:
         if array.dtype.kind not in "biufc" or (array.dtype.kind == "c" and self.dtype.kind != "c"):
@@ -313,7 +381,7 @@ class NumberCodec(Codec):
             return self._without_padding(np.require(array, self.dtype, ["C", "A"]))
 
     def _without_padding(self, numbers: Array) -> Array:
-        """The bytes behind the 10 that an 80-bit long double uses are whatever was in memory: store zeros."""
+        """Zero the bytes behind the 10 that an 80-bit long double uses: they are undefined."""
         if self.dtype.char not in "gG" or np.finfo(np.longdouble).nmant != 63:
             return numbers
         stored = numbers.copy()
@@ -322,8 +390,8 @@ class NumberCodec(Codec):
 
 
 class TextCodec(Codec):
-    """``str`` and ``bytes`` of any length. A str is held as UTF-8, in which a lone surrogate takes three bytes as any
-    other character of its plane does (Python's "surrogatepass"), so every str can be a key and no two become one."""
+    """``str`` and ``bytes`` of any length. A str is stored as UTF-8. A lone surrogate takes three bytes, like other
+    characters of its plane (Python's "surrogatepass"), so every str is a key and no two of them are equal."""
 
     form = "text"
     dtype: type
@@ -338,14 +406,14 @@ class TextCodec(Codec):
     def encode(self, item: object) -> bytes:
         if not isinstance(item, self.dtype):
             raise self.wrong_type(item)
-        # The base classes' methods: a subclass's own could give other bytes than those a batch reads.
+        # The methods of the base classes: those of a subclass might return other bytes than a batch reads.
         stored = (
             str.encode(item, "utf-8", "surrogatepass")
             if isinstance(item, str)
             else bytes.__getitem__(cast("bytes", item), slice(None))
         )
         if len(stored) > MAX_TEXT:
-            raise OverflowError(f"a {self.what} of {len(stored):,} bytes is too long: at most {MAX_TEXT:,}")
+            raise self.too_long(len(stored))
         return stored
 
     def decode(self, stored: bytes) -> Any:
@@ -361,7 +429,7 @@ class TextCodec(Codec):
         if len(array) == 0 or array.dtype.kind in ("UT" if self.dtype is str else "S"):
             return array
         if array.dtype.kind != "O":
-            raise TypeError(f"{self.what}s are of dtype {array.dtype}; this map holds {self.name}")
+            raise self.wrong_dtype(array)
         for position in range(len(array)):
             if not isinstance(array[position], self.dtype):
                 self._raise_at(array, position)
@@ -369,7 +437,7 @@ class TextCodec(Codec):
 
 
 class FixedCodec(Codec):
-    """Fixed-size S, U and V. As in NumPy, trailing NULs of S and U are not part of the item. Longer is an error."""
+    """Fixed-size S, U and V. As in NumPy, trailing NULs are not part of an S or U item. A longer item is an error."""
 
     dtype: np.dtype[Any]
 
@@ -384,7 +452,9 @@ class FixedCodec(Codec):
         if isinstance(item, str):
             text = item.rstrip("\0")
             if 4 * len(text) > self.dtype.itemsize:
-                raise OverflowError(f"{self.what} {item!r} has {len(text)} characters, too many for {self.name}")
+                raise OverflowError(
+                    f"{self.what} {shown(item)} has {len(text)} characters, too many for {self.name}: shorten it"
+                )
             if self.is_key:
                 return text.encode("utf-8", "surrogatepass")
             return text.encode("utf-32-le", "surrogatepass").ljust(self.dtype.itemsize, b"\0")
@@ -392,11 +462,14 @@ class FixedCodec(Codec):
         if kind == "S":
             stored = stored.rstrip(b"\0")
         if len(stored) > self.dtype.itemsize or (kind == "V" and len(stored) != self.dtype.itemsize):
-            raise OverflowError(f"{self.what} {item!r} has {len(stored)} bytes; this map holds {self.name}")
+            wanted = "give exactly so many bytes" if kind == "V" else "shorten it"
+            raise OverflowError(
+                f"{self.what} {shown(item)} has {len(stored)} bytes; this map holds {self.name}: {wanted}"
+            )
         return stored if self.is_key else stored.ljust(self.dtype.itemsize, b"\0")
 
     def decode(self, stored: bytes) -> Any:
-        if not self.is_key and stored:  # V0, the value of a set's keys, has no bytes
+        if not self.is_key and stored:  # V0, the value type of a set's map, has no bytes
             return super().decode(stored)
         return stored.decode("utf-8", "surrogatepass") if self.dtype.kind == "U" else stored
 
@@ -427,7 +500,7 @@ class FixedCodec(Codec):
 
 
 class RecordCodec(Codec):
-    """Structured dtypes: composite keys, and structured values. One item is a tuple, or a NumPy record of the dtype."""
+    """Structured dtypes: composite keys, and structured values. An item is a tuple, or a NumPy record of the dtype."""
 
     dtype: np.dtype[Any]
 
@@ -447,8 +520,9 @@ class RecordCodec(Codec):
         if not isinstance(item, tuple):
             raise self.wrong_type(item)
         if len(item) != len(self.fields):
-            raise TypeError(f"{self.what} {item!r} has {len(item)} fields; {self.name} has {len(self.fields)}")
-        record = np.zeros(1, self.dtype)  # padding too
+            fields = f"{self.name} has {len(self.fields)}: give one item per field"
+            raise TypeError(f"{self.what} {shown(item)} has {len(item)} fields; {fields}")
+        record = np.zeros(1, self.dtype)  # zeroes the padding
         for (name, codec), part in zip(self.fields, item, strict=True):
             stored = codec.encode(part)
             if isinstance(codec, FixedCodec) and codec.is_key:
@@ -460,7 +534,7 @@ class RecordCodec(Codec):
         return isinstance(items, tuple) or super().is_scalar(items)
 
     def decode(self, stored: bytes) -> Any:
-        record = np.frombuffer(stored, self.dtype)  # one item: a scalar's fields would lose their trailing NULs
+        record = np.frombuffer(stored, self.dtype)  # an array: the fields of a scalar lose their trailing NULs
         return tuple(codec.decode(np.ascontiguousarray(record[name]).tobytes()) for name, codec in self._plain_fields)
 
     @property
@@ -473,7 +547,7 @@ class RecordCodec(Codec):
         if len(array) == 0:
             return np.empty(0, self.dtype)
         if array.dtype.names is None or len(array.dtype.names) != len(self.fields):
-            raise TypeError(f"{self.what}s are of dtype {array.dtype}; this map holds {self.name}")
+            raise self.wrong_dtype(array)
         out = np.zeros(len(array), self.dtype)
         for (name, codec), theirs in zip(self.fields, array.dtype.names, strict=True):
             part = codec._exactly(array[theirs])
@@ -482,7 +556,7 @@ class RecordCodec(Codec):
 
 
 class SubarrayCodec(Codec):
-    """Values that are small arrays of one shape."""
+    """Values that are arrays of one shape."""
 
     dtype: np.dtype[Any]
 
@@ -490,7 +564,7 @@ class SubarrayCodec(Codec):
         base, shape = cast("tuple[np.dtype[Any], tuple[int, ...]]", self.dtype.subdtype)
         array = np.asarray(item)
         if array.shape != shape:
-            raise TypeError(f"{self.what} is of shape {array.shape}; this map holds {self.name}")
+            raise TypeError(f"{self.what} is of shape {array.shape}; this map holds {self.name}: give shape {shape}")
         return _codec(base, self.what)._exactly(array.reshape(-1)).tobytes()
 
     def decode(self, stored: bytes) -> Any:
@@ -504,13 +578,14 @@ class SubarrayCodec(Codec):
         base, shape = cast("tuple[np.dtype[Any], tuple[int, ...]]", self.dtype.subdtype)
         array = np.asarray(items)
         if array.shape[1:] != shape:
-            raise ValueError(f"{self.what}s are of shape {array.shape}, not (n, {', '.join(map(str, shape))})")
+            wanted = f"(n, {', '.join(map(str, shape))})"
+            raise ValueError(f"{self.what}s are of shape {array.shape}: give an array of shape {wanted}")
         flat = _codec(base, self.what)._exactly(array.reshape(-1))
         return flat.reshape(array.shape)
 
 
 class ObjectCodec(Codec):
-    """Any Python object; a key must be hashable."""
+    """Any Python object. A key must be hashable."""
 
     form = "object"
 
@@ -535,10 +610,10 @@ class ObjectCodec(Codec):
         if not isinstance(items, list | tuple):
             items = _as_array(items, f"{self.what}s")
         array = np.empty(len(items), object)
-        for position, item in enumerate(items):  # each as it is: array[:] = items would look inside sequences
+        for position, item in enumerate(items):  # array[:] = items would unpack items that are sequences
             array[position] = item
             try:
-                self.check(item)  # now, so that nothing is done if one cannot be hashed
+                self.check(item)  # before anything is stored
             except TypeError as error:
                 raise TypeError(f"{self.what}s[{position}]: {error}") from None
         return array
@@ -554,11 +629,11 @@ def _index_or_self(item: object) -> object:
     return operator.index(cast("Any", item)) if hasattr(item, "__index__") else item
 
 
-CANONICAL_NAN = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8000000000000}  # of each size of float, as unsigned bits
+CANONICAL_NAN = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8000000000000}  # for each size of float, as unsigned bits
 
 
 def _canonical_floats(floats: Array) -> Array:
-    """One NaN and one zero. Done with bits: arithmetic on a signalling NaN would warn."""
+    """One NaN and one zero. Works on the bits, since arithmetic on a signalling NaN would warn."""
     size = floats.dtype.itemsize
     out = np.array(floats)
     bits = out.view(f"u{size}")
@@ -568,26 +643,30 @@ def _canonical_floats(floats: Array) -> Array:
 
 
 def _as_array(items: Any, what: str) -> Array:
-    """A one-dimensional array of whatever types the items have."""
+    """A one-dimensional array of the items, of the type that they have."""
     if isinstance(items, np.ndarray | np.generic):
         array: Array = np.asarray(items)
     elif isinstance(items, str | bytes):
-        raise TypeError(f"{what} must be an array or a sequence, not {type(items).__name__}")
+        raise _no_sequence(items, what)
     elif hasattr(items, "__array__") or hasattr(items, "__array_interface__") or isinstance(items, memoryview):
         array = np.asarray(items)
     elif hasattr(items, "__iter__"):
         array = _from_list(items if isinstance(items, list | tuple) else list(items))
     else:
-        raise TypeError(f"{what} must be an array or a sequence, not {type(items).__name__}")
+        raise _no_sequence(items, what)
     if array.ndim != 1:
-        raise ValueError(f"{what} must be one-dimensional, not of shape {array.shape}")
+        raise ValueError(f"{what} must be one-dimensional, not of shape {array.shape}: give {what}.ravel()")
     return array
 
 
-def _from_list(items: list[Any] | tuple[Any, ...]) -> Array:
-    """A typed array if every item is exactly an int or exactly a float, else the objects as they are.
+def _no_sequence(items: object, what: str) -> TypeError:
+    return TypeError(f"{what} must be an array or a sequence, not {type(items).__name__}: give a list for a single one")
 
-    NumPy alone would merge the types: [1, 2.5] becomes floats, and so does [-1, 2**63].
+
+def _from_list(items: list[Any] | tuple[Any, ...]) -> Array:
+    """A typed array if all items are exact ints or all are exact floats, otherwise an array of the objects.
+
+    NumPy would merge the types: [1, 2.5] becomes floats, and so does [-1, 2**63].
     """
     types = set(map(type, items))
     if types == {int}:
@@ -598,32 +677,35 @@ def _from_list(items: list[Any] | tuple[Any, ...]) -> Array:
     elif types == {float}:
         return np.array(items, np.float64)
     array = np.empty(len(items), object)
-    for position, item in enumerate(items):  # array[:] = items would look inside items that are sequences
+    for position, item in enumerate(items):  # array[:] = items would unpack items that are sequences
         array[position] = item
     return array
 
 
 # ---- the hash of the keys --------------------------------------------------------------------------------------------
 
-# The name of the capsule in which a cache hands out its C function, as _core.pxd declares it.
+# The name of the capsule that holds the C function of a cache, as _core.pxd declares it.
 DIGEST_CAPSULE = b"tophash_cache.digest"
 
 
 def check_hash(codec: Any, hash: object, hash_cache: Any) -> object:
-    """Raise for a hash, or a cache of hashes, that keys of this codec cannot have. Returns the cache's capsule, if any.
+    """Check that keys of this codec can have this hash, and a cache of it. Returns the capsule of the cache, or None.
+
+    Raises ``ValueError`` if they cannot, and ``TypeError`` if ``hash_cache`` is no cache.
 
     >>> check_hash(key_codec(str), "xxh64", None)
     >>> check_hash(key_codec("i8"), None, object())
     Traceback (most recent call last):
     ...
-    ValueError: hash_cache needs hash='xxh64' and keys of type str or bytes
+    ValueError: hash_cache was given with hash=None and keys of type int64: it needs hash='xxh64' and str or bytes
     """
     if hash is not None and (hash != "xxh64" or codec.form != "text"):
-        raise ValueError(f"hash={hash!r}: give None, or for str, bytes and other text keys 'xxh64'")
+        raise ValueError(f"hash={hash!r} with keys of type {codec.name}: give None, or hash='xxh64' for text keys")
     if hash_cache is None:
         return None
     if hash is None or codec.dtype not in (str, bytes):
-        raise ValueError("hash_cache needs hash='xxh64' and keys of type str or bytes")
+        given = f"hash_cache was given with hash={hash!r} and keys of type {codec.name}"
+        raise ValueError(f"{given}: it needs hash='xxh64' and str or bytes")
     try:
         return hash_cache._digest_capsule()
     except AttributeError:

@@ -1,7 +1,7 @@
-"""The key and value types of data that comes without them: for ``from_arrays`` and ``fromkeys``.
+"""Inferring key and value types from data, for ``from_arrays`` and ``fromkeys``.
 
-A collection of str gives a map of ``str``, one of bytes a map of ``bytes``, whatever the container: a fixed width taken
-from the first batch would refuse the first longer key of the next.
+A collection of str gives the type ``str`` and one of bytes gives ``bytes``, whatever the container: a fixed width taken
+from the first batch would refuse a longer key of a later one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NUMBERS = (bool, int, float, complex, np.number, np.bool, np.datetime64, np.time
 
 
 def with_type(items: Any) -> tuple[Any, Any]:
-    """The items, which may come as an iterator, and what ``HMap`` takes as the type of such keys or values.
+    """The items (those of an iterator in a list), and their type as ``HMap`` accepts it for keys or values.
 
     >>> with_type(np.array(["a"]))
     (array(['a'], dtype='<U1'), <class 'str'>)
@@ -29,7 +29,7 @@ def with_type(items: Any) -> tuple[Any, Any]:
     if is_arrow(items):
         try:
             return items, _type_of_column(items)
-        except ImportError:  # pandas without pyarrow: its columns are arrays too
+        except ImportError:  # pandas without pyarrow: its columns are arrays as well
             pass
     if hasattr(items, "__array__") or isinstance(items, memoryview):
         items = np.asarray(items)
@@ -44,7 +44,7 @@ def with_type(items: Any) -> tuple[Any, Any]:
 
 
 def type_of_value(value: object) -> Any:
-    """What ``HMap`` takes as the value type for one value.
+    """The type of one value, as ``HMap`` accepts it.
 
     >>> type_of_value(0.5), type_of_value("a"), type_of_value(None)
     (dtype('float64'), <class 'str'>, <class 'object'>)
@@ -75,7 +75,7 @@ def _type_of_objects(items: list[Any] | tuple[Any, ...]) -> Any:
     if types and all(issubclass(each, int | np.integer) for each in types):
         least, most = min(items), max(items)
         if least < -(2**63) or most >= (2**64 if least >= 0 else 2**63):
-            return object  # NumPy would make floats of some of these, and of the next
+            return object  # NumPy would convert some of these to floats
         if most >= 2**63:
             return np.dtype(np.uint64)
     dtype = np.asarray(items).dtype

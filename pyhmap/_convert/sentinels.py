@@ -1,9 +1,9 @@
-"""The two markers that are no value: one for a key that is not in the map, one for an argument that was not given.
+"""Two markers that are never values: one for a key that is not in the map, one for an argument that was not given.
 
-They differ, so that a call may be given ABSENT as its default.
+They differ, so that ABSENT can be passed as a default.
 """
 
 from typing import Any
 
-ABSENT: Any = object()  #: what a look-up returns for a key that is not in the map
-NO_DEFAULT: Any = object()  #: the default of a ``default`` argument: raise ``KeyError`` instead
+ABSENT: Any = object()  #: the result of a look-up for a key that is not in the map
+NO_DEFAULT: Any = object()  #: the value of a ``default`` argument that was not given: raise ``KeyError``

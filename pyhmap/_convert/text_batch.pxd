@@ -8,9 +8,9 @@ from pyhmap._kernels.text_source cimport TextSource
 cdef class TextBatch:
     cdef TextSource source      # what the kernels read
     cdef Py_ssize_t n
-    cdef readonly object valid  # bool array of shape (n,), False at nulls (their text is empty); None: there are none
+    cdef readonly object valid  # bool array of shape (n,), False at nulls (their text is empty); None without nulls
     cdef Text *texts            # of shape (n,), freed with the batch; NULL for a column that is read by windows
-    cdef list owners            # keep alive what the texts point to
+    cdef list owners            # keep the bytes alive that the texts point to
     cdef Scratch scratch        # the rest of the newest block of transcoded and copied texts
     cdef Py_ssize_t block       # bytes of the next block
 

@@ -2,9 +2,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 from pyhmap._convert.codecs import Codec
 
+@disjoint_base
 class TextBatch:
     valid: npt.NDArray[np.bool_] | None
 

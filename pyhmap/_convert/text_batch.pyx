@@ -1,17 +1,17 @@
-"""Batches of text keys and values, from whatever container, as the Texts that the kernels work on.
+"""Batches of text keys and values, from any container, as the Texts that the kernels read.
 
-Owns what a batch of texts may be, and keeps alive what its Texts point to.
+Owns which containers are accepted, and keeps alive the bytes that the Texts point to.
 
-    what comes                           what a Text of more than 12 bytes points to
+    container                            a Text of more than 12 bytes points to
     ──────────────────────────────────   ───────────────────────────────────────────────────────────────────────────
     Arrow columns of any text layout     the column's own buffers
     NumPy S, V and structured arrays     the array
     lists, tuples, object arrays         a copy in the batch's scratch; the object itself beyond COPY_MOST bytes
     NumPy U and StringDType arrays       its UTF-8 in the scratch
 
-No Python object is made per key. Short str and bytes are copied instead of held: copying reads each object once, in
-place, while holding it would write its reference count twice, and the hash would read the object again. StringDType's
-strings are copied because NumPy moves them when another thread writes to the array.
+No Python object is made per key. Short str and bytes objects are copied: copying reads each object once, whereas a
+reference to it would write its reference count twice, and the hash would read the object again. Strings of StringDType
+are copied because NumPy moves them when another thread writes to the array.
 """
 
 import numpy as np
@@ -49,7 +49,7 @@ from pyhmap._kernels.text_source cimport text_from
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
-    # On pointers, since an object argument has its reference count written twice:
+    # Declared on pointers: for an object argument, Cython would write the reference count twice.
     bint PyUnicode_Check(PyObject *)
     int PyUnicode_READY(PyObject *) except -1
     bint PyUnicode_IS_ASCII(PyObject *)
@@ -67,22 +67,22 @@ cdef extern from "Python.h":
     PyThreadState *PyEval_SaveThread() noexcept
 
 cdef enum:
-    OBJECTS_AHEAD = 32          # items from the prefetch of an object to its use: covers one memory access
-    LINE = 64                   # bytes of a cache line: a short str with its header lies in two
-    # A short text is copied at the cost of reading it. Holding a longer one costs no more, and saves the memory.
+    OBJECTS_AHEAD = 32          # items between the prefetch of an object and its use: covers one memory access
+    LINE = 64                   # bytes of a cache line; a short str with its header lies in two
+    # Longest text that is copied, in bytes. For a longer one a reference takes no more time than a copy, and no memory.
     COPY_MOST = 256
-    # Bytes of the first block of scratch, and the limit up to which each next one is twice as large: unused pages of a
-    # block cost nothing, and a process with little address space is not asked for more than it needs.
+    # Bytes of the first block of scratch; each further one is twice as large, up to LAST_BLOCK. Unused pages of a block
+    # take no memory, and a process with little address space does not need much more than its texts.
     FIRST_BLOCK = 1 << 16
     LAST_BLOCK = 1 << 22
-    NUMPY_ABI = 0x02000000      # NPY_ABI_VERSION of NumPy 2, whose C API table is what StringAPI reads
+    NUMPY_ABI = 0x02000000      # NPY_ABI_VERSION of NumPy 2; StringAPI reads its C API table
 
-cdef tuple OFFSETS = (b"u", b"U", b"z", b"Z")           # Arrow's formats of text that have offsets
-cdef const uint8_t *NO_BYTES = <const uint8_t *> b""    # where texts of no bytes may point to when their buffer is NULL
+cdef tuple OFFSETS = (b"u", b"U", b"z", b"Z")           # Arrow's text formats with offsets
+cdef const uint8_t *NO_BYTES = <const uint8_t *> b""    # stands for a NULL buffer, in which all texts are empty
 
 
 cdef class TextBatch:
-    """n texts, and what keeps them alive."""
+    """n texts, and the objects that keep their bytes alive."""
 
     def __cinit__(self):
         self.owners = []
@@ -102,9 +102,9 @@ cdef class TextBatch:
         return 0
 
     cdef int make_room(self, Py_ssize_t size) except -1:
-        """Have at least so many bytes of scratch. Runs no Python code."""
+        """Provide at least so many bytes of scratch. Runs no Python code."""
         if self.scratch.room < size:
-            # Fresh bytes to which nobody else has a reference may be written to.
+            # A new bytes object may be written to while nobody else has a reference to it.
             block = PyBytes_FromStringAndSize(NULL, max(size, self.block))
             self.owners.append(block)
             self.scratch.at = <uint8_t *> PyBytes_AS_STRING(<PyObject *> block)
@@ -113,7 +113,7 @@ cdef class TextBatch:
         return 0
 
     cdef Text text_at(self, Py_ssize_t i, codec) except *:
-        """One text. Raises if item i of a column is none."""
+        """One text. Raises if item i of a column is malformed."""
         cdef Text text
         if not text_from(&self.source, i, &text):
             raise bad_offsets(self.source.offsets, self.source.width, i, codec, i)
@@ -121,32 +121,32 @@ cdef class TextBatch:
 
 
 def text_batch(items, codec, by_windows=False):
-    """A batch of keys or values of a type that is held as text.
+    """A batch of keys or values of a type that is stored as text.
 
     Parameters
     ----------
     items
-        n texts of the codec's type, in one dimension: a list or another iterable of str (or bytes), a NumPy array of
-        them or of dtype S, U, V, StringDType or a structured one, in any layout, or an Arrow column (``is_arrow``) of
-        utf8, binary, their large and view forms, fixed-size binary, or these dictionary-encoded. What an Arrow column
-        says is UTF-8 is taken to be. A missing string of StringDType is a null, whatever its ``na_object``.
+        n texts of the codec's type, in one dimension: an iterable of str (or bytes) objects; a NumPy array of them, or
+        of dtype S, U, V, StringDType or a structured dtype, in any memory layout; or an Arrow column (``is_arrow``) of
+        utf8, binary, their large and view variants, or fixed-size binary, also dictionary-encoded. UTF-8 in an Arrow
+        column is not validated. A missing string of StringDType is a null, whatever its ``na_object``.
     codec : TextCodec, FixedCodec or RecordCodec
         The type, from ``codecs``.
     by_windows : bool
-        Whether the caller reads the texts through ``TextSource``. A column without nulls that has offsets is then
-        left as it is, and an error in an item is raised only when the caller comes to it.
+        Whether the caller reads the texts through ``TextSource``. A column with offsets and without nulls is then left
+        as it is, and a malformed item raises only when it is read.
 
     Returns
     -------
     TextBatch
-        The n texts. It does not follow later changes to ``items``, except that a Text may still point to the bytes of
-        a NumPy array of dtype S or V, or of an Arrow column.
+        The n texts. Later changes to ``items`` do not affect them, except that a Text may point to the bytes of a NumPy
+        array of dtype S or V, or of an Arrow column.
 
     Raises
     ------
     TypeError, OverflowError, ValueError
-        Naming the position of the first item that is of another type, too long, or no text; or the shape, if it is
-        not (n,).
+        The message names the position of the first item that is of another type, too long, or no text; or the shape,
+        if it is not (n,).
 
     Examples
     --------
@@ -155,14 +155,14 @@ def text_batch(items, codec, by_windows=False):
     [b'', b'Z\\xc3\\xbcrich']
     >>> text_batch(["a", 5], key_codec(str))
     Traceback (most recent call last):
-    TypeError: keys[1]: key 5 is of type int; this map holds str
+    TypeError: keys[1]: key 5 is of type int; this map holds str: convert the key
     """
     cdef TextBatch batch = TextBatch()
     variable = isinstance(codec, codecs.TextCodec)
     if is_arrow(items) and not isinstance(codec, codecs.RecordCodec):
         try:
             column = import_column(items)
-        except ImportError:     # pandas without pyarrow: its columns are arrays too
+        except ImportError:     # pandas without pyarrow: its columns are arrays as well
             pass
         else:
             read_column(batch, column, codec, by_windows and variable)
@@ -171,10 +171,10 @@ def text_batch(items, codec, by_windows=False):
         read_objects(batch, items, codec)
         return batch
     if not variable or not isinstance(items, np.ndarray) or items.dtype.kind != "O" or items.ndim != 1:
-        items = codec.batch(items)      # checks all but the items of an object array, which read_objects does
+        items = codec.batch(items)      # checks everything, except the items of an object array: read_objects does
     array = np.asarray(items)
     kind = array.dtype.kind
-    if len(array) == 0:                 # of any dtype: NumPy gives an empty list one
+    if len(array) == 0:                 # of any dtype: NumPy chooses that of an empty list
         batch.allocate(0)
     elif kind == "O":
         read_objects(batch, array, codec)
@@ -213,20 +213,18 @@ cdef object text_objects(const Text *texts, Py_ssize_t n, bint as_str):
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
 cdef object wrong_type(codec, Py_ssize_t position, PyObject *item):
-    """``item`` is NULL where an object array was never filled, which NumPy shows as None."""
+    """``item`` is NULL in an object array that was never filled; NumPy shows it as None."""
     return TypeError(f"{codec.what}s[{position}]: {codec.wrong_type(None if item == NULL else <object> item)}")
 
 
 cdef object too_long(codec, Py_ssize_t position, size):
-    return OverflowError(
-        f"{codec.what}s[{position}]: a {codec.what} of {size:,} bytes is too long: at most {codecs.MAX_TEXT:,}"
-    )
+    return OverflowError(f"{codec.what}s[{position}]: {codec.too_long(size)}")
 
 
 # ---- the GIL ---------------------------------------------------------------------------------------------------------
 
 cdef inline PyThreadState *leave_python(Py_ssize_t n) noexcept:
-    """Release the GIL for a kernel over n items, if they are enough. Until enter_python() no object is touched."""
+    """Release the GIL for a kernel over n items, if n is large enough. Touch no object before enter_python()."""
     return PyEval_SaveThread() if n >= RELEASE_GIL_FROM else NULL
 
 
@@ -275,7 +273,7 @@ cdef int read_objects(TextBatch batch, sequence, codec) except -1:
 
 cdef inline Py_ssize_t take(TextBatch batch, Py_ssize_t i, const uint8_t *data, Py_ssize_t size,
                             PyObject *item) except -1:
-    """Make text i of the bytes of a str or bytes: a copy, or them and a reference to the item. Returns their number."""
+    """Make text i from the bytes of an object: a copy of them, or a reference to the object. Returns their number."""
     if size <= COPY_MOST:
         if size > batch.scratch.room:
             batch.make_room(size)
@@ -288,7 +286,7 @@ cdef inline Py_ssize_t take(TextBatch batch, Py_ssize_t i, const uint8_t *data, 
 
 
 cdef inline Py_ssize_t transcode(TextBatch batch, Py_ssize_t i, PyObject *item) except -1:
-    """Make text i of a str that is not ASCII. Returns its bytes."""
+    """Make text i from a str that is not ASCII. Returns the number of its bytes."""
     cdef int kind = PyUnicode_KIND(item)
     cdef Py_ssize_t size = PyUnicode_GET_LENGTH(item), bound = utf8_bound(kind, size)
     if bound > batch.scratch.room:
@@ -302,7 +300,7 @@ cdef inline Py_ssize_t transcode(TextBatch batch, Py_ssize_t i, PyObject *item) 
 # ---- NumPy arrays ----------------------------------------------------------------------------------------------------
 
 cdef int read_bytes(TextBatch batch, array, bint strip) except -1:
-    """S, V and structured items, where they are."""
+    """S, V and structured items, in place."""
     cdef Py_ssize_t step = array.strides[0], size = array.dtype.itemsize
     cdef const uint8_t *data = <const uint8_t *> <size_t> array.ctypes.data
     cdef PyThreadState *left
@@ -328,7 +326,7 @@ cdef int read_unicode(TextBatch batch, array, codec) except -1:
         if done == batch.n:
             return 0
         if batch.scratch.room >= size:
-            raise ValueError(f"{codec.what}s[{done}] is not text, it holds a number above U+10FFFF: correct the array")
+            raise ValueError(f"{codec.what}s[{done}] is not text: it has a number above U+10FFFF; correct the array")
         batch.make_room(size)
 
 
@@ -336,12 +334,12 @@ cdef struct Unpacked:           # npy_static_string of NumPy's C API
     size_t size
     const char *data
 
-cdef struct StringAPI:          # of NumPy's C API, what reads a StringDType array; all of it works without the GIL
+cdef struct StringAPI:          # the part of NumPy's C API that reads StringDType arrays; it needs no GIL
     void *(*acquire)(void *dtype) noexcept nogil    # locks the memory of the strings of an array
     int (*load)(void *allocator, const void *item, Unpacked *out) noexcept nogil    # 0, 1 for a null, -1
     void (*release)(void *allocator) noexcept nogil
 
-cdef enum:                      # their places in the table, the same in every NumPy 2 (__multiarray_api.h)
+cdef enum:                      # their places in the API table, the same in every NumPy 2 (__multiarray_api.h)
     GET_ABI = 0
     NPY_STRING_LOAD = 313
     NPY_STRING_ACQUIRE = 316
@@ -349,11 +347,11 @@ cdef enum:                      # their places in the table, the same in every N
 
 
 cdef StringAPI string_api():
-    """Through the table, as NumPy's own headers do it, so that no NumPy header is needed to build."""
+    """Read from the API table, as NumPy's headers do, so that the build needs no NumPy header."""
     cdef void **table = <void **> PyCapsule_GetPointer(np._core._multiarray_umath._ARRAY_API, NULL)
     cdef StringAPI api
     if (<unsigned (*)() noexcept> table[GET_ABI])() != NUMPY_ABI:
-        raise RuntimeError("StringDType arrays cannot be read with this NumPy, only with NumPy 2: give a list instead")
+        raise RuntimeError("StringDType arrays can be read with NumPy 2 only, not with this version: give a list")
     api.acquire = <void *(*)(void *) noexcept nogil> table[NPY_STRING_ACQUIRE]
     api.load = <int (*)(void *, const void *, Unpacked *) noexcept nogil> table[NPY_STRING_LOAD]
     api.release = <void (*)(void *) noexcept nogil> table[NPY_STRING_RELEASE]
@@ -372,7 +370,7 @@ cdef int read_strings(TextBatch batch, array, codec) except -1:
     batch.valid = np.ones(len(array), bool)
     cdef uint8_t *valid = valid_at(batch, 0)
     while True:
-        # Also for few items: taking NumPy's lock while holding the GIL can deadlock.
+        # Even for few items: taking NumPy's lock while holding the GIL can deadlock.
         with nogil:
             done = load_strings(
                 api, batch.texts, done, batch.n, data, step, dtype, valid, &batch.scratch, &string, &status
@@ -380,7 +378,7 @@ cdef int read_strings(TextBatch batch, array, codec) except -1:
         if done == batch.n:
             break
         if status < 0:
-            raise MemoryError(f"{codec.what}s[{done}]: NumPy could not load the string")
+            raise MemoryError(f"{codec.what}s[{done}]: NumPy had no memory to load the string")
         if string.size > MAX_TEXT:
             raise too_long(codec, done, string.size)
         batch.make_room(string.size)
@@ -392,8 +390,8 @@ cdef int read_strings(TextBatch batch, array, codec) except -1:
 cdef Py_ssize_t load_strings(StringAPI api, Text *out, Py_ssize_t start, Py_ssize_t n, const uint8_t *data,
                              Py_ssize_t step, PyObject *dtype, uint8_t *valid, Scratch *scratch, Unpacked *string,
                              int *status) noexcept nogil:
-    """Copy StringDType items from position `start` on. Stops at one that cannot be loaded (status -1), is too long, or
-    for which the scratch has no room; the item it stopped at is left in `string`."""
+    """Copy StringDType items from position `start` on. Stops at an item that cannot be loaded (status -1), that is too
+    long, or for which the scratch has no room, and leaves it in `string`. Returns the position."""
     cdef void *allocator = api.acquire(dtype)
     cdef Py_ssize_t i
     for i in range(start, n):
@@ -404,7 +402,7 @@ cdef Py_ssize_t load_strings(StringAPI api, Text *out, Py_ssize_t start, Py_ssiz
         elif status[0] < 0 or string.size > <size_t> scratch.room or string.size > MAX_TEXT:
             n = i
             break
-        if string.size:         # of none, data may be NULL
+        if string.size:         # otherwise data may be NULL
             memcpy(scratch.at, string.data, string.size)
         out[i] = scratch_text(scratch, <uint32_t> string.size)
     api.release(allocator)
@@ -431,7 +429,7 @@ cdef int read_column(TextBatch batch, Column column, codec, bint by_windows) exc
     for chunk in column.chunks:
         read_arrow(batch, start, &column.schema, &chunk.array, codec, chunk)
         start += chunk.array.length
-    if batch.valid is not None and batch.valid.all():   # only unused words of a dictionary are null
+    if batch.valid is not None and batch.valid.all():   # all nulls are unused words of a dictionary
         batch.valid = None
     if isinstance(codec, codecs.FixedCodec):
         fit_column(batch, codec)
@@ -439,7 +437,7 @@ cdef int read_column(TextBatch batch, Column column, codec, bint by_windows) exc
 
 
 cdef int check_format(const ArrowSchema *schema, codec) except -1:
-    """Only texts of the codec's kind, or the type of a column that holds nothing but nulls."""
+    """Raise unless the column holds texts of the codec's type, or only nulls."""
     if schema.dictionary != NULL:
         return check_format(schema.dictionary, codec)
     format = schema.format.decode()
@@ -448,13 +446,13 @@ cdef int check_format(const ArrowSchema *schema, codec) except -1:
     if format not in (("u", "U", "vu", "n") if texts else ("z", "Z", "vz", "n")) and (texts or format[:2] != "w:"):
         raise TypeError(
             f"{codec.what}s are an Arrow column of format {format!r}; this map holds {codec.name}: "
-            "give one column, cast to it"
+            "cast the column"
         )
     return 0
 
 
 cdef int fit_column(TextBatch batch, codec) except -1:
-    """Make the texts items of a fixed-size dtype."""
+    """Make the texts into items of a fixed-size dtype."""
     cdef uint8_t *valid = valid_at(batch, 0)
     cdef Py_ssize_t misfit
     cdef bint exact = codec.dtype.kind == "V", points = codec.dtype.kind == "U"
@@ -469,7 +467,7 @@ cdef int fit_column(TextBatch batch, codec) except -1:
 
 cdef int read_arrow(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema, const ArrowArray *array, codec,
                     owner) except -1:
-    """One array of a column, to the texts from `start` on."""
+    """Read one array of a column into the texts from `start` on."""
     cdef bytes format = schema.format
     cdef Py_ssize_t n = array.length, offset = array.offset, done, size
     cdef Text *out = batch.texts + start
@@ -500,7 +498,9 @@ cdef int read_arrow(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema
                           buffer_at(array, array.n_buffers - 1), array.n_buffers - 3, valid)
         enter_python(left)
         if done < n:
-            raise ValueError(f"{codec.what}s[{start + done}]: its Arrow view lies outside the column's buffers")
+            raise ValueError(
+                f"{codec.what}s[{start + done}]: its Arrow view lies outside the column's buffers: check the producer"
+            )
     else:
         width = offset_width(schema)
         data = offsets_at(array, width)
@@ -513,7 +513,7 @@ cdef int read_arrow(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema
 
 
 cdef int offset_width(const ArrowSchema *schema) noexcept:
-    """The bytes of an offset in one of the formats OFFSETS."""
+    """The bytes per offset of one of the formats OFFSETS."""
     return 4 if schema.format[0] in (c'u', c'z') else 8
 
 
@@ -522,17 +522,17 @@ cdef const uint8_t *offsets_at(const ArrowArray *array, int width) noexcept:
 
 
 cdef object bad_offsets(const uint8_t *offsets, int width, Py_ssize_t i, codec, Py_ssize_t position):
-    """What is wrong with item i, at which read_offsets() stopped; for the caller it is at another position."""
+    """The error in item i, at which read_offsets() stopped. `position` is its position in the whole batch."""
     cdef int64_t begin, size
     if offsets_item(offsets, width, i, &begin, &size):
         return too_long(codec, position, size)
     problem = "offset is negative" if begin < 0 else "offsets run backwards"
-    return ValueError(f"{codec.what}s[{position}]: its Arrow {problem}: the column is malformed")
+    return ValueError(f"{codec.what}s[{position}]: its Arrow {problem}; the column is malformed: check the producer")
 
 
 cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema, const ArrowArray *array, codec,
                       owner) except -1:
-    """One dictionary-encoded array: the dictionary is read once, then copied from."""
+    """Read one dictionary-encoded array: the dictionary once, then a copy of its word for each item."""
     cdef TextBatch words = TextBatch()
     cdef int width = 1 << b"csil".index(schema.format.lower())
     cdef Py_ssize_t n = array.length, done
@@ -541,7 +541,7 @@ cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *sche
     cdef uint8_t *words_valid
     cdef PyThreadState *left
     if array.dictionary == NULL:
-        raise ValueError("the Arrow array is malformed: it is dictionary-encoded and has no dictionary")
+        raise ValueError("the Arrow array is malformed, it is encoded and has no dictionary: check the producer")
     words.allocate(array.dictionary.length)
     try:
         read_arrow(words, 0, schema.dictionary, array.dictionary, codec, owner)
@@ -557,7 +557,8 @@ cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *sche
     if done < n:
         code = load_unsigned(codes + done * width, width)
         raise ValueError(
-            f"{codec.what}s[{start + done}]: its Arrow dictionary has {words.n} words, and none for code {code}"
+            f"{codec.what}s[{start + done}]: its Arrow dictionary has {words.n} words, none for code {code}: "
+            "check the producer"
         )
     return 0
 
@@ -567,7 +568,7 @@ cdef const uint8_t *buffer_at(const ArrowArray *array, int64_t i) noexcept:
 
 
 cdef int set_valid(TextBatch batch, Py_ssize_t start, mask) except -1:
-    """Note the nulls of the texts from `start` on; a mask of None has none."""
+    """Store the validity of the texts from `start` on; a mask of None means that there are no nulls."""
     if mask is not None:
         if batch.valid is None:
             batch.valid = np.ones(batch.n, bool)

@@ -145,7 +145,15 @@ cdef class HMapEngine(HMapCore):
         return get(&self.t, &k) != NULL
 
     def get(self, key, default=None, /):
-        """The value of ``key``, or ``default``."""
+        """The value of ``key``, or ``default`` if it is missing.
+
+        Like all calls with a key, it raises ``TypeError`` or ``OverflowError`` if the key type cannot hold ``key``.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap(str, "i8", {"a": 1})
+        >>> m.get("a"), m.get("b"), m.get("b", 0)
+        (1, None, 0)
+        """
         cdef AnyKey k
         cdef const uint8_t *value
         _owner = key_from(self, key, &k)
@@ -159,7 +167,13 @@ cdef class HMapEngine(HMapCore):
         self.write(key, value, True)
 
     def setdefault(self, key, default=None, /):
-        """The value of ``key``, which is set to ``default`` first if it is missing."""
+        """The value of ``key``. If it is missing, it is first set to ``default``.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap(str, "i8")
+        >>> m.setdefault("a", 1), m.setdefault("a", 2)
+        (1, 1)
+        """
         return self.write(key, default, False)
 
     def __delitem__(self, key):
@@ -169,7 +183,13 @@ cdef class HMapEngine(HMapCore):
             raise KeyError(key)
 
     def pop(self, key, default=NO_DEFAULT, /):
-        """Remove ``key`` and return its value; if it is missing, ``default``, or ``KeyError`` without one."""
+        """Remove ``key`` and return its value. If it is missing, return ``default``; without one raise ``KeyError``.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap(str, "i8", {"a": 1})
+        >>> m.pop("a"), m.pop("a", None)
+        (1, None)
+        """
         cdef bint found
         detached = self.remove(key, &found)
         if found:
@@ -179,9 +199,13 @@ cdef class HMapEngine(HMapCore):
         return default
 
     def popitem(self):
-        """Remove and return some (key, value) pair; ``KeyError`` if the map is empty.
+        """Remove and return an arbitrary (key, value) pair. Raises ``KeyError`` if the map is empty.
 
         Emptying a map in this way takes linear time.
+
+        >>> from pyhmap import HMap
+        >>> HMap(str, "i8", {"a": 1}).popitem()
+        ('a', 1)
         """
         cdef uint64_t row
         cdef unsigned i
@@ -226,18 +250,29 @@ cdef class HMapEngine(HMapCore):
         Parameters
         ----------
         keys
-            n keys in one dimension: an array of any layout, a sequence, or an Arrow array.
+            n keys in one dimension: an array of any memory layout, a sequence, or an Arrow column.
         default
-            The value of a missing (or null) key. Without it a missing key raises ``KeyError`` naming key and position.
+            The value for a missing key and for a null. Without it, they raise.
         out
-            A writable array of shape (n,) and the map's value dtype that receives the values; it may overlap ``keys``.
-            After a ``KeyError`` it may hold the values of some of the keys.
+            A writable array of shape (n,) and the map's value dtype, which receives the values. It may overlap
+            ``keys``. After an error it may hold the values of some of the keys.
         threads
-            Threads to share the keys among.
+            The number of threads that share the keys.
 
         Returns
         -------
-        ndarray of shape (n,) and the map's value dtype (object for str, bytes and object values); ``out`` if given.
+        ndarray of shape (n,) and the map's value dtype (object for str, bytes and object values), or ``out``.
+
+        Raises
+        ------
+        KeyError
+            A key is missing and there is no default. The message names the key and its position.
+        ValueError
+            A key is null and there is no default, or ``keys`` is not one-dimensional; ``out`` has another shape or is
+            read-only; ``threads`` is below 1.
+        TypeError, OverflowError
+            The key type cannot hold a key (the message names its position), or the value type ``default``; ``out`` has
+            another dtype.
 
         Examples
         --------
@@ -254,9 +289,10 @@ cdef class HMapEngine(HMapCore):
         return batch_read.get_many(self, keys, default, out, threads)
 
     def lookup_many(self, keys, *, threads=1):
-        """The values of many keys, and which of them are there.
+        """The values of n keys, and which of the keys are present.
 
-        Returns ``(values, found)``, both of shape (n,); values are zero where ``found`` is False, as it is for nulls.
+        Returns ``(values, found)``, both of shape (n,). Where ``found`` is False, also for nulls, the value is the zero
+        of its type. Takes and raises what ``get_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -267,7 +303,9 @@ cdef class HMapEngine(HMapCore):
         return batch_read.lookup_many(self, keys, threads)
 
     def contains_many(self, keys, *, threads=1):
-        """Which of many keys are in the map: a bool array of shape (n,).
+        """Which of n keys are in the map: a bool array of shape (n,), False for nulls.
+
+        Takes and raises what ``get_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -280,8 +318,9 @@ cdef class HMapEngine(HMapCore):
     def set_many(self, keys, values):
         """Set ``keys[i]`` to ``values[i]``, in order: of equal keys the last wins. ``values`` may be a single value.
 
-        Everything is converted and checked before anything is set. Should memory run out while the map grows, the keys
-        before that point are set.
+        Takes n keys as ``get_many`` does, and n values likewise. Everything is converted and checked before anything is
+        set: ``TypeError``, ``OverflowError``, or ``ValueError`` (a null, or another number of values) leave the map as
+        it was. If memory runs out while the map grows (``MemoryError``), the keys before that point are set.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -295,7 +334,9 @@ cdef class HMapEngine(HMapCore):
         batch_write.set_many(self, keys, values)
 
     def setdefault_many(self, keys, values):
-        """Set the keys that are missing, and return the values now stored, of shape (n,).
+        """Set the keys that are missing. Returns the values that are then stored, of shape (n,).
+
+        Takes and raises what ``set_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -306,10 +347,11 @@ cdef class HMapEngine(HMapCore):
         return batch_write.setdefault_many(self, keys, values)
 
     def add_many(self, keys, values=1, *, op="add"):
-        """Combine each value with the one stored: ``m[key] = m[key] + value``, or ``min``, ``max``; set missing keys.
+        """Combine each value with the stored one, in order: ``m[key] = m[key] + value``. Missing keys are set.
 
-        Ints wrap around as NumPy's do; a NaN stays. Values must be ints or floats of 8 to 64 (floats 32 or 64) bits,
-        or objects, which are combined in Python.
+        ``op`` is "add", "min" or "max"; ``ValueError`` for others. Ints wrap around as in NumPy; NaN stays NaN. The
+        value type must be an int of 8 to 64 bits, a float of 32 or 64 bits, or object, whose values are combined in
+        Python; ``TypeError`` for others. Takes and raises what ``set_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -322,11 +364,12 @@ cdef class HMapEngine(HMapCore):
         batch_write.add_many(self, keys, values, op)
 
     def factorize(self, keys):
-        """Number the keys in the order of first sight: codes 0, 1, 2, ..., an int64 array of shape (n,).
+        """Number n keys in the order of their first occurrence. Returns their codes, an int64 array of shape (n,).
 
-        The map stores each key's code, so a later batch gives a key the same code and new keys the following ones.
-        A map that holds other values goes on above the largest. ``OverflowError`` when the value dtype holds no
-        further code: keys before that position are numbered.
+        Codes are 0, 1, 2, ... The map stores them as values, so a key has the same code in a later batch, and new keys
+        get the following codes. If the map holds other values, the codes continue after the largest. The value type
+        must be an int (``TypeError``). Raises ``OverflowError`` if it cannot hold a further code; the keys before that
+        position are numbered. Takes and raises what ``set_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -338,10 +381,11 @@ cdef class HMapEngine(HMapCore):
         return batch_write.factorize(self, keys)
 
     def pop_many(self, keys, default=...):
-        """Remove many keys and return their values, of shape (n,).
+        """Remove n keys. Returns their values, of shape (n,).
 
-        A missing key (or the second of two equal ones) gives ``default``; without it ``KeyError`` naming key and
-        position, and the map keeps everything.
+        For a missing key, and for the second of two equal keys, the value is ``default``. Without a default it raises
+        ``KeyError``, which names the key and its position, and the map keeps all keys. Takes and raises what
+        ``set_many`` does, also for nulls.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -353,7 +397,7 @@ cdef class HMapEngine(HMapCore):
         return batch_write.pop_many(self, keys, default)
 
     def discard_many(self, keys):
-        """Remove those of many keys that are in the map; returns how many were.
+        """Remove those of n keys that are in the map. Returns how many were. Takes and raises what ``set_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -364,16 +408,31 @@ cdef class HMapEngine(HMapCore):
         return batch_write.discard_many(self, keys)
 
     def keys_array(self):
-        """A copy of the keys, of shape (len,), in the order of iteration; objects for str, bytes and object keys."""
+        """A copy of the keys, of shape (len,), in iteration order. Its dtype is object for str, bytes and object keys.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", "f8", {7: 0.5}).keys_array()
+        array([7], dtype=int32)
+        """
         self.check_initialised()
         return batch_read.copy_out(self, True, False)[0]
 
     def values_array(self):
-        """A copy of the values, of shape (len,), in the order of iteration."""
+        """A copy of the values, of shape (len,), in iteration order. Its dtype is object for str, bytes and objects.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", "f8", {7: 0.5}).values_array()
+        array([0.5])
+        """
         self.check_initialised()
         return batch_read.copy_out(self, False, True)[1]
 
     def to_arrays(self):
-        """Copies ``(keys, values)``, both of shape (len,), in the order of iteration."""
+        """Copies ``(keys, values)``, both of shape (len,), in iteration order, made at one moment.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", "f8", {7: 0.5}).to_arrays()
+        (array([7], dtype=int32), array([0.5]))
+        """
         self.check_initialised()
         return batch_read.copy_out(self, True, True)

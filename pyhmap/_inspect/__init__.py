@@ -1,1 +1,1 @@
-"""Reading a table in NumPy: snapshots, statistics, the check of every invariant. Nothing is shared with the kernels."""
+"""Reading a table in NumPy: snapshots, statistics, the check of every invariant. Shares no code with the kernels."""

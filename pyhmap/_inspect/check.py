@@ -1,7 +1,7 @@
 """The check of every invariant of a table.
 
-Owns the list of invariants. It is a second opinion: it has its own hash functions (``hashes``) and walks the chains its
-own way, all chains of the table one link further at each step.
+Owns the list of invariants. The check is independent of the kernels: it has its own hash functions (``hashes``), and
+walks all chains of the table at once, one link per step.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from pyhmap._inspect.state import (
 from pyhmap._inspect.stats import chain_shares
 from pyhmap.errors import CorruptMapError
 
-BLOCK_ROWS = 1 << 16  # rows checked at once: 8 MiB of slots, so that checking takes little memory beside the map
+BLOCK_ROWS = 1 << 16  # rows checked at once: 8 MiB of slots of 16 bytes, so that a check needs little memory
 
 
 def check(raw: RawTable) -> None:
-    """Walk every invariant of a table and raise :class:`CorruptMapError` naming the first that is broken."""
+    """Check every invariant of a table. Raises :class:`CorruptMapError`, which names the first that is broken."""
     _check_sizes(raw)
     full = _check_array(raw, raw.now, "buckets", np.ones(raw.now.nmain, bool))
     if raw.old:
@@ -72,7 +72,7 @@ def _check_evacuation(raw: RawTable, old: RawBuckets, evacuated: npt.NDArray[np.
 
 
 def _check_links(array: RawBuckets, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Each overflow row is linked to from exactly one row, or free, and every chain ends. Returns ``chains``."""
+    """Check that each overflow row is linked to once, or free, and that every chain ends. Returns ``chains()``."""
     rows = len(array.tophash)
     free = _free_rows(array, name)
     links = array.overflow.astype(np.int64)
@@ -87,7 +87,7 @@ def _check_links(array: RawBuckets, name: str) -> tuple[npt.NDArray[np.int64], n
     if (used != 1).any():
         row = int((used != 1).argmax())
         raise CorruptMapError(f"{name}: overflow row {array.nmain + row} is linked to {int(used[row])} times")
-    # One link into each overflow row and none into a main row: chains from main rows end, what they miss is a ring.
+    # Overflow rows have one link to them and main rows none: chains from main rows end, and all others are rings.
     depth, main = chains(array)
     lost = depth == 0
     lost[free] = False
@@ -97,7 +97,7 @@ def _check_links(array: RawBuckets, name: str) -> tuple[npt.NDArray[np.int64], n
 
 
 def _free_rows(array: RawBuckets, name: str) -> npt.NDArray[np.int64]:
-    """The free overflow rows, in the order in which they will be taken."""
+    """The free overflow rows, in the order of their list: the next to be used first."""
     rows: list[int] = []
     row = array.free_row
     while row != 0:
@@ -115,7 +115,7 @@ def _free_rows(array: RawBuckets, name: str) -> npt.NDArray[np.int64]:
 
 
 def _check_array(raw: RawTable, array: RawBuckets, name: str, live: npt.NDArray[np.bool_]) -> int:
-    """Check the chains of the main buckets that are live; returns the number of full slots in them."""
+    """Check the chains of the live main buckets (``live``, per main bucket). Returns the number of their full slots."""
     depth, main = _check_links(array, name)
     empty = (depth > 1) & ~array.tophash.any(1) & live[main]
     if empty.any():
@@ -167,7 +167,7 @@ def _check_states(
 
 
 def _check_texts_and_objects(raw: RawTable) -> None:
-    """Every long text's bytes are accounted for, each object's place is referred to once, and no key is twice."""
+    """Check the number of live bytes in the arena, that slots share no object, and that no text key is in two slots."""
     arrays = [raw.now, raw.old] if raw.old else [raw.now]
     full = np.concatenate([array.slots[array.tophash >= MIN_TOPHASH] for array in arrays])
     for codec, field, objects in (
@@ -191,7 +191,7 @@ def _check_texts_and_objects(raw: RawTable) -> None:
 
 
 def _check_unique(array: RawBuckets, rows_live: npt.NDArray[np.bool_], name: str) -> None:
-    """Equal keys share a bucket, so a sort of all keys finds every duplicate."""
+    """Check that no word key is in two slots, by sorting the keys."""
     keys = array.slots["key"][(array.tophash >= MIN_TOPHASH) & rows_live[:, None]]
     keys = np.sort(keys.view(f"u{keys.dtype.itemsize}"))
     twice = keys[1:] == keys[:-1]

@@ -1,6 +1,6 @@
-"""The hashes of the map once more, in NumPy and Python.
+"""The hashes of the map, in NumPy and Python.
 
-Owns the second opinion that the check and the reference go by: nothing here is shared with the kernels.
+The check and the reference use these functions. They share no code with the kernels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,26 @@ from pyhmap.errors import CorruptMapError
 
 
 def hash_words(words: npt.NDArray[np.uint64], hash_key: tuple[int, int, int, int]) -> npt.NDArray[np.uint64]:
-    """The keyed hash of 64-bit words, in NumPy. Source: see ``_kernels/hash.pxd``."""
+    """The keyed hash of 64-bit words, with which maps of ints, floats and times choose a key's bucket.
+
+    Parameters
+    ----------
+    words
+        uint64 array: the keys' bits, zero-extended. NaN and -0.0 are canonical (one NaN, 0.0).
+    hash_key
+        Four words. The last three are odd. A map's own hash key is secret; ``Header.hash0`` is only a part of it.
+
+    Returns
+    -------
+    uint64 array of the shape of ``words``. The low B bits are the main bucket, the top 8 bits the tophash.
+
+    Source: see ``_kernels/hash.pxd``.
+
+    Examples
+    --------
+    >>> hash_words(np.array([0, 1 << 32], np.uint64), (0, 1, 1, 1))
+    array([         0, 4294967304], dtype=uint64)
+    """
     offset, *multipliers = (np.uint64(k) for k in hash_key)
     x = words ^ offset
     for multiplier, shift in zip(multipliers, (32, 29, 32), strict=True):
@@ -26,7 +45,7 @@ def hash_words(words: npt.NDArray[np.uint64], hash_key: tuple[int, int, int, int
 
 
 def siphash13(message: bytes, k0: int, k1: int) -> int:
-    """SipHash-1-3 of one message, in Python. Source: see ``_kernels/siphash.pxd``.
+    """SipHash-1-3 of one message. Source: see ``_kernels/siphash.pxd``.
 
     >>> hex(siphash13(b"", 0, 0))
     '0xd1fba762150c532c'
@@ -37,7 +56,11 @@ def siphash13(message: bytes, k0: int, k1: int) -> int:
 
 
 def siphash13_many(messages: list[bytes], k0: int, k1: int) -> npt.NDArray[np.uint64]:
-    """SipHash-1-3 of many messages: those of one length at once, word by word."""
+    """SipHash-1-3 of many messages. Messages of equal length are hashed together, word by word.
+
+    >>> int(siphash13_many([b""], 0, 0)[0]) == siphash13(b"", 0, 0)
+    True
+    """
     hashes = np.zeros(len(messages), np.uint64)
     lengths = np.fromiter(map(len, messages), np.int64, len(messages))
     for length in np.unique(lengths).tolist():
@@ -51,7 +74,7 @@ def siphash13_many(messages: list[bytes], k0: int, k1: int) -> npt.NDArray[np.ui
 
 
 def _siphash13_of_words(words: list[Any], k0: int, k1: int) -> Any:
-    """The hash of a padded message: its words are ints, or arrays of uint64 for many messages of one length."""
+    """The hash of a padded message. Its words are ints, or uint64 arrays for many messages of one length."""
     v: list[Any] = [k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573]
     for word in words:
         v[3] = v[3] ^ word
@@ -78,7 +101,7 @@ def _sip_round(v: list[Any]) -> None:
 
 
 def text_bytes(raw: RawTable, text: Any) -> bytes:
-    """The bytes of a text in a slot, a record of dtype TEXT."""
+    """The bytes of a stored text, which is a record of dtype TEXT."""
     size = int(text["size"])
     if size <= INLINE_TEXT:
         return bytes(text.tobytes()[4 : 4 + size])
@@ -89,7 +112,7 @@ def text_bytes(raw: RawTable, text: Any) -> bytes:
 
 
 def key_hashes(raw: RawTable, slots: npt.NDArray[Any], full: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """The hash of each full slot's key, computed anew; 0 for the other slots."""
+    """The hash of the key of each full slot, computed from the key; 0 for the other slots."""
     hashes = np.zeros(full.shape, np.uint64)
     form = raw.key_codec.form
     if form.startswith("word"):
@@ -107,7 +130,9 @@ def key_hashes(raw: RawTable, slots: npt.NDArray[Any], full: npt.NDArray[np.bool
         numbers = [hash(raw.key_objects[index]) & 0xFFFFFFFFFFFFFFFF for index in keys["index"].tolist()]
         hashes[full] = hash_words(np.array(numbers, np.uint64), raw.hash_key)
         if not np.array_equal(hashes[full], keys["hash"]):
-            raise CorruptMapError("an object key has another hash than when it was inserted")
+            raise CorruptMapError(
+                "the hash of an object key has changed since it was inserted: a key must keep its hash"
+            )
     return hashes
 
 

@@ -1,7 +1,7 @@
-"""The state of a table as NumPy arrays: what an engine hands over to be looked at.
+"""The state of a table as NumPy arrays, for statistics, views and the check.
 
-Owns the snapshot types, the dtypes of what lies in a slot, and the walk along chains that statistics and the check
-share. The arrays of a snapshot are the live ones: they stay as they are only while nobody writes.
+Owns the snapshot types, the dtypes of slots, and the walk along chains. The arrays of a snapshot are views of the live
+table: they are consistent only while nobody writes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pyhmap._convert.codecs import Codec
 SLOTS = 8
 EMPTY_REST, EMPTY_ONE, EVACUATED_X, EVACUATED_Y, EVACUATED_EMPTY, MIN_TOPHASH = range(6)
 HASH_WRITING, SAME_SIZE_GROW = 4, 8  # bits of `flags`, as Go names them
-INLINE_TEXT = 12
-OFFSET_BITS = 48
+INLINE_TEXT = 12  # bytes of a text that fit in its slot
+OFFSET_BITS = 48  # of the address of a long text: its offset in an arena block, whose number is in the bits above
 TEXT = np.dtype([("size", "<u4"), ("head", "V4"), ("where", "<u8")])  #: a stored text, as _kernels/layout.pxd draws it
 REFERENCE = np.dtype([("hash", "<u8"), ("index", "<u8")])  #: an object key in a slot
 
@@ -27,14 +27,14 @@ class RawBuckets(NamedTuple):
 
     tophash: npt.NDArray[np.uint8]  #: [n, 8]
     slots: npt.NDArray[Any]  #: [n, 8], records with the fields ``key`` and ``value``
-    overflow: npt.NDArray[np.uint32]  #: [n]; row of the chain's next bucket, 0 for none
+    overflow: npt.NDArray[np.uint32]  #: [n]; the row of the next bucket in the chain, 0 for none
     nmain: int  #: 2**B
-    free_row: int = 0  #: the first overflow row that is in no chain; its link leads to the next. 0 for none
-    nfree: int = 0  #: how many there are
+    free_row: int = 0  #: the first free row, whose link leads to the next one; 0 for none
+    nfree: int = 0  #: number of free rows
 
     @property
     def noverflow(self) -> int:
-        """Overflow buckets in chains."""
+        """The number of overflow buckets in chains."""
         return len(self.tophash) - self.nmain - self.nfree
 
 
@@ -42,13 +42,13 @@ class RawTexts(NamedTuple):
     """The arena of the long texts."""
 
     blocks: list[npt.NDArray[np.uint8]]
-    used: int  #: bytes taken of the last block
+    used: int  #: bytes used of the last block
     live: int  #: bytes that slots refer to
-    dead: int  #: bytes of texts that were deleted or overwritten
+    dead: int  #: bytes of deleted and overwritten texts
 
 
 class RawTable(NamedTuple):
-    """The whole state of a map, as an engine's ``_state()`` returns it."""
+    """The whole state of a map; the result of an engine's ``_state()``."""
 
     count: int  # type: ignore[assignment]
     flags: int
@@ -67,7 +67,7 @@ class RawTable(NamedTuple):
     texts: RawTexts
     key_objects: list[Any]
     value_objects: list[Any]
-    returned: int = 0  #: bytes of evacuated rows of the old array that the system has again
+    returned: int = 0  #: bytes of the old array that were returned to the system
 
 
 def slot_dtype(key_codec: Codec, value_codec: Codec, value_at: int, stride: int) -> np.dtype[Any]:
@@ -78,7 +78,7 @@ def slot_dtype(key_codec: Codec, value_codec: Codec, value_at: int, stride: int)
 
 
 def chains(array: RawBuckets) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each row its place in its chain, from 1, and its main bucket; 0 for a row on no chain, such as a free one."""
+    """For each row, its place in its chain, counted from 1, and its main bucket. Both are 0 for a row in no chain."""
     depth = np.zeros(len(array.tophash), np.int64)
     main = np.zeros(len(array.tophash), np.int64)
     rows = np.arange(array.nmain)
@@ -94,4 +94,5 @@ def chains(array: RawBuckets) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
 
 
 def is_evacuated(first: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Whether buckets are evacuated, from the tophashes of their first slots."""
     return (first > EMPTY_ONE) & (first < MIN_TOPHASH)

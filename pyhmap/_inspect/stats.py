@@ -1,6 +1,6 @@
-"""Statistics of a table: load, chains, probes, comparisons beside those of an ideal hash.
+"""Statistics of a table: load, chains, probes, and comparisons beside those of an ideal hash.
 
-Owns :class:`Stats` and its computation, which walks the arrays and sorts the tophashes.
+Owns :class:`Stats` and its computation.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from pyhmap._inspect.state import MIN_TOPHASH, SLOTS, RawBuckets, RawTable, chai
 
 @dataclass(frozen=True)
 class Stats:
-    """What ``stats()`` returns. Histograms are tuples indexed by the length; comparisons are means a look-up."""
+    """The result of ``stats()``. Histograms are tuples indexed by length; comparisons are means per look-up."""
 
     count: int
     buckets: int  #: main buckets
-    load_factor: float  #: keys a main bucket
+    load_factor: float  #: keys per main bucket
     overflow_buckets: int
-    chain_lengths: tuple[int, ...]  #: [n]: chains of n buckets
-    probe_lengths: tuple[int, ...]  #: [n]: keys found in the n-th bucket of their chain, n from 1
-    hit_comparisons: float  #: keys compared to find one that is there, at least 1
-    expected_hit_comparisons: float  #: the same for an ideal hash
-    miss_comparisons: float  #: keys compared to find that one is not there
-    expected_miss_comparisons: float
+    chain_lengths: tuple[int, ...]  #: [n]: the number of chains of n buckets
+    probe_lengths: tuple[int, ...]  #: [n]: the number of keys in the n-th bucket of their chain, n from 1
+    hit_comparisons: float  #: keys compared to find a key that is present, at least 1
+    expected_hit_comparisons: float  #: the same with an ideal hash
+    miss_comparisons: float  #: keys compared to find that a key is absent
+    expected_miss_comparisons: float  #: the same with an ideal hash
     growths: int  #: doublings since the map was made
     same_size_growths: int
     shrinks: int
-    rekeys: int  #: rebuilds by a new hash key because a chain had more than 4 overflow buckets
-    tophash_bytes: int  #: rows in use, of both arrays while growing
+    rekeys: int  #: rebuilds with a new hash key, each because a chain had more than 4 overflow buckets
+    tophash_bytes: int  #: of the rows in use, of both arrays while growing; so are the next two
     slot_bytes: int
     overflow_bytes: int
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all rows in use."""
+        """The bytes of all rows in use."""
         return self.tophash_bytes + self.slot_bytes + self.overflow_bytes
 
 
 def stats(raw: RawTable) -> Stats:
-    """Statistics of a map, by walking its arrays and sorting its tophashes."""
+    """The statistics of a map. Walks its arrays and sorts its tophashes."""
     arrays = [raw.now, raw.old] if raw.old else [raw.now]
     lengths = np.zeros(1, np.int64)
     found_at = np.zeros(1, np.int64)
@@ -61,9 +61,9 @@ def stats(raw: RawTable) -> Stats:
         miss += strangers
     rows = sum(len(array.tophash) for array in arrays)
     load = raw.count / raw.now.nmain
-    # Of the other keys of a bucket (Poisson: load of them on average, also seen from a key of it) 1 in 256 shares the
-    # tophash; on average half of those stand before the key. The five states raise it by little: 251 values, five of
-    # them twice as likely, make sum p^2 = (246 + 5 * 4) / 256^2.
+    # With an ideal hash, a key shares its bucket with `load` other keys on average (Poisson). `share` is the chance
+    # that two keys have equal tophashes. There are 251 values, five of them twice as likely because of the five states:
+    # sum p^2 = (246 + 5 * 4) / 256^2. A hit compares half of the keys that share its tophash, a miss all of them.
     share = (246 + 5 * 4) / 256**2
     return Stats(
         count=raw.count,
@@ -87,13 +87,13 @@ def stats(raw: RawTable) -> Stats:
 
 
 def chain_shares(raw: RawTable) -> list[npt.NDArray[np.float64]]:
-    """For each array and each of its main buckets: the share of all hashes whose keys are in its chain.
+    """For each array and each of its main buckets, the share of all hashes whose keys belong to its chain.
 
     While growing, the hashes of an old bucket lead to its chain until it is evacuated, and then to the new array.
     """
     if not raw.old:
         return [np.full(raw.now.nmain, 1 / raw.now.nmain)]
-    hashes = np.arange(max(raw.now.nmain, raw.old.nmain))  # their low bits: all that the choice of a bucket depends on
+    hashes = np.arange(max(raw.now.nmain, raw.old.nmain))  # their low bits, which choose the bucket
     old = hashes % raw.old.nmain
     moved = is_evacuated(raw.old.tophash[: raw.old.nmain, 0])[old]
     counts = [np.bincount(hashes[moved] % raw.now.nmain, minlength=raw.now.nmain)]
@@ -111,7 +111,7 @@ def _add(a: npt.NDArray[np.int64], b: npt.NDArray[Any]) -> npt.NDArray[np.int64]
 def _tophash_pairs(
     array: RawBuckets, main: npt.NDArray[np.int64], share: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Comparisons beyond the first, summed over all hits; and the mean number that a miss makes in these chains.
+    """The comparisons beyond the first, summed over all hits; and the mean number of comparisons of a miss.
 
     n keys of one bucket with the same tophash cost 0 + 1 + ... + (n-1) extra comparisons when each is looked up once.
     A miss has a random tophash and compares every key that shares it.

@@ -1,6 +1,6 @@
-"""What a map shows of itself: header, layout, bucket arrays, occupancy.
+"""The public views of a table: header, layout, bucket arrays, occupancy.
 
-Owns the result types that users see, and how each is read from a snapshot.
+Owns the result types, and how each is made from a snapshot.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pyhmap._inspect.state import MIN_TOPHASH, SLOTS, RawBuckets, RawTable, is_e
 
 
 class Header(NamedTuple):
-    """The fields of Go's ``hmap``, as the article lists them."""
+    """The result of ``header()``: the fields of Go's ``hmap``, as the article lists them."""
 
     count: int  # type: ignore[assignment]  # keys in the map
-    flags: int  #: 4: a batch write is under way; 8: growing to the same size
+    flags: int  #: bits: 4, a batch write is running; 8, growing to the same size
     B: int  #: there are 2**B main buckets
-    noverflow: int  #: overflow buckets in the chains of the current array, exact
+    noverflow: int  #: overflow buckets in the chains of the current array; exact
     hash0: int  #: the low 32 bits of the hash's secret offset
     buckets: int  #: main buckets of the current array
     oldbuckets: int  #: main buckets of the array being evacuated, 0 when not growing
@@ -27,36 +27,36 @@ class Header(NamedTuple):
 
 
 class FieldLayout(NamedTuple):
-    """Where one field of a bucket lies: the article's ``unsafe.Offsetof``."""
+    """The place of one field of a bucket, one item of ``layout()``: the article's ``unsafe.Offsetof``."""
 
     name: str
-    array: str  #: the bucket array it is part of
+    array: str  #: the array that holds it: tophash, slots or overflow
     offset: int  #: bytes from the start of the bucket's row in that array
     size: int  #: bytes
     dtype: np.dtype[Any]
 
 
 class BucketArrays(NamedTuple):
-    """Read-only views of the current bucket array. They keep it alive; after a growth they show the array of before."""
+    """Read-only views of the current bucket array. They keep it alive: after a growth they still show the old array."""
 
     tophash: npt.NDArray[np.uint8]  #: [n, 8]
-    keys: npt.NDArray[Any]  #: [n, 8]
-    values: npt.NDArray[Any]  #: [n, 8]
-    overflow: npt.NDArray[np.uint32]  #: [n]
+    keys: npt.NDArray[Any]  #: [n, 8], as stored: long texts and objects are references
+    values: npt.NDArray[Any]  #: [n, 8], as stored
+    overflow: npt.NDArray[np.uint32]  #: [n], the row of the next bucket in the chain, 0 for none
 
 
 class Occupancy(NamedTuple):
-    """How full each row is: copies, taken at one moment, also in the middle of a growth."""
+    """The number of full slots in each row. The arrays are copies, taken at one moment, also during a growth."""
 
-    full: npt.NDArray[np.uint8]  #: [n] full slots of each row in use, 0 to 8; main buckets first
+    full: npt.NDArray[np.uint8]  #: [n], full slots of each row in use, 0 to 8; main buckets first
     nmain: int  #: main buckets
-    old_full: npt.NDArray[np.uint8] | None  #: [m] the same of the old array, None when not growing
-    evacuated: npt.NDArray[np.bool_] | None  #: [old main buckets] whose keys have moved to the new array
+    old_full: npt.NDArray[np.uint8] | None  #: [m], the same for the old array; None when not growing
+    evacuated: npt.NDArray[np.bool_] | None  #: [old main buckets], whether it is evacuated; None when not growing
     nevacuate: int  #: old buckets below this one are all evacuated
 
 
 def header(raw: RawTable) -> Header:
-    """The map's header, from its state."""
+    """The header of a map, from its state."""
     return Header(
         count=raw.count,
         flags=raw.flags,
@@ -70,7 +70,7 @@ def header(raw: RawTable) -> Header:
 
 
 def layout(raw: RawTable) -> tuple[FieldLayout, ...]:
-    """Each field of a bucket, slot by slot, in the order of memory."""
+    """The fields of a bucket, slot by slot, in memory order."""
     fields = [FieldLayout("tophash", "tophash", 0, SLOTS, np.dtype((np.uint8, SLOTS)))]
     record = raw.now.slots.dtype
     for i in range(SLOTS):
@@ -82,19 +82,19 @@ def layout(raw: RawTable) -> tuple[FieldLayout, ...]:
 
 
 def bucket_arrays(raw: RawTable) -> BucketArrays:
-    """The current array's rows in use as read-only views."""
+    """The rows in use of the current array, as read-only views."""
     slots = _read_only(raw.now.slots)
     return BucketArrays(_read_only(raw.now.tophash), slots["key"], slots["value"], _read_only(raw.now.overflow))
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that cannot be made writable again, as one with its flag cleared could be."""
+    """A view that cannot be made writable; NumPy allows setting a flag that was only cleared."""
     flat = memoryview(array.reshape(-1).view(np.uint8).data).toreadonly()
     return np.frombuffer(flat, array.dtype).reshape(array.shape)
 
 
 def occupancy(raw: RawTable) -> Occupancy:
-    """The full slots of each row; what evacuated rows held is not counted."""
+    """The full slots of each row. Evacuated rows have none."""
 
     def full(array: RawBuckets) -> npt.NDArray[np.uint8]:
         counts: npt.NDArray[np.uint8] = (array.tophash >= MIN_TOPHASH).sum(1, dtype=np.uint8)

@@ -1,1 +1,1 @@
-"""The dict surface: what can be said of any engine in terms of its look-ups and writes."""
+"""The methods of a dict, written once for both engines, in terms of their look-ups and writes."""

@@ -1,8 +1,8 @@
-"""When the content of a map equals that of other collections: keys, and values.
+"""When keys and values of a map equal elements of other collections.
 
-Comparisons and set algebra take collections of anything. In them an element that the key type cannot hold is simply not
-in the map, and equal numbers are one key, as for ``dict``: ``m.keys() & {1.0, "a"}`` of a map of ints may be ``{1.0}``.
-(``"a" in m`` itself is a ``TypeError``: there it is a mistake.)
+Comparisons and set algebra accept collections of anything. In them, an element that the key type cannot hold is just
+absent from the map, and equal numbers are one key, as in ``dict``: for a map of ints, ``m.keys() & {1.0, "a"}`` may be
+``{1.0}``. (``"a" in m`` raises ``TypeError``, since a look-up with a wrong type is a mistake.)
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def find(m: Any, key: Any) -> Any:
         return key if key in m else ABSENT
     except (TypeError, OverflowError):
         if m.key_dtype is object:
-            raise  # the key's own error
+            raise  # an error of the key's own __hash__ or __eq__
     if isinstance(key, Number):
         for kind in int, float:
             try:
-                number: Any = kind(cast("Any", key).real)  # of a complex number, if it is nothing else
+                number: Any = kind(cast("Any", key).real)  # a complex number equals its real part, or no key
                 if number == key and number in m:
                     return number
             except (TypeError, ValueError, OverflowError):
@@ -34,7 +34,7 @@ def find(m: Any, key: Any) -> Any:
 
 
 def same_value(m: Any, a: Any, b: Any) -> bool:
-    """Whether two values are equal as ``dict`` compares them; a NaN, another object each time, equals a NaN."""
+    """Whether two values are equal as ``dict`` compares them. A NaN equals a NaN: each read makes a new object."""
     if a is b:
         return True
     if m.value_dtype is object:

@@ -1,32 +1,39 @@
-"""What a dict user expects beyond the engine's own methods.
+"""The methods of a map that follow from an engine's look-ups and writes.
 
-An engine (the compiled ``HMapEngine`` or the plain-Python reference) stores and finds keys. :class:`MapMethods` adds,
-once for both, what can be said in terms of that: views, operators, comparison, copies, pickling, looking inside.
+An engine (the compiled ``HMapEngine`` or the reference) stores and finds keys. :class:`MapMethods` adds the rest, once
+for both: views, operators, comparison, copies, pickling, inspection.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import ItemsView, Iterable, KeysView, Mapping, MutableMapping, ValuesView
 from contextlib import AbstractContextManager, nullcontext
 from reprlib import recursive_repr
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
 from pyhmap._convert import infer
+from pyhmap._convert.codecs import Many
 from pyhmap._inspect import check, stats, views
 from pyhmap._mapping import pickling
 from pyhmap._mapping.views import HMapItems, HMapKeys, HMapValues
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsKeysAndGetItem
 
-class MapMethods(MutableMapping[Any, Any]):
-    """The methods of a map that both engines share."""
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class MapMethods(MutableMapping[_K, _V]):
+    """The methods that both engines share."""
 
     __slots__ = ()
 
-    # What the engine provides, beside the abstract methods of MutableMapping. _begin is the engine's __init__, whatever
-    # __init__ a subclass has.
+    # The engine provides these, and the abstract methods of MutableMapping. _begin is the __init__ of the engine, also
+    # where a subclass has its own.
     key_dtype: Any
     value_dtype: Any
     _key_codec: Any
@@ -46,25 +53,25 @@ class MapMethods(MutableMapping[Any, Any]):
     @classmethod
     def from_arrays(
         cls,
-        keys: Any,
-        values: Any,
+        keys: Many[Any],
+        values: Many[Any],
         *,
         capacity: int = 0,
         hash: str | None = None,
         seed: int | None = None,
     ) -> Self:
-        """A map of ``keys[i]`` to ``values[i]``, its types taken from the two.
+        """A map from ``keys[i]`` to ``values[i]``, whose types are inferred from the data.
 
         Parameters
         ----------
         keys, values
-            n items each: arrays of shape (n,), sequences, or Arrow columns. Items that are all str (in arrays of dtype
-            U, StringDType or object, in lists, in Arrow) make the type ``str``, bytes make it ``bytes``; mixed items
-            make it ``object``.
+            n items each: arrays of shape (n,), sequences, or Arrow columns. If all items are str (in an array of dtype
+            U, StringDType or object, in a list, or in Arrow), the type is ``str``; if all are bytes, ``bytes``; if the
+            items are mixed, ``object``.
         capacity, hash, seed
-            As in the constructor; room is made for n keys at least.
+            As for the constructor. There is room for at least n keys.
 
-        Raises as the constructor and ``set_many`` do.
+        Raises what the constructor and ``set_many`` raise.
 
         Examples
         --------
@@ -76,67 +83,97 @@ class MapMethods(MutableMapping[Any, Any]):
         >>> HMap.from_arrays(["a", "b"], [b"x", None])["a"]
         b'x'
         """
-        keys, key = infer.with_type(keys)
-        values, value = infer.with_type(values)
-        m = cls(key, value, capacity=capacity, hash=hash, seed=seed)  # type: ignore[call-arg]
-        m._make_room(len(keys))
-        m.set_many(keys, values)
+        key_items, key_type = infer.with_type(keys)
+        value_items, value_type = infer.with_type(values)
+        m = cls(key_type, value_type, capacity=capacity, hash=hash, seed=seed)  # type: ignore[call-arg]
+        m._make_room(len(key_items))
+        m.set_many(key_items, value_items)
         return m
 
     @classmethod
-    def fromkeys(cls, keys: Any, value: Any = None, /) -> Self:
-        """A map of every key to the one value. The types are found as in ``from_arrays``.
+    def fromkeys(cls, keys: Iterable[Any], value: Any = None, /) -> Self:
+        """A map from each key of an iterable to one value. The types are inferred as in ``from_arrays``.
 
         >>> from pyhmap import HMap
         >>> sorted(HMap.fromkeys([3, 4], 0.5).items())
         [(3, 0.5), (4, 0.5)]
         """
-        keys, key = infer.with_type(keys)
-        m = cls(key, infer.type_of_value(value))  # type: ignore[call-arg]
-        m._make_room(len(keys))
-        m.set_many(keys, [value] * len(keys))
+        items, key_type = infer.with_type(keys)
+        m = cls(key_type, infer.type_of_value(value))  # type: ignore[call-arg]
+        m._make_room(len(items))
+        m.set_many(items, [value] * len(items))
         return m
 
     def copy(self) -> Self:
-        """A map of the same types and items; with a hash key of its own unless made with ``seed``."""
+        """A map of the same types and items. It has its own hash key, unless the map was made with ``seed``.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap("i8", "i8", {1: 10})
+        >>> m.copy() == m
+        True
+        """
         return copy.copy(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = type(self), self.key_dtype, self.value_dtype, self._settings
-        if object in kind:  # item by item: they may refer to the map
+        if object in kind:  # item by item, since the items may refer to the map
             return pickling.begun, (*kind, len(self)), self.__getstate__(), None, self._iter_items()
         columns = map(pickling.Packed, self.to_arrays())
         return pickling.restored_map, (*kind, *columns), self.__getstate__()
 
     # ---- dict's methods
 
-    def keys(self) -> KeysView[Any]:
-        """A set-like view of the keys."""
+    def keys(self) -> KeysView[_K]:
+        """A set-like view of the keys.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i8", "i8", {1: 10, 2: 20}).keys() & {2, 3}
+        {2}
+        """
         return HMapKeys(self)
 
-    def values(self) -> ValuesView[Any]:
-        """A view of the values."""
+    def values(self) -> ValuesView[_V]:
+        """A view of the values.
+
+        >>> from pyhmap import HMap
+        >>> sum(HMap("i8", "i8", {1: 10, 2: 20}).values())
+        30
+        """
         return HMapValues(self)
 
-    def items(self) -> ItemsView[Any, Any]:
-        """A set-like view of the (key, value) pairs."""
+    def items(self) -> ItemsView[_K, _V]:
+        """A set-like view of the (key, value) pairs.
+
+        >>> from pyhmap import HMap
+        >>> sorted(HMap("i8", "i8", {1: 10, 2: 20}).items())
+        [(1, 10), (2, 20)]
+        """
         return HMapItems(self)
 
-    def update(self, other: Any = (), /, **kwargs: Any) -> None:
-        """Set the pairs of a mapping, or of an iterable of pairs. Pairs before one that cannot be held are set."""
+    def update(self, other: SupportsKeysAndGetItem[_K, _V] | Iterable[tuple[_K, _V]] = (), /, **kwargs: _V) -> None:
+        """Set the pairs of a mapping or of an iterable, and of keyword arguments (for ``str`` keys).
+
+        An invalid pair raises ``TypeError`` or ``OverflowError``; the pairs before it are set.
+
+        >>> from pyhmap import HMap
+        >>> m = HMap(str, "i8", {"a": 1})
+        >>> m.update({"a": 2}, b=3)
+        >>> sorted(m.items())
+        [('a', 2), ('b', 3)]
+        """
         if isinstance(other, MapMethods) and other.key_dtype == self.key_dtype:
             self.set_many(*other.to_arrays())
             other = ()
         super().update(other, **kwargs)
 
-    def __or__(self, other: Any) -> Self:
+    def __or__(self, other: Mapping[_K, _V]) -> Self:
         if not isinstance(other, Mapping):
             return NotImplemented
         merged = self.copy()
         merged.update(other)
         return merged
 
-    def __ror__(self, other: Any) -> Self:
+    def __ror__(self, other: Mapping[_K, _V]) -> Self:
         if not isinstance(other, Mapping):
             return NotImplemented
         merged = pickling.begun(type(self), self.key_dtype, self.value_dtype, self._settings, len(self))
@@ -144,7 +181,7 @@ class MapMethods(MutableMapping[Any, Any]):
         merged.update(self)
         return cast("Self", merged)
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: SupportsKeysAndGetItem[_K, _V] | Iterable[tuple[_K, _V]]) -> Self:
         self.update(other)
         return self
 
@@ -158,7 +195,7 @@ class MapMethods(MutableMapping[Any, Any]):
         if isinstance(other, MapMethods):
             types = self.key_dtype, self.value_dtype
             if self.key_dtype is object is not other.key_dtype:
-                return other == self  # it knows when two keys are one: all NaN are
+                return other == self  # the typed map decides which keys are equal: all NaN are
             if (
                 types == (other.key_dtype, other.value_dtype)
                 and object not in types
@@ -179,7 +216,7 @@ class MapMethods(MutableMapping[Any, Any]):
         items = ", ".join(f"{key!r}: {value!r}" for key, value in self.items())
         return f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}, {{{items}}})"
 
-    # ---- looking inside
+    # ---- inspection
 
     def header(self) -> views.Header:
         """Go's ``hmap`` fields: ``count, flags, B, noverflow, hash0, buckets, oldbuckets, nevacuate``.
@@ -193,24 +230,39 @@ class MapMethods(MutableMapping[Any, Any]):
         return views.header(self._state())
 
     def stats(self) -> stats.Stats:
-        """Load, overflow, chain and probe lengths, comparisons beside their ideal, growths, bytes. Walks the table."""
+        """Statistics: load, overflow, chain and probe lengths, comparisons, growths, bytes. Walks the whole table.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i8", "i8", {1: 1, 2: 2}).stats().probe_lengths     # two keys in the first bucket of their chain
+        (0, 2)
+        """
         with self._frozen():
             return stats.stats(self._state())
 
     def layout(self) -> tuple[views.FieldLayout, ...]:
-        """Offset, size and dtype of each field of a bucket."""
+        """Offset, size and dtype of each field of a bucket: ``FieldLayout(name, array, offset, size, dtype)``.
+
+        >>> from pyhmap import HMap
+        >>> [(field.name, field.offset) for field in HMap("i8", "f4").layout()][1:4]
+        [('key[0]', 0), ('value[0]', 8), ('key[1]', 16)]
+        """
         return views.layout(self._state())
 
     def bucket_arrays(self) -> views.BucketArrays:
         """Read-only views ``tophash[n, 8]``, ``keys[n, 8]``, ``values[n, 8]``, ``overflow[n]`` of the current array.
 
-        Rows 0 to 2**B - 1 are the main buckets, the others overflow buckets. The views follow later writes until a
-        growth, which moves the map to another array; they keep theirs alive.
+        Rows 0 to 2**B - 1 are the main buckets, the others overflow buckets. The views show later writes until the next
+        growth, which moves the map to another array. They keep their array alive.
+
+        >>> from pyhmap import HMap
+        >>> arrays = HMap("i8", "i8", {5: 6}).bucket_arrays()
+        >>> arrays.tophash.shape, int(arrays.keys[0, 0]), int(arrays.values[0, 0])
+        ((1, 8), 5, 6)
         """
         return views.bucket_arrays(self._state(lend=True))
 
     def occupancy(self) -> views.Occupancy:
-        """How many slots of each row are full, in the old array too while growing: what a picture of it is drawn from.
+        """The number of full slots in each row, while growing also in the old array.
 
         >>> from pyhmap import HMap
         >>> HMap("i8", "i8", {1: 1, 2: 2}).occupancy().full
@@ -220,7 +272,11 @@ class MapMethods(MutableMapping[Any, Any]):
             return views.occupancy(self._state())
 
     def check(self) -> None:
-        """Walk every invariant of the table; raises ``CorruptMapError`` naming the first that is broken."""
+        """Check every invariant of the table. Raises ``CorruptMapError``, which names the first that is broken.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i8", "i8", {1: 10}).check()
+        """
         with self._frozen():
             check.check(self._state())
 
@@ -228,7 +284,11 @@ class MapMethods(MutableMapping[Any, Any]):
     def nbytes(self) -> int:
         """Bytes of the rows in use (of both arrays while growing), of long texts, and of references to objects.
 
-        Room not yet touched costs nothing and is left out; so are the objects themselves.
+        Rows that were never used take no memory and are not included, nor are the objects.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i8", "i8").nbytes     # one bucket: 8 tophashes, 8 slots of 16 bytes, a link of 4
+        140
         """
         raw = self._state()
         arrays = [raw.now, raw.old] if raw.old else [raw.now]
@@ -237,5 +297,5 @@ class MapMethods(MutableMapping[Any, Any]):
         return rows + arena + 8 * (len(raw.key_objects) + len(raw.value_objects))
 
     def _frozen(self) -> AbstractContextManager[None]:
-        """A context in which other threads' writes wait; the engine that has such writes overrides it."""
+        """A context in which writes by other threads wait. The compiled engine overrides it."""
         return nullcontext()

@@ -1,7 +1,7 @@
 """How maps and sets are pickled and copied.
 
-Keys and values are pickled as two arrays, whose memory protocol 5 can pass out of band; texts as one array of bytes and
-one of lengths. The arrays are packed only when a pickle is written: copies use the same functions without packing.
+Keys and values are pickled as two arrays, which protocol 5 can pass out of band. Texts are pickled as one array of
+bytes and one of lengths. Copies use the same functions, without packing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 
 class Packed:
-    """The keys or the values of a map without objects, as the batch calls take them."""
+    """The keys or the values of a map without objects, in a form that the batch calls accept."""
 
     __slots__ = ("items",)
 
@@ -21,12 +21,12 @@ class Packed:
         self.items = items
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Packed:
-        return self  # a copy already
+        return self  # it is a copy already
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        array = cast("npt.NDArray[Any]", self.items)  # lists come from pickles only
+        array = cast("npt.NDArray[Any]", self.items)  # only unpickling makes lists
         if array.dtype.kind != "O":
-            # As bytes, since NumPy hands out no array of times in place; but it cannot view items of no bytes.
+            # Viewed as bytes, since NumPy does not pass arrays of times out of band. It cannot view items of size 0.
             data = array.reshape(-1).view(np.uint8) if array.dtype.itemsize else np.empty(0, np.uint8)
             return _array_column, (array.dtype, array.shape, data)
         texts = array.tolist()
@@ -44,12 +44,13 @@ def _text_column(as_str: bool, sizes: npt.NDArray[np.uint32], data: npt.NDArray[
     whole = str(data.data, "utf-8", "surrogatepass") if as_str else data.tobytes()
     ends = np.cumsum(sizes, dtype=np.int64).tolist()
     if len(whole) != (ends[-1] if ends else 0):
-        raise ValueError(f"the pickle is damaged: {len(whole)} characters for texts of {ends[-1] if ends else 0}")
+        wanted = ends[-1] if ends else 0
+        raise ValueError(f"the pickle is damaged, {len(whole)} characters for texts of {wanted}: write it again")
     return Packed([whole[start:end] for start, end in zip([0, *ends], ends, strict=False)])
 
 
 def begun(cls: Any, key: Any, value: Any, settings: dict[str, Any], capacity: int) -> Any:
-    """An empty map, with room, of a class whose ``__init__`` may want other arguments than HMap's."""
+    """An empty map with room for ``capacity`` keys. Avoids ``__init__``, since that of a subclass may differ."""
     m = cls.__new__(cls)
     m._begin(key, value, **settings)
     m._make_room(capacity)
@@ -57,14 +58,14 @@ def begun(cls: Any, key: Any, value: Any, settings: dict[str, Any], capacity: in
 
 
 def restored_map(cls: Any, key: Any, value: Any, settings: dict[str, Any], keys: Packed, values: Packed) -> Any:
-    """A map of the items in two columns."""
+    """A map of the items of two columns."""
     m = begun(cls, key, value, settings, len(keys.items))
     m.set_many(keys.items, values.items)
     return m
 
 
 def restored_set(cls: Any, key: Any, settings: dict[str, Any], keys: Any) -> Any:
-    """A set of the keys in a column, or in a list of objects."""
+    """A set of the keys of a column, or of a list of objects."""
     s = cls.__new__(cls)
     s._begin(key, **settings)
     s.add_many(keys.items if isinstance(keys, Packed) else keys)

@@ -10,7 +10,7 @@ from pyhmap._mapping.equality import find, same_value
 
 
 class HMapKeys(KeysView[Any]):
-    """``m.keys()``: an iterator is bound to the map's keys when iter() is called, not at its first step."""
+    """``m.keys()``. An iterator is bound to the map when ``iter()`` is called, not at its first step."""
 
     __slots__ = ()
     _mapping: Any
@@ -23,7 +23,7 @@ class HMapKeys(KeysView[Any]):
 
 
 class HMapValues(ValuesView[Any]):
-    """``m.values()``: iterates at the engine's speed, without a look-up per value."""
+    """``m.values()``. The engine iterates, without a look-up per value."""
 
     __slots__ = ()
     _mapping: Any
@@ -36,7 +36,7 @@ class HMapValues(ValuesView[Any]):
 
 
 class HMapItems(ItemsView[Any, Any]):
-    """``m.items()``: iterates at the engine's speed, without a look-up per pair."""
+    """``m.items()``. The engine iterates, without a look-up per pair."""
 
     __slots__ = ()
     _mapping: Any
@@ -50,5 +50,5 @@ class HMapItems(ItemsView[Any, Any]):
         own = find(self._mapping, item[0])
         if own is ABSENT:
             return False
-        value = self._mapping.get(own, ABSENT)  # gone if a comparison removed it meanwhile
+        value = self._mapping.get(own, ABSENT)  # ABSENT if a comparison has removed the key
         return value is not ABSENT and same_value(self._mapping, value, item[1])

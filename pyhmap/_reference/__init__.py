@@ -1,1 +1,1 @@
-"""The map once more, in plain Python: the specification of the compiled engine, and the oracle of its tests."""
+"""The map in plain Python: the specification of the compiled engine, and the oracle of its tests."""

@@ -1,11 +1,11 @@
-"""The engine once more, in plain Python: what each call does to the table, in the fewest words.
+"""The engine in plain Python: what each call does to the table, in the fewest words.
 
-For the same seed and the same calls the compiled engine must produce the very same rows; the tests compare them byte by
-byte. Arrow arrays are left to the compiled map.
+For the same seed and the same calls, the compiled engine must produce the same rows; the tests compare them byte by
+byte. The reference does not read Arrow columns.
 
-Keys and values are the bytes that their codecs make of them, or Python objects. Converting, comparing and releasing
-objects may run any code, which may use the map. So each call converts first, then searches, then changes the table in
-one go; what it removes is released when it returns.
+Keys and values are the bytes that their codecs make from them, or Python objects. Converting, comparing and releasing
+objects may run any code, and that code may use the map. So each call first converts, then searches, then changes the
+table without running other code. The objects that it removes are released when it returns.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ from pyhmap._reference.table import (
     splitmix64,
 )
 
-# The constants of _kernels/constants.pxd, which has their reasons.
+# As in _kernels/constants.pxd, which gives the reasons.
 ADVANCE_LIMIT = 1024
 EVACUATE_PER_KEY = 8
 READS_PER_STEP = 8
@@ -51,23 +51,23 @@ NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] 
 
 @dataclass
 class Batch:
-    """How far a batch of writes is, and what its growths go by."""
+    """The progress of a batch of writes, from which it decides how to grow."""
 
     length: int
     first_B: int  # at its start
-    count_then: int  # keys in the map at its start, and then at its last growth
+    count_then: int  # keys in the map at the last growth of the batch, or at its start
     grown_at: int = 0  # position of the key that started that growth
-    position: int = 0  # of the key being written
+    position: int = 0  # position of the key being written
     grown_at_once: bool = False
 
     @property
     def left(self) -> int:
-        """Keys still to write, including the present one; they pay for the growth that it starts."""
+        """Keys still to write, including the current one. They do the work of the growth that it starts."""
         return self.length - self.position
 
 
 class ReferenceEngine:
-    """The engine: the same methods, results and rows as the compiled `HMapEngine`."""
+    """The engine: it has the methods, results and rows of the compiled `HMapEngine`, which has their docstrings."""
 
     __slots__ = (
         "_changes", "_count", "_cursor", "_floor_B", "_hash_key", "_key_codec", "_nevacuate", "_next_code",
@@ -89,24 +89,24 @@ class ReferenceEngine:
         if hasattr(self, "_now"):
             raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
         key_codec, value_codec = codecs.key_codec(key), codecs.value_codec(value)
-        codecs.check_hash(key_codec, hash, hash_cache)  # a cache changes no digest: this engine needs none
+        codecs.check_hash(key_codec, hash, hash_cache)  # a cache changes no digest, so the reference uses none
         self._key_codec, self._value_codec = key_codec, value_codec
         self._settings: dict[str, Any] = {"hash": hash, "seed": None if seed is None else index(seed)}
         self._seeds = None if seed is None else splitmix64(index(seed) & M64)
         self._hash_key = draw_hash_key(self._seeds)
         self._count = 0
-        self._changes = 0  # of the set of keys: what iterators watch
-        self._next_code: int | None = 0  # of factorize(); None when a write may have stored a larger one
+        self._changes = 0  # changes of the set of keys; iterators watch it
+        self._next_code: int | None = 0  # for factorize(); None if a write may have stored a larger code
         self._old: Buckets | None = None  # not None while growing
         self._nevacuate = 0  # old buckets below this one are evacuated
         self.growths = self.same_size_growths = self.shrinks = self.rekeys = 0
         self._still = False  # while True, reads move nothing
-        self._rekeyed = False  # since the table doubled last
+        self._rekeyed = False  # since the last doubling
         self._floor_B = smallest_B(index(capacity))  # deletion does not shrink the table below this
         self._install(Buckets(self._floor_B))
 
     def __getstate__(self) -> dict[str, Any] | None:
-        """What copies and pickles hold beside the items: the attributes of a subclass."""
+        """The attributes of a subclass, which copies and pickles keep."""
         return getattr(self, "__dict__", None)
 
     @property
@@ -121,7 +121,7 @@ class ReferenceEngine:
 
     def _install(self, table: Buckets) -> None:
         self._now = table
-        self._cursor = 0  # the row from which popitem looks
+        self._cursor = 0  # the row from which popitem searches
 
     def _grow(self, B: int) -> None:
         old = self._now
@@ -145,26 +145,26 @@ class ReferenceEngine:
                 self._old = None
 
     def _evacuate(self, buckets: int) -> None:
-        """Evacuate at the mark so many times."""
+        """Evacuate so many buckets at the evacuation mark."""
         while self._old is not None and buckets > 0:
             self._evacuate_row(self._old, self._nevacuate)
             buckets -= 1
 
     def _grow_work(self, h: int) -> None:
-        """What one write does for a growth; after it the key's bucket is in the new table."""
+        """Evacuate the two buckets of one write. Afterwards the bucket of the key is in the new table."""
         if self._old is not None:
             self._evacuate_row(self._old, self._old.main(h))
         self._evacuate(1)
 
     def _evacuate_on_read(self) -> None:
-        """What a single read does for a growth, so that a map which is only read ends it."""
+        """Evacuate a bucket in one of eight reads of single keys, so that reads alone end a growth."""
         if self._old is not None and not self._still:
             self._reads_growing += 1
             self._evacuate(self._reads_growing % READS_PER_STEP == 0)
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:
-        """While inside, reads move nothing."""
+        """A context in which reads evacuate nothing."""
         before, self._still = self._still, True
         try:
             yield
@@ -172,11 +172,11 @@ class ReferenceEngine:
             self._still = before
 
     def _as_batch(self) -> Any:
-        """Single reads that stand for a batch, which evacuates before it starts and not in between."""
+        """A context for the single reads of a batch: a batch evacuates before it starts, not between its keys."""
         return nullcontext() if self._by_objects() else self._frozen()
 
     def _tidy(self, *, removed: bool, batch: int = 0) -> None:
-        """After a write, or a batch of so many: another hash key if it is needed, a smaller table if that will do."""
+        """After a write or a batch of writes: rekey if a chain is too long, and shrink if the table is too large."""
         if self._now.long_chain:
             self._now.long_chain = False
             if not self._rekeyed and self._key_codec.form != "object":
@@ -187,7 +187,7 @@ class ReferenceEngine:
                 self._now.long_chain = False
         if removed and self._count == 0:
             self._hash_key = draw_hash_key(self._seeds)
-            self._changes += 1  # a hash that somebody computed is worth nothing now
+            self._changes += 1  # invalidates hashes that were computed with the old hash key
         while removed and self._wants_shrink():
             self._grow(max(self._now.B - SHRINK_STEP, self._floor_B))
             self._evacuate(EVACUATE_PER_KEY * batch)
@@ -244,14 +244,14 @@ class ReferenceEngine:
         return siphash13(key, self._hash_key[0], self._hash_key[1])
 
     def _home(self, h: int) -> Buckets:
-        """The table in which a key of this hash is, if it is in the map."""
+        """The table that has the key of this hash, if the map has it."""
         old = self._old
         return self._now if old is None or old.evacuated(old.main(h)) else old
 
     def _seek(self, key: StoredKey) -> tuple[int, StoredKey]:
-        """The hash of a key; and for an object the one in the map that is equal to it, if there is one.
+        """The hash of a key, and the key: an object is replaced by the equal one in the map, if there is one.
 
-        An `__eq__` may change the map: then the search starts over.
+        An `__eq__` may change the map; then the search starts again.
         """
         while isinstance(key, Reference):
             h, changes = self._hash(key), self._changes
@@ -269,7 +269,7 @@ class ReferenceEngine:
         return self._hash(key), key
 
     def _read(self, h: int, key: StoredKey) -> Any:
-        """The stored value of a key that was sought, or ABSENT."""
+        """The stored value of a key from `_seek`, or ABSENT."""
         table = self._home(h)
         slot = table.find(h, key)
         return ABSENT if slot is None else table.slots[slot].value
@@ -277,7 +277,7 @@ class ReferenceEngine:
     def _write(
         self, h: int, key: StoredKey, value: Any, found: Callable[[Any], Any] | None = None, batch: Batch | None = None
     ) -> Any:
-        """Insert a key that was sought; or if it is there, store `found(its value)`, by default `value`.
+        """Insert a key from `_seek`. If it is present, store `found(its value)`, or `value` without `found`.
 
         Returns the stored value.
         """
@@ -285,7 +285,7 @@ class ReferenceEngine:
         self._grow_work(h)
         slot = self._now.find(h, key)
         if slot is not None:
-            before = self._now.slots[slot]  # released on return, see remove()
+            before = self._now.slots[slot]  # released when this returns, see Buckets.remove()
             value = found(before.value) if found else value
             self._now.slots[slot] = Slot(h, key, value)
             return value
@@ -303,7 +303,7 @@ class ReferenceEngine:
         return value
 
     def _grow_at_once(self, batch: Batch) -> bool:
-        """Grow by several doublings at once, if the batch says that they are needed."""
+        """Grow by several doublings at once, if most keys of the batch so far were new. Returns whether it did."""
         B = min(self._now.B + MAX_DOUBLINGS, smallest_B(self._count + batch.left))
         seen, fresh = batch.position - batch.grown_at, self._count - batch.count_then
         if fresh * NEW_DEN < seen * NEW_NUM or B <= self._now.B + 1 or batch.left * EVACUATE_PER_KEY < self._now.nmain:
@@ -315,13 +315,13 @@ class ReferenceEngine:
         return True
 
     def _shrink_to_fit(self, batch: Batch) -> None:
-        """After a batch: no larger than doubling would have made the table."""
+        """After a batch that grew at once: shrink to the size that single doublings would have given."""
         B = max(batch.first_B, smallest_B(self._count))
         if batch.grown_at_once and B < self._now.B:
             self._rebuild(B, self._hash_key)
 
     def _delete(self, h: int, key: StoredKey) -> Any:
-        """The value of a key that was sought, or ABSENT."""
+        """Remove a key from `_seek`. Returns its value, or ABSENT."""
         self._grow_work(h)
         slot = self._now.find(h, key)
         return ABSENT if slot is None else self._remove(slot).value
@@ -375,7 +375,7 @@ class ReferenceEngine:
         sought, changes = self._seek(stored), self._changes
         value = self._read(*sought)
         if value is ABSENT:
-            default = self._value(default)  # only now: that may run code, which may set the key
+            default = self._value(default)  # not before it is needed; this may run code that sets the key
             if changes != self._changes:
                 sought = self._seek(stored)
             value = self._write(*sought, default, _keep)
@@ -396,7 +396,7 @@ class ReferenceEngine:
         return self._key_object(item.key), self._value_object(item.value)
 
     def clear(self) -> None:
-        before = self._now, self._old  # released on return, see remove()
+        before = self._now, self._old  # released when this returns, see Buckets.remove()
         self._hash_key = draw_hash_key(self._seeds)
         self._install(Buckets(0))
         self._old, self._count = None, 0
@@ -405,7 +405,7 @@ class ReferenceEngine:
         del before
 
     def _items(self) -> Iterator[Slot]:
-        """The full slots in order; RuntimeError once the set of keys has changed."""
+        """The full slots in order. Raises RuntimeError when the set of keys has changed."""
         self.finish_growth()
         return self._walk(self._now, self._changes)
 
@@ -428,21 +428,21 @@ class ReferenceEngine:
     def _iter_items(self) -> Iterator[tuple[Any, Any]]:
         return ((self._key_object(item.key), self._value_object(item.value)) for item in self._items())
 
-    # ---- batches: the single calls in a row, after everything is converted ----
+    # ---- batches: everything is converted, then the single calls follow one another ----
 
     def _by_objects(self) -> bool:
-        """Whether the compiled map, too, goes key by key."""
+        """Whether the compiled map, too, does batches key by key."""
         return "object" in (self._key_codec.form, self._value_codec.form)
 
     def _keys(self, keys: Any) -> Array:
-        """A batch of keys, converted; it pays for the growth that it meets."""
+        """A batch of keys, converted. The batch does part of a growth that is under way."""
         array = self._key_codec.batch(keys)
         if not self._by_objects():
             self._evacuate(EVACUATE_PER_KEY * len(array))
         return array
 
     def _writes(self, keys: Any, values: Any) -> Iterator[tuple[int, StoredKey, Any, Batch]]:
-        """Of each write its hash, key and value, and the batch, whose keys pay for the growth it begins."""
+        """For each write: hash, key, value, and the batch with its progress."""
         array = self._key_codec.batch(keys)
         if self._value_codec.is_scalar(values):
             values = self._value_codec.single(values)
@@ -468,10 +468,12 @@ class ReferenceEngine:
             values = batch_by_item.get_many(self, array, self._default(default))
         if out is None:
             return values
-        if not isinstance(out, np.ndarray) or out.dtype != values.dtype:
-            raise TypeError(f"out must be an array of {values.dtype}")
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out is of type {type(out).__name__}: give a NumPy array")
+        if out.dtype != values.dtype:
+            raise TypeError(f"out is of dtype {out.dtype}: give an array of dtype {values.dtype}")
         if out.shape != values.shape or not out.flags.writeable:
-            raise ValueError(f"out must be writable and of shape {values.shape}")
+            raise ValueError(f"out is of shape {out.shape}: give a writable array of shape {values.shape}")
         out[...] = values
         return out
 
@@ -504,7 +506,9 @@ class ReferenceEngine:
         if op not in batch_by_item.OPERATIONS:
             raise ValueError(f"op={op!r}: choose one of {', '.join(batch_by_item.OPERATIONS)}")
         if self.value_dtype is not object and self.value_dtype not in NUMBERS:
-            raise TypeError(f"add_many cannot combine values of type {self._value_codec.name}")
+            raise TypeError(
+                f"add_many cannot combine values of type {self._value_codec.name}: give ints, floats or objects"
+            )
         if self._by_objects():
             batch_by_item.add_many(self, keys, values, op)
             return
@@ -524,7 +528,7 @@ class ReferenceEngine:
         if len(popped) < len(array):
             self._evacuate(EVACUATE_PER_KEY * len(popped))
             batch = Batch(len(popped), self._now.B, self._count)
-            for batch.position, value in enumerate(popped):  # give everything back
+            for batch.position, value in enumerate(popped):  # put everything back
                 key = self._key(array[batch.position])
                 self._write(self._hash(key), key, value, None, batch)
             self._shrink_to_fit(batch)
@@ -540,7 +544,7 @@ class ReferenceEngine:
         return sum(value is not ABSENT for value in self._delete_many(array, stop_at_miss=False))
 
     def _delete_many(self, array: Array, *, stop_at_miss: bool) -> list[Any]:
-        """The values of many keys, ABSENT where there was none; if stopping there, those before the first such one."""
+        """Remove keys. Returns their values, ABSENT for missing keys; or the values before the first missing key."""
         values: list[Any] = []
         for key in map(self._key, array):
             value = self._delete(self._hash(key), key)
@@ -562,7 +566,7 @@ class ReferenceEngine:
             return array
         codes: list[int] = []
         for h, key, _, batch in self._writes(keys, 0):
-            if code <= min(np.iinfo(dtype).max, 2**63 - 2):  # the code after it must be an int64 too
+            if code <= min(np.iinfo(dtype).max, 2**63 - 2):  # the next code must be an int64 as well
                 before = self._count
                 stored = self._write(h, key, self._value(code), _keep, batch)
                 code += self._count - before
@@ -604,8 +608,8 @@ def check_threads(threads: int) -> None:
         raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
 
 
-class ReferenceMap(ReferenceEngine, MapMethods):
-    """The whole map over the plain-Python engine; see `HMap`.
+class ReferenceMap(ReferenceEngine, MapMethods[Any, Any]):
+    """The reference as a whole map; see `HMap`.
 
     >>> m = ReferenceMap("i8", "i8", {17: 1, 4: 9}, seed=1)
     >>> m[17], m.get_many([4, 5], default=-1).tolist(), sorted(m)

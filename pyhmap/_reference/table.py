@@ -1,9 +1,9 @@
-"""The table of the reference: bucket arrays, hashes, and their rows as the compiled engine holds them.
+"""The table of the reference: bucket arrays, hashes, and the rows as the compiled engine holds them.
 
-Owns where a key lies, and how it gets in and out.
+Owns the place of a key, and how a key is inserted, found, removed and evacuated.
 
 The table is Go's map before its Swiss rewrite (`src/runtime/map.go` up to Go 1.23). Keys and values are the bytes that
-their codecs make of them, or Python objects.
+their codecs make from them, or Python objects.
 
     hash     63      56 55                      B        0      the low B bits choose the main bucket,
             [ tophash  |          ...           | bucket ]      the top 8 bits are kept beside the slot
@@ -13,23 +13,23 @@ their codecs make of them, or Python objects.
     1           5c 90 1f 77 e2 05 b1 c8     (2, 3) (8, 1) ...             2         main bucket 1 = 2^B - 1
     2           44 00 00 00 00 00 00 00     (5, 7) ...                    0         overflow bucket of row 1
 
-A chain is a main bucket and the overflow buckets linked behind it. Overflow buckets lie behind the main ones in the
-order in which they were taken, so 0 (always a main bucket) can mean "no next". A tophash below 5 is the state of a
-slot without a key:
+A chain is a main bucket and the overflow buckets linked behind it. The rows of overflow buckets follow those of the
+main buckets, in the order in which they were taken. Row 0 is always a main bucket, so a link of 0 can mean "no next
+bucket". A tophash below 5 is the state of a slot without a key:
 
     0 EMPTY_REST        this slot and every later one of its chain are empty: a search ends here
-    1 EMPTY_ONE         this slot alone is empty
+    1 EMPTY_ONE         this slot is empty, a later one is not
     2 EVACUATED_X       its key moved to the same main bucket of the new table (modulo its size, if that is smaller)
-    3 EVACUATED_Y       its key moved to main bucket + old size
+    3 EVACUATED_Y       its key moved to that main bucket + the old size
     4 EVACUATED_EMPTY   it was empty when its bucket was evacuated
 
-Growth doubles the table when it would hold more than 6.5 keys a bucket, and rebuilds it at the same size when deletions
-have left too many overflow buckets; when they have left too few keys a quarter of the buckets takes them. In each case
-the old table stays, and each write evacuates two of its buckets: the one that it is about to touch, then the next in
-order. A search looks into the old table while the key's bucket there is not evacuated.
+Growth doubles the table when it would hold more than 6.5 keys per bucket. It rebuilds it at the same size when there
+are too many overflow buckets. Shrinking moves the keys to a quarter of the buckets when deletions have left too few. In
+each case the old table stays, and each write evacuates two of its buckets: the bucket of its key, then the next one in
+order. A search looks into the old table if the bucket of the key is not evacuated yet.
 
-An overflow bucket at the end of its chain that has become empty is unlinked and goes on a list of free ones, linked by
-the same array; the next chain that is full takes it.
+When the last overflow bucket of a chain becomes empty, it is unlinked and put on a list of free rows, which uses the
+same links. The next chain that is full takes it from there.
 """
 
 import os
@@ -57,11 +57,11 @@ Array = np.ndarray[Any, Any]
 HashKey = tuple[int, int, int, int]
 
 M64 = (1 << 64) - 1
-MAX_B, ALARM_DEPTH = 30, 4  # see _kernels/constants.pxd
+MAX_B, ALARM_DEPTH = 30, 4  # as in _kernels/constants.pxd
 
 
 def splitmix64(state: int) -> Iterator[int]:
-    """Endless 64-bit outputs of SplitMix64 (Steele, Lea and Flood, 2014).
+    """The infinite stream of 64-bit words of SplitMix64 (Steele, Lea and Flood, 2014).
 
     >>> hex(next(splitmix64(0)))
     '0xe220a8397b1dcdaf'
@@ -74,7 +74,7 @@ def splitmix64(state: int) -> Iterator[int]:
 
 
 def draw_hash_key(seeds: Iterator[int] | None) -> HashKey:
-    """A new hash key: the next four words of the seed's stream, or of the system's randomness."""
+    """A new hash key: the next four words of the seed's stream, or random words from the system."""
     k, m0, m1, m2 = (next(seeds) if seeds else int.from_bytes(os.urandom(8), "little") for _ in range(4))
     return k, m0 | 1, m1 | 1, m2 | 1  # an odd multiplier can be inverted modulo 2^64
 
@@ -93,16 +93,17 @@ def hash_word(word: int, hash_key: HashKey) -> int:
 
 
 def tophash_of(h: int) -> int:
+    """The tophash: the top 8 bits of a hash, plus 5 if they are below 5."""
     return (h >> 56) + (MIN_TOPHASH if h >> 56 < MIN_TOPHASH else 0)
 
 
 def over_load(count: int, B: int) -> bool:
-    """Whether `count` keys are more than 6.5 a bucket; a single bucket may be full."""
+    """Whether `count` keys are more than 6.5 per bucket. A single bucket may be full."""
     return count > SLOTS and count > 13 * ((1 << B) // 2)
 
 
 def smallest_B(count: int) -> int:
-    """The B of the smallest table that holds `count` keys without growing."""
+    """The B of the smallest table that holds `count` keys without a growth."""
     if count < 0:
         raise ValueError(f"capacity {count} is negative")
     for B in range(MAX_B + 1):
@@ -112,17 +113,17 @@ def smallest_B(count: int) -> int:
 
 
 class Reference:
-    """An object key: equal only to itself. Only Python code can say which key of the map a caller's object equals."""
+    """An object key, equal only to itself. `ReferenceEngine._seek` finds the stored key that equals an object."""
 
     def __init__(self, item: Any) -> None:
         self.object, self.number = item, hash(item) & M64
 
 
-StoredKey = bytes | Reference  # as the table holds it
+StoredKey = bytes | Reference  # a key as the table holds it
 
 
 class Slot(NamedTuple):
-    """What a full slot holds. The hash is kept to save computing it again; the real slot has it for objects only."""
+    """The content of a full slot. The hash saves computing it again; a compiled slot has it for objects only."""
 
     hash: int
     key: StoredKey
@@ -130,22 +131,23 @@ class Slot(NamedTuple):
 
 
 class Buckets:
-    """One table. A slot is named by its number counted through all rows: 8 * row + place in the row."""
+    """One table. Slots are numbered through all rows: 8 * row + the place in the row."""
 
     def __init__(self, B: int) -> None:
         self.B, self.nmain = B, 1 << B
         self.tophash = bytearray(SLOTS * self.nmain)
         self.slots: list[Any] = [None] * (SLOTS * self.nmain)
         self.overflow = array("I", bytes(4 * self.nmain))
-        self.free_row = self.nfree = 0  # the first free overflow row, whose link leads to the next, and their number
-        self.long_chain = False  # an insert made a chain longer than a random hash makes it
+        self.free_row = self.nfree = 0  # the first free row, whose link leads to the next; their number
+        self.long_chain = False  # an insert made a chain longer than a random hash does
 
     @property
     def noverflow(self) -> int:
-        """Overflow buckets in chains."""
+        """The number of overflow buckets in chains."""
         return len(self.overflow) - self.nmain - self.nfree
 
     def main(self, h: int) -> int:
+        """The main bucket of a hash."""
         return h & self.nmain - 1
 
     def chain(self, row: int) -> Iterator[int]:
@@ -163,10 +165,11 @@ class Buckets:
                 yield slot
 
     def find(self, h: int, key: StoredKey) -> int | None:
+        """The slot of a key, or None."""
         return next((slot for slot in self.candidates(h) if self.slots[slot].key == key), None)
 
     def place(self, item: Slot) -> None:
-        """Put an absent key into the first empty slot of its chain, in a new overflow bucket if there is none."""
+        """Put an absent key into the first empty slot of its chain; if there is none, into a new overflow bucket."""
         chain = list(self.chain(self.main(item.hash)))
         empty = [slot for slot in chain if self.tophash[slot] <= EMPTY_ONE]
         if empty:
@@ -180,7 +183,7 @@ class Buckets:
         self.slots[slot] = item
 
     def take_row(self) -> int:
-        """An empty overflow row: the one freed last, or a new one."""
+        """Take an empty overflow row: the one that was freed last, or a new one."""
         if self.free_row:
             row, self.free_row = self.free_row, self.overflow[self.free_row]
             self.overflow[row] = 0
@@ -192,9 +195,8 @@ class Buckets:
         return len(self.overflow) - 1
 
     def remove(self, slot: int) -> Slot:
-        """Empty a slot; if nothing follows in its chain, EMPTY_REST moves back to behind the last full slot.
-
-        Overflow rows behind that one are freed.
+        """Empty a slot. If no key follows in its chain, all slots behind the last full one become EMPTY_REST, and the
+        overflow rows behind that one are freed. Returns the content.
         """
         item: Slot = self.slots[slot]
         self.tophash[slot] = EMPTY_ONE
@@ -210,9 +212,10 @@ class Buckets:
             row = rows.pop()
             self.overflow[rows[-1]], self.overflow[row], self.free_row = 0, self.free_row, row
             self.nfree += 1
-        return item  # the caller releases it when the map is whole: that may run code which uses the map
+        return item  # the caller releases it when the map is consistent: that may run code which uses the map
 
     def evacuated(self, row: int) -> bool:
+        """Whether main bucket `row` is evacuated."""
         return EVACUATED_X <= self.tophash[SLOTS * row] <= EVACUATED_EMPTY
 
     def evacuate(self, row: int, to: "Buckets") -> None:
@@ -221,18 +224,18 @@ class Buckets:
             if self.tophash[slot] <= EMPTY_ONE:
                 self.tophash[slot] = EVACUATED_EMPTY
                 continue
-            item, self.slots[slot] = self.slots[slot], None  # so that it can be released while the growth goes on
+            item, self.slots[slot] = self.slots[slot], None  # so that the old table does not keep it alive
             to.place(item)
             doubled = to.nmain > self.nmain and to.main(item.hash) != row
             self.tophash[slot] = EVACUATED_Y if doubled else EVACUATED_X
 
     def next_full(self, slot: int) -> int | None:
-        """The first full slot from this one on."""
+        """The first full slot from `slot` on, or None."""
         return next((s for s in range(slot, len(self.tophash)) if self.tophash[s] >= MIN_TOPHASH), None)
 
 
 class Packer:
-    """Writes tables as the compiled engine holds them: records of fixed size, and all long texts in one arena block."""
+    """Writes tables as the compiled engine holds them: fixed-size records, and one arena block with all long texts."""
 
     def __init__(self, key_codec: Codec, value_codec: Codec) -> None:
         wide = value_codec.form in ("text", "object")

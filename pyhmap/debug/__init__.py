@@ -1,10 +1,10 @@
-"""The leak lab: what a program keeps alive, and why. Not imported by ``pyhmap`` itself.
+"""The leak lab: what a program keeps alive, and why. ``pyhmap`` itself does not import it.
 
 >>> from pyhmap import debug
 >>> debug.leakcheck(lambda: dict.fromkeys(range(100)), rounds=5).verdict
 <Verdict.CLEAN: 'clean'>
 
-``docs/debug.md`` says how to read a verdict.
+``docs/debug.md`` explains the verdicts.
 """
 
 from pyhmap.debug.collector import CollectorWatch

@@ -1,7 +1,7 @@
-"""The collector's pauses beside the life of maps, on one time line.
+"""The collector's pauses and the events of maps, on one time line.
 
-A pair of entries in ``gc.callbacks`` for as long as the ``with`` block lasts. Maps are looked at where the collector
-stands still anyway, after each collection, and held weakly: watching a map does not keep it.
+During a ``with`` block, a callback in ``gc.callbacks`` measures each collection and then reads the headers of the maps.
+References to maps are weak: a watched map can die.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from pyhmap._inspect.views import Header, header
 from pyhmap.debug.diagnosis import environment
 
 SCHEMA_VERSION = 1
-KEPT = 10_000  # pauses of a generation for percentiles, and events of the time line: half a day of full collections
-SHOWN = 20
+# Pauses per generation that are kept for percentiles, and events that are kept: hours of collections, in under 2 MB.
+KEPT = 10_000
+SHOWN = 20  # events in the report
 
 
 @dataclass(frozen=True)
 class Pauses:
-    """The collections of one generation, in nanoseconds. Percentiles are of the last 10,000."""
+    """The collections of one generation. Times are in nanoseconds, percentiles are of the last 10,000 pauses."""
 
     count: int
     collected: int  #: objects found in cycles
@@ -39,13 +40,13 @@ class Pauses:
 
 @dataclass(frozen=True)
 class Event:
-    """One thing on the time line."""
+    """An event on the time line."""
 
     at: int  #: nanoseconds since the block began
     what: str  #: "pause", "B", "growth began", "growth ended", "noverflow", "died"
-    map: int | None = None  #: which of the watched maps
-    before: int = 0  #: B or noverflow; of a pause, its generation
-    after: int = 0  #: of a pause, its nanoseconds
+    map: int | None = None  #: index of the watched map; None for a pause
+    before: int = 0  #: the old B, noverflow or oldbuckets; for a pause, its generation
+    after: int = 0  #: the new B, noverflow or oldbuckets; for a pause, its nanoseconds
 
 
 class CollectorWatch:
@@ -54,14 +55,15 @@ class CollectorWatch:
     Parameters
     ----------
     maps
-        ``HMap`` or ``HSet`` objects whose header is read after each collection; held weakly.
+        ``HMap`` or ``HSet`` objects whose headers are read after each collection. References to them are weak.
 
-    It can be read inside the block and after it, and used once. ``TypeError`` for what is no map.
+    Raises ``TypeError`` if one of them is no map or set. The results can be read inside the block and after it. A watch
+    can be used once: a second ``with`` raises ``RuntimeError``.
 
     >>> import numpy as np, gc
     >>> from pyhmap import HMap, debug
     >>> m = HMap(np.int64, np.int64)
-    >>> _ = gc.collect()  # a map that waits in a cycle would die in the block
+    >>> _ = gc.collect()  # otherwise a map in a cycle might die in the block
     >>> with debug.CollectorWatch([m]) as watch:
     ...     m.update((i, i) for i in range(1000))
     ...     _ = gc.collect()
@@ -75,14 +77,14 @@ class CollectorWatch:
 
     def __init__(self, maps: Iterable[Any] = ()) -> None:
         self.timeline: deque[Event] = deque(maxlen=KEPT)  #: the last 10,000 events
-        self.dropped = 0  #: older ones
+        self.dropped = 0  #: number of events dropped because there were more
         self._durations: dict[int, deque[int]] = {}
         self._totals: dict[int, list[int]] = {}  # generation -> count, collected, total, max
         self._began = self._start = self._ended = 0
         self._counts = self._counts_after = (0, 0)
         self._maps: list[weakref.ref[Any]] = []
         self._headers: list[Header] = []
-        watch = weakref.ref(self)  # a callback that held the watch would make a cycle of it
+        watch = weakref.ref(self)  # a callback with a reference to the watch would make a cycle
         for number, given in enumerate(maps):
             m = getattr(given, "_map", given)
             if not isinstance(m, HMapCore):
@@ -92,7 +94,7 @@ class CollectorWatch:
 
     def __enter__(self) -> Self:
         if self._began:
-            raise RuntimeError("a CollectorWatch can be used once")
+            raise RuntimeError("this CollectorWatch was used before: make a new one")
         self._counts = map_counts()
         self._began = time.perf_counter_ns()
         gc.callbacks.append(self._collecting)
@@ -100,13 +102,13 @@ class CollectorWatch:
 
     def __exit__(self, *exc: object) -> None:
         try:
-            self._look()  # what changed since the last collection
+            self._look()  # events since the last collection
             self._ended = time.perf_counter_ns()
             self._counts_after = map_counts()
         finally:
             gc.callbacks.remove(self._collecting)
 
-    # ---- what the collector and the maps tell
+    # ---- events
 
     def _collecting(self, phase: str, info: dict[str, int]) -> None:
         now = time.perf_counter_ns()
@@ -127,7 +129,7 @@ class CollectorWatch:
         self._look()
 
     def _look(self) -> None:
-        """Read the header of each watched map and note what is new."""
+        """Read the header of each watched map and note the changes."""
         for number, reference in enumerate(self._maps):
             m = reference()
             if m is None:
@@ -151,26 +153,26 @@ class CollectorWatch:
         self.dropped += len(self.timeline) == KEPT
         self.timeline.append(event)
 
-    # ---- what it says
+    # ---- results
 
     @property
     def elapsed(self) -> int:
-        """Nanoseconds of the block so far."""
+        """The duration of the block so far, in nanoseconds."""
         return (self._ended or time.perf_counter_ns()) - self._began if self._began else 0
 
     @property
     def share(self) -> float:
-        """The part of the time that collections took."""
+        """The share of the time that collections took, 0 to 1."""
         return sum(totals[2] for totals in self._totals.values()) / self.elapsed if self.elapsed else 0.0
 
     @property
     def born(self) -> int:
-        """Maps made in the block, by anybody, those of sets too."""
+        """The number of maps made in the block, in the whole process, including those of sets."""
         return self._count(0)
 
     @property
     def died(self) -> int:
-        """Maps gone in the block."""
+        """The number of maps that died in the block."""
         return self._count(1)
 
     def _count(self, which: int) -> int:
@@ -179,14 +181,14 @@ class CollectorWatch:
         return (self._counts_after if self._ended else map_counts())[which] - self._counts[which]
 
     def pauses(self) -> dict[int, Pauses]:
-        """The pauses of each generation that was collected."""
+        """The pauses of each generation that was collected, by generation."""
         return {
             generation: Pauses(*totals, *(percentile(self._durations[generation], p) for p in (50, 95, 99)))
             for generation, totals in sorted(self._totals.items())
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, of types that ``json.dumps`` takes."""
+        """All results, of types that ``json.dumps`` accepts."""
         return {
             "schema_version": SCHEMA_VERSION,
             "environment": environment(),
@@ -202,7 +204,7 @@ class CollectorWatch:
     def __str__(self) -> str:
         page = [
             f"The collector took {100 * self.share:.2g} % of {self.elapsed / 1e9:.3g} s; {self.born:,} maps made, "
-            f"{self.died:,} gone. {environment()['python']}.",
+            f"{self.died:,} died. {environment()['python']}.",
             "",
             "generation    count   collected      total        max        p50        p95        p99",
         ]
@@ -213,7 +215,7 @@ class CollectorWatch:
         if events:
             page += [
                 "",
-                "Of the maps" if len(events) <= SHOWN else f"Of the maps (the last {SHOWN} of {len(events):,})",
+                "Events of the maps" + (f" (the last {SHOWN} of {len(events):,})" if len(events) > SHOWN else ""),
             ]
         for event in events[-SHOWN:]:
             change = "" if event.what == "died" else f" {event.before:,} -> {event.after:,}"
@@ -222,7 +224,7 @@ class CollectorWatch:
 
 
 def tell(watch: weakref.ref[CollectorWatch], number: int) -> None:
-    """Tell a watch, if it is still there, that a map died."""
+    """Tell a watch, if it is alive, that a map died."""
     found = watch()
     if found is not None:
         found._died(number)

@@ -1,6 +1,6 @@
-"""What is handed over: the verdict with its evidence, as a page and as JSON.
+"""The result: a verdict with its evidence, as a report and as JSON.
 
-Owns the sentences and the form of the page. ``compare`` makes a diagnosis from snapshots alone; ``leakcheck`` adds
+Owns the sentences and the form of the report. ``compare`` makes a diagnosis from snapshots alone; ``leakcheck`` adds
 lines, types and referrers, which it finds by running the function once more.
 """
 
@@ -23,54 +23,54 @@ TYPES_SHOWN = 10
 
 @dataclass(frozen=True)
 class Line:
-    """A line that allocated what has stayed, by tracemalloc."""
+    """A line that allocated memory which stayed, as tracemalloc reports it."""
 
     file: str
     line: int
-    bytes: int  #: that stayed
-    count: int  #: in so many pieces
-    calls: int  #: in so many calls
+    bytes: int  #: bytes that stayed
+    count: int  #: pieces that stayed
+    calls: int  #: calls of the function
 
     def __str__(self) -> str:
         each = amount(self.bytes / self.calls, "B")
-        return f"{self.file}:{self.line}: {each} in {self.count / self.calls:.3g} pieces a call"
+        return f"{self.file}:{self.line}: {each} in {amount(self.count / self.calls, 'pieces')} per call"
 
 
 @dataclass(frozen=True)
 class TypeGrowth:
-    """A type of which there were more objects at the end."""
+    """A type with more objects at the end than at the start."""
 
     name: str
-    more: int
-    calls: int
+    more: int  #: objects more than at the start
+    calls: int  #: calls of the function
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.more / self.calls:.3g} a call"
+        return f"{self.name}: {self.more / self.calls:.3g} per call"
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A verdict, what speaks for it and against it, and where to look.
+    """A verdict, the evidence for and against it, and where the leak is.
 
-    ``str()`` of it is a page whose first line is the verdict in a sentence.
+    ``str()`` gives the report. Its first line is the verdict in one sentence.
     """
 
     verdict: Verdict
-    sentence: str
-    calls: int  #: calls a round
+    sentence: str  #: the verdict with its main figure
+    calls: int  #: calls per round
     rounds: int
-    trends: dict[str, Trend]  #: of every meter that could be read
-    supporting: tuple[Trend, ...]
-    contradicting: tuple[Trend, ...]
+    trends: dict[str, Trend]  #: by meter, for each that could be read
+    supporting: tuple[Trend, ...]  #: meters that show what the verdict expects
+    contradicting: tuple[Trend, ...]  #: meters that do not
     missing: tuple[str, ...]  #: meters that could not be read, and what to install
-    samples: tuple[dict[str, int | None], ...]  #: every figure of every snapshot
-    lines: tuple[Line, ...] = ()  #: that allocated what stayed, most first
-    types: tuple[TypeGrowth, ...] = ()  #: that grew, most first
-    referrers: tuple[str, ...] = ()  #: the shortest ways from a root to what grew
-    trials: tuple[str, ...] = ()  #: what each trial of ``leakcheck`` said
+    samples: tuple[dict[str, int | None], ...]  #: all figures of each snapshot
+    lines: tuple[Line, ...] = ()  #: lines that allocated memory which stayed, most bytes first
+    types: tuple[TypeGrowth, ...] = ()  #: types that grew, most objects first
+    referrers: tuple[str, ...] = ()  #: the shortest paths from a root to objects that grew
+    trials: tuple[str, ...] = ()  #: the verdict of each trial of ``leakcheck``
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, of types that ``json.dumps`` takes."""
+        """The whole diagnosis, of types that ``json.dumps`` accepts."""
         return {
             "schema_version": SCHEMA_VERSION,
             "verdict": str(self.verdict),
@@ -110,13 +110,13 @@ class Diagnosis:
 
 
 def meter_line(trend: Trend, calls: int) -> str:
-    """One meter on the page."""
+    """The line of one meter in the report."""
     if trend.meter == RETURNED:
         figure = f"{amount(trend.last, 'B')}, after growing by {amount(trend.first, 'B')}"
     elif trend.meter == KEPT:
-        figure = f"{amount(trend.slope.low, 'B')} at least"
+        figure = f"at least {amount(trend.slope.low, 'B')}"
     elif trend.meter == WAITING:
-        figure = f"{trend.slope.low:,.0f} to {trend.slope.high:,.0f} a round"
+        figure = f"{trend.slope.low:,.0f} to {trend.slope.high:,.0f} per round"
     elif trend.state == verdicts.FLAT and not trend.slope.value:
         figure = "flat"
     else:
@@ -126,24 +126,24 @@ def meter_line(trend: Trend, calls: int) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The interpreter and its build: what the collector's generations mean depends on both."""
+    """The interpreter and its build, on which the meaning of the collector's generations depends."""
     free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
     implementation = f"{platform.python_implementation()} {platform.python_version()}"
     return {"python": f"{implementation}, {'free-threaded' if free else 'GIL'} build", "platform": sys.platform}
 
 
 def compare(snapshots: Sequence[Snapshot], *, calls: int = 1, baseline: Snapshot | None = None) -> Diagnosis:
-    """The verdict over a series of snapshots, taken after rounds of equal work.
+    """The verdict on a series of snapshots that were taken after rounds of equal work.
 
     Parameters
     ----------
     snapshots
-        Four at least, the first before the first round. Take the last with ``trim=True``, or growth that the C heap
-        merely keeps cannot be told from a leak.
+        At least four, the first from before the first round. Take the last with ``trim=True``. Without it, memory that
+        was freed and that the C heap keeps cannot be distinguished from a leak.
     calls
-        How many calls a round had, for figures a call.
+        The number of calls per round, from which figures per call are computed.
     baseline
-        A snapshot from before all warm-up: room that maps had in reserve then is not reported.
+        A snapshot from before the warm-up: room that maps already kept then is not reported.
 
     Raises ``ValueError`` for fewer than four snapshots, or ``calls`` below 1.
 
@@ -156,7 +156,7 @@ def compare(snapshots: Sequence[Snapshot], *, calls: int = 1, baseline: Snapshot
     <Verdict.HELD_REFERENCES: 'held references'>
     """
     if calls < 1:
-        raise ValueError(f"calls={calls}: a round has one call at least")
+        raise ValueError(f"calls={calls}: give the number of calls per round, at least 1")
     found = verdicts.trends(snapshots, baseline)
     verdict = verdicts.decide(snapshots, found)
     supporting, contradicting = verdicts.evidence(verdict, found)
@@ -177,7 +177,7 @@ def compare(snapshots: Sequence[Snapshot], *, calls: int = 1, baseline: Snapshot
 
 
 def growing_types(before: dict[str, int], after: dict[str, int], calls: int) -> tuple[TypeGrowth, ...]:
-    """The types of which there are more, most first."""
+    """The types with more objects than before, those with most first."""
     more = {name: n - before.get(name, 0) for name, n in after.items()}
     grown = sorted(((n, name) for name, n in more.items() if n > 0), reverse=True)
     return tuple(TypeGrowth(name, n, calls) for n, name in grown[:TYPES_SHOWN])
@@ -187,7 +187,7 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
     """The verdict in words, with its main figure."""
 
     def grows(*names: str) -> str:
-        """The growth of the first of these meters that grows."""
+        """The growth of the first of these meters that is up."""
         for name in names:
             if name in d.trends and d.trends[name].is_up:
                 return d.trends[name].figure(d.calls)
@@ -197,39 +197,39 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
     told = {
         Verdict.CLEAN: "nothing grows from round to round.",
         Verdict.ALLOCATOR_RETENTION: f"resident memory grows by {grows('anonymous', 'uss')}, " + retention(d),
-        Verdict.NATIVE_LEAK: f"{grows('heap', 'anonymous', 'uss')} is allocated in native code and never freed; Python "
-        "knows nothing of it. Next: memray run --native.",
+        Verdict.NATIVE_LEAK: f"native code allocates {grows('heap', 'anonymous', 'uss')} and never frees it; Python "
+        "does not see it. Next: memray run --native.",
         Verdict.CYCLES_WAITING: f"each round leaves {d.trends[WAITING].slope.value:,.0f} objects in cycles, which only "
-        "gc.collect() frees. The collector is off, or comes too seldom.",
+        "gc.collect() frees. The collector is off, or runs too seldom.",
         Verdict.HELD_REFERENCES: f"{grows('traced', 'bucket blocks', 'blocks', 'objects')} stays because something "
         "still refers to it.",
         Verdict.RETAINED_CAPACITY: f"{maps.alive:,} map{'s' * (maps.alive != 1)} with {maps.entries:,} entries "
         f"hold{'s' * (maps.alive == 1)} {amount(maps.bytes, 'B')}, {amount(maps.idle, 'B')} of it beyond need. "
-        "compact() or clear() gives it back; finish_growth() ends a growth.",
-        Verdict.MAPPED_FILE_PAGES: f"{grows('file')} more of mapped files is resident; the system takes these pages "
-        "back when it needs them. Not a leak.",
+        "compact() or clear() releases it; finish_growth() ends a growth.",
+        Verdict.MAPPED_FILE_PAGES: f"resident pages of mapped files grow by {grows('file')}; the system takes these "
+        "pages back when it needs them. Not a leak.",
         Verdict.ACCOUNTING_ERROR: accounting(d, last),
     }
     return f"{d.verdict}: {told[d.verdict]}"
 
 
 def retention(d: Diagnosis) -> str:
-    """Why resident memory grows that nobody allocates."""
+    """The reason why resident memory grows although no allocation does."""
     if RETURNED not in d.trends:
-        return "but no allocator has it. Take the last snapshot with trim=True to see whether it falls away."
+        return "but no allocator has it. Take the last snapshot with trim=True to see whether trimming returns it."
     if d.trends[RETURNED].is_up:
-        return "but nothing holds it: the C heap keeps freed memory and gives it back when trimmed. Not a leak."
-    return "but no allocation does: memory that was there is touched for the first time. Not a leak."
+        return "but nothing holds it: the C heap keeps freed memory and returns it when it is trimmed. Not a leak."
+    return "but no allocation does: memory of earlier allocations is touched for the first time. Not a leak."
 
 
 def accounting(d: Diagnosis, last: Snapshot) -> str:
-    """What does not add up."""
+    """The accounts that disagree."""
     maps = last.maps
     if maps.allocated > verdicts.ACCOUNTS_AGREE * maps.blocks:
-        return f"maps say that they have {amount(maps.allocated, 'B')}, but {amount(maps.blocks, 'B')} exist."
+        return f"maps report {amount(maps.allocated, 'B')}, but {amount(maps.blocks, 'B')} exist. Please report this."
     traced, blocks = (
         d.trends[name].figure(d.calls) if name in d.trends else "-" for name in ("traced", "bucket blocks")
     )
     if d.trends["bucket blocks"].is_up:
-        return f"bucket memory grows by {blocks}, but tracemalloc is told of {traced}."
-    return f"tracemalloc is told of {traced} more, but no memory grows: something was freed without telling it."
+        return f"bucket memory grows by {blocks}, but tracemalloc knows of {traced}. Please report this."
+    return f"traced memory grows by {traced}, but no memory does: something was freed without telling tracemalloc."

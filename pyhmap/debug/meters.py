@@ -1,13 +1,13 @@
 """The five meters, read at one moment.
 
-    process        what the system gave it: private and resident pages, those of files apart
-    C heap         what malloc has handed out, and what is left when unused memory was given back
-    CPython        blocks, tracked objects, and what the collector finds in cycles
-    tracemalloc    bytes of all domains, if it is tracing; bucket memory is among them
-    pyhmap         the maps' accounts of themselves, beside the blocks that exist
+    process        pages as the system counts them: private, resident, and of files
+    C heap         what malloc has allocated, also after unused memory was returned to the system
+    CPython        blocks, tracked objects, and the objects that a collection finds in cycles
+    tracemalloc    bytes of all domains, including bucket memory, if it is tracing
+    pyhmap         the maps' own accounts, beside the blocks that exist
 
-A meter that cannot be read is named in ``missing``, with what to install. Reading allocates nothing that stays, and
-leaves out the memory of tracemalloc itself.
+``missing`` names each meter that cannot be read, and what to install. Reading keeps no memory allocated, and does not
+count the memory of tracemalloc itself.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from pyhmap.debug.accounts import Maps, maps_among, read_maps
 
 NO_PSUTIL = "process and C heap: psutil is not installed (pip install 'pyhmap[profiling]')"
 NO_HEAP = "C heap: this psutil cannot read it (pip install 'psutil>=7.2'; glibc only)"
-NO_TRACING = "tracemalloc: it is not tracing (tracemalloc.start(), or python -X tracemalloc)"
+NO_TRACING = "tracemalloc: it is not tracing (start it: tracemalloc.start(), or python -X tracemalloc)"
 
-# tracemalloc's tables take more of the heap than it says: an entry says 32 bytes and its share of the table, some 50 in
-# all, but takes a trace beside it and malloc's own bytes, 48 more (CPython 3.11; found with 80,000 traces of nothing).
+# tracemalloc's tables take more of the heap than it reports: per entry about 50 bytes (32 and a share of the table) are
+# reported, but the trace and malloc's own bytes take 48 more (CPython 3.11).
 TRACEMALLOC_TAKES = 1.9
 
 try:
@@ -38,38 +38,38 @@ except ImportError:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """Bytes of the process, as the system counts them."""
+    """Memory of the process in bytes, as the system counts it."""
 
-    uss: int  #: private: what would be free if the process ended
+    uss: int  #: private: free if the process ended
     rss: int  #: resident
-    rss_anon: int  #: resident, of heap, stacks and buckets
-    rss_file: int  #: resident, of mapped files and shared memory: the system may take these pages back
+    rss_anon: int  #: resident, without files: heap, stacks and buckets
+    rss_file: int  #: resident, of mapped files and shared memory: the system can take these pages back
     vms: int  #: address space
 
 
 @dataclass(frozen=True, slots=True)
 class Heap:
-    """Bytes of the C heap: what malloc has handed out, without tracemalloc's own."""
+    """Bytes that malloc has allocated, without those of tracemalloc."""
 
     used: int
-    mmapped: int  #: large pieces, each in a mapping of its own
+    mmapped: int  #: of large pieces, each of which has its own mapping
 
 
 @dataclass(frozen=True, slots=True)
 class Python:
-    """CPython's own counts, after a collection."""
+    """Counts of CPython, after a collection."""
 
-    blocks: int  #: of its allocator, as ``sys.getallocatedblocks`` counts them
+    blocks: int  #: blocks of its allocator, as ``sys.getallocatedblocks`` counts them
     objects: int  #: tracked by the collector
-    waiting: int  #: objects in cycles that this collection found: they would have waited for one
-    waiting_blocks: int  #: blocks that went with them
-    may_wait: int  #: objects that may wait by design: the collector's first threshold, 0 while it is off
+    waiting: int  #: objects in cycles that this collection found
+    waiting_blocks: int  #: blocks that this collection freed
+    may_wait: int  #: objects that may wait at any time: the collector's first threshold; 0 while it is off
     garbage: int  #: objects in ``gc.garbage``: they will never be freed
 
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """The same after unused memory of the C heap was given back to the system."""
+    """Some of the figures after unused memory of the C heap was returned to the system."""
 
     uss: int
     rss_anon: int
@@ -78,19 +78,19 @@ class Trimmed:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All meters at one moment; None where one could not be read, which ``missing`` explains."""
+    """All meters at one moment. One that could not be read is None; ``missing`` says why."""
 
     process: Process | None
     heap: Heap | None
     python: Python
-    traced: int | None  #: bytes that tracemalloc knows of
+    traced: int | None  #: bytes traced by tracemalloc
     maps: Maps
     trimmed: Trimmed | None = None
     types: dict[str, int] = field(default_factory=dict, repr=False)  #: tracked objects of each type, most first
     missing: tuple[str, ...] = ()
 
     def numbers(self) -> dict[str, int | None]:
-        """Every figure by its name, for programs."""
+        """All figures by name, such as ``"process.uss"``."""
         flat: dict[str, int | None] = {"traced": self.traced}
         parts: dict[str, type[Any]] = {
             "process": Process,
@@ -109,10 +109,10 @@ class Snapshot:
 def snapshot(*, trim: bool = False) -> Snapshot:
     """Read all five meters.
 
-    A collection runs first, so that what only waited for one is told from what is held. With ``trim`` unused memory of
-    the C heap is given back to the system and read again: of a series, do so at the last one only, or growth would
-    not be seen. A snapshot itself keeps about 20 kB: between two of them a program has to leave more to be seen to
-    grow (:func:`pyhmap.debug.leakcheck` reads the meters without keeping anything).
+    A collection runs first, which frees objects that only waited for one. With ``trim``, unused memory of the C heap is
+    then returned to the system, and the meters are read again. In a series, trim at the last snapshot only, otherwise
+    growth is not seen. A snapshot keeps about 20 kB, so two of them show only growth that is larger
+    (:func:`pyhmap.debug.leakcheck` keeps nothing).
 
     >>> from pyhmap import HMap, debug
     >>> import numpy as np
@@ -126,7 +126,7 @@ def snapshot(*, trim: bool = False) -> Snapshot:
 
 
 def type_name(kind: type) -> str:
-    """A type's name as it is printed: with its module, unless it is built in.
+    """The name of a type, with its module unless the type is built in.
 
     >>> type_name(dict), type_name(Snapshot)
     ('dict', 'pyhmap.debug.meters.Snapshot')
@@ -136,7 +136,7 @@ def type_name(kind: type) -> str:
 
 
 def tracked_types() -> dict[str, int]:
-    """How many objects of each type the collector tracks, most first."""
+    """The number of objects of each type that the collector tracks, most first."""
     counts: Counter[str] = Counter()
     for kind, n in Counter(map(type, gc.get_objects())).items():
         counts[type_name(kind)] += n
@@ -144,11 +144,11 @@ def tracked_types() -> dict[str, int]:
 
 
 def read(*, trim: bool = False, histogram: bool = False) -> Snapshot:
-    """What ``snapshot`` reads; the histogram only if asked for, since it is kept."""
+    """Read the meters. The histogram of types is optional, since it takes memory."""
     blocks_before = sys.getallocatedblocks()
     waiting = gc.collect()
     if waiting:
-        gc.collect()  # what finalisers let go of
+        gc.collect()  # objects that finalisers released
     blocks = sys.getallocatedblocks()
     objects = gc.get_objects()
     n = len(objects)
@@ -176,7 +176,7 @@ _this_process: Any = None
 
 
 def read_system() -> tuple[Process | None, Heap | None, tuple[str, ...]]:
-    """Process and heap, and which of them could not be read."""
+    """Process and heap, and the reasons if they could not be read."""
     global _this_process
     if psutil is None:
         return None, None, (NO_PSUTIL,)

@@ -1,6 +1,6 @@
 """Where it leaks: lines, growing types and referrers, found by one more round.
 
-The search runs after the verdict, because to look is to allocate.
+The search runs after the verdict, because it allocates memory itself.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from pyhmap.debug.verdicts import Verdict
 LINES_SHOWN = 5
 PATHS_SHOWN = 3
 LAB = str(Path(__file__).parent)
-# Whose lines are not the caller's: this package, installed ones, the standard library and what of it is frozen.
+# Files whose lines are not the caller's: this package, installed packages, the standard library and its frozen part.
 LIBRARIES = (
     str(Path(__file__).parent.parent),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib")),
     "<frozen ",
 )
-CALLER = os.path.join(LAB, "rounds.py")  # below its frame is what is checked
+CALLER = os.path.join(LAB, "rounds.py")  # the frames below its own belong to the checked function
 SIZED = (list, dict, set)
 
 
 def search(
     run: Callable[[], None], calls: int, verdict: Verdict
 ) -> tuple[tuple[Line, ...], tuple[TypeGrowth, ...], tuple[str, ...]]:
-    """The lines, types and paths of what ``run`` leaves behind, which makes so many calls."""
-    growing_lines(warm := tracemalloc.take_snapshot(), warm, calls)  # what is loaded and cached at its first use
+    """Lines, types and paths of the objects that ``run`` leaves behind. ``run`` makes ``calls`` calls."""
+    growing_lines(warm := tracemalloc.take_snapshot(), warm, calls)  # the first use loads and caches things
     tracked_types()
     del warm
     allocated = tracemalloc.take_snapshot()
-    gc.collect()  # also takes what is in the snapshot off the collector's list
+    gc.collect()  # also untracks the tuples of the snapshot
     types = tracked_types()
     known = {id(one) for one in gc.get_objects()}
     sizes = {id(one): len(one) for one in gc.get_objects() if type(one) in SIZED}
@@ -69,12 +69,12 @@ def search(
 
 
 def noise(calls: int) -> float:
-    """So many objects may come by chance: the search has some of its own. A leak of one call in ten is above it."""
+    """The number of new objects that is ignored, since the search makes some. A leak in one call of ten exceeds it."""
     return max(10, calls / 40)
 
 
 def growing_lines(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, calls: int) -> tuple[Line, ...]:
-    """The lines that allocated what is there now and was not before, most bytes first."""
+    """The lines that allocated memory which is new in ``after``, most bytes first."""
     sizes: Counter[tuple[str, int]] = Counter()
     counts: Counter[tuple[str, int]] = Counter()
     for statistic in after.compare_to(before, "traceback"):
@@ -91,7 +91,7 @@ def growing_lines(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, cal
 
 
 def caller(traceback: tracemalloc.Traceback) -> tuple[str, int] | None:
-    """The innermost line that is no library's; None for what the search allocates."""
+    """The innermost line that is not in a library. None for allocations of the search itself."""
     frames = [(frame.filename, frame.lineno) for frame in reversed(list(traceback))]
     inside = list(takewhile(lambda frame: not frame[0].startswith(LAB), frames))
     if len(inside) < len(frames) and frames[len(inside)][0] != CALLER:
@@ -100,21 +100,21 @@ def caller(traceback: tracemalloc.Traceback) -> tuple[str, int] | None:
 
 
 def shown(file: str) -> str:
-    """A file's name relative to the working directory where it lies below it."""
+    """A file name, relative to the working directory if the file is below it."""
     relative = os.path.relpath(file) if os.path.isabs(file) else file
     return file if relative.startswith("..") else relative
 
 
 def find_paths(known: set[int], sizes: dict[int, int], calls: int) -> list[str]:
-    """Paths to what grew: the containers that were there before and have more in them, and a new object of each type
-    of which there are most, of those that no other new object refers to."""
+    """Paths to objects that grew: containers that existed before and have more items now, and a new object of each of
+    the most frequent new types. Objects that no other new object refers to are preferred."""
     objects = gc.get_objects()
     mine = {id(objects), id(known), id(sizes)}
     new = [one for one in objects if id(one) not in known and id(one) not in mine]
     swollen = [one for one in objects if type(one) in SIZED and len(one) - sizes.get(id(one), len(one)) > noise(calls)]
     swollen.sort(key=lambda one: sizes[id(one)] - len(one))
     targets = swollen[:PATHS_SHOWN]
-    inner = {id(child) for one in new for child in gc.get_referents(one)}  # kept by something that is new itself
+    inner = {id(child) for one in new for child in gc.get_referents(one)}  # referred to by a new object
     outer = [one for one in new if id(one) not in inner]
     kinds = most_common(outer, calls) or most_common(new, calls)
     targets += [next(one for one in reversed([*new, *outer]) if type(one) is kind) for kind in kinds]
@@ -124,23 +124,23 @@ def find_paths(known: set[int], sizes: dict[int, int], calls: int) -> list[str]:
 
 
 def most_common(objects: list[Any], calls: int) -> list[type]:
-    """The types of which there are most, beyond chance."""
+    """The types with the most objects, without those at the level of noise."""
     return [kind for kind, n in Counter(map(type, objects)).most_common(PATHS_SHOWN) if n > noise(calls)]
 
 
 def find_idle_maps() -> list[str]:
-    """Paths to the maps that hold most beyond their need."""
+    """Paths to the maps that hold most bytes beyond their need."""
     maps = sorted(accounts.maps_among(gc.get_objects()), key=idle_bytes)[-PATHS_SHOWN:]
     return referrers.paths_to([m for m in reversed(maps) if idle_bytes(m)])
 
 
 def idle_bytes(m: HMapCore) -> int:
-    """What a map holds beyond its need."""
+    """The bytes that a map holds beyond its need."""
     return accounts.idle(HMapCore._sizes(m))
 
 
 def find_cycles(known: set[int]) -> list[str]:
-    """The shortest cycle through an object of the type of which most are new."""
+    """The shortest cycle through an object of the most frequent new type that has one."""
     new: dict[int, Any] = {id(one): one for one in gc.get_objects() if id(one) not in known}
     by_type = Counter(type(one) for one in new.values())
     for kind, _ in by_type.most_common():

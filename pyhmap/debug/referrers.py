@@ -1,8 +1,8 @@
-"""Who keeps an object alive: the shortest path to it from a root.
+"""What keeps an object alive: the shortest path to it from a root.
 
-A root is where a reader looks: a module's globals, or a frame that runs. The search goes forward, breadth first,
-through ``gc.get_referents``: so it meets objects that the collector does not track, and none of its own. What the C
-code of a type does not tell the collector, it does not see; NumPy arrays are asked themselves.
+A root is the globals of a module, or a running frame. The search goes forward from the roots, breadth first, through
+``gc.get_referents``. So it finds objects that the collector does not track, and none of its own. It does not see
+references that the C code of a type hides from the collector; for NumPy arrays it reads base and items.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ import numpy as np
 
 from pyhmap._core import HMapCore
 
-MOST_VISITED = 3_000_000  # objects; some 0.3 kB each while it searches
+MOST_VISITED = 3_000_000  # objects; the search needs about 0.3 kB for each
 PACKAGE = __name__.rpartition(".")[0]
 NOWHERE = "nothing that Python knows of"
-SHOWN_STEPS = 4  # at each end of a long path
-SHOWN_KEY = 40  # characters of a key
-OPAQUE = (type(sys), types.CodeType)  # modules are roots themselves; constants of code leak nothing
-ITEMS_NAMED = 1_000_000  # of a container, in the search for the index
+SHOWN_STEPS = 4  # steps shown at each end of a long path
+SHOWN_KEY = 40  # characters shown of a key
+OPAQUE: tuple[type, ...] = (
+    type(sys),
+    types.CodeType,
+)  # not entered: modules are roots, and the constants of code do not leak
+ITEMS_NAMED = 1_000_000  # items of a container that the search for an index looks at
 
 
 def paths_to(targets: Iterable[Any]) -> list[str]:
-    """The shortest path to each object from a root; one from nowhere if there is none.
+    """The shortest path from a root to each object; it starts at ``NOWHERE`` if there is none.
 
     >>> import sys, types
     >>> service = sys.modules["service"] = types.ModuleType("service")
@@ -46,9 +49,9 @@ def paths_to(targets: Iterable[Any]) -> list[str]:
 
 
 def search(wanted: set[int]) -> dict[int, Any]:
-    """Breadth first from the roots: what each object was reached from, until all that is wanted was.
+    """Search breadth first until all wanted objects are found. Maps each id to the object that led there.
 
-    From the modules first, which stay; from the frames that run only for what is not found so.
+    Starts from the modules, which stay, and only for the objects not found that way from the running frames.
     """
     missing = set(wanted)
     parents: dict[int, Any] = {}
@@ -68,9 +71,9 @@ def search(wanted: set[int]) -> dict[int, Any]:
 
 
 def referents(one: Any) -> list[Any]:
-    """What an object refers to; of an array also, which the collector is not told."""
+    """The objects that an object refers to, including those that NumPy arrays and frames hide from the collector."""
     if is_a(one, types.FrameType):
-        return list(locals_of(one).values())  # of a frame that runs the collector is told nothing
+        return list(locals_of(one).values())  # the collector does not see into running frames
     found = gc.get_referents(one)
     if is_a(one, np.ndarray):
         found += [] if one.base is None else [one.base]
@@ -80,12 +83,12 @@ def referents(one: Any) -> list[Any]:
 
 
 def is_a(one: Any, kinds: type | tuple[type, ...]) -> bool:
-    """``isinstance`` that does not ask the object, whose ``__class__`` may be code."""
+    """``isinstance`` by the real type: ``__class__`` of an object may run code."""
     return issubclass(type(one), kinds)
 
 
 def locals_of(frame: types.FrameType) -> dict[str, Any]:
-    """A frame's locals; the frame is not left with a copy of its own, as reading ``f_locals`` leaves it up to 3.12."""
+    """The locals of a frame. Up to Python 3.12 reading ``f_locals`` leaves a copy in the frame, which is emptied."""
     seen = frame.f_locals
     copy = dict(seen)
     if type(seen) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
@@ -94,14 +97,14 @@ def locals_of(frame: types.FrameType) -> dict[str, Any]:
 
 
 def modules() -> Iterator[Any]:
-    """The globals of all modules but this package's."""
+    """The globals of all modules except this package."""
     for name, module in list(sys.modules.items()):
         if not name.startswith(PACKAGE) and is_a(module, types.ModuleType):
             yield vars(module)
 
 
 def frames() -> Iterator[types.FrameType]:
-    """The frames that run, of all threads, but this package's."""
+    """The running frames of all threads, except those of this package."""
     for frame in sys._current_frames().values():
         current: types.FrameType | None = frame
         while current is not None:
@@ -111,7 +114,7 @@ def frames() -> Iterator[types.FrameType]:
 
 
 def written(target: Any, parents: dict[int, Any]) -> str:
-    """A path as text: from the root's name on, each container with what leads on from it."""
+    """A path as text: the name of the root, then each container with the key, index or attribute that leads on."""
     if id(target) not in parents:
         return f"{NOWHERE} -> {described(target)}: a reference kept by native code"
     way = [target]
@@ -131,7 +134,7 @@ def written(target: Any, parents: dict[int, Any]) -> str:
         else:
             steps.append((kind, accessor(way[i], way[i + 1])))
         i += 1
-    if steps:  # the first container has the root's name already
+    if steps:  # the name of the root stands for the first container
         name += steps[0][1]
     rest = [kind + step for kind, step in steps[1:]]
     if len(rest) > 2 * SHOWN_STEPS:
@@ -140,28 +143,28 @@ def written(target: Any, parents: dict[int, Any]) -> str:
 
 
 def root_name(root: Any) -> str:
-    """A module's name, or that of a frame's function."""
+    """The name of a module, or of the function of a frame."""
     if is_a(root, types.FrameType):
         return f"{root.f_globals.get('__name__')}.{root.f_code.co_qualname}()"
     return next((name for name, module in sys.modules.items() if getattr(module, "__dict__", None) is root), "?")
 
 
 def step_from_root(root: Any, child: Any) -> str:
-    """A global's name after its module, or a local's after its frame."""
+    """The step from a module to a global, or from a frame to a local."""
     if is_a(root, types.FrameType):
         return f" local {key_of(locals_of(root), child)}"
     return f".{key_of(root, child)}"
 
 
 def is_namespace(namespace: Any, owner: Any) -> bool:
-    """Whether a dict holds an object's attributes, or a class's."""
+    """Whether a dict holds the attributes of an object or class."""
     if is_a(owner, type):
         return type(namespace) is dict and namespace.keys() == vars(owner).keys()
     return namespace is attributes(owner) is not None
 
 
 def attributes(one: Any) -> dict[str, Any] | None:
-    """An object's own attributes, by no code of its class."""
+    """The ``__dict__`` of an object, read without running code of its class."""
     try:
         found = object.__getattribute__(one, "__dict__")
     except (AttributeError, TypeError):
@@ -170,12 +173,12 @@ def attributes(one: Any) -> dict[str, Any] | None:
 
 
 def key_of(mapping: dict[Any, Any], value: Any) -> str:
-    """The first key of a value, found by identity, as it is."""
+    """The first key whose value is this object."""
     return next((str(key) for key, one in list(mapping.items()) if one is value), "?")
 
 
 def accessor(one: Any, child: Any) -> str:
-    """What leads from a container to what is in it."""
+    """The key, index or attribute that leads from an object to another."""
     if is_a(one, dict):
         for key, value in list(one.items()):
             if value is child:
@@ -208,7 +211,7 @@ def accessor(one: Any, child: Any) -> str:
 
 
 def function_part(function: types.FunctionType, child: Any) -> str:
-    """The part of a function that an object is."""
+    """The attribute of a function that is this object."""
     for name in ("__closure__", "__defaults__", "__kwdefaults__", "__dict__", "__globals__", "__annotations__"):
         if getattr(function, name) is child:
             return f".{name}"
@@ -240,7 +243,7 @@ def described(one: Any) -> str:
 
 
 def cycle_through(start: Any, among: dict[int, Any]) -> str:
-    """The shortest cycle through an object among these, as ``A -> B -> A``; "" if there is none.
+    """The shortest cycle through an object, within some objects, as ``A -> B -> A``; "" if there is none.
 
     >>> a, b = [], {}
     >>> a.append(b); b["a"] = a

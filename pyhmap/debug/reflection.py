@@ -1,8 +1,8 @@
-"""The header read a second way: from the bytes of the object in memory.
+"""The header, read from the bytes of the object in memory.
 
-The extension publishes where its fields lie (``HMapCore._memory()``). Before any of them is read, the layout mark is:
-the first field, eight bytes of text, version and table size. Whatever does not match exactly is refused: memory that is
-read by a wrong map of it says nothing true.
+The extension publishes the places of its fields (``HMapCore._memory()``). The layout mark is read before any other
+field: eight bytes with a text, the version, and the size of the table. If anything does not match exactly, reading is
+refused, since memory that is read with the wrong layout gives wrong figures.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pyhmap._inspect.state import SAME_SIZE_GROW
 from pyhmap._inspect.views import Header
 from pyhmap.hmap import HMap
 
-LAYOUT_VERSION = 1  # that this module can read
+LAYOUT_VERSION = 1  # the version that this module reads
 MARK = b"hmap"
 MARK_FIELD, TABLE = "layout mark", "whole table"
 
 
 class LayoutMismatch(TypeError):
-    """The object's memory cannot be read as an HMap of this version."""
+    """The memory of the object cannot be read as an ``HMap`` of this version. Use ``m.header()`` instead."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class FieldComparison:
     """One field of the header, read both ways."""
 
     field: str
-    header: int  #: what ``m.header()`` says
-    memory: int  #: what lies in memory
+    header: int  #: from ``m.header()``
+    memory: int  #: from memory
 
     @property
     def agrees(self) -> bool:
-        """Whether both say the same."""
+        """Whether both are equal."""
         return self.header == self.memory
 
 
 def header_by_reflection(m: HMapCore) -> Header:
-    """The header of a map, from its bytes in memory; writes by other threads wait meanwhile.
+    """The header of a map, from its bytes in memory. Writes by other threads wait while it is read.
 
-    ``LayoutMismatch`` if this interpreter is not CPython with a GIL, if the object is no :class:`HMap` or has fields of
-    its own (some subclasses), if its size or its layout mark is not the one that this version can read.
+    Raises ``LayoutMismatch`` if the interpreter is not CPython with a GIL, if the object is no compiled :class:`HMap`
+    or has fields of its own (some subclasses), or if its size or layout mark differs from those of this version.
 
     >>> import numpy as np
     >>> from pyhmap import HMap, debug
@@ -59,9 +59,9 @@ def header_by_reflection(m: HMapCore) -> Header:
 
 
 def compare_headers(m: HMapCore) -> tuple[FieldComparison, ...]:
-    """Each field of the header as ``m.header()`` says it and as it lies in memory, at one moment.
+    """Each field of the header, from ``m.header()`` and from memory, read at one moment.
 
-    Raises as ``header_by_reflection`` does.
+    Raises what ``header_by_reflection`` raises.
 
     >>> import numpy as np
     >>> from pyhmap import HMap, debug
@@ -76,23 +76,24 @@ def compare_headers(m: HMapCore) -> tuple[FieldComparison, ...]:
 
 
 def readable_fields(m: Any) -> dict[str, tuple[int, int]]:
-    """Where the fields lie, after every reason to refuse was looked for, the mark last."""
+    """Offset and size of each field, after all checks. The layout mark is checked last."""
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
-        raise LayoutMismatch("objects can be read in memory in CPython with a GIL only")
+        raise LayoutMismatch("memory can be read in CPython with a GIL only, not in this interpreter: use m.header()")
     kind = type(m)
     if not issubclass(kind, HMap):
-        raise LayoutMismatch(f"{kind.__name__} is not the compiled HMap: its header is nowhere in one piece")
+        raise LayoutMismatch(f"a {kind.__name__} is not the compiled HMap, whose memory has a header: give an HMap")
     size = kind.__basicsize__
     if size != HMap.__basicsize__:
-        raise LayoutMismatch(f"{kind.__name__} objects have {size} bytes, HMap's {HMap.__basicsize__}: another layout")
+        both = f"{kind.__name__} objects have {size} bytes, those of HMap {HMap.__basicsize__}"
+        raise LayoutMismatch(f"{both}: another layout, use m.header()")
     fields = HMapCore._memory(m)
     for name, (offset, length) in fields.items():
         if not 0 <= offset <= offset + length <= size:
-            raise LayoutMismatch(f"{name} would lie at {offset}, outside of an object of {size} bytes")
+            raise LayoutMismatch(f"{name} would be at {offset}, outside of an object of {size} bytes: rebuild pyhmap")
     expected = MARK + LAYOUT_VERSION.to_bytes(2, "little") + fields[TABLE][1].to_bytes(2, "little")
     mark = ctypes.string_at(id(m) + fields[MARK_FIELD][0], len(expected))
     if mark != expected:
-        raise LayoutMismatch(f"layout mark {mark.hex()}, but this module reads {expected.hex()}")
+        raise LayoutMismatch(f"the layout mark is {mark.hex()}, this module reads {expected.hex()}: rebuild pyhmap")
     return fields
 
 

@@ -1,9 +1,9 @@
-"""``leakcheck``: a function called in rounds until two trials agree.
+"""``leakcheck``: calls a function in rounds until two trials agree.
 
-A trial is a number of rounds with a snapshot after each. The next trial has twice the calls: what happened once gives
-half the growth a call and is dropped, what is slow gives twice the growth a round and is seen. A verdict needs two
-trials in a row (the idea of psleak and of CPython's ``regrtest -R``). The snapshots of a trial are made beforehand and
-replaced one by one, so that keeping them does not look like a leak.
+A trial is a number of rounds with a snapshot after each. The next trial has twice the calls per round. Growth that
+happened once is then half as large per call, and is dropped; a slow leak is twice as large per round, and is seen. A
+verdict needs two trials in a row (the idea is from psleak and CPython's ``regrtest -R``). The snapshots of a trial are
+made beforehand and then replaced, so that keeping them does not look like a leak.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pyhmap.debug.verdicts import WAITING, Verdict, evidence
 TRIALS = 5  # the last one has 16 times the calls of the first
 FRAMES = 8  # of a traceback: deep enough to leave a library's own lines and name the caller's
 
-# The meter whose growth a call must repeat, for each verdict.
+# The meters whose growth per call must repeat, for each verdict.
 MAIN = {
     Verdict.ALLOCATOR_RETENTION: ("anonymous", "uss"),
     Verdict.NATIVE_LEAK: ("heap", "anonymous", "uss"),
     Verdict.CYCLES_WAITING: (WAITING,),
     Verdict.HELD_REFERENCES: ("traced", "bucket blocks", "blocks", "objects"),
-    Verdict.RETAINED_CAPACITY: ("idle",),  # if it grows; if it only stays, it stays in two trials
+    Verdict.RETAINED_CAPACITY: ("idle",),  # if it grows; otherwise it only has to stay
     Verdict.MAPPED_FILE_PAGES: ("file",),
     Verdict.ACCOUNTING_ERROR: ("traced", "bucket blocks"),
 }
@@ -44,23 +44,24 @@ def leakcheck(
     warm_up: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Diagnosis:
-    """Call a function over and over and say whether, how and where it leaks.
+    """Call a function repeatedly, and find out whether, how and where it leaks.
 
     Parameters
     ----------
     function
-        Is called without arguments; what it raises is raised.
+        Called without arguments, in this thread. Its exceptions are not caught.
     rounds
-        Snapshots a trial, 4 at least.
+        Snapshots per trial, at least 4.
     calls
-        Calls a round in the first trial; each further trial has twice as many.
+        Calls per round in the first trial. Each further trial has twice as many.
     warm_up
-        Calls before the first trial, so that caches fill; as many as a round has if not given.
+        Calls before the first trial, which fill caches. By default as many as ``calls``.
     progress
-        Is given a line of text after each trial.
+        Called with a line of text after each trial.
 
-    The function should leave the program as it found it; runs in this thread; tracemalloc runs meanwhile, which makes
-    it several times slower. Raises ``ValueError`` for numbers out of range.
+    Raises ``TypeError`` if ``function`` cannot be called, and ``ValueError`` if a number is out of range.
+
+    The function should leave the program as it found it. tracemalloc traces it, which makes it several times slower.
 
     >>> from pyhmap import debug
     >>> kept = []
@@ -71,11 +72,11 @@ def leakcheck(
     <Verdict.CLEAN: 'clean'>
     """
     if not callable(function):
-        raise TypeError(f"{function!r} cannot be called")
+        raise TypeError(f"{function!r} cannot be called: give a function without parameters")
     warm_up = calls if warm_up is None else warm_up
     for name, value, least in (("rounds", rounds, FEWEST), ("calls", calls, 1), ("warm_up", warm_up, 0)):
         if value < least:
-            raise ValueError(f"{name}={value}: {least} at least")
+            raise ValueError(f"{name}={value}: give at least {least}")
     with tracing():
         baseline = meters.read()
         call(function, warm_up)
@@ -85,7 +86,7 @@ def leakcheck(
         for number in range(TRIALS):
             n = calls << number
             diagnosis = compare(trial(function, n, rounds), calls=n, baseline=baseline)
-            said.append(f"{n:,} calls a round: {diagnosis.verdict}")
+            said.append(f"{n:,} calls per round: {diagnosis.verdict}")
             if progress:
                 progress(said[-1])
             agreeing = agreeing + 1 if previous and repeats(previous, diagnosis) else 1
@@ -96,23 +97,23 @@ def leakcheck(
             said.append("too few trials in a row agree")
             diagnosis = unconfirmed(diagnosis)
         diagnosis = replace(diagnosis, trials=tuple(said))
-        if diagnosis.verdict.is_leak and diagnosis.verdict is not Verdict.NATIVE_LEAK:  # of that Python knows nothing
+        if diagnosis.verdict.is_leak and diagnosis.verdict is not Verdict.NATIVE_LEAK:  # which Python does not see
             lines, types, referrers = places.search(lambda: call(function, n), n, diagnosis.verdict)
             diagnosis = replace(diagnosis, lines=lines, types=types, referrers=referrers)
     return diagnosis
 
 
 def call(function: Callable[[], Any], times: int) -> None:
-    """Call it so many times, keeping nothing."""
+    """Call a function so many times and drop the results."""
     for _ in range(times):
         function()
 
 
 def trial(function: Callable[[], Any], calls: int, rounds: int) -> list[Snapshot]:
-    """The snapshots of before the first round and after each; the first round of all is not looked at."""
+    """The snapshots before the first round and after each round. One more round runs before them."""
     model = meters.read(trim=True)
     plain, last = pickle.dumps(replace(model, trimmed=None)), pickle.dumps(model)
-    series: list[Snapshot] = [pickle.loads(plain) for _ in range(rounds)]  # with ints of their own, unlike copies
+    series: list[Snapshot] = [pickle.loads(plain) for _ in range(rounds)]  # copies would share their ints
     series.append(pickle.loads(last))
     del model, plain, last
     call(function, calls)
@@ -124,7 +125,7 @@ def trial(function: Callable[[], Any], calls: int, rounds: int) -> list[Snapshot
 
 
 def repeats(before: Diagnosis, now: Diagnosis) -> bool:
-    """Whether a trial says what the one before it said, and as much a call: what happened once halves."""
+    """Whether a trial has the verdict of the one before it, and about the same growth per call, not half of it."""
     if before.verdict != now.verdict:
         return False
     for name in MAIN.get(now.verdict, ()):
@@ -135,8 +136,8 @@ def repeats(before: Diagnosis, now: Diagnosis) -> bool:
 
 
 def trials_needed(diagnosis: Diagnosis) -> int:
-    """How many trials in a row must agree: two. But when tracemalloc is told of memory that nobody sees, all: what was
-    allocated before tracing began and is replaced bit by bit, in a cache with a bound, looks the same until it is."""
+    """How many trials in a row must agree: two, or all if traced memory grows and no other meter sees it. Objects from
+    before tracing, if a bounded cache replaces them, look like that until all of them are replaced."""
     unseen = (
         diagnosis.verdict is Verdict.ACCOUNTING_ERROR
         and "traced" in diagnosis.trends
@@ -146,7 +147,7 @@ def trials_needed(diagnosis: Diagnosis) -> int:
 
 
 def unconfirmed(diagnosis: Diagnosis) -> Diagnosis:
-    """A diagnosis of clean: what was seen did not repeat."""
+    """The diagnosis "clean", since the growth did not repeat."""
     supporting, contradicting = evidence(Verdict.CLEAN, diagnosis.trends)
     return replace(
         diagnosis,
@@ -160,7 +161,7 @@ def unconfirmed(diagnosis: Diagnosis) -> Diagnosis:
 
 @contextmanager
 def tracing() -> Iterator[None]:
-    """With tracemalloc on, as it was before afterwards."""
+    """A context with tracemalloc on. If it was off, it is off again afterwards."""
     if tracemalloc.is_tracing():
         yield
         return

@@ -1,8 +1,8 @@
-"""Is a series growing? Theil and Sen's slope with its interval.
+"""Whether a series grows: the Theil-Sen slope and its interval.
 
-A slope and not a level: what a program holds is its own business, what it holds more of after each round is a leak.
-The median of all pairs' slopes does not move for a single jump (a cache that fills, a table that doubles), and the
-interval has 0 in it unless most pairs of rounds agree.
+The lab tests slopes, not levels: a program may hold memory, but if it holds more after each round, it leaks. The median
+of the slopes of all pairs ignores a single jump (a cache that fills, a table that doubles), and the interval contains 0
+unless most pairs of rounds agree.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from statistics import median
 from typing import NamedTuple
 
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
-FEWEST = 4  # values: of three the interval is all slopes, and the middle one alone decides
+FEWEST = 4  # values; with three, the interval spans all slopes
 
 
 class Slope(NamedTuple):
-    """Growth a round, with its 95 % interval."""
+    """Growth per round, with its 95 % interval."""
 
     value: float
     low: float
@@ -25,11 +25,11 @@ class Slope(NamedTuple):
 
 
 def theil_sen(values: Sequence[float]) -> Slope:
-    """The slope of values that were taken at equal distances.
+    """The slope of values that were taken at equal intervals.
 
-    The median of the slopes of all pairs (Theil 1950); the ends of the interval are those order statistics that
-    Kendall's rank correlation allows at 95 % (Sen, "Estimates of the regression coefficient based on Kendall's tau",
-    1968). ``ValueError`` for fewer than four values.
+    The slope is the median of the slopes of all pairs (Theil 1950). The ends of the interval are the order statistics
+    that Kendall's rank correlation gives at 95 % (Sen, "Estimates of the regression coefficient based on Kendall's
+    tau", 1968). Raises ``ValueError`` for fewer than four values.
 
     >>> theil_sen([10, 12, 14, 16, 18])
     Slope(value=2.0, low=2.0, high=2.0)
@@ -38,7 +38,7 @@ def theil_sen(values: Sequence[float]) -> Slope:
     """
     n = len(values)
     if n < FEWEST:
-        raise ValueError(f"a slope needs {FEWEST} values or more, not {n}")
+        raise ValueError(f"a slope needs {FEWEST} values or more, not {n}: take more snapshots")
     slopes = sorted((values[j] - values[i]) / (j - i) for i in range(n) for j in range(i + 1, n))
     spread = Z95 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
     place = max(0, math.floor((len(slopes) - spread) / 2))

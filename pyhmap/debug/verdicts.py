@@ -1,7 +1,7 @@
-"""Which leak is it: each meter's trend over the rounds, and the pattern that the trends make.
+"""The kinds of leaks: the trend of each meter over the rounds, and the verdict that follows from the trends.
 
-One table, ``PATTERNS``, says what each verdict expects of the meters; from it come the figures for and against, and the
-table in docs/debug.md. ``decide`` puts the questions in the order in which an answer explains the others away.
+The table ``PATTERNS`` says what each verdict expects of the meters. The evidence for and against a verdict and the
+table in docs/debug.md come from it. ``decide`` asks for the verdicts in an order in which each explains those after it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ UP, FLAT, YES, NO = "up", "flat", "yes", "no"
 
 
 class Verdict(StrEnum):
-    """What the meters say together."""
+    """The conclusion from all meters."""
 
     CLEAN = "clean"
     ALLOCATOR_RETENTION = "allocator retention"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
     @property
     def is_leak(self) -> bool:
-        """Whether something must be mended: memory that the system may take back at will is no leak.
+        """Whether something must be fixed. Memory that the system can take back at any time is no leak.
 
         >>> Verdict.NATIVE_LEAK.is_leak, Verdict.ALLOCATOR_RETENTION.is_leak
         (True, False)
@@ -41,15 +41,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Meter:
-    """What is read of a snapshot, and from which growth a round on it is called growth."""
+    """A figure of a snapshot, and the least growth per round that counts."""
 
     name: str
-    unit: str  #: "B", or what is counted
-    floor: float
-    says: str
+    unit: str  #: "B", or the plural of what is counted
+    floor: float  #: the least growth per round that counts
+    says: str  #: what it measures
 
     def of(self, snapshot: Snapshot) -> float | None:
-        """This meter's figure in a snapshot."""
+        """The figure in a snapshot, or None if it could not be read."""
         heap, process, maps = snapshot.heap, snapshot.process, snapshot.maps
         python = snapshot.python
         values: dict[str, float | None] = {
@@ -70,29 +70,28 @@ class Meter:
         return values[self.name]
 
 
-# The floors are what clean programs were seen to grow by in a round, with room: the process is counted in pages, and
-# CPython takes its arenas from the system by the MiB. The heap creeps by up to 1 kB a round, of small pieces that
-# glibc keeps in its caches and calls in use; blocks and objects by ints that snapshots keep. tests/debug/test_clean.py
-# holds them against false alarms.
+# The floors are above the growth per round of clean programs. The process is counted in pages, and CPython takes its
+# arenas from the system by the MiB. The heap grows by up to 1 kB per round, since glibc counts the small pieces in its
+# caches as used; blocks and objects grow by ints that snapshots keep. tests/debug/test_clean.py tests for false alarms.
 METERS = {
     meter.name: meter
     for meter in (
         Meter("uss", "B", 32 << 10, "private memory of the process"),
-        Meter("anonymous", "B", 32 << 10, "resident memory that no file stands behind"),
+        Meter("anonymous", "B", 32 << 10, "resident memory without a file behind it"),
         Meter("file", "B", 32 << 10, "resident pages of mapped files"),
-        Meter("address space", "B", 32 << 10, "everything mapped"),
-        Meter("heap", "B", 2048, "what malloc has handed out"),
+        Meter("address space", "B", 32 << 10, "address space of the process"),
+        Meter("heap", "B", 2048, "memory that malloc has allocated"),
         Meter("blocks", "blocks", 4, "blocks of CPython's allocator, after a collection"),
-        Meter("objects", "objects", 2, "objects the collector tracks, after a collection"),
-        Meter("traced", "B", 512, "what tracemalloc knows of"),
-        Meter("maps", "maps", 0.5, "maps alive"),
+        Meter("objects", "objects", 2, "objects that the collector tracks, after a collection"),
+        Meter("traced", "B", 512, "memory that tracemalloc knows of"),
+        Meter("maps", "maps", 0.5, "maps that are alive"),
         Meter("entries", "keys", 0.5, "keys in all maps"),
-        Meter("map bytes", "B", 1024, "what the maps say that their arrays take"),
+        Meter("map bytes", "B", 1024, "memory of the arrays, as the maps report it"),
         Meter("bucket blocks", "B", 1024, "bucket and text memory that exists"),
-        Meter("idle", "B", 1024, "what maps hold beyond their need"),
+        Meter("idle", "B", 1024, "memory that maps hold beyond their need"),
     )
 }
-# Three more that are no slopes: what a collection found, what trimming gave back, and room that maps keep.
+# Three more, without a slope: objects that a collection found, memory that trimming returned, room that maps keep.
 WAITING, RETURNED, KEPT = "waiting", "returned", "kept"
 PAGED = ("uss", "anonymous")
 
@@ -116,52 +115,53 @@ PATTERNS: dict[Verdict, dict[str, str]] = {
     Verdict.ACCOUNTING_ERROR: {"traced": UP, "heap": FLAT, "anonymous": FLAT, "address space": FLAT, "blocks": FLAT},
 }  # fmt: skip
 
-# From here on idle memory is worth a word even if it has stopped growing, as that of a map that was large once has.
+# Idle memory of at least so many bytes is reported even if it does not grow: that of a map that was large once.
 IDLE_LEAST = 1 << 20
-# What is left of tracemalloc's own tables in the heap and in resident memory, for each block that it knows of.
+# The bytes of tracemalloc's own tables that remain in the heap figure, per block that it knows of.
 TRACE_BYTES = 64
-# Of memory that exists some meter shows as much as tracemalloc says; a quarter is enough not to call it invented.
+# Traced memory exists if some other meter grows by at least a quarter as much.
 EXISTS = 4
-# The maps' accounts and the memory that exists must agree within a tenth (and what a small map takes).
+# The maps' accounts and the memory that exists must agree within a tenth, plus the memory of small maps.
 ACCOUNTS_AGREE = 1.1
 ACCOUNTS_LEAST = 64 << 10
 
 
 @dataclass(frozen=True)
 class Trend:
-    """A meter over the rounds."""
+    """The trend of a meter over the rounds."""
 
     meter: str
     unit: str
     says: str
-    slope: Slope  #: a round
-    first: float
-    last: float
+    slope: Slope  #: growth per round
+    first: float  #: the figure of the first snapshot
+    last: float  #: the figure of the last snapshot
     is_up: bool  #: the interval lies above 0, and the slope above the meter's floor
-    state: str  #: "up" or "flat"; of the two last meters, what they say
+    state: str  #: "up" or "flat"; "yes" or "no" for "returned" and "kept"
 
     def figure(self, calls: int) -> str:
-        """The growth as text, a call if there were several a round."""
-        return f"{amount(self.slope.value / calls, self.unit)} a {'call' if calls > 1 else 'round'}"
+        """The growth as text, per call if there were several calls per round."""
+        return f"{amount(self.slope.value / calls, self.unit)} per {'call' if calls > 1 else 'round'}"
 
 
 def amount(value: float, unit: str) -> str:
-    """A number with its unit, short.
+    """A number of three digits with its unit: "B", or a plural.
 
-    >>> amount(1536, "B"), amount(2.5e6, "B"), amount(-3, "B"), amount(0.25, "keys"), amount(4, "maps")
-    ('1.54 kB', '2.5 MB', '-3 B', '0.25 keys', '4 maps')
+    >>> amount(1536, "B"), amount(2.5e6, "B"), amount(-3, "B"), amount(0.25, "keys"), amount(1, "maps")
+    ('1.54 kB', '2.5 MB', '-3 B', '0.25 keys', '1 map')
     """
     if unit == "B":
         for size, prefix in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
             if abs(value) >= 0.9995 * size:
                 return f"{value / size:.3g} {prefix}"
-    return f"{value:,.0f} {unit}" if abs(value) >= 999.5 else f"{value:.3g} {unit}"
+    number = f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+    return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
 
 
 def trends(snapshots: Sequence[Snapshot], baseline: Snapshot | None = None) -> dict[str, Trend]:
-    """The trend of each meter that every snapshot has. What maps kept at the baseline already is not reported."""
+    """The trend of each meter that all snapshots have. Room that maps kept at the baseline is not reported."""
     if len(snapshots) < FEWEST:
-        raise ValueError(f"comparing needs {FEWEST} snapshots or more, not {len(snapshots)}")
+        raise ValueError(f"comparing needs {FEWEST} snapshots or more, not {len(snapshots)}: take more")
     result = {}
     for meter in METERS.values():
         values = [value for one in snapshots if (value := meter.of(one)) is not None]
@@ -177,15 +177,15 @@ def trends(snapshots: Sequence[Snapshot], baseline: Snapshot | None = None) -> d
         back = last.process.rss_anon - last.trimmed.rss_anon
         state = YES if grown > 0 and 2 * back >= grown else NO
         slope = Slope(back, back, back)
-        says = "what trimming gave back at the end; growth that falls away was none"
+        says = "memory that trimming returned at the end; it was no leak"
         result[RETURNED] = Trend(RETURNED, "B", says, slope, grown, back, state == YES, state)
     return result
 
 
 def waiting(snapshots: Sequence[Snapshot]) -> Trend:
-    """What each round left in cycles, found by the snapshot's own collection: the least of all rounds counts.
+    """The objects that each round left in cycles, as the collection of its snapshot found them. The least round counts.
 
-    While the collector is on, as many objects as its first threshold may wait at any moment.
+    While the collector is on, as many objects as its first threshold may wait at any time.
     """
     counts = [one.python.waiting for one in snapshots[1:]]
     slope = Slope(sorted(counts)[len(counts) // 2], min(counts), max(counts))
@@ -195,19 +195,19 @@ def waiting(snapshots: Sequence[Snapshot]) -> Trend:
 
 
 def kept(snapshots: Sequence[Snapshot], idle: Trend, baseline: Snapshot | None) -> Trend:
-    """Whether maps held much beyond their need after every round, that they did not hold at the baseline; or more and
-    more of it. What gets less is the old array of a growth that goes on."""
+    """Whether maps held much memory beyond their need after every round, without what they held at the baseline; or
+    more after each round. Memory that becomes less is the old array of a growth that goes on."""
     before = baseline.maps.idle if baseline else 0
     values = [float(one.maps.idle - before) for one in snapshots]
     least = min(values)
     much = least >= IDLE_LEAST and idle.slope.high >= 0
-    says = "what maps held beyond their need after every round"
+    says = "memory that maps held beyond their need after every round"
     is_up = idle.is_up or much
     return Trend(KEPT, "B", says, Slope(least, least, max(values)), values[0], values[-1], is_up, YES if is_up else NO)
 
 
 def decide(snapshots: Sequence[Snapshot], found: dict[str, Trend]) -> Verdict:
-    """The verdict, by the first question that is answered with yes."""
+    """The verdict: the first one whose condition holds."""
 
     def up(*names: str) -> bool:
         return any(name in found and found[name].is_up for name in names)
@@ -229,7 +229,7 @@ def decide(snapshots: Sequence[Snapshot], found: dict[str, Trend]) -> Verdict:
     if up("heap") and not up("traced", "blocks", "objects", "bucket blocks"):
         return Verdict.NATIVE_LEAK
     if "traced" in found and slope("heap") > 2 * slope("traced") + TRACE_BYTES * slope("blocks"):
-        return Verdict.NATIVE_LEAK  # and something small beside it that Python holds
+        return Verdict.NATIVE_LEAK  # and Python holds something small as well
     if up("traced", "blocks", "objects", "bucket blocks"):
         return Verdict.HELD_REFERENCES
     if found[KEPT].is_up:
@@ -237,14 +237,14 @@ def decide(snapshots: Sequence[Snapshot], found: dict[str, Trend]) -> Verdict:
     if up("anonymous", "uss") and not up("file"):
         if RETURNED not in found or found[RETURNED].is_up or not up("address space"):
             return Verdict.ALLOCATOR_RETENTION
-        return Verdict.NATIVE_LEAK  # mapped by somebody who tells nobody
+        return Verdict.NATIVE_LEAK  # mapped by native code that no meter sees
     if up("file"):
         return Verdict.MAPPED_FILE_PAGES
     return Verdict.CLEAN
 
 
 def accounts_disagree(snapshots: Sequence[Snapshot], found: dict[str, Trend]) -> bool:
-    """Whether maps claim more than exists, in every round; or bucket memory grows that tracemalloc is not told of."""
+    """Whether maps report more than exists in every round, or bucket memory grows that tracemalloc does not know of."""
     if all(one.maps.allocated > ACCOUNTS_AGREE * one.maps.blocks + ACCOUNTS_LEAST for one in snapshots):
         return True
     blocks, traced = found["bucket blocks"], found.get("traced")
@@ -252,9 +252,9 @@ def accounts_disagree(snapshots: Sequence[Snapshot], found: dict[str, Trend]) ->
 
 
 def evidence(verdict: Verdict, found: dict[str, Trend]) -> tuple[tuple[Trend, ...], tuple[Trend, ...]]:
-    """The meters that say what the verdict expects, and those that say otherwise.
+    """The meters that show what the verdict expects, and those that do not.
 
-    The process is counted in pages: when what grows is less, that the process does not says nothing.
+    The process is counted in pages. If the growth is smaller than that, a process that does not grow is no evidence.
     """
     expected = [(found[name], state) for name, state in PATTERNS[verdict].items() if name in found]
     grows = max([found[name].slope.value for name in ("traced", "heap", "bucket blocks") if name in found])
@@ -265,7 +265,7 @@ def evidence(verdict: Verdict, found: dict[str, Trend]) -> tuple[tuple[Trend, ..
 
 
 def as_json(trend: Trend) -> dict[str, Any]:
-    """A trend for programs."""
+    """A trend as JSON."""
     return {
         "meter": trend.meter,
         "unit": trend.unit,

@@ -1,4 +1,4 @@
-"""Makes the programs importable, and runs the two workers: each once a session."""
+"""Makes the programs importable, and runs each of the two workers once per session."""
 
 import json
 import subprocess

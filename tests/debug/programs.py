@@ -1,7 +1,7 @@
-"""Programs to be diagnosed: leaks of every kind, each planted on purpose, and programs that leak nothing.
+"""Programs to diagnose: planted leaks for every verdict, and programs without a leak.
 
-``PLANTED`` names for each leaking function the verdict it was planted for; ``CLEAN`` lists the functions that must stay
-clean. What a program leaves behind is kept in the globals here, so that paths to it begin with this module's name.
+``PLANTED`` maps each leaking function to its verdict; ``CLEAN`` lists the functions that must be clean. Objects that a
+program leaves behind are in the globals of this module, so paths to them begin with its name.
 """
 
 import ctypes
@@ -41,12 +41,12 @@ class Node:
 
 
 def malloc_without_free():
-    """What C code does that forgets a buffer."""
+    """C code that never frees a buffer."""
     libc.memset(libc.malloc(200), 1, 200)
 
 
 def large_malloc_without_free():
-    """Above glibc's threshold each piece is a mapping of its own."""
+    """Above glibc's threshold each piece has its own mapping."""
     libc.memset(libc.malloc(300_000), 1, 300_000)
 
 
@@ -78,30 +78,30 @@ def list_of_texts():
 
 
 def chain_of_nodes():
-    """A list that is linked: each node refers to the one before."""
+    """A linked list: each node refers to the one before."""
     node = Node(next(counter))
     node.child = nodes[0]
     nodes[0] = node
 
 
 def bytes_that_only_grow():
-    """No object more, but one that gets larger."""
+    """No more objects, but a larger one."""
     log.extend(b"x" * 200)
 
 
 def small_view_of_a_large_array():
-    """Three numbers keep 80 kB."""
+    """A view of three numbers keeps 80 kB."""
     views.append(np.ones(10_000)[:3])
 
 
 def closure_that_is_registered():
-    """A callback that refers to what it was made for."""
+    """A callback that refers to a list."""
     payload = list(range(20))
     callbacks.append(lambda: payload)
 
 
 def maps_that_are_kept():
-    """A map a call, in a list."""
+    """One map per call, in a list."""
     maps.append(HMap(np.int64, np.int64, ((i, i) for i in range(100))))
 
 
@@ -109,7 +109,7 @@ kept_views = []
 
 
 def bucket_array_held_after_growth():
-    """The map has grown and gone, a view of its old array keeps all of that."""
+    """The map is gone; a view of its old array keeps the whole array."""
     m = HMap(np.int64, np.int64, ((i, i) for i in range(100)))
     kept_views.append(m.bucket_arrays().keys)
 
@@ -118,14 +118,14 @@ def bucket_array_held_after_growth():
 
 
 def cycle_with_the_collector_off():
-    """Two nodes that refer to each other; whoever turned the collector off must collect."""
+    """Two nodes that refer to each other, while the collector is off."""
     gc.disable()
     a, b = Node(1), Node(2)
     a.child, b.child = b, a
 
 
 def map_in_a_cycle_with_the_collector_off():
-    """A map that holds itself."""
+    """A map that contains itself."""
     gc.disable()
     m = HMap(object, object)
     m["self"] = m
@@ -148,7 +148,7 @@ unused = []
 
 
 def maps_grown_then_emptied():
-    """A fixed number of maps, one more of them each time with room for what it once held."""
+    """A fixed number of maps. At each call one more of them is filled and emptied, and keeps its room."""
     if not unused:
         unused.extend(HMap(np.int64, np.int64) for _ in range(450))
     m = unused.pop()
@@ -206,7 +206,7 @@ def one_more_page_of_a_mapped_file():
 
 
 def memory_that_tracemalloc_is_told_of_and_does_not_exist():
-    """As when something was freed by another door than the one that tells."""
+    """As if memory was freed without telling tracemalloc."""
     track(0, (1 << 50) + 4096 * next(counter), 1000)
 
 
@@ -268,7 +268,7 @@ def parses_and_formats():
 
 
 def makes_cycles():
-    """Cycles, with the collector on: they wait, but not for ever."""
+    """Cycles, with the collector on, which frees them."""
     a, b = Node(1), Node(2)
     a.child, b.child = b, a
 

@@ -1,4 +1,4 @@
-"""The collector's hook: what it counts, that it goes away, and that it keeps nothing alive."""
+"""CollectorWatch: what it counts, that it removes its callback, and that it keeps nothing alive."""
 
 import gc
 import json
@@ -14,7 +14,7 @@ from pyhmap.debug.collector import percentile
 
 @pytest.fixture(autouse=True)
 def nothing_waits():
-    """Maps of earlier tests that wait in cycles do not die during these."""
+    """Collect, so that maps of earlier tests do not die during these."""
     gc.collect()
 
 
@@ -143,7 +143,7 @@ def test_bad_calls_are_refused():
     assert watch.share == watch.elapsed == watch.born == 0
     with watch:
         pass
-    with pytest.raises(RuntimeError, match="once"):
+    with pytest.raises(RuntimeError, match="used before"):
         watch.__enter__()
 
 
@@ -161,7 +161,7 @@ class Holder:
 
 @pytest.mark.parametrize("place", ["value", "key", "attribute", "two maps", "iterator", "view", "cache"])
 def test_a_map_in_a_cycle_dies_in_one_collection(place):
-    """Its objects are told to the collector (tp_traverse) and let go of by it (tp_clear)."""
+    """The collector sees its objects (tp_traverse) and releases them (tp_clear)."""
     m, holder = HMap(object, object), Holder()
     gone = weakref.ref(m), weakref.ref(holder)
     if place == "value":
@@ -192,7 +192,7 @@ def test_a_map_in_a_cycle_dies_in_one_collection(place):
 
 
 def test_a_watch_is_gone_at_once_when_nobody_holds_it():
-    """Without a collection: the callbacks of its weak references do not hold it."""
+    """No collection is needed: the callbacks of its weak references do not refer to it."""
     m = HMap(np.int64, np.int64)
     watch = debug.CollectorWatch([m])
     with watch:

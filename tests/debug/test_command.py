@@ -1,4 +1,4 @@
-"""`python -m pyhmap leakcheck`: exit statuses, what goes where, and errors that name the mistake."""
+"""`python -m pyhmap leakcheck`: exit statuses, the output of each stream, and errors that name the mistake."""
 
 import json
 import subprocess
@@ -21,8 +21,8 @@ FEW = "--rounds", "5", "--calls", "20"
 def test_a_clean_function():
     run = leakcheck("programs:parses_and_formats", *FEW)
     assert (run.returncode, run.stdout.split("\n")[0]) == (0, "clean: nothing grows from round to round.")
-    assert run.stderr.startswith("20 calls a round: ")
-    assert "40 calls a round: clean" in run.stderr
+    assert run.stderr.startswith("20 calls per round: ")
+    assert "40 calls per round: clean" in run.stderr
 
 
 def test_a_leak():
@@ -47,8 +47,8 @@ def test_json_is_all_there_is_on_stdout():
         (("programs:nothing_like_that",), "'programs' has no 'nothing_like_that'; it has "),
         (("programs:not_a_function",), "programs:not_a_function is a int, which cannot be called"),
         (("programs:raises",), "programs:raises raised LookupError: no such thing (" + str(HERE / "programs.py")),
-        (("programs:list_of_texts", "--rounds", "2"), "rounds=2: 4 at least"),
-        (("programs:list_of_texts", "--calls", "0"), "calls=0: 1 at least"),
+        (("programs:list_of_texts", "--rounds", "2"), "rounds=2: give at least 4"),
+        (("programs:list_of_texts", "--calls", "0"), "calls=0: give at least 1"),
         (("conftest:HERE.joinpath",), None),
     ],
 )
@@ -66,7 +66,10 @@ def test_what_cannot_be_asked(arguments, complaint):
 def test_a_module_whose_import_fails(tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_that_exists\n")
     (tmp_path / "worse.py").write_text("1 / 0\n")
-    for name, complaint in (("broken", "needs a module 'nothing_that_exists'"), ("worse", "raised ZeroDivisionError")):
+    for name, complaint in (
+        ("broken", "needs the module 'nothing_that_exists'"),
+        ("worse", "raised ZeroDivisionError"),
+    ):
         command = [sys.executable, "-m", "pyhmap", "leakcheck", f"{name}:f"]
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert run.returncode == 2

@@ -1,4 +1,4 @@
-"""Leaks of every verdict, planted: the tool names each and says where it is."""
+"""Planted leaks for every verdict: the lab finds each of them, and its place."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Paths to what is kept: by which names and containers, and what a root is."""
+"""Paths to objects that are kept: the names and containers in them, and their roots."""
 
 import collections
 import ctypes
@@ -172,7 +172,7 @@ def test_code_of_attributes_does_not_run(service):
 
 
 def test_what_only_native_code_refers_to_is_said_so():
-    """A reference that C code has forgotten, made by hand: no object holds it, and no frame."""
+    """A reference that C code did not release: no object and no frame has it."""
     lost = Thing()
     address = id(lost)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))

@@ -1,4 +1,4 @@
-"""The header in memory: equal to header() in every state, and refused wherever it cannot be."""
+"""The header in memory: equal to header() in every state; refused for objects with another layout."""
 
 import ctypes
 import sysconfig
@@ -128,7 +128,7 @@ def test_other_interpreters_are_refused(monkeypatch):
 
 
 def test_a_header_that_lies_is_found():
-    """The comparison is of two readings, not of one with itself."""
+    """compare_headers() reads twice, and does not compare one reading with itself."""
 
     class Liar(HMap):
         __slots__ = ()

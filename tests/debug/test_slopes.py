@@ -1,4 +1,4 @@
-"""Theil and Sen's slope, beside SciPy's definition and simulated noise."""
+"""The Theil-Sen slope, compared with SciPy's definition and tested with simulated noise."""
 
 import numpy as np
 import pytest

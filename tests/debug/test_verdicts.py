@@ -1,4 +1,4 @@
-"""Verdicts from made-up meters, what speaks against them, and what happens when meters are missing or accounts lie."""
+"""Verdicts from made-up meters and the evidence against them; missing meters; accounts that are wrong."""
 
 import json
 import re
@@ -21,7 +21,7 @@ START |= {"blocks": 10**5, "objects": 30_000, "allocated": 10 * MB, "bucket_bloc
 
 
 def made_up(growth, *, given_back=None, waiting=0, start=START):
-    """Seven snapshots whose meters stand still, but for those that grow by so much a round."""
+    """Seven snapshots. The meters in `growth` grow by so much per round, the others stay as they are."""
     series = []
     for i in range(7):
         at = {name: value + i * growth.get(name, 0) for name, value in start.items()}
@@ -60,33 +60,33 @@ def test_the_pattern_of_each_verdict(growth, verdict):
 
 @pytest.mark.parametrize(("given_back", "verdict"), [(5 * MB, "allocator retention"), (0, "native leak")])
 def test_what_trimming_gives_back_was_no_leak(given_back, verdict):
-    """Resident memory and address space grow by 6 MB, and nobody says that he has it."""
+    """Resident memory and address space grow by 6 MB, which no other meter shows."""
     found = debug.compare(made_up({"uss": MB, "anon": MB, "vms": MB}, given_back=given_back))
     assert found.verdict == verdict
     assert found.contradicting == () or verdict == "native leak"
 
 
 def test_growth_that_is_not_trimmed_is_not_judged():
-    """Without the last snapshot's trim the page says what to do; pages of old memory are told apart."""
+    """Without a trim at the last snapshot, the report says what to do; pages of old memory are distinguished."""
     growth = {"uss": MB, "anon": MB}
     assert "trim=True" in debug.compare(made_up(growth)).sentence
     assert "for the first time" in debug.compare(made_up(growth, given_back=0)).sentence
-    assert "gives it back when trimmed" in debug.compare(made_up(growth, given_back=5 * MB)).sentence
+    assert "returns it when it is trimmed" in debug.compare(made_up(growth, given_back=5 * MB)).sentence
 
 
 def test_what_does_not_repeat_is_clean(monkeypatch):
-    """Trials that say something else each time; the page of the last one shows against it what grew."""
+    """Each trial has another verdict; the report of the last one shows the meter that grew as evidence against."""
     growths = [{"heap": MB}, {"objects": 50}, {"heap": MB}, {"objects": 50}, {"heap": MB}]
     monkeypatch.setattr(rounds, "trial", lambda *_: made_up(growths.pop(0)))
     found = debug.leakcheck(int)
     assert (found.verdict, found.lines, found.types) == ("clean", (), ())
     assert [trend.meter for trend in found.contradicting] == ["heap"]
-    assert found.trials[0] == "100 calls a round: native leak"
+    assert found.trials[0] == "100 calls per round: native leak"
     assert found.trials[-1] == "too few trials in a row agree"
 
 
 def test_what_halves_is_dropped(monkeypatch):
-    """A megabyte a round in each trial: half as much a call each time. Twice as much a round: as much a call."""
+    """One megabyte per round in each trial is half as much per call each time; two are as much per call."""
     monkeypatch.setattr(rounds, "trial", lambda *_: made_up({"heap": MB}))
     assert debug.leakcheck(int).verdict == "clean"
     monkeypatch.setattr(rounds, "trial", lambda function, calls, _: made_up({"heap": calls * 1000}))
@@ -111,18 +111,18 @@ def test_growth_in_one_round_is_none():
 
 
 def test_meters_for_and_against():
-    """Of a held reference the objects are expected to grow, and here do not."""
+    """Held references are expected to show in the objects, and here do not."""
     found = debug.compare(made_up({"traced": MB, "heap": MB, "uss": MB, "anon": MB, "blocks": 50}), calls=4)
     assert [trend.meter for trend in found.contradicting] == ["objects"]
     assert {trend.meter for trend in found.supporting} >= {"traced", "uss", "anonymous", "blocks"}
     page = str(found).splitlines()
-    assert page[0] == "held references: 262 kB a call stays because something still refers to it."
+    assert page[0] == "held references: 262 kB per call stays because something still refers to it."
     assert page.index("For it") < page.index("Against it")
-    assert any(re.match(r"  traced +up +262 kB a call \(262 kB to 262 kB\)", line) for line in page)
+    assert any(re.match(r"  traced +up +262 kB per call \(262 kB to 262 kB\)", line) for line in page)
 
 
 def test_small_growth_need_not_show_in_pages():
-    """10 kB a round is less than the floor of the process's meters: that they stand still is nothing against it."""
+    """10 kB per round is below the floor of the process's meters: it is no evidence that they do not grow."""
     assert debug.compare(made_up({"traced": 10_000, "heap": 10_000, "blocks": 50, "objects": 50})).contradicting == ()
 
 
@@ -145,7 +145,7 @@ def test_bad_calls_are_refused():
         debug.compare(made_up({})[:3])
     with pytest.raises(ValueError, match="calls=0"):
         debug.compare(made_up({}), calls=0)
-    with pytest.raises(ValueError, match="rounds=3: 4 at least"):
+    with pytest.raises(ValueError, match="rounds=3: give at least 4"):
         debug.leakcheck(int, rounds=3)
     with pytest.raises(ValueError, match="warm_up=-1"):
         debug.leakcheck(int, warm_up=-1)
@@ -173,7 +173,7 @@ def test_a_snapshot_has_five_meters():
         after = debug.snapshot(trim=True)
     finally:
         tracemalloc.stop()
-    assert after.process.rss_anon - before.process.rss_anon > 30 << 20  # 40 MB, less what others gave back
+    assert after.process.rss_anon - before.process.rss_anon > 30 << 20  # 40 MB, minus memory that was freed meanwhile
     assert after.process.rss == after.process.rss_anon + after.process.rss_file
     assert after.heap.used + after.heap.mmapped - before.heap.used - before.heap.mmapped > 39 << 20
     assert after.traced - before.traced > (40 << 20) + after.maps.allocated - before.maps.allocated
@@ -204,7 +204,7 @@ def test_a_growing_map_has_two_arrays():
 
 
 def test_blocks_are_those_of_the_maps_and_of_views():
-    """What a view keeps of a map that is gone is in no map's account."""
+    """Memory that a view keeps after its map is gone is in no map's account."""
     before = debug.snapshot().maps
     m = HMap(np.int64, np.int64, ((i, i) for i in range(1000)))
     words = HMap(str, str, {"a key that is long enough": "a value that is long enough"})
@@ -226,7 +226,7 @@ def test_a_map_that_claims_what_does_not_exist_is_an_accounting_error(monkeypatc
     monkeypatch.setattr(accounts, "block_memory", lambda: (1, 1000))
     found = debug.compare([debug.snapshot() for _ in range(4)])
     assert found.verdict == "accounting error"
-    assert re.match(r"accounting error: maps say that they have .* MB, but 1 kB exist\.", found.sentence)
+    assert re.match(r"accounting error: maps report .* MB, but 1 kB exist\.", found.sentence)
 
 
 def test_without_psutil_two_meters_are_missing_and_named(monkeypatch):

@@ -1,9 +1,9 @@
-"""A process that diagnoses programs and prints the diagnoses, a line of JSON each.
+"""A process that diagnoses programs and prints each diagnosis as a line of JSON.
 
     worker.py planted       each planted leak once
     worker.py clean 50      each clean program so many times
 
-One process for all of them, as a user's session would be: what one program leaves behind must not confuse the next.
+One process diagnoses all of them, as in a user's session: the objects of one program must not affect the next.
 """
 
 import gc
@@ -25,7 +25,7 @@ def report(name: str, rounds: int, calls: int) -> None:
 def main(what: str, times: int = 1) -> None:
     """Diagnose the programs that are asked for."""
     if what == "clean":
-        gc.freeze()  # what was there before is not theirs; collecting takes a fifth of the time without it
+        gc.freeze()  # objects from before; without them a collection is several times faster
     for _ in range(times):
         for name in programs.PLANTED if what == "planted" else programs.CLEAN:
             report(name, *((5, 20) if what == "planted" else (5, 8)))

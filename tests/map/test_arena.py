@@ -1,4 +1,4 @@
-"""Long texts in the map: what the arena holds on to, and what it gives back."""
+"""Long texts in the map: which bytes the arena keeps, and which it releases."""
 
 import random
 
@@ -10,7 +10,7 @@ from support import items_of
 
 
 def arena(m):
-    """The arena's blocks in bytes, and what of them is in use."""
+    """The bytes of the arena's blocks, and how many of them are in use."""
     texts = m._state().texts
     return sum(len(block) for block in texts.blocks), texts.live
 
@@ -103,7 +103,7 @@ def test_texts_that_differ_in_one_place_only(hmap_type):
 
 
 def test_an_answer_outlives_the_text_in_the_map():
-    """Texts are handed out as objects of their own: what becomes of the map's bytes afterwards does not matter."""
+    """A text is returned as an object of its own: later changes of the map's bytes do not affect it."""
     m = HMap(np.int64, str, ((i, str(i) * 50) for i in range(500)))
     values, keys = m.values_array(), m.keys_array()
     popped = m.pop_many(range(250))
@@ -114,7 +114,7 @@ def test_an_answer_outlives_the_text_in_the_map():
 
 
 def test_a_callers_string_is_not_kept():
-    """The bytes are copied, and no UTF-8 copy is left in the user's object."""
+    """The bytes are copied, and the user's object keeps no UTF-8 copy."""
     key = "ключ" * 20
     before = key.__sizeof__()
     m = HMap(str, np.int64, {key: 1})

@@ -1,4 +1,4 @@
-"""The memory under a large map: what is given back, what is kept for those who look, what if there is none."""
+"""The memory of a large map: what is returned to the system, what views keep, and errors when memory runs out."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def grown_by_single_writes(m, n):
 
 
 def test_arrays_that_somebody_holds_keep_their_keys():
-    """Not zeroed, not unmapped, not reused: also when growth has long ended."""
+    """They are not zeroed, unmapped or reused, even long after the growth."""
     m = HMap(np.int64, np.int64)
     m.set_many(np.arange(FULL), np.arange(FULL))
     held = m.bucket_arrays()
@@ -41,7 +41,7 @@ def resident() -> int:
 @pytest.mark.release_only
 @pytest.mark.slow
 def test_the_old_array_goes_back_to_the_system_while_single_writes_go_on():
-    """At the end of the growth the map takes little more than its rows in use, and in the middle not both arrays."""
+    """After the growth the map takes little more than its rows in use, and during the growth less than both arrays."""
     start = resident()
     m = HMap(np.int64, np.int64)
     m.set_many(np.arange(64 * FULL), 0)
@@ -73,7 +73,7 @@ def test_tracemalloc_sees_buckets():
 
 
 def in_a_process(code: str) -> str:
-    """What a fresh process prints that runs the code."""
+    """The output of a new process that runs the code."""
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout
@@ -110,7 +110,7 @@ m.check()
 
 @pytest.mark.slow
 def test_no_memory_for_a_smaller_array_does_not_fail_the_deletion():
-    """The deletion is done; a later one shrinks when there is memory."""
+    """The deletion is done. A later one shrinks the table, when there is memory."""
     code = LIMITED.format(keys=13 << 18, spare=1 << 16)
     code += """
 for key in range(13 << 15, 13 << 18):
@@ -128,7 +128,7 @@ print(len(m), m.stats().shrinks, m.header().buckets)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.slow
 def test_a_fork_in_the_middle_of_a_growth():
-    """Parent and child both go on, each with an array of its own."""
+    """Parent and child both continue, each with its own array."""
     m = HMap(np.int64, np.int64)
     m.set_many(np.arange(8 * FULL), 7)
     m[-1] = 7

@@ -1,5 +1,5 @@
-"""Look-ups of Arrow columns, which the compiled engine reads a window at a time: longer ones than a window, missing
-keys and malformed items behind its end, threads."""
+"""Look-ups of Arrow columns, which the compiled engine reads by windows: columns longer than a window, missing keys and
+malformed items in a later window, threads."""
 
 import tracemalloc
 

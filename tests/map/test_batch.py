@@ -1,4 +1,4 @@
-"""Batch calls: they agree with the scalar calls, whatever the layout of the arrays, and fail as a whole."""
+"""Batch calls agree with the scalar calls, for every layout of the arrays, and fail as a whole."""
 
 import tracemalloc
 
@@ -16,7 +16,7 @@ def dtype(request):
 
 @pytest.fixture
 def m(hmap_type, dtype):
-    """Keys 0, 2, 4, ..., 3998; the value is ten times the key. Enough for overflow buckets and for two of the ring."""
+    """Keys 0, 2, 4, ..., 3998; the value is ten times the key. Enough for overflow buckets and many blocks."""
     m = hmap_type(dtype, np.int64, seed=11)
     m.set_many(np.arange(0, 4000, 2).astype(dtype), np.arange(0, 40000, 20))
     return m
@@ -28,7 +28,7 @@ def ints(hmap_type):
 
 
 def agree_with_scalar_calls(m, keys):
-    """Every read call gives for these keys what the scalar calls give for each of them."""
+    """Check that every read call returns for these keys what the scalar calls return."""
     scalars = [m.get(key) for key in list(keys)]
     found = [value is not None for value in scalars]
     values, mask = m.lookup_many(keys)
@@ -95,7 +95,7 @@ def test_a_batch_ends_with_the_buckets_that_doubling_gives(hmap_type, n, before)
 
 @pytest.mark.parametrize("new", [9, 60, 420, 3400])
 def test_keys_that_stop_being_new_leave_no_room_behind(hmap_type, new):
-    """Growth takes a batch that began with new keys for one that goes on so, and makes good for it."""
+    """A batch that begins with new keys grows for more of them, and shrinks at its end if they do not come."""
     few, m = hmap_type(np.int64, np.int64), hmap_type(np.int64, np.int64)
     for key in range(new):
         few[key] = 1

@@ -1,6 +1,6 @@
-"""The batch contract for every key type: batch and scalar calls agree, whatever carries the keys, and fail as a whole.
+"""The batch contract for every key type: batch and scalar calls agree, for every container; batches fail as a whole.
 
-`test_batch.py` has what one key type is enough for: lengths around the ring, threads, `out=`, growth.
+`test_batch.py` has the tests for which one key type is enough: lengths around a block, threads, `out=`, growth.
 """
 
 import random
@@ -11,7 +11,7 @@ import pytest
 from kinds import KINDS, VALUE_KINDS, kinds
 from support import items_of, refused
 
-# All but object: of that type everything is a key.
+# All types except object, for which everything is a key.
 TYPED = {name: kind for name, kind in KINDS.items() if kind.spec is not object}
 typed_kinds = pytest.mark.parametrize("kind", TYPED.values(), ids=TYPED)
 
@@ -24,7 +24,7 @@ def present(kind):
 
 @pytest.fixture
 def asked(kind):
-    """Keys that are there, keys that are not, and some of them twice; the order is mixed."""
+    """Present keys, absent keys, and some of them twice, in mixed order."""
     keys = [*map(kind.make, range(min(kind.count, 500))), *kind.edge]
     keys += keys[:100]  # more than 512 in all: from there on the compiled map gives up the GIL
     random.Random(3).shuffle(keys)
@@ -259,7 +259,7 @@ def test_factorize_numbers_keys_in_the_order_of_first_sight(hmap_type, kind, ask
 
 
 class TestFactorize:
-    """What one key type is enough for."""
+    """Tests for which one key type is enough."""
 
     def test_a_deleted_key_gets_a_new_code(self, hmap_type):
         m = hmap_type(str, np.int64)
@@ -326,7 +326,7 @@ class TestFactorize:
 
 
 class TestAddMany:
-    """What one key type is enough for."""
+    """Tests for which one key type is enough."""
 
     def test_ints_wrap_and_nan_stays(self, hmap_type):
         m = hmap_type(str, np.int8, {"a": 127, "b": -128})
@@ -369,7 +369,7 @@ class TestAddMany:
 
 
 class TestTextBatches:
-    """Where NumPy's fixed-size texts are something else than str and bytes."""
+    """Batches in which NumPy's fixed-size texts differ from str and bytes."""
 
     def test_trailing_nuls_end_with_the_item_in_fixed_arrays_only(self, hmap_type):
         m = hmap_type(bytes, np.int64, {b"a": 1, b"a\0": 2})

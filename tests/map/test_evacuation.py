@@ -1,4 +1,4 @@
-"""The evacuator stepped by hand: at each step of a doubling, a same-size growth and a shrink every call is tried."""
+"""Every call at every step of an evacuation: during a doubling, a same-size growth and a shrink."""
 
 import copy
 import math
@@ -61,7 +61,7 @@ types_of = pytest.mark.parametrize("types", TYPES.values(), ids=TYPES)
 
 
 def shown(pairs):
-    """Comparable whatever the order, NaN too."""
+    """The items in a form that compares in any order, also NaN."""
     return sorted(map(repr, pairs))
 
 
@@ -76,7 +76,7 @@ def at_every_step(m):
 @starts
 @types_of
 def test_reads_at_every_step(hmap_type, types, start):
-    """Single and in bulk; inside `_frozen` they move nothing, so that this is the step that is read."""
+    """Single and batch reads. Inside `_frozen` they evacuate nothing, so they read this very step."""
     m, pairs = start(hmap_type, types)
     absent = [types[2](i) for i in range(5000, 5020)]
     for _ in at_every_step(m):
@@ -95,7 +95,7 @@ def test_reads_at_every_step(hmap_type, types, start):
 @starts
 @types_of
 def test_copies_pickles_and_iteration_at_every_step(hmap_type, types, start):
-    """Each of these ends the growth of what it walks, so each gets a map brought to the step for it."""
+    """Each of these ends the growth of its map, so each gets a map of its own at this step."""
     walks = [
         lambda m: m.copy().items(),
         lambda m: copy.deepcopy(m).items(),
@@ -114,7 +114,7 @@ def test_copies_pickles_and_iteration_at_every_step(hmap_type, types, start):
 @starts
 @types_of
 def test_batches_at_every_step(hmap_type, types, start):
-    """Few keys, so that what the batch may evacuate first does not end the growth."""
+    """Few keys, so that the evacuation at the start of the batch does not end the growth."""
     key_type, value_type, make = types
     _, pairs = start(hmap_type, types)
     some, more = pairs[5:8], [(make(i), value_of(value_type, i)) for i in range(6000, 6002)]

@@ -1,4 +1,4 @@
-"""When and how the table grows, and that nobody can tell from the answers: every step of every growth is looked at."""
+"""When and how the table grows, and that results do not change at any step of a growth."""
 
 import numpy as np
 import pytest
@@ -240,7 +240,7 @@ def evacuated_buckets(m) -> int:
 
 
 def test_memory_is_bounded_when_keys_come_and_go(hmap_type):
-    """Go's issue 16070: a map of constant length must not gather overflow buckets without end."""
+    """Go's issue 16070: a map of constant length must not collect more and more overflow buckets."""
     m = hmap_type(np.int64, np.int64, capacity=100, seed=2)
     sizes = set()
     for key in range(20_000):
@@ -331,7 +331,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("taken", [0, 1, 19, 20])
 def test_iteration_over_changed_keys_is_an_error(hmap_type, iterate, change, taken):
-    """Also when all 20 pairs were given out but the iterator has not yet ended, as with dict."""
+    """Also if all 20 pairs were returned but the iterator has not ended yet, as with dict."""
     m = hmap_type(np.int64, np.int64, {i: i * i for i in range(20)})
     iterator = iterate(m)
     for _ in range(taken):
@@ -353,7 +353,7 @@ def test_iteration_over_an_empty_map_that_gets_a_key(hmap_type, iterate):
 
 @pytest.mark.parametrize("iterate", ITERATIONS)
 def test_what_iteration_allows(hmap_type, iterate):
-    """Reads, overwriting, and removing what is not there; values seen are those of the moment."""
+    """Reads, overwriting, and removing absent keys. The iterator returns the current values."""
     m = hmap_type(np.int64, np.int64, {i: i * i for i in range(20)})
     n = 0
     for _ in iterate(m):

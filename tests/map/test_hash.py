@@ -1,4 +1,4 @@
-"""The hash: known values, and how evenly it spreads keys that a weak hash would heap up."""
+"""The hash: known values, and the even distribution of keys that a weak hash would put into few buckets."""
 
 import os
 import subprocess
@@ -135,7 +135,7 @@ def test_chains_stay_short(hmap_type, keys):
 
 # ---- texts: SipHash-1-3, or XXH64 ------------------------------------------------------------------------------------
 
-# CPython 3.11 and later hash bytes with SipHash-1-3 (bpo-29410): an implementation that is not ours.
+# CPython 3.11 and later hash bytes with SipHash-1-3 (bpo-29410): an independent implementation.
 needs_siphash13 = pytest.mark.skipif(sys.hash_info.algorithm != "siphash13", reason="this Python hashes otherwise")
 MESSAGES = [bytes(i % 251 + 1 for i in range(size)) for size in [*range(1, 40), 63, 64, 65, 1000]]
 MESSAGES += [b"\0", bytes(8), b"\xff" * 7, b"\xff" * 16]

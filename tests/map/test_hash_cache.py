@@ -1,4 +1,4 @@
-"""A map whose single-key calls take the hash from a cache: it behaves as one without, row by row."""
+"""A map whose single-key calls take the hash from a cache has the rows and results of a map without a cache."""
 
 import copy
 import pickle
@@ -104,9 +104,9 @@ def test_copies_have_no_cache(send):
 @pytest.mark.parametrize(
     ("key", "settings", "error", "message"),
     [
-        (str, {"hash": None}, ValueError, "hash_cache needs hash='xxh64'"),
-        ("S8", {"hash": "xxh64"}, ValueError, "keys of type str or bytes"),
-        (np.int64, {"hash": None}, ValueError, "hash_cache needs"),
+        (str, {"hash": None}, ValueError, "with hash=None and keys of type str: it needs hash='xxh64'"),
+        ("S8", {"hash": "xxh64"}, ValueError, "keys of type .S8: it needs hash='xxh64' and str or bytes"),
+        (np.int64, {"hash": None}, ValueError, "keys of type int64: it needs"),
         (str, {"hash": "xxh64", "hash_cache": {}}, TypeError, "must be a tophash_cache.TopHashCache, not dict"),
     ],
 )

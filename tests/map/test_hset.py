@@ -1,4 +1,4 @@
-"""HSet: all of set's methods and operators, held against `set`; its batch calls; over both engines."""
+"""HSet, over both engines: the methods and operators of `set`, compared with `set`; the batch calls."""
 
 import copy
 import operator
@@ -11,14 +11,14 @@ from pyhmap import HSet
 from pyhmap._reference.engine import ReferenceMap
 
 
-class TwinSet(HSet):
-    """A set over the plain-Python engine."""
+class ReferenceSet(HSet):
+    """A set over the reference."""
 
     __slots__ = ()
     _map_type = ReferenceMap
 
 
-@pytest.fixture(params=[HSet, pytest.param(TwinSet, marks=pytest.mark.reference)], ids=["compiled", "reference"])
+@pytest.fixture(params=[HSet, pytest.param(ReferenceSet, marks=pytest.mark.reference)], ids=["compiled", "reference"])
 def set_type(request):
     return request.param
 

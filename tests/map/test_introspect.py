@@ -1,4 +1,4 @@
-"""Looking inside: what is shown is what lies in memory, and `check()` finds whatever is wrong."""
+"""Inspection: the results agree with the memory of the table, and `check()` finds every broken invariant."""
 
 import ctypes
 import gc
@@ -444,7 +444,7 @@ def test_check_finds_free_overflow_buckets_that_are_not():
 
 @pytest.mark.parametrize("bits", [0x7FF8000000000001, 0xFFF8000000000000, 0x7FF0000000000001, 1 << 63])
 def test_check_finds_nan_and_zero_that_are_not_canonical(bits):
-    """Such a key could never be found, though tophash and bucket may be right: the check asks for the bits."""
+    """Such a key could never be found, although tophash and bucket may be right: the check compares the bits."""
     raw = planted(ReferenceMap(np.float64, np.int64, {1.0: 1}, seed=1)._state())
     word = np.array([bits], np.uint64)
     raw.now.slots["key"][0, 0] = word.view(np.float64)[0]
@@ -493,7 +493,7 @@ def test_check_finds_old_arrays_of_a_size_that_cannot_be(half_grown):
 
 
 def test_check_looks_at_the_map_itself():
-    """Damage done to the reference's own table, through its private parts, is found by its `check()`."""
+    """`check()` of the reference finds damage to its private table."""
     m = ReferenceMap(np.int64, np.int64, {i: i for i in range(8)})
     m.check()
     m._now.tophash[2] = 77

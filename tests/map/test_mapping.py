@@ -1,4 +1,4 @@
-"""The mapping protocol: one contract, held against `dict`, for every key type.
+"""The mapping protocol: one contract, compared with `dict`, for every key type.
 
 `dict` is the source of every expected value: each test does to a dict what it does to the map.
 """
@@ -16,7 +16,7 @@ from support import items_of, refused
 
 @kinds
 class TestMapping:
-    """What holds for every key type."""
+    """Tests for every key type."""
 
     @pytest.fixture
     def keys(self, kind):
@@ -276,7 +276,7 @@ class TestMapping:
 
 @value_kinds
 class TestValues:
-    """What holds for every value type."""
+    """Tests for every value type."""
 
     @pytest.fixture
     def reference(self, value_kind):
@@ -350,7 +350,7 @@ class TestValues:
 
 
 class TestOtherProtocolParts:
-    """What one key type is enough for."""
+    """Tests for which one key type is enough."""
 
     @pytest.mark.parametrize(
         ("dtype", "values"),

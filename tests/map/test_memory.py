@@ -1,4 +1,4 @@
-"""What an entry costs, by the map's own account; test_introspect.py holds that account against the arrays."""
+"""Bytes per entry, as the map reports them; test_introspect.py compares these reports with the arrays."""
 
 import gc
 import subprocess
@@ -27,7 +27,7 @@ def test_a_million_keys_of_17_characters_take_at_most_72_bytes_each():
 
 @pytest.mark.release_only
 def test_a_million_int64_pairs_take_at_most_40_bytes_each_after_growing():
-    """At 3.8 keys a bucket, some time after a growth; just before the next one it is 27."""
+    """At 3.8 keys per bucket, some time after a growth. Just before the next growth it is 27 bytes."""
     m = HMap(np.int64, np.int64)
     million(lambda numbers: m.set_many(numbers, numbers))
     assert m.nbytes / len(m) <= 40
@@ -38,7 +38,7 @@ def test_a_million_int64_pairs_take_at_most_40_bytes_each_after_growing():
 
 @pytest.mark.parametrize(("key", "value"), [(np.int64, np.int64), (str, str), (object, object)])
 def test_a_map_that_is_gone_leaves_no_reference_behind(key, value):
-    """Neither to the objects that everything uses, which no meter of memory would show (immortal from 3.12 on)."""
+    """Also not to shared objects, of which no memory meter would show a leaked reference (immortal from 3.12 on)."""
     text = "a text that is too long for a slot"
     items = {1: 2} if key is np.int64 else {text: text}
     shared = [None, ..., True, NotImplemented, HMap, text]
@@ -53,7 +53,7 @@ def test_a_map_that_is_gone_leaves_no_reference_behind(key, value):
     assert np.abs(np.subtract(references(), before)).max() < 20
 
 
-# A block of the arena that a batch has only begun is not taken in huge pages: of each, all 2 MiB would be used.
+# The arena block that a batch has only begun gets no huge pages, each of which would take 2 MiB.
 BEGUN = """
 import numpy as np, psutil
 from pyhmap import HMap

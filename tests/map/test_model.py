@@ -32,7 +32,7 @@ pairs = pytest.mark.parametrize(("key", "value"), PAIRS.items(), ids=[f"{k} to {
 
 
 def keys_of(kind):
-    """Keys of a type: mostly from a small range, so that they meet again, and some from the whole of it."""
+    """Keys of a type: mostly from a small range, so that they repeat, and some from the whole range."""
     return st.one_of(st.integers(0, min(kind.count, 100) - 1).map(kind.make), kind.any, st.sampled_from(kind.edge))
 
 
@@ -45,7 +45,7 @@ def run_of(kind, start, n):
 
 
 class ModelMachine(RuleBasedStateMachine):
-    """A map of either type and a dict that get the same calls; `check()` after each."""
+    """A map of either engine and a dict get the same calls; `check()` after each."""
 
     hmap_type: type
     kind: Any
@@ -253,7 +253,7 @@ class Repeated:
 
 
 def apply(m, kind, name, *arguments):
-    """What the call returns or raises, in a form that can be compared."""
+    """The result or exception of a call, in a form that can be compared."""
     if name == "discard_range":
         return [m.pop(key, None) for key in run_of(kind, *arguments)]
     arguments = [one.array(len(arguments[0])) if isinstance(one, Repeated) else one for one in arguments]
@@ -288,7 +288,7 @@ def test_both_engines_have_the_same_rows_after_any_operations(key, value):
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @pytest.mark.slow
 def test_both_engines_have_the_same_rows_through_growth_and_churn(kind):
-    """Longer than Hypothesis would try: growths of both kinds with batches and deletes in their midst."""
+    """Longer than Hypothesis would try: growths of both kinds, with batches and deletions during them."""
     rng = random.Random(4)
     maps = [hmap_type(kind.spec, np.float64, seed=4) for hmap_type in (HMap, ReferenceMap)]
     pool = list(dict.fromkeys([*map(kind.make, range(kind.count)), *kind.edge]))
@@ -313,7 +313,7 @@ def test_both_engines_have_the_same_rows_through_growth_and_churn(kind):
 
 @pytest.mark.parametrize("key", [np.int64, str, "S5", object])
 def test_both_engines_number_keys_alike(key):
-    """factorize() at every step of growths that it meets and begins."""
+    """factorize() at every step of growths, both those under way and those that it starts."""
     for first in range(100, 220, 17):
         maps = [hmap_type(key, np.int32, seed=first) for hmap_type in (HMap, ReferenceMap)]
         make = {np.int64: int, str: str, "S5": lambda i: b"%d" % i, object: lambda i: (i,)}[key]
@@ -352,7 +352,7 @@ def test_both_engines_go_through_the_same_same_size_growth():
 
 
 def test_both_engines_pop_items_in_the_same_order():
-    """Also when a growth or reserve() comes between: after either it begins anew at the first row."""
+    """Also after a growth or reserve(), when both start again at the first row."""
     maps = [hmap_type(np.int64, np.int64, seed=9) for hmap_type in (HMap, ReferenceMap)]
 
     def popped(n):
@@ -374,7 +374,7 @@ def test_both_engines_pop_items_in_the_same_order():
 
 
 def test_both_engines_grow_a_batch_in_the_same_way():
-    """Each batch starts growths of its own and meets others at every possible step."""
+    """Batches start growths, and run at every step of growths under way."""
     for first in range(100, 220, 7):
         for second in (1, 2, 3, 5, 8, 13, 100, 1000):
             maps = [hmap_type(np.int64, np.int64, seed=first) for hmap_type in (HMap, ReferenceMap)]

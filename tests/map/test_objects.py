@@ -1,6 +1,6 @@
-"""Object keys and values: what runs the user's code in the midst of a call, and when objects are let go.
+"""Object keys and values: user code that runs during a call, and the release of objects.
 
-Where code changes the map that is being searched, `dict` is the source of what must come out.
+Where that code changes the map, the expected results are those of `dict`.
 """
 
 import gc
@@ -13,7 +13,7 @@ from support import refused
 
 
 class World:
-    """Counts the questions that a map asks its keys, and does something at one of them."""
+    """Counts the calls of its keys' ``__hash__`` and ``__eq__``, and runs an action at one of them."""
 
     def __init__(self):
         self.hashes = self.comparisons = 0
@@ -73,7 +73,7 @@ CHANGES = {
 
 
 def story(m, call, sought, change, *, at_hash=0, at_comparison=0):
-    """What a call returns or raises and what the map holds then, if a key that it asks changes the map."""
+    """The result of a call and the map's content after it, if a key's ``__eq__`` changes the map."""
     world, names = World(), ["a", "b", "c", "d", "e"]
     for name in names:
         m[Key(world, name)] = name.upper()
@@ -111,7 +111,7 @@ def test_a_hash_that_changes_the_map(hmap_type, call, change, sought):
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("call", BATCHES.values(), ids=BATCHES)
 def test_batch_calls_with_an_eq_that_changes_the_map(hmap_type, call, change):
-    """What comes out depends on the moment; the map is whole and holds its keys once."""
+    """The result depends on the moment. The map stays consistent and holds each key once."""
     for at in range(1, 9):
         m = hmap_type(object, object)
         story(m, call, "d", change, at_comparison=at)
@@ -131,7 +131,7 @@ def test_a_question_that_raises_changes_nothing(hmap_type, call, sought):
             m.check()
             if result is ZeroDivisionError:
                 raised += 1
-                if call in BATCHES.values():  # key by key: what was done before stays done
+                if call in BATCHES.values():  # key by key: earlier keys stay changed
                     items.pop("absent", None)
                     items["d"] = "D"
                 assert items == {name: name.upper() for name in "abcde"}
@@ -214,11 +214,11 @@ class TestEquality:
         m.check()
 
 
-# ---- letting go ------------------------------------------------------------------------------------------------------
+# ---- release ---------------------------------------------------------------------------------------------------------
 
 
 class Thing:
-    """Something that can be watched, and that does something when it goes."""
+    """An object that can be watched, and that runs an action when it dies."""
 
     def __init__(self, action=None):
         self.action = action
@@ -309,7 +309,7 @@ REENTRANT = {
 @pytest.mark.parametrize("leave", LEAVE.values(), ids=LEAVE)
 @pytest.mark.parametrize("as_key", [False, True], ids=["value", "key"])
 def test_a_finaliser_that_uses_the_map(hmap_type, leave, action, as_key):
-    """It runs when the call has done its work; an error in it would fail the test as an unraisable one."""
+    """It runs after the call has done its work. An error in it fails the test, as an unraisable exception."""
     m = hmap_type(object, object)
     seen = []
 

@@ -1,4 +1,4 @@
-"""Chains that no honest hash makes: the map moves to another hash key, once at each size."""
+"""Rekeying: a chain that is too long for a random hash moves the map to another hash key, once per size."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from support import assert_same_rows, items_of, keys_by_bucket
 
 
 def crafted(m, n=45):
-    """Keys that this map puts into one bucket: whoever knows the seed can find them."""
+    """Keys that this map puts into one bucket. They can be found because the seed is known."""
     return max(keys_by_bucket(m, n * m.header().buckets * 2), key=len)[:n]
 
 
@@ -92,7 +92,7 @@ def test_both_engines_rekey_alike():
 
 
 def test_texts_rekey_too(hmap_type):
-    """Under XXH64: keys of one bucket, which anybody can find who knows the hash key."""
+    """With XXH64: keys of one bucket, which can be found because the hash key is known."""
     m = hmap_type(bytes, np.int64, hash="xxh64", seed=1, capacity=416)
     candidates = [b"%d" % i for i in range(4000)]
     digests = np.array([xxhash.xxh64_intdigest(key) for key in candidates], np.uint64)
@@ -111,7 +111,7 @@ class Same:
 
 
 def test_objects_of_one_hash_do_not_rekey(hmap_type):
-    """No hash key tells them apart; they are found all the same."""
+    """No hash key distinguishes them; they are found nevertheless."""
     m = hmap_type(object, np.int64)
     same = [Same() for _ in range(60)]
     for i, key in enumerate(same):

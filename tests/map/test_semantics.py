@@ -1,4 +1,4 @@
-"""The contract of docs/semantics.md, where no other file proves it; and that the tests it names are there."""
+"""The contract of docs/semantics.md, where no other file tests it; and that the tests it names exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When deletion shrinks a table and when not, what compact() gives back, and what an emptied map forgets."""
+"""When deletion shrinks a table, what compact() releases, and the new hash key of an emptied map."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from support import assert_same_rows, growing, items_of
 
 
 def settled(hmap_type, B, n=None, **how):
-    """A map of n keys (as many as fit, if not given) in 2**B buckets that are nobody's wish."""
+    """A map of n keys (by default as many as fit) in 2**B buckets, without capacity= or reserve()."""
     full = 13 << B - 1
     m = hmap_type(np.int64, np.int64, seed=1, **how)
     m.set_many(np.arange(full), np.arange(full))
@@ -22,7 +22,7 @@ def settled(hmap_type, B, n=None, **how):
 
 @pytest.mark.parametrize("B", [7, 8, 9])
 def test_the_rule(hmap_type, B):
-    """An eighth of 6.5 keys a bucket is 13/16; one key less, and a quarter of the buckets begins to take over."""
+    """An eighth of 6.5 keys per bucket is 13/16. With one key less, the move to a quarter of the buckets begins."""
     limit = (13 << B) // 16
     m = settled(hmap_type, B, limit)
     assert (m.header().B, m.stats().shrinks) == (B, 0)
@@ -123,7 +123,7 @@ def test_copies_have_room_that_nobody_asked_for(hmap_type, make):
 
 
 def test_a_map_between_two_sizes_does_not_move_all_the_time(hmap_type):
-    """One key deleted and one inserted at the limit, over and over: no further shrink and no growth."""
+    """One key is deleted and one inserted at the limit, again and again: no further shrink, no growth."""
     m = settled(hmap_type, 9, 13 << 5)
     growths = m.stats().growths
     for i in range(2000):
@@ -160,7 +160,7 @@ def test_compact_while_growing(hmap_type):
 
 @pytest.mark.parametrize("key", [str, object, "S40"])
 def test_compact_of_texts_and_objects(hmap_type, key):
-    """Long texts and places of objects that were deleted go; what is left can be read, written and deleted."""
+    """Dead texts and free places of objects are dropped; the other items can be read, written and deleted."""
 
     def name(i):
         return f"{i:034d}".encode() if key == "S40" else f"{i:034d}"
@@ -197,7 +197,7 @@ def test_compact_stops_iterators_and_sets_can_too(hmap_type):
 
 @pytest.mark.parametrize("load", [3.3, 4.9, 6.4])
 def test_churn_keeps_within_1_3_times_a_fresh_map(load):
-    """Every key replaced ten times in random order; rows in use, and so memory."""
+    """Each key is replaced ten times, in random order. Compares the rows in use, and so the memory."""
     n, rng = int(load * 1024), np.random.default_rng(3)
     m = HMap(np.int64, np.int64, zip(range(n), range(n), strict=True), seed=2)
     m.finish_growth()

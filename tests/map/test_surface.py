@@ -1,6 +1,6 @@
-"""What a dict user expects of every map: views, operators, comparison, making maps, copies of subclasses, `repr`.
+"""The dict methods: views, operators, comparison, making maps, copies of subclasses, `repr`.
 
-`dict` and `set` are the source of the expected values.
+The expected values are those of `dict` and `set`.
 """
 
 import collections

@@ -1,4 +1,4 @@
-"""Batches of texts: every kind of list, array and column gives the bytes that Python's own encoder gives.
+"""Batches of texts: every list, array and column gives the bytes that Python's encoder gives.
 
 Expected values are `s.encode("utf-8", "surrogatepass")` of plain str. Arrow columns have test_arrow.py.
 """
@@ -81,19 +81,31 @@ def test_strided_and_read_only_object_arrays():
 @pytest.mark.parametrize(
     ("items", "codec", "message"),
     [
-        (["a", "b", "c", 5], STR, "keys[3]: key 5 is of type int; this map holds str"),
-        (("a", b"b"), STR, "keys[1]: key b'b' is of type bytes; this map holds str"),
-        ([None], STR, "keys[0]: key None is of type NoneType; this map holds str"),
-        (np.array(["a", None], object), STR, "keys[1]: key None is of type NoneType; this map holds str"),
-        (iter(["a", 2.5]), STR, "keys[1]: key 2.5 is of type float; this map holds str"),
-        ([b"a", "b"], BYTES, "keys[1]: key 'b' is of type str; this map holds bytes"),
-        ([b"a", bytearray(b"b")], BYTES, "keys[1]: key bytearray(b'b') is of type bytearray; this map holds bytes"),
-        (["a", 1], value_codec(str), "values[1]: value 1 is of type int; this map holds str"),
-        ("abc", STR, "keys must be an array or a sequence, not str"),
-        (np.array([1, 2]), STR, "keys are of dtype int64; this map holds str"),
-        (np.array([b"a"]), STR, "keys are of dtype |S1; this map holds str"),
-        (np.array(["a"]), BYTES, "keys are of dtype <U1; this map holds bytes"),
-        (np.array(["a"], STRING_DTYPE), BYTES, "keys are of dtype StringDType(); this map holds bytes"),
+        (["a", "b", "c", 5], STR, "keys[3]: key 5 is of type int; this map holds str: convert the key"),
+        (("a", b"b"), STR, "keys[1]: key b'b' is of type bytes; this map holds str: convert the key"),
+        ([None], STR, "keys[0]: key None is of type NoneType; this map holds str: convert the key"),
+        (
+            np.array(["a", None], object),
+            STR,
+            "keys[1]: key None is of type NoneType; this map holds str: convert the key",
+        ),
+        (iter(["a", 2.5]), STR, "keys[1]: key 2.5 is of type float; this map holds str: convert the key"),
+        ([b"a", "b"], BYTES, "keys[1]: key 'b' is of type str; this map holds bytes: convert the key"),
+        (
+            [b"a", bytearray(b"b")],
+            BYTES,
+            "keys[1]: key bytearray(b'b') is of type bytearray; this map holds bytes: convert the key",
+        ),
+        (["a", 1], value_codec(str), "values[1]: value 1 is of type int; this map holds str: convert the value"),
+        ("abc", STR, "keys must be an array or a sequence, not str: give a list for a single one"),
+        (np.array([1, 2]), STR, "keys are of dtype int64; this map holds str: convert the keys"),
+        (np.array([b"a"]), STR, "keys are of dtype |S1; this map holds str: convert the keys"),
+        (np.array(["a"]), BYTES, "keys are of dtype <U1; this map holds bytes: convert the keys"),
+        (
+            np.array(["a"], STRING_DTYPE),
+            BYTES,
+            "keys are of dtype StringDType(); this map holds bytes: convert the keys",
+        ),
     ],
 )
 def test_wrong_types_are_named(items, codec, message):
@@ -127,7 +139,7 @@ def test_bytes_that_are_too_long_are_named():
         text_batch([b"a", bytes(MAX_TEXT + 1)], BYTES)
 
 
-def test_long_objects_are_held_and_let_go():
+def test_long_objects_are_held_and_released():
     item = "x" * 5000
     before = sys.getrefcount(item)
     batch = text_batch([item] * 3, STR)
@@ -215,7 +227,7 @@ def test_broadcast_items():
 def test_a_unicode_array_that_is_no_text_is_refused():
     array = np.array(["a", "b", "c"])
     array.view(np.uint32)[2] = 0x110000
-    with pytest.raises(ValueError, match=r"keys\[2\] is not text, it holds a number above U\+10FFFF"):
+    with pytest.raises(ValueError, match=r"keys\[2\] is not text: it has a number above U\+10FFFF"):
         text_batch(array, STR)
 
 
@@ -229,7 +241,7 @@ def test_missing_strings_are_nulls(missing):
 
 
 def test_string_dtype_after_writes():
-    """NumPy keeps a string that has outgrown its place elsewhere than one that has not."""
+    """NumPy keeps a string that became too long for its place in another memory than the others."""
     array = np.array(["short", "a medium one of 20 ..", "x" * 300], STRING_DTYPE)
     array[0], array[1], array[2] = "now very long " * 50, "s", "y" * 299
     assert texts(array) == [b"now very long " * 50, b"s", b"y" * 299]
@@ -252,7 +264,7 @@ def test_fixed_sizes_and_records():
 
 @pytest.fixture
 def meanwhile():
-    """Run a function again and again in another thread, which gets its turn as often as can be."""
+    """Run a function repeatedly in another thread, with thread switches as often as possible."""
     stop, errors = threading.Event(), []
     interval = sys.getswitchinterval()
     threads = []
@@ -279,7 +291,7 @@ def meanwhile():
 
 @pytest.mark.parametrize("suffix", ["", "é" * 20, "long enough to be held" * 20])
 def test_a_list_that_another_thread_changes(meanwhile, suffix):
-    """The batch is the list of one moment, however its items come and go."""
+    """The batch is the content of the list at one moment."""
     items, changed = [], 0
 
     def change():

@@ -1,6 +1,6 @@
-"""Several threads on one map: right answers, writes that wait for reads, and no crash. The compiled map only.
+"""Several threads on one map: right results, writes that wait for reads, no crash. The compiled map only.
 
-Batches of at least 512 keys give up the GIL, so they are what really runs at the same time.
+Batches of at least 512 keys release the GIL, so they run in parallel.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ from pyhmap._inspect import check
 from support import items_of
 
 N = 50_000
-SECONDS = 60  # after which a thread that has not ended is held to be deadlocked
+SECONDS = 60  # a thread that takes longer counts as deadlocked
 
 
 @pytest.fixture(autouse=True)
 def switch_often():
-    """Let the interpreter change threads as often as it can."""
+    """Make the interpreter switch threads as often as it can."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -219,7 +219,7 @@ def test_everything_that_looks_at_a_map_while_others_change_it():
 
 
 def test_checks_writes_and_batches_in_every_thread():
-    """Writes wait for the checks of other threads, and are not taken for writes within a check of their own."""
+    """Writes wait for checks of other threads, and do not count as writes during a check of their own thread."""
     m = HMap.from_arrays(np.arange(2000), np.zeros(2000, np.int64))
     keys = np.arange(20_000) % 2000
 
@@ -371,7 +371,7 @@ def test_an_exception_in_a_batch_leaves_the_map_usable_by_other_threads(m):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.slow
 def test_a_fork_while_batches_run(m):
-    """The child has neither the reading threads nor their hold on the map: it reads and writes at once."""
+    """The child has neither the reading threads nor their lock: it can read and write at once."""
     done = threading.Event()
     keys = np.arange(N)
 

@@ -1,4 +1,4 @@
-"""TopHashCache: the same digest in every state, the bound, what is cached and what is counted, switching."""
+"""TopHashCache: the same digest in every mode, the bound, what is cached and counted, turning on and off."""
 
 import copy
 import gc
@@ -34,7 +34,7 @@ def scan(cache: TopHashCache, count: int, start: int = 0) -> None:
 
 
 def modes(cache: TopHashCache) -> list[Mode]:
-    """The modes a cache has been in since its warm-up."""
+    """The modes of a cache since its warm-up."""
     first, *rest = cache.stats().transitions
     assert first == (0, Mode.DISABLED, Mode.WARM_UP, None)
     return [change.new for change in rest]
@@ -190,7 +190,7 @@ def test_never_more_than_max_entries(entries):
 @pytest.mark.parametrize("entries", [1, 4, 64])
 @pytest.mark.parametrize("form", ["key %d", b"key %d"])
 def test_an_object_where_an_evicted_key_lay_gets_its_own_digest(entries, form, digest):
-    """Keys die as they are evicted, and Python gives their memory to the next ones."""
+    """Keys die when they are evicted, and Python reuses their memory for the next ones."""
     cache = TopHashCache(max_entries=entries, policy="always")
     addresses = set()
     for number in range(20_000):
@@ -345,11 +345,11 @@ def test_policy_always_stays_on():
     assert cache.stats().window_hit_rate == 0.0
 
 
-# The policy "cost", with a clock that goes by what the cache has counted: no time is measured.
+# The policy "cost", with a clock that is computed from the cache's counters: no time is measured.
 
 
 def set_clock(monkeypatch, cache, *, hit, miss=100, direct, work=0):
-    """From now on a call of each kind takes so long; oversize keys take a direct hash, and every call some work."""
+    """Set the time of each kind of call. Oversize keys take a direct hash; each call also takes some work."""
 
     def clock():
         stats = cache.stats()

@@ -1,4 +1,4 @@
-"""`python -m tophash_cache`: what it prints, its exit status; and the arithmetic of the break-even."""
+"""`python -m tophash_cache`: output and exit status; and the arithmetic of the break-even."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def test_a_miss_cheaper_than_the_other_way_pays_at_any_rate():
 
 
 def test_a_cost_is_the_median_of_its_rounds_less_the_loop(monkeypatch):
-    """With measurements that say 3 for the loop, 40 for the encoding call, and 8, the bytes of a digest, for others."""
+    """The measurements are replaced: 3 for the loop, 40 for the encoding call, 8 (the bytes of a digest) for others."""
     monkeypatch.setattr(break_even, "_time_loop", lambda keys: 3.0)
     monkeypatch.setattr(break_even, "_time_encoded", lambda keys: 40.0)
     monkeypatch.setattr(break_even, "_time", lambda call, keys: float(len(call(keys[0]).to_bytes(8, "big"))))

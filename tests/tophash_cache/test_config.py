@@ -1,4 +1,4 @@
-"""Settings: each layer, their order, the errors, and what reaches live caches."""
+"""Settings: each layer, their order, the errors, and the changes that apply to existing caches."""
 
 import gc
 import os
@@ -176,7 +176,7 @@ def test_a_file_replaces_the_one_loaded_before(toml):
     [
         ("max_entrys = 1", "tophash_cache.toml", r"unknown setting 'max_entrys' \(file .*toml\): did you mean"),
         ("window = 'x'", "tophash_cache.toml", r"window must be an int .*, not 'x' \(file "),
-        ("window = ", "tophash_cache.toml", "is not valid TOML"),
+        ("window = ", "tophash_cache.toml", "is not valid TOML, correct it"),
         ("[tool.other]", "pyproject.toml", r"has no table \[tool.tophash-cache\]: add one"),
         ("tool = 3", "pyproject.toml", r"has no table"),
         ("[tool]\ntophash-cache = 3", "pyproject.toml", r"has no table"),
@@ -294,7 +294,7 @@ def test_the_environment_sets_each_setting(environment, line):
         ({"TOPHASH_CACHE_ENABLED": "on"}, ["TOPHASH_CACHE_ENABLED: did you mean TOPHASH_CACHE?"]),
         ({"TOPHASH_CACHE_HIT_RATE_FLOOR": "0.95"}, ["resume_at is 0.9 (default), below hit_rate_floor 0.95"]),
         ({"TOPHASH_CACHE_CONFIG": "/absent/file.toml"}, ["cannot read /absent/file.toml"]),
-        ({"TOPHASH_CACHE": "maybe", "TOPHASH_CACHE_WINDOW": "1"}, ["2 faulty", "'maybe'", "window must be"]),
+        ({"TOPHASH_CACHE": "maybe", "TOPHASH_CACHE_WINDOW": "1"}, ["2 invalid", "'maybe'", "window must be"]),
     ],
 )
 def test_a_faulty_environment_is_one_warning_and_the_defaults(environment, problems):

@@ -1,4 +1,4 @@
-"""The controller as a pure state machine: made-up hit rates, and traces run through a simulated cache."""
+"""The controller, without a cache: made-up hit rates, and traces through a simulated cache."""
 
 import random
 import re
@@ -306,7 +306,7 @@ PERIODS = [2**power for power in range(13, 24)] + [digit * 10**power for power i
 
 @pytest.mark.parametrize("period", PERIODS)
 def test_a_load_that_scans_for_a_tenth_of_its_period_is_found_out(period):
-    """Wherever in its period the cache went off, no more than two probes in a row meet the scan."""
+    """Wherever in its period the cache turned off, at most two probes in a row meet the scan."""
     for begin in range(0, period, period // 10):
         machine, call, probes = in_bypass(window=2048), begin, 0
         while machine.mode is not Mode.ACTIVE:
@@ -345,7 +345,7 @@ def model(hit: float, miss: float, direct: float, work: float = 100.0, seed: int
     return costs
 
 
-CHEAP_HITS, DEAR_HITS = model(15, 75, 40), model(35, 75, 25)
+FAST_HITS, SLOW_HITS = model(15, 75, 40), model(35, 75, 25)
 
 
 TRIED = (8192 + STRETCH * len(STRETCHES), Mode.ACTIVE)
@@ -357,7 +357,7 @@ TRIED = (8192 + STRETCH * len(STRETCHES), Mode.ACTIVE)
     ids=["zipf 1.2", "zipf 1.3", "few keys in turn"],
 )
 def test_where_hits_are_cheap_the_cache_stays_in_use_through_every_trial(trace):
-    changes = simulate(trace, policy="cost", costs=CHEAP_HITS)
+    changes = simulate(trace, policy="cost", costs=FAST_HITS)
     assert changes[:2] == [(8192, Mode.TRIAL), TRIED]
     assert {mode for _, mode in changes} == {Mode.TRIAL, Mode.ACTIVE}
     assert len(changes) >= 6
@@ -369,7 +369,7 @@ def test_where_hits_are_cheap_the_cache_stays_in_use_through_every_trial(trace):
     ids=["zipf 1.2", "few keys in turn", "scan"],
 )
 def test_where_hits_are_dear_the_cache_is_never_in_use(trace):
-    modes = {mode for _, mode in simulate(trace, policy="cost", costs=DEAR_HITS)}
+    modes = {mode for _, mode in simulate(trace, policy="cost", costs=SLOW_HITS)}
     assert Mode.BYPASS in modes
     assert Mode.ACTIVE not in modes
 
@@ -388,7 +388,7 @@ def test_hits_that_cost_what_a_hash_costs_are_not_kept():
 @pytest.mark.parametrize("exponent", [0.8, 0.9, 1.0])
 def test_weak_skew_is_out_of_use_even_where_hits_are_cheap(exponent):
     """The rule of 85 % holds under both policies."""
-    changes = simulate(zipf(200_000, 100_000, exponent), policy="cost", costs=CHEAP_HITS)
+    changes = simulate(zipf(200_000, 100_000, exponent), policy="cost", costs=FAST_HITS)
     assert changes[-1][1] is Mode.BYPASS
     used = sum(end - begin for (begin, mode), (end, _) in pairwise(changes) if mode is Mode.ACTIVE)
     assert used <= 2 * 2048
@@ -396,10 +396,10 @@ def test_weak_skew_is_out_of_use_even_where_hits_are_cheap(exponent):
 
 @pytest.mark.slow
 def test_objects_that_become_new_ones_are_noticed_and_their_return_too():
-    """In the middle the same keys come as new objects, whose hits are dear, for a phase of 300,000 calls."""
+    """In the middle the same keys come as new objects, whose hits are slow, for a phase of 300,000 calls."""
 
     def costs(call: int, was_hit: bool | None) -> float:
-        return (DEAR_HITS if 300_000 <= call < 600_000 else CHEAP_HITS)(call, was_hit)
+        return (SLOW_HITS if 300_000 <= call < 600_000 else FAST_HITS)(call, was_hit)
 
     changes = simulate([call % 1_500 for call in range(1_200_000)], policy="cost", costs=costs)
     left = [call for call, mode in changes if mode is Mode.BYPASS]
@@ -412,16 +412,16 @@ def test_objects_that_become_new_ones_are_noticed_and_their_return_too():
 def test_work_that_comes_at_a_period_favours_neither_side(period):
     """A tenth of each period does a hundred times the work."""
 
-    def dear(call: int, was_hit: bool | None) -> float:
-        return DEAR_HITS(call, was_hit) + (10_000.0 if call % period < max(1, period // 10) else 0.0)
+    def with_peaks(call: int, was_hit: bool | None) -> float:
+        return SLOW_HITS(call, was_hit) + (10_000.0 if call % period < max(1, period // 10) else 0.0)
 
     trace = [call % 1_500 for call in range(100_000)]
-    assert Mode.ACTIVE not in {mode for _, mode in simulate(trace, policy="cost", costs=dear)}
+    assert Mode.ACTIVE not in {mode for _, mode in simulate(trace, policy="cost", costs=with_peaks)}
 
 
 def test_the_source_of_the_standard_library_by_what_its_hits_cost():
     words = corpus_words()
-    for costs, in_use in ((CHEAP_HITS, True), (DEAR_HITS, False)):
+    for costs, in_use in ((FAST_HITS, True), (SLOW_HITS, False)):
         modes = {mode for _, mode in simulate(words, policy="cost", costs=costs)}
         assert (Mode.ACTIVE in modes) is in_use
         assert (Mode.BYPASS in modes) is not in_use

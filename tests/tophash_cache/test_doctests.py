@@ -1,4 +1,4 @@
-"""Every example in the cache's docstrings and on its page runs, and every public object has one."""
+"""Runs every example in the cache's docstrings and on its page. Every public object has one."""
 
 import doctest
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Many threads on one cache: every digest right, the bound held, nothing counted twice or lost."""
+"""Many threads on one cache: every digest is right, the bound holds, each call is counted once."""
 
 import random
 import sys
@@ -119,8 +119,8 @@ def test_the_last_switch_wins_against_ends_of_windows(last, mode):
     assert cache.stats().mode is mode
 
 
-# Where Python code runs inside the class, anything may happen in between. These tests make it happen there, so that
-# they need no luck: what another thread would do is done by the patched function.
+# Where the class runs Python code, other threads may run. These tests patch that code with what another thread would
+# do, so that they do not depend on chance.
 
 
 def test_a_switch_while_the_controller_is_asked_wins(monkeypatch):

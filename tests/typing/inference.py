@@ -1,11 +1,13 @@
-"""What a type checker finds out about maps and sets; run through mypy by test_stubs.py, not executed."""
+"""What a type checker infers for maps, sets and caches. test_stubs.py runs mypy on it; it is not executed."""
 
 from typing import Any, assert_type
 
 import numpy as np
+import numpy.typing as npt
 
 import pyhmap
-from pyhmap import HMap, HSet
+from pyhmap import HMap, HSet, introspect
+from tophash_cache import TopHashCache
 
 assert_type(HMap(np.int64, np.float64), HMap[int, float])
 assert_type(HMap(np.uint8, np.int32, {1: 2}), HMap[int, int])
@@ -40,6 +42,13 @@ assert_type(m | {"b": 2}, HMap[str, int])
 assert_type(m.copy(), HMap[str, int])
 assert_type(m.discard_many(["a"]), int)
 assert_type(HMap.fromkeys([1, 2], "x"), HMap[int, str])
+assert_type(m.get_many(["a"], 0), npt.NDArray[Any])
+assert_type(m.contains_many(np.array(["a"])), npt.NDArray[np.bool])
+assert_type(m.occupancy(), introspect.Occupancy)
+m.add_many(["a", "b"])
+m.set_many(["a"], 5)
+m.set_many(["a"], np.array([5]))
+m.get_many([5])  # type: ignore[list-item]
 m.update(b=2)
 m["a"] = "wrong"  # type: ignore[assignment]
 m[5] = 1  # type: ignore[index]
@@ -53,5 +62,12 @@ assert_type(s.pop(), int)
 assert_type(sorted(s), list[int])
 assert_type(s.add_many([1]), int)
 s.add("wrong")  # type: ignore[arg-type]
+s.add_many(["wrong"])  # type: ignore[list-item]
 
 assert_type(pyhmap.nil(str, np.int64), HMap[Any, Any])
+
+cache = TopHashCache(max_entries=10)
+assert_type(cache.hash("a"), int)
+cache.hash_many(["a", b"b"])
+cache.hash_many(("a", "b"))
+cache.hash_many("a")  # type: ignore[arg-type]
