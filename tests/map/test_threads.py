@@ -361,7 +361,8 @@ def test_an_exception_in_a_batch_leaves_the_map_usable_by_other_threads(m):
                 signal.setitimer(signal.ITIMER_REAL, 0.005)
                 forever(call)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            together(lambda: m.__setitem__(1, 2), lambda: m.set_many(keys[:N], keys[:N]), lambda: m.get_many(keys[:N]))
+            some = keys[:N]
+                together(lambda: m.__setitem__(1, 2), lambda: m.set_many(some, some), lambda: m.get_many(some))
             m.check()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
