@@ -337,7 +337,9 @@ def test_the_last_pair_of_one_iterator_in_several_threads():
     together(write, take_all, done=done)
 
 
-def forever(call):
+def until_alarm(call, seconds):
+    """Call it over and over; the handler of the alarm raises."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     while True:
         call()
 
@@ -358,11 +360,9 @@ def test_an_exception_in_a_batch_leaves_the_map_usable_by_other_threads(m):
             lambda: m.lookup_many(keys, threads=2),
         ):
             with pytest.raises(Interrupted):
-                signal.setitimer(signal.ITIMER_REAL, 0.005)
-                forever(call)
+                until_alarm(call, 0.005)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            some = keys[:N]
-                together(lambda: m.__setitem__(1, 2), lambda: m.set_many(some, some), lambda: m.get_many(some))
+            together(lambda: m.__setitem__(1, 2), lambda: m.set_many(keys[:N], keys[:N]), lambda: m.get_many(keys[:N]))
             m.check()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
