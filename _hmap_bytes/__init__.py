@@ -1,6 +1,6 @@
 """Bytes in foreign memory: Arrow columns, UTF-8, XXH64. Shared by ``pyhmap`` and ``tophash_cache``; private to them.
 
-memory          unaligned loads, prefetching, padding
+raw_bytes       unaligned loads, prefetching, padding
 utf8            UTF-8 from code points
 xxh64           the XXH64 digest
 arrow_abi       the structs of the Arrow C data interface

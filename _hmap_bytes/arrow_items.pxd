@@ -10,7 +10,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from _hmap_bytes.memory cimport load64, load_signed
+from _hmap_bytes.raw_bytes cimport load64, load_signed
 
 cdef enum:
     VIEW = 16               # bytes of a view

@@ -191,7 +191,7 @@ cdef class HMapCore:
         while must_grow(&self.t):
             B = self.B() + over_load(self.t.count + 1, self.t.now.nmain)
             if B > MAX_B:
-                raise OverflowError(f"an HMap holds at most {CAPACITY_MAX:,} keys")
+                raise OverflowError(f"an HMap holds at most {CAPACITY_MAX:,} keys: divide the keys among several maps")
             fresh = BucketMemory(B, self.value_at, self.stride)             # may release the GIL
             if huge:
                 fresh.use_huge_pages()
@@ -438,7 +438,14 @@ cdef class HMapCore:
         return self.t.count
 
     def clear(self):
-        """Remove every key, release the arrays, and draw a new hash key."""
+        """Remove every key, release the arrays, and draw a new hash key. Room asked for earlier is given up.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64, {1: 10})
+        >>> m.clear(), len(m)
+        (None, 0)
+        """
         self.check_initialised()
         cdef uint64_t hash_key[4]
         arrays = BucketMemory(0, self.value_at, self.stride)
@@ -449,7 +456,17 @@ cdef class HMapCore:
 
     def reserve(self, n, /):
         """Make room for ``n`` keys in all: the map will not grow before it holds them, and deletion will not shrink it
-        below that room, until ``compact()`` or ``clear()``."""
+        below that room, until ``compact()`` or ``clear()``.
+
+        Raises ``TypeError`` unless ``n`` is an int, ``ValueError`` if it is negative, ``OverflowError`` if it is more
+        than a map can hold.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64)
+        >>> m.reserve(1000), m.header().buckets
+        (None, 256)
+        """
         self.check_initialised()
         cdef int B = buckets_for(n)
         self.make_room(B)
@@ -512,7 +529,14 @@ cdef class HMapCore:
         return 0
 
     def finish_growth(self):
-        """Evacuate the rest of the old arrays and release them."""
+        """Evacuate the rest of the old arrays and release them. Takes time in proportion to what is left.
+
+        >>> import numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64, ((i, i) for i in range(27)))
+        >>> m.header().oldbuckets, m.finish_growth(), m.header().oldbuckets
+        (4, None, 0)
+        """
         self.end_growth()
         self.release_old()
 
@@ -524,13 +548,23 @@ cdef class HMapCore:
 
     @property
     def key_dtype(self):
-        """The type of the keys: a dtype, or ``str``, ``bytes`` or ``object``."""
+        """The type of the keys: a dtype, or ``str``, ``bytes`` or ``object``.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", str).key_dtype
+        dtype('int32')
+        """
         self.check_initialised()
         return self._key_codec.dtype
 
     @property
     def value_dtype(self):
-        """The type of the values: a dtype, or ``str``, ``bytes`` or ``object``."""
+        """The type of the values: a dtype, or ``str``, ``bytes`` or ``object``.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", str).value_dtype
+        <class 'str'>
+        """
         self.check_initialised()
         return self._value_codec.dtype
 
@@ -631,7 +665,7 @@ cdef int buckets_for(capacity) except -1:
     if not isinstance(capacity, (int, np.integer)):
         raise TypeError(f"capacity {capacity!r} is of type {type(capacity).__name__}: give an int")
     if capacity < 0:
-        raise ValueError(f"capacity {capacity} is negative")
+        raise ValueError(f"capacity {capacity} is negative: give the number of keys to make room for")
     if capacity > CAPACITY_MAX:
         raise OverflowError(f"capacity {capacity:,} is more than an HMap can hold ({CAPACITY_MAX:,} keys)")
     cdef int B = 0

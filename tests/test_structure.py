@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")
 
 LAYERS = """
-    _hmap_bytes                memory utf8 xxh64 arrow_abi arrow_items arrow_column
+    _hmap_bytes                raw_bytes utf8 xxh64 arrow_abi arrow_items arrow_column
     tophash_cache              controller stats config _hashing _arrow _cache __init__ break_even __main__
     pyhmap                     errors
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
@@ -24,7 +24,7 @@ LAYERS = """
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             rwlock memory
     pyhmap                     _core
-    pyhmap._engine             batch_by_item items iterate batch_items batch_read batch_write map
+    pyhmap._engine             batch_by_item one_item iterate batch_items batch_read batch_write map
     pyhmap._mapping            equality views pickling mapping
     pyhmap                     introspect hmap hset nil __init__
     pyhmap._reference          table engine

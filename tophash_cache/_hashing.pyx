@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from _hmap_bytes.memory cimport cold, prefetch, without_padding
+from _hmap_bytes.raw_bytes cimport cold, prefetch, without_padding
 from _hmap_bytes.utf8 cimport encode_utf8
 from _hmap_bytes.xxh64 cimport xxh64_bytes
 

@@ -29,7 +29,7 @@ from pyhmap._convert import codecs
 from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowSchema
 from _hmap_bytes.arrow_column cimport Chunk, Column, check_buffers, import_column, validity
 from _hmap_bytes.arrow_items cimport VIEW, offsets_item
-from _hmap_bytes.memory cimport load_unsigned, prefetch
+from _hmap_bytes.raw_bytes cimport load_unsigned, prefetch
 from _hmap_bytes.utf8 cimport encode_utf8, utf8_bound
 from pyhmap._kernels.constants cimport MAX_TEXT, RELEASE_GIL_FROM
 from pyhmap._kernels.layout cimport Text

@@ -2,7 +2,7 @@
 
 rwlock, memory      who may touch a table; where its arrays lie
 ../_core.pyx        HMapCore: the table, its growth and shrinking
-items, iterate      one key or value, from Python and back; iterators
+one_item, iterate   one key or value, from Python and back; iterators
 batch_items         a batch as the kernels read it
 batch_read          look-ups in bulk
 batch_write         writes in bulk

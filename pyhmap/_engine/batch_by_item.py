@@ -126,7 +126,8 @@ def factorize(m: Any, keys: Any, next_code: int) -> tuple[Array, int]:
             try:
                 m[key] = code
             except OverflowError:
-                raise OverflowError(f"keys[{position}]: code {code} is outside {m._value_codec.name}") from None
+                outside = f"code {code} is outside {m._value_codec.name}: use a map with a larger int value type"
+                raise OverflowError(f"keys[{position}]: {outside}") from None
             next_code += 1
         codes.append(code)
     return np.array(codes, np.int64), next_code

@@ -56,7 +56,7 @@ cdef class Items:
 
     cdef int refuse_nulls(self, what) except -1:
         if self.valid is not None and not self.valid.all():
-            raise ValueError(f"{what}[{self.valid.argmin()}] is null")
+            raise ValueError(f"{what}[{self.valid.argmin()}] is null: fill or drop nulls")
         return 0
 
 
@@ -156,9 +156,9 @@ cdef object check_out(HMapCore map, out, uint64_t n):
         raise TypeError(f"out is of type {type(out).__name__}: give a NumPy array")
     base = wanted.subdtype[0] if wanted.subdtype else wanted
     if out.dtype != base:
-        raise TypeError(f"out is of dtype {out.dtype}; the values are of dtype {wanted}")
+        raise TypeError(f"out is of dtype {out.dtype}; the values are of dtype {wanted}: give an array of that dtype")
     if out.shape != (n, *wanted.shape):
-        raise ValueError(f"out is of shape {out.shape}; {n} keys need {(n, *wanted.shape)}")
+        raise ValueError(f"out is of shape {out.shape}; {n} keys need shape {(n, *wanted.shape)}")
     if not out.flags.writeable:
         raise ValueError("out is read-only: give a writable array")
 

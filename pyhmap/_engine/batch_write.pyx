@@ -120,7 +120,7 @@ cdef object factorize(HMapCore map, keys):
     map.next_code = w.next_code
     if done < batch.n:
         code = max(w.next_code, int(copy_out(map, False, True)[1].max()) + 1)
-        raise OverflowError(f"keys[{done}]: code {code} is outside {dtype}")
+        raise OverflowError(f"keys[{done}]: code {code} is outside {dtype}: use a map with a larger int value type")
     if dtype.kind == "u" and (codes < 0).any():
         raise OverflowError(f"keys[{(codes < 0).argmax()}] has a value of 2**63 or more, which is no code")
     return codes

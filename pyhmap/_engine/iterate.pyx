@@ -7,7 +7,7 @@ changes the map's `version`, which ends the iteration with an error.
 from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._core cimport HMapCore
-from pyhmap._engine.items cimport detach_value, key_object, object_of_detached
+from pyhmap._engine.one_item cimport detach_value, key_object, object_of_detached
 from pyhmap._engine.rwlock cimport wait_to_read
 from pyhmap._kernels.any_key cimport AnyKey, load_key
 from pyhmap._kernels.constants cimport EMPTY_ONE, SLOTS

@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from pyhmap._core cimport HMapCore, OBJECT
 from pyhmap._engine cimport batch_read, batch_write
-from pyhmap._engine.items cimport (
+from pyhmap._engine.one_item cimport (
     AnyValue,
     NO_INDEX,
     add_object,

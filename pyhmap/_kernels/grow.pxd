@@ -24,7 +24,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from _hmap_bytes.memory cimport prefetch
+from _hmap_bytes.raw_bytes cimport prefetch
 from pyhmap._kernels.constants cimport (
     ADVANCE_LIMIT,
     EMPTY_ONE,

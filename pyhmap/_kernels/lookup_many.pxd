@@ -11,7 +11,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from _hmap_bytes.memory cimport cold, prefetch
+from _hmap_bytes.raw_bytes cimport cold, prefetch
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, REFERENCE, SLOTS, TEXT, WINDOW, WORD32
 from pyhmap._kernels.hash cimport tophash_of

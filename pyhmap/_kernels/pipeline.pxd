@@ -16,7 +16,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from _hmap_bytes.memory cimport load64, prefetch
+from _hmap_bytes.raw_bytes cimport load64, prefetch
 from pyhmap._kernels.constants cimport BLOCK, LANE_WORDS, LANES, SLOTS
 from pyhmap._kernels.layout cimport Table, Text, key_t
 from pyhmap._kernels.siphash cimport SipState, sip_end, sip_start, sip_word

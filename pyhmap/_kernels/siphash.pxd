@@ -6,7 +6,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from _hmap_bytes.memory cimport load64
+from _hmap_bytes.raw_bytes cimport load64
 
 
 cdef struct SipState:

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from _hmap_bytes.memory cimport prefetch
+from _hmap_bytes.raw_bytes cimport prefetch
 from pyhmap._kernels.constants cimport INLINE_TEXT
 from pyhmap._kernels.hash cimport canonical_float, hash_word
 from pyhmap._kernels.layout cimport Reference, Table, Text, key_t

@@ -17,7 +17,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from _hmap_bytes.memory cimport load64
+from _hmap_bytes.raw_bytes cimport load64
 from _hmap_bytes.xxh64 cimport xxh64_bytes
 from pyhmap._kernels.constants cimport INLINE_TEXT
 from pyhmap._kernels.hash cimport hash_word

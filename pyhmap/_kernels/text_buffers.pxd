@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from _hmap_bytes.arrow_items cimport VIEW, view_item
-from _hmap_bytes.memory cimport load_signed, load_unsigned, prefetch, without_padding
+from _hmap_bytes.raw_bytes cimport load_signed, load_unsigned, prefetch, without_padding
 from _hmap_bytes.utf8 cimport encode_utf8
 from pyhmap._kernels.constants cimport INLINE_TEXT, MAX_TEXT
 from pyhmap._kernels.layout cimport Text

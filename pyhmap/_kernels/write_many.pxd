@@ -7,7 +7,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from _hmap_bytes.memory cimport prefetch
+from _hmap_bytes.raw_bytes cimport prefetch
 from pyhmap._kernels.combine cimport Combine, combine_value
 from pyhmap._kernels.constants cimport (
     BLOCK,

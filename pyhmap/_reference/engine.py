@@ -573,7 +573,9 @@ class ReferenceEngine:
             else:
                 stored = self._read(h, key)
             if stored is ABSENT:
-                raise OverflowError(f"keys[{len(codes)}]: code {code} is outside {dtype}")
+                raise OverflowError(
+                    f"keys[{len(codes)}]: code {code} is outside {dtype}: use a map with a larger int value type"
+                )
             codes.append(self._value_object(stored))
         self._next_code = code
         return np.array(codes, np.int64)

@@ -105,7 +105,7 @@ def over_load(count: int, B: int) -> bool:
 def smallest_B(count: int) -> int:
     """The B of the smallest table that holds `count` keys without a growth."""
     if count < 0:
-        raise ValueError(f"capacity {count} is negative")
+        raise ValueError(f"capacity {count} is negative: give the number of keys to make room for")
     for B in range(MAX_B + 1):
         if not over_load(count, B):
             return B

@@ -150,7 +150,7 @@ cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) e
                 break       # the comparison changed the map: row and left are stale
         if membership == map.membership and (moves == map.t.moves or k.reference.index != NO_INDEX):
             return 0
-    raise RuntimeError(f"comparing {key!r} with the keys of the HMap changes it each time")
+    raise RuntimeError(f"comparing {key!r} with the keys of the HMap changes the map each time: its __eq__ must not")
 
 
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data):
