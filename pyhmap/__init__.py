@@ -1,4 +1,4 @@
-"""A hash map over NumPy arrays: a ``dict`` for millions of typed keys, with bulk look-ups and a table open to view.
+"""A hash map over NumPy arrays: a ``dict`` for millions of typed keys, with batch look-ups and an inspectable table.
 
 >>> import numpy as np
 >>> from pyhmap import HMap

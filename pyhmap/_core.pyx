@@ -1,4 +1,4 @@
-"""The core of the compiled engine: the table, its growth and shrinking, its arena, and what it shows of itself.
+"""The core of the compiled engine: the table, its growth and shrinking, its arena, and the state that is inspected.
 
     HMapCore ── owns ──> BucketMemory (now, old while growing), ArenaBlocks, lists of objects
         │ points with
@@ -206,8 +206,8 @@ cdef class HMapCore:
         return 0
 
     cdef bint grow_at_once(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1:
-        """Grow by several doublings at once, for a batch with `left` keys still to write in which `fresh` of the `seen`
-        keys since its last growth were new. Returns False, with nothing done, where one doubling is better."""
+        """Grow by several doublings at once, for a batch. It has `left` keys still to write; of the `seen` keys since
+        its last growth, `fresh` were new. Returns False, with nothing done, where one doubling is better."""
         cdef int B = self.B(), wanted = min(B + MAX_DOUBLINGS, buckets_for(self.t.count + left))
         if (fresh * NEW_DEN < seen * NEW_NUM or not over_load(self.t.count + 1, self.t.now.nmain)
                 or wanted <= B + 1 or left * EVACUATE_PER_KEY < self.t.now.nmain):
@@ -292,8 +292,8 @@ cdef class HMapCore:
         return 0
 
     cdef int rekey(self) except -1:
-        """A chain is longer than a random hash makes it: rebuild with another hash key, once at each size. Objects keep
-        theirs: those that still collide have equal hashes, which no hash key tells apart."""
+        """A chain is longer than a random hash makes it: rebuild with another hash key, once at each size. Maps of
+        object keys keep theirs: objects that collide have equal hashes, which no hash key tells apart."""
         cdef uint64_t hash_key[4]
         self.t.now.long_chain = False
         if self.t.form != REFERENCE and not self.rekeyed:
@@ -357,7 +357,7 @@ cdef class HMapCore:
         return 0
 
     cdef int evacuate_on_read(self) except -1:
-        """At a scalar read while there is an old array. One read in READS_PER_STEP evacuates a bucket, so that a map
+        """A scalar read has met an old array: one read in READS_PER_STEP evacuates a bucket, so that a map
         which is only read does not keep two arrays for ever; none does so while batches read without the GIL."""
         if self.lock.readers == 0 and not self.lock.writing:
             self.reads_growing += 1
@@ -414,8 +414,8 @@ cdef class HMapCore:
         return 0
 
     cdef int after_last_removal(self) except -1:
-        """The map is empty: draw a new hash key, as Go does, which makes worthless what somebody may have learnt of the
-        old one; and release an arena that holds only dead texts."""
+        """The map is empty: draw a new hash key, as Go does, so that knowledge of the old one is worthless; and release
+        an arena that holds only dead texts."""
         cdef uint64_t hash_key[4]
         self.draw_hash_key(hash_key)        # may release the GIL
         wait_to_write(&self.lock)
@@ -570,7 +570,7 @@ cdef class HMapCore:
 
     @property
     def _settings(self):
-        """What another map of the same kind is made with."""
+        """The settings for another map of these types."""
         return {"hash": self.hash_name, "seed": self.seed}
 
     def _state(self, lend=False):

@@ -22,8 +22,8 @@ class HMap(HMapEngine, MapMethods):
     capacity
         The number of keys to make room for: inserting so many causes no growth.
     hash
-        ``None``: the keyed hash of the key type. ``"xxh64"``: a faster hash for texts (``str``, ``bytes``, S, U, V and
-        structured keys), but whoever chooses the keys can make them collide.
+        ``None``: the keyed hash of the key type. ``"xxh64"``: XXH64, for texts (``str``, ``bytes``, S, U, V and
+        structured keys); whoever chooses the keys can make them collide.
     seed
         An int makes the map's layout reproducible. Without it, the hash key comes from ``os.urandom``, so nobody can
         prepare keys that collide.
@@ -43,7 +43,8 @@ class HMap(HMapEngine, MapMethods):
 
     A map behaves like a ``dict``, with these exceptions. Iteration follows the order of the table. A key or value that
     the type cannot hold raises ``TypeError`` or ``OverflowError``, in look-ups too. All NaN are one key, and -0.0 is
-    stored as 0.0. The methods whose names end in ``_many`` take and return arrays, and work without the GIL.
+    stored as 0.0. The methods whose names end in ``_many`` take arrays, and release the GIL for 512 keys
+    or more, except in maps of objects.
 
     Source: Go's map before its Swiss rewrite (``src/runtime/map.go`` up to Go 1.23).
 

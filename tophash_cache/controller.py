@@ -76,7 +76,7 @@ STRETCH = 67
 WON_TO_ENTER = 24
 WON_TO_STAY = 16
 
-# Good windows in a row before the next trial: with the default window, trials then hash 3 calls in 200 directly.
+# Good windows in a row before the next trial: with the default window, trials then hash about 3 in 200 calls directly.
 TRIAL_EVERY = 64
 
 

@@ -1,4 +1,4 @@
-"""Look-ups in bulk: arrays in, arrays out, with the GIL released.
+"""Batch look-ups: arrays in, arrays out, with the GIL released.
 
 A call converts its keys first, then works through them in chunks: take the lock as a reader, run the kernel without the
 GIL, release the lock, look at pending signals. Between chunks other threads may write. With `threads` the keys are
@@ -37,7 +37,7 @@ from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
 
 cdef enum:
     CHUNK = 1 << 20             # keys between two looks at pending signals: a small part of a second
-    THREAD_SHARE = 1 << 15      # keys that make a thread worth starting: some times the cost of its start
+    THREAD_SHARE = 1 << 15      # keys per thread at least: their look-up takes several times as long as its start
 
 
 cdef class ReadCall:

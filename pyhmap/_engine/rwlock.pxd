@@ -56,12 +56,12 @@ cdef inline int _take(RWLock *lock) except -1:
     if not PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK):
         if lock.pid != getpid():
             if lock.writing:
-                raise RuntimeError("a thread of the parent process was in set_many() at the fork: rebuild this HMap")
+                raise RuntimeError("a thread of the parent was in a batch write at the fork: rebuild this HMap")
             lock_init(lock)         # the old mutex stays locked by a thread that is gone; it is left, not freed
             lock.readers = lock.waiting = 0
             PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK)
         elif _mine(lock):
-            raise RuntimeError("HMap is written while check() runs in the same thread")
+            raise RuntimeError("HMap is written while check(), stats() or occupancy() runs in the same thread")
         else:
             with nogil:
                 PyThread_acquire_lock(lock.mutex, WAIT_LOCK)

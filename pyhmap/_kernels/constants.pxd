@@ -29,8 +29,8 @@ cdef enum:
     LOAD_NUM = 13
     LOAD_DEN = 2
 
-    # A chain this many rows deep that gets one more raises the alarm. By Poisson one bucket in 10^18 has more than 40
-    # keys at a mean of 6.5: such a chain means that the keys were chosen to collide.
+    # A chain that has this many overflow buckets and gets one more raises the alarm. By Poisson's law, one bucket in
+    # 10^18 has more than 40 keys at a mean of 6.5: such a chain means that the keys were chosen to collide.
     ALARM_DEPTH = 4
 
     # Deletion shrinks a table of more than 2^SHRINK_ABOVE buckets (9 KiB with 8-byte keys and values: less is not
@@ -40,7 +40,7 @@ cdef enum:
     SHRINK_PART = 8
     SHRINK_STEP = 2         # B less 2; grow.pxd proves that there is room for a quarter and not for less
 
-    READS_PER_STEP = 8      # of so many scalar reads of a growing map one evacuates a bucket: half of a read's own cost
+    READS_PER_STEP = 8      # every 8th scalar read of a growing map evacuates a bucket, at about half a read's cost
 
     MAX_B = 30              # 2^31 rows: an overflow link is a uint32, and half of the rows are overflow rows
 

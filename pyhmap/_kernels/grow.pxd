@@ -16,7 +16,8 @@
 # * Growing: chains of the new array are untouched before their old bucket arrives, and arrive packed. So overflow rows
 #   are at most (keys evacuated + keys inserted meanwhile) / 8 <= (6.5 + 1) * 2^B / 8 < 2^B.
 # * Shrinking from 2^B to 2^(B-2) or more: chains are appended to, and holes filled first. The new array begins with at
-#   most 3.25 keys a bucket and is complete after 2^B = 4 * 2^(B-2) writes: (3.25 + 4) / 8 < 1 overflow row a bucket.
+#   most 3.25 keys per bucket, and is complete after 2^B = 4 * 2^(B-2) writes: (3.25 + 4) / 8 < 1
+#   overflow row per bucket.
 #
 # Go counts overflow buckets in 16 bits, from B = 16 on only a random sample of them, and compares with 2^min(B, 15):
 # in expectation 2^B of them. Here both the count and the limit are exact.
@@ -48,7 +49,7 @@ from pyhmap._kernels.text cimport move_text
 
 
 cdef inline bint over_load(uint64_t count, uint64_t nmain) noexcept nogil:
-    """More than 6.5 keys a bucket (a single bucket may be full)."""
+    """Whether there are more than 6.5 keys per bucket. A single bucket may be full."""
     return count > SLOTS and count > LOAD_NUM * (nmain // LOAD_DEN)
 
 
@@ -133,8 +134,8 @@ cdef inline void grow_work(Table *t, uint64_t h, const key_t *form) noexcept nog
 
 
 cdef inline void evacuate_some(Table *t, uint64_t buckets, const key_t *form) noexcept nogil:
-    """Evacuate at the mark up to so many times. Old rows are read, and both targets written, in address order; only
-    overflow rows lie anywhere, and are prefetched EVACUATE_AHEAD buckets early."""
+    """Evacuate up to `buckets` old buckets at the evacuation mark. Old rows are read, and both targets written, in
+    address order. Overflow rows are scattered; they are prefetched EVACUATE_AHEAD buckets early."""
     cdef uint64_t row, i
     while buckets and growing(t):
         row = t.nevacuate + EVACUATE_AHEAD

@@ -151,7 +151,7 @@ class ReferenceEngine:
             buckets -= 1
 
     def _grow_work(self, h: int) -> None:
-        """Evacuate the two buckets of one write. Afterwards the bucket of the key is in the new table."""
+        """Evacuate the two buckets of one write. Afterwards the bucket of the key is in the new array."""
         if self._old is not None:
             self._evacuate_row(self._old, self._old.main(h))
         self._evacuate(1)
@@ -244,7 +244,7 @@ class ReferenceEngine:
         return siphash13(key, self._hash_key[0], self._hash_key[1])
 
     def _home(self, h: int) -> Buckets:
-        """The table that has the key of this hash, if the map has it."""
+        """The array that has the key of this hash, if the map has the key."""
         old = self._old
         return self._now if old is None or old.evacuated(old.main(h)) else old
 

@@ -19,14 +19,14 @@ bucket". A tophash below 5 is the state of a slot without a key:
 
     0 EMPTY_REST        this slot and every later one of its chain are empty: a search ends here
     1 EMPTY_ONE         this slot is empty, a later one is not
-    2 EVACUATED_X       its key moved to the same main bucket of the new table (modulo its size, if that is smaller)
+    2 EVACUATED_X       its key moved to the same main bucket of the new array (modulo its size, if that is smaller)
     3 EVACUATED_Y       its key moved to that main bucket + the old size
     4 EVACUATED_EMPTY   it was empty when its bucket was evacuated
 
-Growth doubles the table when it would hold more than 6.5 keys per bucket. It rebuilds it at the same size when there
-are too many overflow buckets. Shrinking moves the keys to a quarter of the buckets when deletions have left too few. In
-each case the old table stays, and each write evacuates two of its buckets: the bucket of its key, then the next one in
-order. A search looks into the old table if the bucket of the key is not evacuated yet.
+Growth doubles the table when it would hold more than 6.5 keys per bucket. A same-size growth removes a build-up of
+overflow buckets. Shrinking moves the keys to a quarter of the buckets when deletions have left too few. In each case
+the old array stays, and each write evacuates two of its buckets: the bucket of its key, then the next one in order. A
+search looks into the old array if the bucket of the key is not evacuated yet.
 
 When the last overflow bucket of a chain becomes empty, it is unlinked and put on a list of free rows, which uses the
 same links. The next chain that is full takes it from there.
@@ -131,7 +131,7 @@ class Slot(NamedTuple):
 
 
 class Buckets:
-    """One table. Slots are numbered through all rows: 8 * row + the place in the row."""
+    """One bucket array. Slots are numbered through all rows: 8 * row + the place in the row."""
 
     def __init__(self, B: int) -> None:
         self.B, self.nmain = B, 1 << B
@@ -219,7 +219,7 @@ class Buckets:
         return EVACUATED_X <= self.tophash[SLOTS * row] <= EVACUATED_EMPTY
 
     def evacuate(self, row: int, to: "Buckets") -> None:
-        """Move a chain to the new table."""
+        """Move a chain to the new array."""
         for slot in self.chain(row):
             if self.tophash[slot] <= EMPTY_ONE:
                 self.tophash[slot] = EVACUATED_EMPTY
