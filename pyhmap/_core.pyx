@@ -49,7 +49,7 @@ from pyhmap._kernels.constants cimport (
     NEW_DEN,
     NEW_NUM,
     READS_PER_STEP,
-    REFERENCE,
+    OBJECT_KEY,
     SHRINK_STEP,
     SLOTS,
     TEXT,
@@ -58,7 +58,7 @@ from pyhmap._kernels.constants cimport (
 )
 from pyhmap._kernels.dispatch cimport evacuate_some, rebuild
 from pyhmap._kernels.grow cimport move_texts, must_grow, over_load, wants_shrink
-from pyhmap._kernels.layout cimport DEBUG, Arena, Buckets, Reference, Table, growing, slot_at
+from pyhmap._kernels.layout cimport DEBUG, Arena, Buckets, ObjectKey, Table, growing, slot_at
 from pyhmap._kernels.text cimport arena_has_room
 
 cdef enum:
@@ -71,7 +71,7 @@ cdef enum:
     LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug; changes with the meaning of any name
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
-FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": REFERENCE}
+FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
 # How many maps this process has made, and how many are gone: for pyhmap.debug.
@@ -126,7 +126,7 @@ cdef class HMapCore:
         cdef uint64_t value_at = 4 if form == WORD32 else 8 if form == WORD64 else 16
         cdef uint64_t alignment = 4 if form == WORD32 else 8
         cdef uint64_t stride = (value_at + <uint64_t> value_codec.size + alignment - 1) // alignment * alignment
-        cdef int B = buckets_for(capacity)
+        cdef int B = smallest_B(capacity)
         cdef BucketMemory arrays = BucketMemory(B, value_at, stride)
         arrays.use_huge_pages()
         self.seed, self.hash_name = seed, hash
@@ -208,7 +208,7 @@ cdef class HMapCore:
     cdef bint grow_at_once(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1:
         """Grow by several doublings at once, for a batch. It has `left` keys still to write; of the `seen` keys since
         its last growth, `fresh` were new. Returns False, with nothing done, where one doubling is better."""
-        cdef int B = self.B(), wanted = min(B + MAX_DOUBLINGS, buckets_for(self.t.count + left))
+        cdef int B = self.B(), wanted = min(B + MAX_DOUBLINGS, smallest_B(self.t.count + left))
         if (fresh * NEW_DEN < seen * NEW_NUM or not over_load(self.t.count + 1, self.t.now.nmain)
                 or wanted <= B + 1 or left * EVACUATE_PER_KEY < self.t.now.nmain):
             return False
@@ -225,7 +225,7 @@ cdef class HMapCore:
         """After a batch that grew by several doublings at once: no larger than single doublings would have made it."""
         cdef int B
         while True:
-            B = max(least_B, buckets_for(self.t.count))
+            B = max(least_B, smallest_B(self.t.count))
             if B >= self.B() or self.try_rebuild(B, NULL):
                 return 0
 
@@ -296,7 +296,7 @@ cdef class HMapCore:
         object keys keep theirs: objects that collide have equal hashes, which no hash key tells apart."""
         cdef uint64_t hash_key[4]
         self.t.now.long_chain = False
-        if self.t.form != REFERENCE and not self.rekeyed:
+        if self.t.form != OBJECT_KEY and not self.rekeyed:
             self.rekeyed = True
             self._rekeys += 1
             self.draw_hash_key(hash_key)
@@ -468,13 +468,13 @@ cdef class HMapCore:
         (None, 256)
         """
         self.check_initialised()
-        cdef int B = buckets_for(n)
+        cdef int B = smallest_B(n)
         self.make_room(B)
         self.floor_B = max(self.floor_B, B)
 
     def _make_room(self, n, /):
         """``reserve()`` without the promise to keep the room."""
-        self.make_room(buckets_for(n))
+        self.make_room(smallest_B(n))
 
     def compact(self):
         """Move everything to the smallest arrays that hold it: no needless bucket, no dead text, no unused place of an
@@ -494,11 +494,11 @@ cdef class HMapCore:
         """
         self.check_initialised()
         self.floor_B = 0
-        while not self.try_rebuild(buckets_for(self.t.count), NULL):
+        while not self.try_rebuild(smallest_B(self.t.count), NULL):
             pass
         if self.t.arena.current >= 0:
             self.move_arena(0, self.t.arena.live)
-        if self.t.form == REFERENCE or self.value_kind == OBJECT:
+        if self.t.form == OBJECT_KEY or self.value_kind == OBJECT:
             self.compact_objects()
 
     cdef int compact_objects(self) except -1:
@@ -516,8 +516,8 @@ cdef class HMapCore:
         for row in range(b.next_row):
             for i in range(SLOTS):
                 if b.tophash[row * SLOTS + i] > EMPTY_ONE:
-                    if self.t.form == REFERENCE:
-                        index = &(<Reference *> slot_at(b, row, i)).index
+                    if self.t.form == OBJECT_KEY:
+                        index = &(<ObjectKey *> slot_at(b, row, i)).index
                         keys.append(self.key_objects[index[0]])
                         index[0] = len(keys) - 1
                     if self.value_kind == OBJECT:
@@ -660,7 +660,7 @@ cdef inline void empty_arena(Arena *a) noexcept:
     a.used = a.size = a.live = a.dead = 0
 
 
-cdef int buckets_for(capacity) except -1:
+cdef int smallest_B(capacity) except -1:
     """The smallest B whose 2^B buckets hold so many keys without growing."""
     if not isinstance(capacity, (int, np.integer)):
         raise TypeError(f"capacity {capacity!r} is of type {type(capacity).__name__}: give an int")

@@ -65,7 +65,7 @@ cdef uint64_t GOLDEN = <uint64_t>0x9E3779B97F4A7C15
 
 cdef enum:
     # Go's minTopHash: smaller values are states of a slot.
-    MIN_TOP_HASH = 5
+    MIN_TOPHASH = 5
     # "Used" bits per entry. Entries that share a bit both stay a little longer; with 8 bits per entry, some 12 % do.
     BITS_PER_ENTRY = 8
     # Low bits of an object's address that are always 0: the interpreter aligns objects to 16 bytes.
@@ -358,7 +358,7 @@ cdef class TopHashCache:
             True
         """
         cdef uint64_t top = <uint64_t>look_up(self, key) >> 56
-        return top + MIN_TOP_HASH if top < MIN_TOP_HASH else top
+        return top + MIN_TOPHASH if top < MIN_TOPHASH else top
 
     def hash_many(self, keys, /):
         """The XXH64 digests of n keys, computed directly, since in a batch hashing takes less time than a look-up.

@@ -16,7 +16,7 @@ from pyhmap._convert.text_batch import text_batch
 from pyhmap._convert.text_batch cimport TextBatch, text_objects
 from pyhmap._core cimport HMapCore, OBJECT, STR
 from pyhmap._engine.memory cimport ArenaBlocks
-from pyhmap._kernels.constants cimport REFERENCE, TEXT, WORD32
+from pyhmap._kernels.constants cimport OBJECT_KEY, TEXT, WORD32
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport make_text
 
@@ -62,7 +62,7 @@ cdef class Items:
 
 cdef bint by_item(HMapCore map):
     """Whether the batch calls of this map go item by item, since its keys or values are Python objects."""
-    return map.t.form == REFERENCE or map.value_kind == OBJECT
+    return map.t.form == OBJECT_KEY or map.value_kind == OBJECT
 
 
 # ---- in --------------------------------------------------------------------------------------------------------------

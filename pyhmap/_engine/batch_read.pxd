@@ -1,4 +1,4 @@
-# Look-ups in bulk, as the engine's methods call them.
+# Batch look-ups, as the engine's methods call them.
 
 from pyhmap._core cimport HMapCore
 

@@ -1,7 +1,7 @@
 """Batch look-ups: arrays in, arrays out, with the GIL released.
 
 A call converts its keys first, then works through them in chunks: take the lock as a reader, run the kernel without the
-GIL, release the lock, look at pending signals. Between chunks other threads may write. With `threads` the keys are
+GIL, release the lock, check for signals. Between chunks other threads may write. With `threads` the keys are
 shared among threads, each of which does the same with its part. Maps of objects go item by item (batch_by_item).
 """
 
@@ -36,7 +36,7 @@ from pyhmap._kernels.layout cimport growing
 from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
 
 cdef enum:
-    CHUNK = 1 << 20             # keys between two looks at pending signals: a small part of a second
+    CHUNK = 1 << 20             # keys between two checks for signals: a small part of a second
     THREAD_SHARE = 1 << 15      # keys per thread at least: their look-up takes several times as long as its start
 
 

@@ -1,4 +1,4 @@
-# Writes in bulk, as the engine's methods call them.
+# Batch writes, as the engine's methods call them.
 
 from pyhmap._core cimport HMapCore
 

@@ -1,8 +1,8 @@
-"""Writes in bulk: arrays in, with the GIL released.
+"""Batch writes: arrays in, with the GIL released.
 
 A call converts its keys and values first, then works through them in chunks: take the lock as the writer, run the
-kernel without the GIL, release the lock, make the room for which the kernel stopped (grow, extend the arena), look at
-pending signals. Between chunks other threads may write. Maps of objects go item by item (batch_by_item).
+kernel without the GIL, release the lock, make the room for which the kernel stopped (grow, extend the arena), check
+for signals. Between chunks other threads may write. Maps of objects go item by item (batch_by_item).
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ from pyhmap._kernels.write_many cimport (
 )
 
 cdef enum:
-    CHUNK = 1 << 20             # keys between two looks at pending signals: a small part of a second
+    CHUNK = 1 << 20             # keys between two checks for signals: a small part of a second
 
 NUMBERS = {np.dtype(code): number for number, code in enumerate("i1 i2 i4 i8 u1 u2 u4 u8 f4 f8".split())}
 OPERATIONS = {"add": ADD, "min": MINIMUM, "max": MAXIMUM}

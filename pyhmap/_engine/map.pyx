@@ -27,7 +27,7 @@ from pyhmap._engine.one_item cimport (
 from pyhmap._engine.iterate cimport ITEMS, KEYS, VALUES, iterator
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
 from pyhmap._kernels.any_key cimport AnyKey, load_key
-from pyhmap._kernels.constants cimport EMPTY_ONE, FOUND, INSERTED, NEED_GROWTH, REFERENCE, SLOTS, Status, TEXT
+from pyhmap._kernels.constants cimport EMPTY_ONE, FOUND, INSERTED, NEED_GROWTH, OBJECT_KEY, SLOTS, Status, TEXT
 from pyhmap._kernels.dispatch cimport delete, get, put
 from pyhmap._kernels.layout cimport growing, slot_at
 
@@ -45,7 +45,7 @@ cdef class HMapEngine(HMapCore):
         cdef uint8_t *stored
         cdef uint64_t seen, index, need, number = 0
         cdef Status status
-        if self.t.form == REFERENCE:
+        if self.t.form == OBJECT_KEY:
             number = <uint64_t> <int64_t> hash(key)     # once, although the search may have to be repeated
             seen = self.membership - 1                  # nothing is known yet
             if not overwrite:
@@ -60,14 +60,14 @@ cdef class HMapEngine(HMapCore):
         self.next_code = -1
         while True:
             wait_to_write(&self.lock)
-            if self.t.form == REFERENCE:
+            if self.t.form == OBJECT_KEY:
                 while seen != self.membership:
                     find_object_key(self, key, number, &k)
                     seen = self.membership
                     wait_to_write(&self.lock)
-                fresh_key = k.reference.index == NO_INDEX
+                fresh_key = k.object_key.index == NO_INDEX
                 if fresh_key:
-                    k.reference.index = add_object(self.key_objects, self.free_keys, key)
+                    k.object_key.index = add_object(self.key_objects, self.free_keys, key)
             if self.value_kind == OBJECT:
                 v.word = add_object(self.value_objects, self.free_values, value)
             status = put(&self.t, &k, data, overwrite and self.value_kind != OBJECT, &stored)
@@ -75,9 +75,9 @@ cdef class HMapEngine(HMapCore):
                 break
             if self.value_kind == OBJECT:
                 remove_object(self.value_objects, self.free_values, v.word)
-            if self.t.form == REFERENCE and fresh_key:
-                remove_object(self.key_objects, self.free_keys, k.reference.index)
-                k.reference.index = NO_INDEX
+            if self.t.form == OBJECT_KEY and fresh_key:
+                remove_object(self.key_objects, self.free_keys, k.object_key.index)
+                k.object_key.index = NO_INDEX
             if status == NEED_GROWTH:
                 self.start_growth(False)
             else:
@@ -100,7 +100,7 @@ cdef class HMapEngine(HMapCore):
         _owner = key_from(self, key, &k)
         seen = self.membership
         wait_to_write(&self.lock)
-        while self.t.form == REFERENCE and seen != self.membership:     # other threads ran during the wait
+        while self.t.form == OBJECT_KEY and seen != self.membership:     # other threads ran during the wait
             key_from(self, key, &k)
             seen = self.membership
             wait_to_write(&self.lock)
@@ -117,8 +117,8 @@ cdef class HMapEngine(HMapCore):
         delete(&self.t, k, NULL)            # also of an absent key: each write evacuates
         if found[0] and self.value_kind == OBJECT:
             remove_object(self.value_objects, self.free_values, index)
-        if found[0] and self.t.form == REFERENCE:
-            _released = remove_object(self.key_objects, self.free_keys, k.reference.index)
+        if found[0] and self.t.form == OBJECT_KEY:
+            _released = remove_object(self.key_objects, self.free_keys, k.object_key.index)
         self.after_write(found[0])
         if found[0]:
             self.after_removal()
@@ -224,9 +224,9 @@ cdef class HMapEngine(HMapCore):
                     self.pop_row = row
                     load_key(&self.t, slot_at(&self.t.now, row, i), &k)
                     _blocks = self.texts             # keeps the key's bytes
-                    key = self.key_objects[k.reference.index] if self.t.form == REFERENCE else None
+                    key = self.key_objects[k.object_key.index] if self.t.form == OBJECT_KEY else None
                     detached = self.remove_loaded(&k, &found)
-                    if self.t.form != REFERENCE:
+                    if self.t.form != OBJECT_KEY:
                         key = key_object(self, &k)
                     return key, object_of_detached(self, detached)
             row = row + 1 if row + 1 < self.t.now.next_row else 0

@@ -148,7 +148,7 @@ cdef class BucketMemory:
         )
 
     cdef void use_huge_pages(self) noexcept:
-        """For look-ups in bulk: each entry of the processor's TLB then covers 2 MiB. Overflow rows stay in small pages:
+        """For batch look-ups: each entry of the processor's TLB then covers 2 MiB. Overflow rows stay in small pages:
         single inserts take them one after the other, and zeroing a huge page is a stall."""
         cdef uint64_t slots = self.raw.nmain * SLOTS * self.raw.stride, tophash = self.raw.nmain * SLOTS
         self.huge = True

@@ -139,16 +139,16 @@ cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) e
         b = home(&map.t, h)
         row = h & (b.nmain - 1)
         left = ~<uint64_t> 0
-        k.reference.hash = h
-        k.reference.index = NO_INDEX
+        k.object_key.hash = h
+        k.object_key.index = NO_INDEX
         while next_candidate(b, tophash_of(h), h, &row, &left, &index):
             candidate = map.key_objects[index]
             if candidate is key or candidate == key:
-                k.reference.index = index
+                k.object_key.index = index
                 break
             if membership != map.membership or moves != map.t.moves:
                 break       # the comparison changed the map: row and left are stale
-        if membership == map.membership and (moves == map.t.moves or k.reference.index != NO_INDEX):
+        if membership == map.membership and (moves == map.t.moves or k.object_key.index != NO_INDEX):
             return 0
     raise RuntimeError(f"comparing {key!r} with the keys of the HMap changes the map each time: its __eq__ must not")
 
@@ -192,7 +192,7 @@ cdef object key_object(HMapCore map, const AnyKey *k):
     if map.key_kind <= FLOAT:
         return number_object(k.word64, map.key_kind)
     if map.key_kind == OBJECT:
-        return map.key_objects[k.reference.index]
+        return map.key_objects[k.object_key.index]
     _blocks = map.texts             # decoding may run Python code, in which the arena could be replaced
     cdef Text text
     if map.t.form != TEXT:

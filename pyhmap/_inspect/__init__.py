@@ -1,1 +1,1 @@
-"""Reading a table in NumPy: snapshots, statistics, the check of every invariant. Shares no code with the kernels."""
+"""Reading a table in NumPy: its state, statistics, the check of every invariant. Shares no code with the kernels."""

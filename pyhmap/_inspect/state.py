@@ -1,6 +1,6 @@
 """The state of a table as NumPy arrays, for statistics, views and the check.
 
-Owns the snapshot types, the dtypes of slots, and the walk along chains. The arrays of a snapshot are views of the live
+Owns the types of a state, the dtypes of slots, and the walk along chains. The arrays of a state are views of the live
 table: they are consistent only while nobody writes.
 """
 
@@ -19,7 +19,7 @@ HASH_WRITING, SAME_SIZE_GROW = 4, 8  # bits of `flags`, as Go names them
 INLINE_TEXT = 12  # bytes of a text that fit in its slot
 OFFSET_BITS = 48  # of the address of a long text: its offset in an arena block, whose number is in the bits above
 TEXT = np.dtype([("size", "<u4"), ("head", "V4"), ("where", "<u8")])  #: a stored text, as _kernels/layout.pxd draws it
-REFERENCE = np.dtype([("hash", "<u8"), ("index", "<u8")])  #: an object key in a slot
+OBJECT_KEY = np.dtype([("hash", "<u8"), ("index", "<u8")])  #: an object key in a slot
 
 
 class RawBuckets(NamedTuple):
@@ -72,7 +72,7 @@ class RawTable(NamedTuple):
 
 def slot_dtype(key_codec: Codec, value_codec: Codec, value_at: int, stride: int) -> np.dtype[Any]:
     """The dtype of a slot, with the fields ``key`` and ``value``."""
-    key = {"text": TEXT, "object": REFERENCE}.get(key_codec.form, key_codec.dtype)
+    key = {"text": TEXT, "object": OBJECT_KEY}.get(key_codec.form, key_codec.dtype)
     value = {"text": TEXT, "object": np.dtype(np.uint64)}.get(value_codec.form, value_codec.dtype)
     return np.dtype({"names": ["key", "value"], "formats": [key, value], "offsets": [0, value_at], "itemsize": stride})
 

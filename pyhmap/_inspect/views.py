@@ -1,6 +1,6 @@
 """The public views of a table: header, layout, bucket arrays, occupancy.
 
-Owns the result types, and how each is made from a snapshot.
+Owns the result types, and how each is made from a state.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyhmap._kernels cimport slot as slots
-from pyhmap._kernels.constants cimport REFERENCE, TEXT, WORD32
+from pyhmap._kernels.constants cimport OBJECT_KEY, TEXT, WORD32
 from pyhmap._kernels.hash cimport hash_word
-from pyhmap._kernels.layout cimport Reference, Table, Text
+from pyhmap._kernels.layout cimport ObjectKey, Table, Text
 
 
 cdef struct Digested:       # a text, and its XXH64 digest if a cache had it
@@ -20,7 +20,7 @@ cdef union AnyKey:          # a loaded key, of any form
     uint64_t word64
     Text text
     Digested digested       # its text is `text`
-    Reference reference
+    ObjectKey object_key
 
 
 cdef inline uint64_t hash_text(const Table *t, const AnyKey *key) noexcept nogil:
@@ -35,7 +35,7 @@ cdef inline void load_key(const Table *t, const uint8_t *slot, AnyKey *key) noex
     elif t.form == TEXT:
         slots.load_key(t, slot, &key.text)
         key.digested.known = False
-    elif t.form == REFERENCE:
-        slots.load_key(t, slot, &key.reference)
+    elif t.form == OBJECT_KEY:
+        slots.load_key(t, slot, &key.object_key)
     else:
         slots.load_key(t, slot, &key.word64)

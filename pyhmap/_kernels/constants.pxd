@@ -83,7 +83,7 @@ cdef enum Form:
     WORD64 = 0
     WORD32 = 1
     TEXT = 2
-    REFERENCE = 3
+    OBJECT_KEY = 3
 
 # What a kernel reports. Kernels never raise: the engine reads the status, acts, and calls again.
 cdef enum Status:

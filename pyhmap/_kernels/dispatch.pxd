@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._kernels cimport grow, one_key, slot as slots
 from pyhmap._kernels.any_key cimport AnyKey, hash_text
-from pyhmap._kernels.constants cimport REFERENCE, Status, TEXT, WORD32
+from pyhmap._kernels.constants cimport OBJECT_KEY, Status, TEXT, WORD32
 from pyhmap._kernels.layout cimport Buckets, Table
 
 
@@ -15,8 +15,8 @@ cdef inline uint8_t *get(const Table *t, const AnyKey *key) noexcept nogil:
         return one_key.get(t, &key.word32, slots.hash_of(t, &key.word32))
     if t.form == TEXT:
         return one_key.get(t, &key.text, hash_text(t, key))
-    if t.form == REFERENCE:
-        return one_key.get(t, &key.reference, slots.hash_of(t, &key.reference))
+    if t.form == OBJECT_KEY:
+        return one_key.get(t, &key.object_key, slots.hash_of(t, &key.object_key))
     return one_key.get(t, &key.word64, slots.hash_of(t, &key.word64))
 
 
@@ -25,8 +25,8 @@ cdef inline Status put(Table *t, const AnyKey *key, const void *value, bint over
         return one_key.put(t, &key.word32, slots.hash_of(t, &key.word32), value, overwrite, stored)
     if t.form == TEXT:
         return one_key.put(t, &key.text, hash_text(t, key), value, overwrite, stored)
-    if t.form == REFERENCE:
-        return one_key.put(t, &key.reference, slots.hash_of(t, &key.reference), value, overwrite, stored)
+    if t.form == OBJECT_KEY:
+        return one_key.put(t, &key.object_key, slots.hash_of(t, &key.object_key), value, overwrite, stored)
     return one_key.put(t, &key.word64, slots.hash_of(t, &key.word64), value, overwrite, stored)
 
 
@@ -35,8 +35,8 @@ cdef inline Status delete(Table *t, const AnyKey *key, void *value) noexcept nog
         return one_key.delete(t, &key.word32, slots.hash_of(t, &key.word32), value)
     if t.form == TEXT:
         return one_key.delete(t, &key.text, hash_text(t, key), value)
-    if t.form == REFERENCE:
-        return one_key.delete(t, &key.reference, slots.hash_of(t, &key.reference), value)
+    if t.form == OBJECT_KEY:
+        return one_key.delete(t, &key.object_key, slots.hash_of(t, &key.object_key), value)
     return one_key.delete(t, &key.word64, slots.hash_of(t, &key.word64), value)
 
 
@@ -46,8 +46,8 @@ cdef inline void evacuate_some(Table *t, uint64_t buckets) noexcept nogil:
         grow.evacuate_some(t, buckets, &form.word32)
     elif t.form == TEXT:
         grow.evacuate_some(t, buckets, &form.text)
-    elif t.form == REFERENCE:
-        grow.evacuate_some(t, buckets, &form.reference)
+    elif t.form == OBJECT_KEY:
+        grow.evacuate_some(t, buckets, &form.object_key)
     else:
         grow.evacuate_some(t, buckets, &form.word64)
 
@@ -58,7 +58,7 @@ cdef inline void rebuild(Table *t, Buckets *fresh) noexcept nogil:
         grow.rebuild(t, fresh, &form.word32)
     elif t.form == TEXT:
         grow.rebuild(t, fresh, &form.text)
-    elif t.form == REFERENCE:
-        grow.rebuild(t, fresh, &form.reference)
+    elif t.form == OBJECT_KEY:
+        grow.rebuild(t, fresh, &form.object_key)
     else:
         grow.rebuild(t, fresh, &form.word64)

@@ -19,7 +19,7 @@
 #
 #     uint32_t, uint64_t    a word: every int, float and time of up to 4 or 8 bytes
 #     Text                  a str, bytes or composite key: up to 12 bytes in the slot, longer ones in the arena
-#     Reference             an object key: its hash, and its index in a Python list
+#     ObjectKey             an object key: its hash, and its index in a Python list
 #
 #     Text   size u32 │ 12 bytes, zero padded                size <= 12
 #            size u32 │ first 4 bytes │ where, u64           longer: an arena address in a stored text (in a slot),
@@ -51,7 +51,7 @@ cdef struct Text:
     uint64_t tail
 
 
-cdef struct Reference:
+cdef struct ObjectKey:
     uint64_t hash               # of the object, after the mixer
     uint64_t index
 
@@ -60,7 +60,7 @@ ctypedef fused key_t:           # kernels are written once over these
     uint32_t
     uint64_t
     Text
-    Reference
+    ObjectKey
 
 
 cdef struct Arena:              # append-only bytes of the long texts, in blocks that never move; see text.pxd

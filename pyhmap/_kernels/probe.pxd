@@ -2,7 +2,7 @@
 #
 # A tophash row is matched in one step: with the wanted byte repeated eight times, row ^ repeated has a zero byte
 # where the tophash is equal, and  (x - 0x01..01) & ~x & 0x80..80  raises the top bit of each zero byte.
-# (Juan Manuel Bello's and Alan Mycroft's trick; see "Determine if a word has a zero byte" in Bit Twiddling Hacks.)
+# (Source: "Determine if a word has a zero byte" in Sean Anderson's "Bit Twiddling Hacks".)
 # The lowest raised bit is always right. A higher one may be a false alarm, in the byte after a true match whose
 # value differs from the wanted one in its lowest bit only. That is still a full slot with another key, so comparing
 # the keys decides.
@@ -10,7 +10,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from pyhmap._kernels.layout cimport Buckets, Reference, Table, kernel_assert, key_t, lowest_bit, slot_at, tophash_word
+from pyhmap._kernels.layout cimport Buckets, ObjectKey, Table, kernel_assert, key_t, lowest_bit, slot_at, tophash_word
 from pyhmap._kernels.slot cimport same_key
 from pyhmap._kernels.constants cimport ALARM_DEPTH, EMPTY_ONE, EMPTY_REST, SLOTS
 
@@ -199,12 +199,12 @@ cdef inline bint next_candidate(const Buckets *b, uint64_t tophash, uint64_t h, 
     Start with the main bucket in `row` and ~0 in `left`, the mask of the slots of the row still to be looked at.
     """
     cdef uint64_t word, matches
-    cdef const Reference *key
+    cdef const ObjectKey *key
     while True:
         word = tophash_word(b, row[0])
         matches = match(word, tophash) & left[0]
         while matches:
-            key = <const Reference *> slot_at(b, row[0], first_slot(matches))
+            key = <const ObjectKey *> slot_at(b, row[0], first_slot(matches))
             matches &= matches - 1
             if key.hash == h:
                 index[0] = key.index

@@ -6,14 +6,14 @@ from libc.string cimport memcpy
 from _hmap_bytes.raw_bytes cimport prefetch
 from pyhmap._kernels.constants cimport INLINE_TEXT
 from pyhmap._kernels.hash cimport canonical_float, hash_word
-from pyhmap._kernels.layout cimport Reference, Table, Text, key_t
+from pyhmap._kernels.layout cimport ObjectKey, Table, Text, key_t
 from pyhmap._kernels.text cimport arena_bytes, arena_has_room, drop_text, hash_text, resolve, same_text, store_text
 
 
 cdef inline uint64_t hash_of(const Table *t, const key_t *key) noexcept nogil:
     if key_t is Text:
         return hash_text(t, key)
-    elif key_t is Reference:
+    elif key_t is ObjectKey:
         return key.hash
     else:
         return hash_word(t.hash_key, key[0])
@@ -29,8 +29,8 @@ cdef inline void canonical(const Table *t, key_t *key) noexcept nogil:
 cdef inline bint same_key(const Table *t, const uint8_t *slot, const key_t *key) noexcept nogil:
     if key_t is Text:
         return same_text(&t.arena, <const Text *> slot, key)
-    elif key_t is Reference:
-        return (<const Reference *> slot).index == key.index
+    elif key_t is ObjectKey:
+        return (<const ObjectKey *> slot).index == key.index
     else:
         return (<const key_t *> slot)[0] == key[0]
 

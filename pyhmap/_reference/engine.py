@@ -28,8 +28,8 @@ from pyhmap._reference.table import (
     Array,
     Buckets,
     HashKey,
+    ObjectKey,
     Packer,
-    Reference,
     Slot,
     StoredKey,
     draw_hash_key,
@@ -70,9 +70,26 @@ class ReferenceEngine:
     """The engine: it has the methods, results and rows of the compiled `HMapEngine`, which has their docstrings."""
 
     __slots__ = (
-        "_changes", "_count", "_cursor", "_floor_B", "_hash_key", "_key_codec", "_nevacuate", "_next_code",
-        "_now", "_old", "_reads_growing", "_rekeyed", "_seeds", "_settings", "_still", "_value_codec",
-        "growths", "rekeys", "same_size_growths", "shrinks",
+        "_changes",
+        "_count",
+        "_floor_B",
+        "_hash_key",
+        "_key_codec",
+        "_nevacuate",
+        "_next_code",
+        "_now",
+        "_old",
+        "_pop_row",
+        "_reads_growing",
+        "_rekeyed",
+        "_seeds",
+        "_settings",
+        "_still",
+        "_value_codec",
+        "growths",
+        "rekeys",
+        "same_size_growths",
+        "shrinks",
     )  # fmt: skip
 
     def __init__(
@@ -121,7 +138,7 @@ class ReferenceEngine:
 
     def _install(self, table: Buckets) -> None:
         self._now = table
-        self._cursor = 0  # the row from which popitem searches
+        self._pop_row = 0  # the row from which popitem searches
 
     def _grow(self, B: int) -> None:
         old = self._now
@@ -223,19 +240,19 @@ class ReferenceEngine:
     # ---- one key, as the table holds it ----
 
     def _key(self, key: Any) -> StoredKey:
-        return Reference(key) if self._key_codec.form == "object" else self._key_codec.encode(key)
+        return ObjectKey(key) if self._key_codec.form == "object" else self._key_codec.encode(key)
 
     def _value(self, value: Any) -> Any:
         return value if self._value_codec.form == "object" else self._value_codec.encode(value)
 
     def _key_object(self, key: StoredKey) -> Any:
-        return key.object if isinstance(key, Reference) else self._key_codec.decode(key)
+        return key.object if isinstance(key, ObjectKey) else self._key_codec.decode(key)
 
     def _value_object(self, value: Any) -> Any:
         return value if self._value_codec.form == "object" else self._value_codec.decode(value)
 
     def _hash(self, key: StoredKey) -> int:
-        if isinstance(key, Reference):
+        if isinstance(key, ObjectKey):
             return hash_word(key.number, self._hash_key)
         if self._key_codec.form != "text":
             return hash_word(int.from_bytes(key, "little"), self._hash_key)
@@ -253,7 +270,7 @@ class ReferenceEngine:
 
         An `__eq__` may change the map; then the search starts again.
         """
-        while isinstance(key, Reference):
+        while isinstance(key, ObjectKey):
             h, changes = self._hash(key), self._changes
             home = self._home(h)
             for stored in [home.slots[slot] for slot in home.candidates(h)]:
@@ -386,11 +403,11 @@ class ReferenceEngine:
         self.finish_growth()
         if self._count == 0:
             raise KeyError("popitem(): HMap is empty")
-        slot = self._now.next_full(SLOTS * self._cursor)
+        slot = self._now.next_full(SLOTS * self._pop_row)
         if slot is None:
             slot = self._now.next_full(0)
         assert slot is not None
-        self._cursor = slot // SLOTS
+        self._pop_row = slot // SLOTS
         item = self._remove(slot)
         self._tidy(removed=True)
         return self._key_object(item.key), self._value_object(item.value)

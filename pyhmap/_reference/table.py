@@ -112,14 +112,14 @@ def smallest_B(count: int) -> int:
     raise OverflowError(f"capacity {count:,} is more than an HMap can hold ({13 << MAX_B - 1:,} keys)")
 
 
-class Reference:
+class ObjectKey:
     """An object key, equal only to itself. `ReferenceEngine._seek` finds the stored key that equals an object."""
 
     def __init__(self, item: Any) -> None:
         self.object, self.number = item, hash(item) & M64
 
 
-StoredKey = bytes | Reference  # a key as the table holds it
+StoredKey = bytes | ObjectKey  # a key as the table holds it
 
 
 class Slot(NamedTuple):
@@ -257,7 +257,7 @@ class Packer:
     def slot(self, item: Slot | None) -> bytes:
         if item is None:
             return bytes(self.record.itemsize)
-        if isinstance(item.key, Reference):
+        if isinstance(item.key, ObjectKey):
             key = item.hash.to_bytes(8, "little") + self.field(self.codecs[0], item.key.object, self.keys)
         else:
             key = self.field(self.codecs[0], item.key, self.keys)
