@@ -5,6 +5,7 @@ that it comes from. A line of Cython counts as run if any C line of it ran, in a
 several.
 """
 
+import functools
 import json
 import re
 import subprocess
@@ -12,7 +13,17 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")
 MARK = re.compile(r'^\s*/\* "([\w/]+\.(?:pyx|pxd))":(\d+)$')
+
+
+@functools.cache
+def full_path(name: str) -> str:
+    """Of a fused function, Cython gives the name of the file without its folder."""
+    if "/" in name:
+        return name
+    (path,) = [path for package in PACKAGES for path in Path(package).rglob(name)]
+    return path.as_posix()
 
 
 def origins(source: Path) -> list[tuple[str, int] | None]:
@@ -20,7 +31,7 @@ def origins(source: Path) -> list[tuple[str, int] | None]:
     found, current = [], None
     for line in source.read_text().splitlines():
         if mark := MARK.match(line):
-            current = mark[1], int(mark[2])
+            current = full_path(mark[1]), int(mark[2])
         found.append(current)
         if line.startswith("}"):  # the end of a function
             current = None
