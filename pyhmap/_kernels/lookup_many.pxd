@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from _hmap_bytes.raw_bytes cimport cold, prefetch
 from pyhmap._kernels.any_key cimport AnyKey
-from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, OBJECT_KEY, SLOTS, TEXT, WINDOW, WORD32
+from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS, TEXT, WINDOW, WORD32
 from pyhmap._kernels.hash cimport tophash_of
 from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, lowest_bit, slot_at
 from pyhmap._kernels.one_key cimport get
@@ -266,6 +266,4 @@ cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values) noe
         return collect_as(t, keys, values, &form.word32)
     if t.form == TEXT:
         return collect_as(t, keys, values, &form.text)
-    if t.form == OBJECT_KEY:
-        return collect_as(t, keys, values, &form.object_key)
     return collect_as(t, keys, values, &form.word64)

@@ -1,6 +1,7 @@
 """Long texts in the map: which bytes the arena keeps, and which it releases."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -120,3 +121,19 @@ def test_a_callers_string_is_not_kept():
     m = HMap(str, np.int64, {key: 1})
     assert m[key] == m.get_many([key])[0] == 1
     assert key.__sizeof__() == before
+
+
+def test_texts_move_to_a_new_arena_in_the_middle_of_a_growth():
+    """Overwriting one long value leaves dead bytes, until the live texts move; keys of both arrays have long values."""
+    items = {f"key {i}": f"a value of more than 12 bytes: {i}" for i in range((13 << 8) + 1)}
+    m = HMap(str, str, items)
+    assert m.header().oldbuckets == 512
+    dead = []
+    for i in range(60):
+        m["key 0"] = items["key 0"] = f"{i:03}" * 20_000
+        dead.append(m._state().texts.dead)
+    assert m.header().oldbuckets == 512
+    assert max(dead) > 100_000
+    assert any(later < earlier for earlier, later in pairwise(dead))
+    assert dict(m) == items
+    m.check()

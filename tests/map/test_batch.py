@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pyhmap import HMap
+from pyhmap._inspect.hashes import hash_words, tophashes
 from support import KEY_DTYPES, growing, items_of, refused
 
 
@@ -437,3 +438,47 @@ def test_writes_to_a_growing_map(hmap_type, n):
     items.update((key, key) for key in keys.tolist())
     m.check()
     assert items_of(m) == items
+
+
+# ---- what is rare ----------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_key_that_looks_like_a_present_one_is_missing():
+    """Same bucket and same tophash, another key: the first match is not believed."""
+    m = HMap(np.int64, np.int64, ((i, i) for i in range(100)), seed=2)
+    m.finish_growth()
+    candidates = np.arange(1000, 200_000)
+    hashes = hash_words(candidates.astype(np.uint64), m._state().hash_key)
+    arrays, main = m.bucket_arrays(), m.header().buckets
+    rows = (hashes & np.uint64(main - 1)).astype(int)
+    alike = candidates[(arrays.tophash[rows] == tophashes(hashes)[:, None]).any(1)]
+    assert len(alike) > 100
+    for key in alike[:100].tolist():
+        with pytest.raises(KeyError, match=rf"key {key} at position 2 is not in the map"):
+            m.get_many([5, 6, key, 7])
+    assert not m.contains_many(alike).any()
+    assert (m.get_many(alike, default=-1) == -1).all()
+
+
+def test_a_missing_key_in_the_middle_of_a_growth_is_named(hmap_type):
+    m, items = growing(hmap_type, 8)
+    with pytest.raises(KeyError, match="key -1 at position 3 is not in the map"):
+        m.get_many([0, 1, 2, -1, 3])
+    assert m.header().oldbuckets == 256  # five keys do not end the growth of 256 buckets
+    assert m.get_many([0, 1, 2]).tolist() == [items[0], items[1], items[2]]
+
+
+@pytest.mark.parametrize("code", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"])
+@pytest.mark.parametrize(("op", "function"), [("add", np.add), ("min", np.minimum), ("max", np.maximum)])
+def test_every_number_is_combined_as_numpy_does(hmap_type, code, op, function):
+    one, other = np.array([3, 7, 100, 5], code), np.array([4, 2, 100, 5], code)
+    m = hmap_type(np.int64, code)
+    m.set_many(np.arange(4), one)
+    m.add_many(np.arange(4), other, op=op)
+    assert m.get_many(np.arange(4)).tolist() == function(one, other).tolist()
+
+
+def test_a_stored_number_that_is_no_code():
+    m = HMap(np.int64, np.uint64, {1: 2**63})
+    with pytest.raises(OverflowError, match=r"keys\[0\] has a value of 2\*\*63 or more, which is no code"):
+        m.factorize([1])

@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
+from pyhmap import HMap
 from support import refused
 
 
@@ -373,3 +374,22 @@ def test_object_values_of_a_map_of_ints_are_collected_too(hmap_type):
     del m
     gc.collect()
     assert watch() is None
+
+
+def test_keys_that_change_the_map_whenever_they_are_compared():
+    """No search can end: it is an error after many attempts, and the map stays usable."""
+    m = HMap(object, np.int64)
+
+    class Restless:
+        def __hash__(self):
+            return 5
+
+        def __eq__(self, other):
+            m[object()] = 0
+            return False
+
+    m[Restless()] = 1
+    with pytest.raises(RuntimeError, match="changes the map each time: its __eq__ must not"):
+        m.get(Restless())
+    assert len(m) == 1001
+    m.check()
