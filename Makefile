@@ -106,7 +106,8 @@ type: $(VENV)/.dev
 	$(VENV)/bin/mypy
 
 # The other builds are installed (not editable) into environments of their own, so that they never replace the
-# release build in the checkout. PYTHONSAFEPATH keeps the checkout off the path, in the programs that tests start, too.
+# release build in the checkout; bin/pytest, unlike python -m pytest, does not put the checkout on the path, and tests
+# start their programs with -P, which keeps it off theirs.
 .SECONDARY: $(addprefix $(CHECKED_VENV),debug/.tools sanitize/.tools coverage/.tools)
 $(CHECKED_VENV)%/.tools: pyproject.toml
 	$(PYTHON) -m venv $(CHECKED_VENV)$*
@@ -118,12 +119,12 @@ $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
 	touch $@
 
 debug: $(CHECKED_VENV)debug/.built
-	PYTHONSAFEPATH=1 $(CHECKED_VENV)debug/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only"
+	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only"
 
 # The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on.
 asan: $(CHECKED_VENV)sanitize/.built
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONSAFEPATH=1 \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	$(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only" -s
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
@@ -131,7 +132,7 @@ asan: $(CHECKED_VENV)sanitize/.built
 coverage: $(CHECKED_VENV)coverage/.built
 	find build/coverage -name '*.gcda' -delete
 	$(CHECKED_VENV)coverage/bin/coverage erase
-	PYTHONSAFEPATH=1 $(CHECKED_VENV)coverage/bin/coverage run $(CHECKED_VENV)coverage/bin/pytest -q -n $(JOBS) --dist loadgroup \
+	$(CHECKED_VENV)coverage/bin/coverage run $(CHECKED_VENV)coverage/bin/pytest -q -n $(JOBS) --dist loadgroup \
 		-k "not test_clean and not holds_as_many_bytes" tests/map tests/tophash_cache tests/debug tests/test_docs.py
 	$(CHECKED_VENV)coverage/bin/coverage combine --quiet
 	$(CHECKED_VENV)coverage/bin/coverage report

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def leakcheck(*arguments):
-    command = [sys.executable, "-m", "pyhmap", "leakcheck", *arguments]
+    command = [sys.executable, "-P", "-m", "pyhmap", "leakcheck", *arguments]
     return subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=120)
 
 
@@ -70,7 +70,7 @@ def test_a_module_whose_import_fails(tmp_path):
         ("broken", "needs the module 'nothing_that_exists'"),
         ("worse", "raised ZeroDivisionError"),
     ):
-        command = [sys.executable, "-m", "pyhmap", "leakcheck", f"{name}:f"]
+        command = [sys.executable, "-P", "-m", "pyhmap", "leakcheck", f"{name}:f"]
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert run.returncode == 2
         assert complaint in run.stderr

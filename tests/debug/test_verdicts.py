@@ -256,7 +256,7 @@ def test_an_old_psutil_has_no_heap(monkeypatch):
 
 def test_importing_pyhmap_does_not_import_the_lab():
     code = "import pyhmap, sys; print([name for name in sys.modules if name.startswith(('pyhmap.debug', 'psutil'))])"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
 

@@ -74,7 +74,7 @@ def test_tracemalloc_sees_buckets():
 
 def in_a_process(code: str) -> str:
     """The output of a new process that runs the code."""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout
 

@@ -147,7 +147,7 @@ def hashes_of_python(seed):
     environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
     lines = "\n".join(message.hex() for message in MESSAGES)
     run = subprocess.run(
-        [sys.executable, "-c", code], input=lines, env=environment, capture_output=True, check=True, text=True
+        [sys.executable, "-P", "-c", code], input=lines, env=environment, capture_output=True, check=True, text=True
     )
     return [int(number) % 2**64 for number in run.stdout.split()]
 

@@ -78,7 +78,7 @@ def test_in_another_process(hmap_type):
         m.check()
         sys.stdout.buffer.write(pickle.dumps(dict(m.items())))
     """
-    done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(m), capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", program], input=pickle.dumps(m), capture_output=True, check=True)
     assert pickle.loads(done.stdout) == {word: len(word) for word in WORDS}
 
 

@@ -568,7 +568,7 @@ def test_str_and_bytes_of_equal_content_are_never_compared():
     code = (
         "import tophash_cache as t; c = t.TopHashCache(); print(c.hash('a') == c.hash(b'a'), c.cache_info().currsize)"
     )
-    done = subprocess.run([sys.executable, "-bb", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-bb", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True 2\n"
 
 

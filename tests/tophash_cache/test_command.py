@@ -97,7 +97,7 @@ def test_json_holds_the_same(capsys, tmp_path):
     ],
 )
 def test_a_faulty_configuration_is_an_error(arguments, variables, message):
-    command = [sys.executable, "-W", "ignore", "-m", "tophash_cache", *arguments]
+    command = [sys.executable, "-P", "-W", "ignore", "-m", "tophash_cache", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr

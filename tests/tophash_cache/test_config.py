@@ -40,7 +40,7 @@ def python(code: str, environment: dict[str, str], cwd=None, flags=()) -> subpro
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPHASH_CACHE")}
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return subprocess.run(
-        [sys.executable, *flags, "-c", code],
+        [sys.executable, "-P", *flags, "-c", code],
         env={**clean, "PYTHONPATH": path, **environment},
         cwd=cwd,
         capture_output=True,
