@@ -36,7 +36,7 @@ help:
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on"
-	@echo "make asan     the same under AddressSanitizer and UndefinedBehaviourSanitizer"
+	@echo "make asan     the tests of the map and the cache under AddressSanitizer and UndefinedBehaviourSanitizer"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
 $(VENV)/.tools: pyproject.toml
@@ -121,11 +121,12 @@ $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
 debug: $(CHECKED_VENV)debug/.built
 	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only"
 
-# The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on.
+# The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
+# leak detector and the harness are left out: a sanitizer changes the memory and the time that they measure.
 asan: $(CHECKED_VENV)sanitize/.built
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only" -s
+	$(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) -m "not release_only" -s tests/map tests/tophash_cache tests/test_structure.py
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
 # out are two tests of what Python allocates, since a tracer allocates too.
