@@ -18,7 +18,7 @@ ROOT = HERE.parent.parent
 
 
 def run(*arguments):
-    done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", "-m", *arguments], cwd=ROOT, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 
