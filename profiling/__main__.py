@@ -25,7 +25,7 @@ VERBS = {
     "leaks": "what keeps a map's memory alive, the collector's share, and whether any public call leaves something",
     "peers": "every operation beside dict and the other maps at hand: Python, C++ and Go",
     "instructions": "does any operation execute more instructions than was recorded",
-    "builds": "the same calls over several builds of the package, for whoever changes a kernel",
+    "builds": "the same calls over several builds of the package, for judging a change to a kernel",
 }
 
 # Where a verb's ``run`` is, if not in the file ``run.py`` of the folder of its name.

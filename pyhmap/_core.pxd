@@ -24,7 +24,7 @@ ctypedef uint64_t (*Digest)(PyObject *cache, PyObject *key) except? 0
 
 
 cdef class HMapCore:
-    cdef uint64_t layout_mark       # what _memory() is of; whoever reads this object's memory looks here first
+    cdef uint64_t layout_mark       # identifies the layout to a reader of this object's memory
     cdef Table t
     cdef RWLock lock
     cdef BucketMemory now

@@ -1,1 +1,1 @@
-"""The verb ``builds``: the same calls over several builds of the package, for whoever changes a kernel."""
+"""The verb ``builds``: the same calls over several builds of the package, for judging a change to a kernel."""

@@ -1,4 +1,4 @@
-"""The verb ``builds``: the same calls over several builds of the package, for whoever changes a kernel.
+"""The verb ``builds``: the same calls over several builds of the package, for judging a change to a kernel.
 
 Owns which calls are measured, how often, and the table. Each argument is a checkout with the extensions built in place
 (``python setup.py build_ext --inplace``); the others are compared with the first. A process measures one build at one

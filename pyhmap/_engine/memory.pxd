@@ -37,7 +37,7 @@ cdef class BucketMemory:
 
 
 cdef class ArenaBlocks:
-    cdef list blocks            # keeps them alive: whoever reads texts without the lock holds this object
+    cdef list blocks            # keeps them alive: a reader of texts without the lock holds this object
 
     cdef int add(self, unsigned char[::1] block, Arena *a) except -1
 

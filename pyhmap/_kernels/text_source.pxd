@@ -1,7 +1,7 @@
 # The texts of a batch, wherever they are: as loaded Texts, or still in an Arrow column. Only this file knows which.
 #
 #     texts != NULL     Text[n], loaded when the batch was made
-#     texts == NULL     a column without nulls: offsets and data, read a window at a time by whoever needs them
+#     texts == NULL     a column without nulls: offsets and data, of which the caller reads a window at a time
 #
 # Reading a column by windows saves writing and reading 16 bytes of fresh memory per key.
 
