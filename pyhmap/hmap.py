@@ -23,8 +23,7 @@ class HMap(HMapEngine, MapMethods):
         The number of keys to make room for: inserting so many causes no growth.
     hash
         ``None``: the keyed hash of the key type. ``"xxh64"``: XXH64, for texts (``str``, ``bytes``, S, U, V and
-        structured keys); an attacker who chooses the keys can make them
-        collide.
+        structured keys); an attacker who chooses the keys can make them collide.
     seed
         An int makes the map's layout reproducible. Without it, the hash key comes from ``os.urandom``, so nobody can
         prepare keys that collide.
