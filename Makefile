@@ -7,7 +7,7 @@ CHECKED_VENV ?= .venv-
 QUICK ?=
 WRITE ?=
 OUT ?= profiling/out
-# Processes that run tests. logical: one per core; auto counts two hyperthreads as one.
+# Processes that run tests. logical: one per hyperthread; auto: one per core.
 JOBS ?= logical
 
 PY := $(VENV)/bin/python
@@ -122,14 +122,14 @@ debug: $(CHECKED_VENV)debug/.built
 	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only"
 
 # The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
-# leak detector and the harness are left out: a sanitizer changes the memory and the time that they measure.
+# tests of pyhmap.debug and of profiling/ are left out: a sanitizer changes the memory and the time that they measure.
 asan: $(CHECKED_VENV)sanitize/.built
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) -m "not release_only" -s tests/map tests/tophash_cache tests/test_structure.py
+	$(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) -m "not release_only" -s tests/map tests/tophash_cache
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
-# out are two tests of what Python allocates, since a tracer allocates too.
+# out are tests of what Python allocates (test_clean.py and one of the cache): a tracer allocates too.
 coverage: $(CHECKED_VENV)coverage/.built
 	find build/coverage -name '*.gcda' -delete
 	$(CHECKED_VENV)coverage/bin/coverage erase

@@ -8,7 +8,7 @@ PYHMAP_BUILD chooses the variant:
     coverage             no optimisation, and gcov's counters (run through `make coverage`)
 
 Each variant has a folder of its own below build/, and a source is compiled there only if it, or a .pxd that it
-cimports, is newer than the result: by `pip install --editable` as by `build_ext --inplace`.
+cimports, is newer than the result. This holds for `pip install --editable` and for `build_ext --inplace`.
 
 Directives are set here and nowhere else: a decorator in a source file would win over these, and the
 debug build could no longer turn the checks on.
@@ -38,7 +38,7 @@ if variant not in VARIANTS:
     raise SystemExit(f"PYHMAP_BUILD={variant!r}: choose one of {', '.join(VARIANTS)}")
 checked = variant in ("debug", "sanitize")
 build = f"build/{variant}"
-jobs = len(os.sched_getaffinity(0))
+jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # Each .pyx is an extension; tests/test_structure.py says which module may import which.
 PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")

@@ -28,7 +28,7 @@ cdef class Column:
     cdef int add(self, Chunk chunk) except -1:
         if chunk.array.length < 0 or chunk.array.offset < 0:
             given = f"length {chunk.array.length}, offset {chunk.array.offset}"
-            raise ValueError(f"the Arrow array is malformed, {given} (0 or more each): check the producer")
+            raise ValueError(f"the Arrow array is malformed: {given}, which must both be 0 or more; check the producer")
         self.chunks.append(chunk)
         self.n += chunk.array.length
         return 0

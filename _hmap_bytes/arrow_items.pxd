@@ -1,4 +1,4 @@
-# One item of Arrow's text layouts, with its bounds checked.
+# One item of Arrow's text layouts, checked: a view against the size of its buffer, offsets for sign and order.
 #
 #     offsets     offsets[i], offsets[i + 1]: the begin and end of item i in the data buffer; 4 or 8 bytes each
 #     views       16 bytes per item

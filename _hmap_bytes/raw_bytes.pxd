@@ -11,6 +11,7 @@ cdef extern from *:
     #include <stdint.h>
     #include <string.h>
     #define HMAP_COLD __attribute__((cold))
+    #define HMAP_APART __attribute__((noinline))
     /* The empty asm is a side effect, without which gcc removes calls of functions that only prefetch. */
     #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
     static inline uint64_t hmap_load64(const void *p) {
@@ -20,6 +21,7 @@ cdef extern from *:
     }
     """
     ctypedef void cold "HMAP_COLD void"     # the return type of a rarely called function, out of its caller's way
+    ctypedef void apart "HMAP_APART void"   # of a function that is kept out of its caller, and is compiled for speed
     void prefetch "hmap_prefetch"(const void *) noexcept nogil
     uint64_t load64 "hmap_load64"(const void *) noexcept nogil
 

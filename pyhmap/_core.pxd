@@ -1,4 +1,4 @@
-# The core's fields, and the methods that the rest of the engine uses.
+# The core's fields and methods. Cython wants each cdef method declared here, also those that only the core calls.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
@@ -64,7 +64,6 @@ cdef class HMapCore:
     # the arena
     cdef int extend_arena(self, uint64_t least, uint64_t expected) except -1
     cdef int move_arena(self, uint64_t spare, uint64_t expected) except -1
-    cdef int compact_objects(self) except -1
     # evacuation
     cdef int release_old(self) except -1
     cdef int release_old_piece(self) except -1
@@ -75,5 +74,7 @@ cdef class HMapCore:
     cdef int after_write(self, bint keys_changed) except -1
     cdef int after_removal(self) except -1
     cdef int after_last_removal(self) except -1
+    # the rest
+    cdef int compact_objects(self) except -1
     cdef int B(self)
     cdef int check_initialised(self) except -1

@@ -9,8 +9,6 @@ from typing_extensions import disjoint_base
 from pyhmap._convert.codecs import Codec
 from pyhmap._inspect.state import RawTable
 
-FORMS: dict[str, int]
-
 def map_counts() -> tuple[int, int]: ...
 
 @disjoint_base

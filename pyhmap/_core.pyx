@@ -5,8 +5,8 @@
         v
     Table (_kernels/layout.pxd) ── is what the kernels see ──> one_key.pxd, lookup_many.pxd, write_many.pxd, grow.pxd
 
-The core knows how many bytes a key and a value take, and nothing of how Python objects become these bytes: that is for
-HMapEngine (_engine/map.pyx), which adds the calls with keys in them.
+The core holds the codecs and converts nothing: that is for HMapEngine (_engine/map.pyx), which adds the calls with keys
+in them.
 
 The engine's part of the kernel rule: convert what Python brings (which may run any code), wait for the lock, run the
 kernel, act on its status (allocate, install, resume), release what growth has emptied. Between the lock and the kernel
@@ -62,8 +62,8 @@ from pyhmap._kernels.layout cimport DEBUG, Arena, Buckets, ObjectKey, Table, gro
 from pyhmap._kernels.text cimport arena_has_room
 
 cdef enum:
-    # The debug build checks the whole table after each scalar write to a map of up to CHECK_ALWAYS keys, and after one
-    # in CHECK_EACH to one of up to CHECK_OFTEN; a check of a few hundred texts takes a millisecond.
+    # The debug build checks the whole table after each write (a batch is one) to a map of up to CHECK_ALWAYS keys, and
+    # after one in CHECK_EACH to one of up to CHECK_OFTEN; a check of a few hundred texts takes a millisecond.
     CHECK_ALWAYS = 24
     CHECK_OFTEN = 512
     CHECK_EACH = 64
@@ -71,7 +71,7 @@ cdef enum:
     LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug; changes with the meaning of any name
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
-FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
+cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
 # How many maps this process has made, and how many are gone: for pyhmap.debug.

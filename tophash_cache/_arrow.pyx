@@ -33,11 +33,15 @@ def hash_arrow(keys):
     if format not in OFFSET_WIDTHS or column.schema.dictionary != NULL:
         encoded = "dictionary-encoded " if column.schema.dictionary != NULL else ""
         raise TypeError(f"hash_many takes Arrow columns of text or bytes, not of {encoded}format {format!r}: cast it")
-    digests = np.empty(column.n, np.uint64)
-    cdef uint64_t[::1] out = digests
-    for chunk in column.chunks:
+    for chunk in column.chunks:         # all of them, before anything is hashed
         if chunk.array.length:
             refuse_nulls(chunk, start)
+            start += chunk.array.length
+    digests = np.empty(column.n, np.uint64)
+    cdef uint64_t[::1] out = digests
+    start = 0
+    for chunk in column.chunks:
+        if chunk.array.length:
             hash_chunk(chunk, OFFSET_WIDTHS[format], &out[start], start)
             start += chunk.array.length
     return digests
@@ -64,14 +68,15 @@ cdef int hash_chunk(Chunk chunk, int width, uint64_t *out, Py_ssize_t start) exc
             done = hash_views(items, buffers, buffers[nbuffers], nbuffers, n, out)
     if done < n:
         raise ValueError(
-            f"the Arrow array is malformed, the key at position {start + done} is not in its data: check the producer"
+            f"the Arrow array is malformed: the key at position {start + done} has bad offsets or lies outside its "
+            "buffer; check the producer"
         )
     return 0
 
 
 cdef int64_t hash_offsets(const uint8_t *offsets, int width, const uint8_t *data, int64_t n,
                           uint64_t *out) noexcept nogil:
-    """Returns n, or the position of the first item that is not in the data."""
+    """Returns n, or the position of the first item with a negative offset or size."""
     cdef int64_t i, begin, size
     for i in range(n):
         if not offsets_item(offsets, width, i, &begin, &size):

@@ -1,23 +1,18 @@
 """Types of the compiled module `_cache`; the docstrings are in `_cache.pyx`."""
 
-from typing import Any, NoReturn, Protocol, TypeAlias, Unpack
+from typing import Any, NoReturn, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from _hmap_bytes.arrow_types import ArrowArray, ArrowStream
 from tophash_cache._hashing import _Key
 from tophash_cache.config import Options, Settings
 from tophash_cache.stats import CacheInfo, CacheStats
 
-class _ArrowArray(Protocol):
-    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[object, object]: ...
-
-class _ArrowStream(Protocol):
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> object: ...
-
 # No Sequence, since a str is one; and a list of Any, since one of str is no list of str | bytes.
-_Keys: TypeAlias = list[Any] | tuple[str | bytes, ...] | NDArray[Any] | _ArrowArray | _ArrowStream
+_Keys: TypeAlias = list[Any] | tuple[str | bytes, ...] | NDArray[Any] | ArrowArray | ArrowStream
 
 @disjoint_base
 class TopHashCache:

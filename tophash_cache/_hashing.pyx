@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from _hmap_bytes.raw_bytes cimport cold, prefetch, without_padding
+from _hmap_bytes.raw_bytes cimport apart, prefetch, without_padding
 from _hmap_bytes.utf8 cimport encode_utf8
 from _hmap_bytes.xxh64 cimport xxh64_bytes
 
@@ -39,8 +39,9 @@ cdef enum:
     MAX_POINT = 0x10FFFF
 
 
-cdef inline cold encode_short(int kind, const void *data, Py_ssize_t points, uint8_t *buffer,
-                              Py_ssize_t *size) noexcept nogil:
+cdef apart encode_short(int kind, const void *data, Py_ssize_t points, uint8_t *buffer,
+                        Py_ssize_t *size) noexcept nogil:
+    """encode_utf8(), kept out of hash_text(), whose way of an ASCII text is shorter without it."""
     size[0] = encode_utf8(kind, data, points, buffer, False)
 
 

@@ -174,7 +174,7 @@ class Controller:
         """The state after the `span` look-ups or direct calls of this one, or after all stretches of a trial.
 
         Args:
-            hit_rate: hits among the look-ups, 0 to 1; ignored in BYPASS, where nothing was looked up.
+            hit_rate: hits among the look-ups, 0 to 1; ignored in BYPASS, where nothing was looked up, and in TRIAL.
             times: the mean time per call in each of STRETCHES, in any unit; used in TRIAL only.
         """
         match self.mode:

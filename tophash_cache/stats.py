@@ -23,7 +23,7 @@ class CacheInfo(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """A change of mode. `call` is the number of `hash` calls before it; `hit_rate` is None if it was not the reason."""
+    """A change of mode, after `call` calls of `hash`. `hit_rate` is that of the look-ups before it, or None."""
 
     call: int
     old: Mode

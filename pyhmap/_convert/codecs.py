@@ -22,26 +22,14 @@ from __future__ import annotations
 import datetime
 import operator
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from _hmap_bytes.arrow_types import ArrowArray, ArrowStream
+
 _T = TypeVar("_T")
-
-
-class ArrowArray(Protocol):
-    """An object that exports an Arrow array (Arrow PyCapsule interface)."""
-
-    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[object, object]: ...
-
-
-class ArrowStream(Protocol):
-    """An object that exports a stream of Arrow arrays (Arrow PyCapsule interface)."""
-
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> object: ...
-
-
 Many: TypeAlias = Iterable[_T] | ArrowArray | ArrowStream  #: the keys or values of a batch call
 Array = npt.NDArray[Any]
 Spec = np.dtype[Any] | type

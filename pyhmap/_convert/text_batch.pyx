@@ -541,7 +541,7 @@ cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *sche
     cdef uint8_t *words_valid
     cdef PyThreadState *left
     if array.dictionary == NULL:
-        raise ValueError("the Arrow array is malformed, it is encoded and has no dictionary: check the producer")
+        raise ValueError("the Arrow array is malformed: it is encoded and has no dictionary; check the producer")
     words.allocate(array.dictionary.length)
     try:
         read_arrow(words, 0, schema.dictionary, array.dictionary, codec, owner)

@@ -137,7 +137,8 @@ cdef object finished_values(HMapCore map, out):
 
 
 cdef object finished_keys(HMapCore map, keys):
-    """The same of n keys, of shape (n, 2) and dtype uint64, into which the kernels wrote n keys of the map's form."""
+    """The array of keys that callers get. `keys`, of shape (n, 2) and dtype uint64, begins with the n keys as the
+    kernel wrote them."""
     cdef const uint64_t[:, ::1] view = keys
     codec = map._key_codec
     n = len(keys)
@@ -164,7 +165,8 @@ cdef object check_out(HMapCore map, out, uint64_t n):
 
 
 cdef object copied_to(HMapCore map, values, out):
-    """The values in `out`, if the caller gave one and the kernels have not written to it."""
+    """What the caller gets: the values; or `out` if it was given, with the values copied to it unless the kernel wrote
+    there."""
     if out is None or out is values:
         return values
     check_out(map, out, len(values))

@@ -31,13 +31,12 @@ from pyhmap._engine.batch_items cimport (
 )
 from pyhmap._engine.iterate cimport ITEMS, iterator
 from pyhmap._engine.rwlock cimport begin_read, end_read
-from pyhmap._kernels.constants cimport EVACUATE_PER_KEY, RELEASE_GIL_FROM
+from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, RELEASE_GIL_FROM
 from pyhmap._kernels.layout cimport growing
 from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
 
 cdef enum:
-    CHUNK = 1 << 20             # keys between two checks for signals: a small part of a second
-    THREAD_SHARE = 1 << 15      # keys per thread at least: their look-up takes several times as long as its start
+    THREAD_SHARE = 1 << 15      # the fewest keys worth a thread: their look-up takes several times as long as its start
 
 
 cdef class ReadCall:

@@ -19,6 +19,7 @@ from pyhmap._engine.batch_read cimport copy_out
 from pyhmap._engine.rwlock cimport begin_write, end_write
 from pyhmap._kernels.combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation
 from pyhmap._kernels.constants cimport (
+    CHUNK,
     EVACUATE_PER_KEY,
     FOUND,
     NEED_ARENA,
@@ -42,9 +43,6 @@ from pyhmap._kernels.write_many cimport (
     Writing,
     write_batch,
 )
-
-cdef enum:
-    CHUNK = 1 << 20             # keys between two checks for signals: a small part of a second
 
 NUMBERS = {np.dtype(code): number for number, code in enumerate("i1 i2 i4 i8 u1 u2 u4 u8 f4 f8".split())}
 OPERATIONS = {"add": ADD, "min": MINIMUM, "max": MAXIMUM}
@@ -107,7 +105,6 @@ cdef object factorize(HMapCore map, keys):
         return codes
     cdef Writing w
     cdef Items batch = keys_of(map, keys, False)
-    batch.refuse_nulls("keys")
     start_writing(&w, FACTORIZE, None)
     w.next_code = map.next_code
     w.last_code = last_code
@@ -135,7 +132,6 @@ cdef object pop_many(HMapCore map, keys, default):
     cdef Writing w, back
     cdef Items batch = keys_of(map, keys, False), popped
     cdef Items filling = None if strict else values_of(map, default, 1)
-    batch.refuse_nulls("keys")
     start_writing(&w, POP, None)
     w.stop_at_miss = strict
     w.fill = NULL if strict else filling.data
@@ -158,7 +154,6 @@ cdef object discard_many(HMapCore map, keys):
         return batch_by_item.discard_many(map, keys)
     cdef Writing w
     cdef Items batch = keys_of(map, keys, False)
-    batch.refuse_nulls("keys")
     start_writing(&w, DISCARD, None)
     write_all(map, batch, &w)
     return w.removed

@@ -1,7 +1,7 @@
 """Iterators over keys, values and items.
 
-Starting one finishes the growth. In a settled table overwriting moves nothing, and only a new key begins a growth; that
-changes the map's `version`, which ends the iteration with an error.
+Starting one finishes a growth that is under way. After that, keys move only when a key comes or goes. Either changes
+the map's `version`, which ends the iteration with an error.
 """
 
 from libc.stdint cimport uint8_t, uint64_t

@@ -292,7 +292,7 @@ cdef class HMapEngine(HMapCore):
         """The values of n keys, and which of the keys are present.
 
         Returns ``(values, found)``, both of shape (n,). Where ``found`` is False, also for nulls, the value is the zero
-        of its type. Takes and raises what ``get_many`` does.
+        of its type. Takes ``keys`` and ``threads`` as ``get_many`` does. A missing key or a null raises nothing.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -305,7 +305,7 @@ cdef class HMapEngine(HMapCore):
     def contains_many(self, keys, *, threads=1):
         """Which of n keys are in the map: a bool array of shape (n,), False for nulls.
 
-        Takes and raises what ``get_many`` does.
+        Takes ``keys`` and ``threads`` as ``get_many`` does. A missing key or a null raises nothing.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -368,8 +368,8 @@ cdef class HMapEngine(HMapCore):
 
         Codes are 0, 1, 2, ... The map stores them as values, so a key has the same code in a later batch, and new keys
         get the following codes. If the map holds other values, the codes continue after the largest. The value type
-        must be an int (``TypeError``). Raises ``OverflowError`` if it cannot hold a further code; the keys before that
-        position are numbered. Takes and raises what ``set_many`` does.
+        must be an int (``TypeError``). Raises ``OverflowError`` if it cannot hold a further code: the message names
+        the position of the key, and the keys before it are numbered. Takes and raises what ``set_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap

@@ -2,7 +2,7 @@
 
 Hash maps stall where large arrays are allocated and freed: zeroing one at once, or returning all of its touched pages
 at once, takes milliseconds. Here the system provides zeroed pages one by one as they are touched, and an array that a
-growth has emptied is returned a piece at a time, at most one piece per write.
+growth has emptied is returned a piece at a time, at most one piece per call with a single key.
 """
 
 import numpy as np
@@ -156,8 +156,8 @@ cdef class BucketMemory:
         self.block.advise(2 * slots, 2 * slots + tophash, True)
 
     cdef bint return_piece(self, uint64_t evacuated) noexcept:
-        """Return one piece of an array to the system, of which the first `evacuated` main rows are evacuated; when all
-        are, of the whole array. Returns whether everything has been returned."""
+        """Return one piece to the system: of the slots of the first `evacuated` main rows; or of the whole array, if
+        all main rows are evacuated. Returns whether nothing is left to return."""
         cdef uint64_t end = self.block.size
         cdef uint64_t piece = HUGE if self.huge else PIECE      # a huge page goes as a whole
         if evacuated < self.raw.nmain:
@@ -180,7 +180,7 @@ cdef class ArenaBlocks:
     cdef int add(self, unsigned char[::1] block, Arena *a) except -1:
         """Make a block the current one of the arena."""
         if len(self.blocks) == ARENA_BLOCKS:
-            raise OverflowError("the HMap cannot hold more text: its arena has 2**55 bytes")
+            raise OverflowError("the HMap cannot hold more text, its arena is full: divide the keys among several maps")
         self.blocks.append(block.base)
         a.current += 1
         a.blocks[a.current] = &block[0]

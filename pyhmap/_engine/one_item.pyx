@@ -75,25 +75,32 @@ cdef object remove_object(list objects, list free, uint64_t index):
     return item
 
 
+cdef inline bint word_of_number(Kind kind, object number, uint64_t *word) except -1:
+    """The bits of an exact int or float, if they are those of this kind. If not, the codec converts it or raises."""
+    cdef int overflow = 0
+    cdef double real
+    if kind == INT and PyLong_CheckExact(number):
+        word[0] = <uint64_t> PyLong_AsLongLongAndOverflow(number, &overflow)
+        return not overflow
+    if kind == UINT and PyLong_CheckExact(number):
+        word[0] = PyLong_AsUnsignedLongLong(number)
+        if word[0] != <uint64_t> -1 or not PyErr_Occurred():
+            return True
+        PyErr_Clear()
+    elif kind == FLOAT and PyFloat_CheckExact(number):
+        real = PyFloat_AS_DOUBLE(number)
+        memcpy(word, &real, 8)
+        return True
+    return False
+
+
 cdef object key_from(HMapCore map, object key, AnyKey *k):
     """Load a key. Returns what keeps its bytes alive. May run any Python code."""
-    cdef int overflow = 0
-    cdef double number
-    if map.key_kind == INT and PyLong_CheckExact(key):
-        k.word64 = <uint64_t> PyLong_AsLongLongAndOverflow(key, &overflow)
-        if not overflow:
-            return None
-    elif map.key_kind == UINT and PyLong_CheckExact(key):
-        k.word64 = PyLong_AsUnsignedLongLong(key)
-        if k.word64 != <uint64_t> -1 or not PyErr_Occurred():
-            return None
-        PyErr_Clear()       # the codec has the clear message
-    elif map.key_kind == FLOAT and PyFloat_CheckExact(key):
-        number = PyFloat_AS_DOUBLE(key)
-        memcpy(&k.word64, &number, 8)
-        k.word64 = canonical_float(k.word64)
+    if word_of_number(map.key_kind, key, &k.word64):
+        if map.key_kind == FLOAT:
+            k.word64 = canonical_float(k.word64)
         return None
-    elif map.key_kind == STR and is_short_ascii(key):
+    if map.key_kind == STR and is_short_ascii(key):
         k.text = make_text(<const uint8_t *> PyUnicode_DATA(key), <uint32_t> PyUnicode_GET_LENGTH(key))
         k.digested.known = False
         if map.cached_digest != NULL:
@@ -155,23 +162,10 @@ cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) e
 
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data):
     """Load a value; data points to its bytes as they are to be stored. Returns what keeps them alive."""
-    cdef int overflow = 0
-    cdef double number
     data[0] = v
-    if map.value_kind == INT and PyLong_CheckExact(value):
-        v.word = <uint64_t> PyLong_AsLongLongAndOverflow(value, &overflow)
-        if not overflow:
-            return None
-    elif map.value_kind == UINT and PyLong_CheckExact(value):
-        v.word = PyLong_AsUnsignedLongLong(value)
-        if v.word != <uint64_t> -1 or not PyErr_Occurred():
-            return None
-        PyErr_Clear()       # the codec has the clear message
-    elif map.value_kind == FLOAT and PyFloat_CheckExact(value):
-        number = PyFloat_AS_DOUBLE(value)
-        memcpy(&v.word, &number, 8)
+    if word_of_number(map.value_kind, value, &v.word):
         return None
-    elif map.value_kind == STR and is_short_ascii(value):
+    if map.value_kind == STR and is_short_ascii(value):
         v.text = make_text(<const uint8_t *> PyUnicode_DATA(value), <uint32_t> PyUnicode_GET_LENGTH(value))
         return value
     elif map.value_kind == OBJECT:
@@ -205,7 +199,7 @@ cdef object key_object(HMapCore map, const AnyKey *k):
 
 
 cdef object detach_value(HMapCore map, const void *value):
-    """A detached value: what its Python object is made from. It outlives the slot; making it runs no Python code."""
+    """A detached value: what its Python object is made from. It outlives the slot."""
     cdef uint64_t word
     cdef Text text
     if map.t.text_values:

@@ -88,7 +88,7 @@ def bucket_arrays(raw: RawTable) -> BucketArrays:
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that cannot be made writable; NumPy allows setting a flag that was only cleared."""
+    """A view that cannot be made writable. Clearing its flag would not do: NumPy lets the caller set it again."""
     flat = memoryview(array.reshape(-1).view(np.uint8).data).toreadonly()
     return np.frombuffer(flat, array.dtype).reshape(array.shape)
 

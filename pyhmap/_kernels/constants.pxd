@@ -70,9 +70,10 @@ cdef enum:
 
     # Items from which on a call releases the GIL: it then works for longer than a release and a reacquisition take.
     RELEASE_GIL_FROM = 512
+    CHUNK = 1 << 20         # keys of a batch between two checks for signals: a small part of a second
 
     INLINE_TEXT = 12        # bytes of a text that fit in its slot, as in Arrow's string_view
-    ARENA_BLOCKS = 40       # blocks of an arena; the first has 2^16 bytes and each next one twice that: 2^55 in all
+    ARENA_BLOCKS = 40       # blocks of an arena; the first has 2^16 bytes and each next one twice that: 2^56 in all
     ARENA_FIRST = 16
 
 cdef enum:                  # apart from the others, which would all become unsigned

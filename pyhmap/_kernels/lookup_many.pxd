@@ -12,7 +12,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from _hmap_bytes.raw_bytes cimport cold, prefetch
-from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS, TEXT, WINDOW, WORD32
 from pyhmap._kernels.hash cimport tophash_of
 from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, lowest_bit, slot_at
@@ -261,9 +260,8 @@ cdef inline uint64_t read_batch(const Table *t, const Reading *r, const void *ke
 
 cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values) noexcept nogil:
     """Copy the keys and values of a settled table out in row order; either target may be NULL. Returns how many."""
-    cdef AnyKey form
     if t.form == WORD32:
-        return collect_as(t, keys, values, &form.word32)
+        return collect_as(t, keys, values, <const uint32_t *> NULL)
     if t.form == TEXT:
-        return collect_as(t, keys, values, &form.text)
-    return collect_as(t, keys, values, &form.word64)
+        return collect_as(t, keys, values, <const Text *> NULL)
+    return collect_as(t, keys, values, <const uint64_t *> NULL)

@@ -29,8 +29,8 @@ cdef struct Scratch:            # where transcoded texts go
 
 
 cdef inline void copy_short(uint8_t *target, const uint8_t *source, Py_ssize_t size) noexcept nogil:
-    """memcpy of few bytes, in blocks of fixed size of which the last two overlap: gcc makes a memcpy whose size it
-    knows to be small a `rep movs`, which is slow to start."""
+    """memcpy of few bytes, in blocks of fixed size of which the last two overlap: gcc turns a memcpy of a size that it
+    knows to be small into a `rep movs`, which is slow to start."""
     cdef Py_ssize_t i
     if size >= 16:
         for i in range(0, size - 16, 16):

@@ -1,4 +1,4 @@
-# The texts of a batch, wherever they are: as loaded Texts, or still in an Arrow column. Only this file knows which.
+# The texts of a batch, wherever they are: as loaded Texts, or still in an Arrow column. loaded() says which.
 #
 #     texts != NULL     Text[n], loaded when the batch was made
 #     texts == NULL     a column without nulls: offsets and data, of which the caller reads a window at a time
@@ -7,10 +7,8 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from _hmap_bytes.arrow_items cimport offsets_item
-from pyhmap._kernels.constants cimport MAX_TEXT, WINDOW
+from pyhmap._kernels.constants cimport WINDOW
 from pyhmap._kernels.layout cimport Text
-from pyhmap._kernels.text cimport make_text
 from pyhmap._kernels.text_buffers cimport read_offsets
 
 

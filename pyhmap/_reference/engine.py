@@ -90,7 +90,7 @@ class ReferenceEngine:
         "rekeys",
         "same_size_growths",
         "shrinks",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,

@@ -37,9 +37,19 @@ def run(*command: object, cwd: Path) -> None:
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory):
+    """Made in a copy of the checkout: setuptools looks at every file, and other tests make and remove some meanwhile.
+
+    The copy keeps the built files, so the test sees whether the sdist leaves them out.
+    """
     folder = tmp_path_factory.mktemp("sdist")
-    # Its own egg-info: an older one would bring its list of files.
-    run(sys.executable, "setup.py", "-q", "egg_info", "--egg-base", folder, "sdist", "--dist-dir", folder, cwd=ROOT)
+    checkout = folder / "checkout"
+    checkout.mkdir()
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy(path, checkout)
+    for name in (*PACKAGES, "tests"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    run(sys.executable, "setup.py", "-q", "sdist", "--dist-dir", folder, cwd=checkout)
     (archive,) = folder.glob("*.tar.gz")
     return archive
 
