@@ -30,7 +30,7 @@ cdef enum:
     LOAD_DEN = 2
 
     # A chain that has this many overflow buckets and gets one more raises the alarm. By Poisson's law, one bucket in
-    # 10^18 has more than 40 keys at a mean of 6.5: such a chain means that the keys were chosen to collide.
+    # 10^19 has more than 40 keys at a mean of 6.5: such a chain means that the keys were chosen to collide.
     ALARM_DEPTH = 4
 
     # Deletion shrinks a table of more than 2^SHRINK_ABOVE buckets (9 KiB with 8-byte keys and values: less is not
