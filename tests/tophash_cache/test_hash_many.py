@@ -199,7 +199,7 @@ def test_a_code_point_beyond_unicode_is_an_error(cache):
             (
                 Column("vu", 1, [None, np.array(view, "i4"), np.zeros(20, "u1"), np.array([20])]),
                 ValueError,
-                "position 0 is not in",
+                "position 0 has bad offsets or lies outside its buffer",
             )
             for view in [(-1, 0, 0, 0), (13, 0, 1, 0), (13, 0, -1, 0), (13, 0, 0, 8), (13, 0, 0, -1)]
         ],
