@@ -10,6 +10,7 @@ import ctypes
 import datetime
 import decimal
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -365,14 +366,17 @@ def numpy_containers() -> list[Container]:
 # ---- pyarrow ---------------------------------------------------------------------------------------------------------
 
 
+@cache
 def pandas() -> Any:
     return pytest.importorskip("pandas")
 
 
+@cache
 def polars() -> Any:
     return pytest.importorskip("polars")
 
 
+@cache
 def pyarrow() -> Any:
     return pytest.importorskip("pyarrow")
 
