@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap").glob("[!_]*.py")))]
 MODULES += [
     "_hmap_bytes.arrow_column",
+    "_hmap_bytes.arrow_types",
     "pyhmap._convert.arrow_numbers",
     "pyhmap._convert.codecs",
     "pyhmap._convert.infer",
