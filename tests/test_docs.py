@@ -14,7 +14,7 @@ MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap"
 MODULES += [
     "_hmap_bytes.arrow_column",
     "_hmap_bytes.arrow_types",
-    "pyhmap._convert.arrow_numbers",
+    "pyhmap._convert.arrow_values",
     "pyhmap._convert.codecs",
     "pyhmap._convert.infer",
     "pyhmap._convert.text_batch",

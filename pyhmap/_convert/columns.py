@@ -309,12 +309,14 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
     array of objects they are objects like others.
     """
     if isinstance(items, Column):
-        items = items.values
+        return _nulls_as_none(items.values, items.valid)
     if isinstance(items, list | tuple):
         return object_array(items), None
     if isinstance(items, np.ma.MaskedArray):
         values, valid = _from_masked(items)
         return _nulls_as_none(python_items(values), valid)
+    if isinstance(items, np.ndarray) and items.dtype.kind == "T" and hasattr(items.dtype, "na_object"):
+        return _without(object_array(python_items(items)), _is_na(items))
     if isinstance(items, np.ndarray):
         return object_array(python_items(np.asarray(items))), None
     if isinstance(items, str | bytes):
