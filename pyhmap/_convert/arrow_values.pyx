@@ -127,7 +127,7 @@ def text_type(Column column):
     cdef const ArrowSchema *schema = &column.schema
     if schema.dictionary != NULL:
         schema = schema.dictionary
-    return str if schema.format[:2] in (b"u", b"U", b"vu") else bytes
+    return str if schema.format.decode() in ("u", "U", "vu") else bytes
 
 
 cdef bint is_text(const ArrowSchema *schema):
