@@ -26,6 +26,7 @@ import numpy as np
 from _hmap_bytes.arrow_column import is_arrow
 from tophash_cache import config
 from tophash_cache._arrow import hash_arrow
+from tophash_cache.containers import items_of
 from tophash_cache.controller import STRETCHES, Controller, Mode
 from tophash_cache.stats import CacheInfo, CacheStats, Transition
 
@@ -385,15 +386,15 @@ cdef class TopHashCache:
             >>> [hex(digest) for digest in TopHashCache().hash_many(["", b"a"])]
             ['0xef46db3751d8e999', '0xd24ec4f1a98c6e5b']
         """
+        cdef bint in_column
         if isinstance(keys, (list, tuple)):
-            return hash_sequence(keys)
-        if isinstance(keys, np.ndarray):
-            return hash_array(np.asarray(keys))  # a subclass may give its items in another form
+            return hash_sequence(keys, False)
         if is_arrow(keys):
-            return hash_arrow(keys)
-        raise TypeError(
-            f"hash_many takes a list, a tuple, an array or an Arrow column, not {type(keys).__name__}: pass list(keys)"
-        )
+            digests = hash_arrow(keys)
+            if digests is not None:
+                return digests
+        items, in_column = items_of(keys)
+        return hash_sequence(items, in_column) if isinstance(items, list) else hash_array(items, in_column)
 
     def cache_info(self):
         """A `CacheInfo`: hits, misses, the maximum and the current number of entries, as in `functools.lru_cache`.
