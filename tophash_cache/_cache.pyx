@@ -367,19 +367,19 @@ cdef class TopHashCache:
         The cache is neither read nor filled, and nothing is counted.
 
         Args:
-            keys: a list or tuple of str and bytes objects (or subclasses); a one-dimensional array of dtype S or U, or
-                of str and bytes objects (dtype object or StringDType); or an Arrow column of text or bytes (pyarrow,
-                polars, pandas: anything with `__arrow_c_array__` or `__arrow_c_stream__`), which is read in place. S,
-                U and Arrow are hashed with the GIL released. Trailing NULs of an S or U item are not part of the key,
-                since NumPy removes them when the item is read.
+            keys: text and bytes in one dimension, in any container: a sequence or iterator of str and bytes objects (or
+                subclasses); a NumPy or masked array of dtype S, U, object or StringDType, or a buffer of such; a pandas
+                or polars column; an Arrow column (anything with `__arrow_c_array__` or `__arrow_c_stream__`), also
+                dictionary-encoded. S, U and Arrow are read in place and hashed with the GIL released. Trailing NULs of
+                an S or U item are not part of the key, since NumPy removes them when the item is read.
 
         Returns:
             A uint64 array of shape (n,).
 
         Raises:
-            TypeError: `keys` or a key is of another type; the message names the position of the key.
+            TypeError: `keys` or a key is of another type; the message names the position of the key, or what to give.
             UnicodeEncodeError: a str has a lone surrogate; a note names its position.
-            ValueError: the array is not one-dimensional; the Arrow column has nulls or is malformed.
+            ValueError: the array is not one-dimensional; a key is null or masked; the Arrow column is malformed.
             OSError: an Arrow stream failed; the message is that of its producer.
 
         Example:
