@@ -40,7 +40,8 @@ cdef class Column:
 def is_arrow(obj):
     """Whether an object is read as an Arrow column: if it has ``__arrow_c_array__`` or ``__arrow_c_stream__``.
 
-    Objects whose ``dtype`` is a NumPy one are excepted: a pandas Series of NumPy data would be copied into Arrow first.
+    Excepted are objects whose ``dtype`` is a NumPy one, since a pandas Series of NumPy data would be copied into Arrow
+    first; and those whose ``dtype`` is ``Object``, since polars exports the addresses of its objects.
 
     >>> import numpy as np
     >>> is_arrow(np.arange(3)), is_arrow(["a", "b"])
@@ -49,7 +50,10 @@ def is_arrow(obj):
     if isinstance(obj, Column):
         return True
     exports = hasattr(obj, "__arrow_c_array__") or hasattr(obj, "__arrow_c_stream__")
-    return exports and not isinstance(getattr(obj, "dtype", None), np.dtype)
+    if not exports:
+        return False
+    dtype = getattr(obj, "dtype", None)
+    return not isinstance(dtype, np.dtype) and type(dtype).__name__ != "Object"
 
 
 cdef int check_buffers(const ArrowArray *array, int64_t least) except -1:
