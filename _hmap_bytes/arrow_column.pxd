@@ -13,10 +13,12 @@ from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowArrayStream, ArrowSchema
 
 cdef class Chunk:               # owns one array of a column, and releases it when it is deallocated
     cdef ArrowArray array
+    cdef object owner           # of a child: what owns the parent, which releases both; then array.release is NULL
 
 
 cdef class Column:
     cdef ArrowSchema schema
+    cdef object owner           # as of a Chunk
     cdef list chunks
     cdef Py_ssize_t n           # items in all chunks
 
@@ -24,6 +26,8 @@ cdef class Column:
 
 
 cdef Column import_column(obj)
+cdef Column import_type(obj)
+cdef Column child_column(Column parent, int64_t i, bint shares_items)
 cdef int check_buffers(const ArrowArray *array, int64_t least) except -1
 cdef object validity(const ArrowArray *array, owner)
 cdef object bits(const uint8_t *data, int64_t offset, int64_t n, owner)

@@ -25,6 +25,9 @@ cdef class Column:
         if self.schema.release != NULL:
             self.schema.release(&self.schema)
 
+    def __len__(self):
+        return self.n
+
     cdef int add(self, Chunk chunk) except -1:
         if chunk.array.length < 0 or chunk.array.offset < 0:
             given = f"length {chunk.array.length}, offset {chunk.array.offset}"
@@ -37,14 +40,20 @@ cdef class Column:
 def is_arrow(obj):
     """Whether an object is read as an Arrow column: if it has ``__arrow_c_array__`` or ``__arrow_c_stream__``.
 
-    Objects whose ``dtype`` is a NumPy one are excepted: a pandas Series of NumPy data would be copied into Arrow first.
+    Excepted are objects whose ``dtype`` is a NumPy one, since a pandas Series of NumPy data would be copied into Arrow
+    first; and those whose ``dtype`` is ``Object``, since polars exports the addresses of its objects.
 
     >>> import numpy as np
     >>> is_arrow(np.arange(3)), is_arrow(["a", "b"])
     (False, False)
     """
+    if isinstance(obj, Column):
+        return True
     exports = hasattr(obj, "__arrow_c_array__") or hasattr(obj, "__arrow_c_stream__")
-    return exports and not isinstance(getattr(obj, "dtype", None), np.dtype)
+    if not exports:
+        return False
+    dtype = getattr(obj, "dtype", None)
+    return not isinstance(dtype, np.dtype) and type(dtype).__name__ != "Object"
 
 
 cdef int check_buffers(const ArrowArray *array, int64_t least) except -1:
@@ -56,6 +65,8 @@ cdef int check_buffers(const ArrowArray *array, int64_t least) except -1:
 
 cdef Column import_column(obj):
     """The column of an object for which is_arrow() is true."""
+    if isinstance(obj, Column):
+        return obj
     cdef Column column = Column()
     cdef Chunk chunk = Chunk()
     cdef ArrowSchema *schema
@@ -74,6 +85,44 @@ cdef Column import_column(obj):
     chunk.array = array[0]
     array.release = NULL
     column.add(chunk)
+    return column
+
+
+cdef Column import_type(obj):
+    """A column without items, of the type that an object with ``__arrow_c_schema__`` describes."""
+    cdef Column column = Column()
+    cdef ArrowSchema *schema = <ArrowSchema *> PyCapsule_GetPointer(obj.__arrow_c_schema__(), "arrow_schema")
+    if schema.release == NULL:
+        raise ValueError("the Arrow type has been released, or read by another library, before: export it again")
+    column.schema = schema[0]
+    schema.release = NULL
+    return column
+
+
+cdef Column child_column(Column parent, int64_t i, bint shares_items):
+    """Child i of a column of a nested type. With `shares_items` it has an item for each of the parent's, as the fields of
+    a struct have, and the parent's offset counts for it too."""
+    cdef Column column = Column()
+    cdef Chunk whole, chunk
+    column.schema = parent.schema.children[i][0]
+    column.schema.release = NULL
+    column.owner = parent
+    for whole in parent.chunks:
+        if whole.array.n_children != parent.schema.n_children or whole.array.children == NULL:
+            given = f"it has {whole.array.n_children} children, its type {parent.schema.n_children}"
+            raise ValueError(f"the Arrow array is malformed: {given}; check the producer")
+        chunk = Chunk()
+        chunk.array = whole.array.children[i][0]
+        chunk.array.release = NULL
+        chunk.owner = whole
+        if shares_items:
+            if chunk.array.length < whole.array.offset + whole.array.length:
+                raise ValueError("the Arrow array is malformed: a field has fewer items than its struct; check the producer")
+            chunk.array.offset += whole.array.offset
+            if chunk.array.length != whole.array.length:
+                chunk.array.null_count = -1
+            chunk.array.length = whole.array.length
+        column.add(chunk)
     return column
 
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap").glob("[!_]*.py")))]
 MODULES += [
     "_hmap_bytes.arrow_column",
-    "pyhmap._convert.arrow_numbers",
+    "_hmap_bytes.arrow_types",
+    "pyhmap._convert.arrow_values",
     "pyhmap._convert.codecs",
     "pyhmap._convert.infer",
     "pyhmap._convert.text_batch",

@@ -16,11 +16,11 @@ PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")
 
 LAYERS = """
     _hmap_bytes                arrow_types raw_bytes utf8 xxh64 arrow_abi arrow_items arrow_column
-    tophash_cache              controller stats config _hashing _arrow _cache __init__ break_even __main__
+    tophash_cache              controller stats config containers _hashing _arrow _cache __init__ break_even __main__
     pyhmap                     errors
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many
-    pyhmap._convert            sentinels codecs arrow_numbers text_batch infer
+    pyhmap._convert            sentinels arrow_values text_batch columns dtypes codecs infer
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             rwlock memory
     pyhmap                     _core

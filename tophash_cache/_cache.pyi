@@ -1,6 +1,10 @@
 """Types of the compiled module `_cache`; the docstrings are in `_cache.pyx`."""
 
-from typing import Any, NoReturn, TypeAlias, Unpack
+import ctypes
+from array import array
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NoReturn, Protocol, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +15,13 @@ from tophash_cache._hashing import _Key
 from tophash_cache.config import Options, Settings
 from tophash_cache.stats import CacheInfo, CacheStats
 
-# No Sequence, since a str is one; and a list of Any, since one of str is no list of str | bytes.
-_Keys: TypeAlias = list[Any] | tuple[str | bytes, ...] | NDArray[Any] | ArrowArray | ArrowStream
+class _HasArray(Protocol):
+    def __array__(self) -> NDArray[Any]: ...
+
+# No Sequence or Iterable, since a str is one; and a list of Any, since one of str is no list of str | bytes.
+_Sequence: TypeAlias = list[Any] | tuple[str | bytes, ...] | deque[Any] | Iterator[str | bytes]
+_Buffer: TypeAlias = memoryview | array[Any] | ctypes.Array[Any]
+_Keys: TypeAlias = _Sequence | _Buffer | NDArray[Any] | _HasArray | ArrowArray | ArrowStream
 
 @disjoint_base
 class TopHashCache:

@@ -26,6 +26,7 @@ import numpy as np
 from _hmap_bytes.arrow_column import is_arrow
 from tophash_cache import config
 from tophash_cache._arrow import hash_arrow
+from tophash_cache.containers import items_of
 from tophash_cache.controller import STRETCHES, Controller, Mode
 from tophash_cache.stats import CacheInfo, CacheStats, Transition
 
@@ -366,34 +367,34 @@ cdef class TopHashCache:
         The cache is neither read nor filled, and nothing is counted.
 
         Args:
-            keys: a list or tuple of str and bytes objects (or subclasses); a one-dimensional array of dtype S or U, or
-                of str and bytes objects (dtype object or StringDType); or an Arrow column of text or bytes (pyarrow,
-                polars, pandas: anything with `__arrow_c_array__` or `__arrow_c_stream__`), which is read in place. S,
-                U and Arrow are hashed with the GIL released. Trailing NULs of an S or U item are not part of the key,
-                since NumPy removes them when the item is read.
+            keys: text and bytes in one dimension, in any container: a sequence or iterator of str and bytes objects (or
+                subclasses); a NumPy or masked array of dtype S, U, object or StringDType, or a buffer of such; a pandas
+                or polars column; an Arrow column (anything with `__arrow_c_array__` or `__arrow_c_stream__`), also
+                dictionary-encoded. S, U and Arrow are read in place and hashed with the GIL released. Trailing NULs of
+                an S or U item are not part of the key, since NumPy removes them when the item is read.
 
         Returns:
             A uint64 array of shape (n,).
 
         Raises:
-            TypeError: `keys` or a key is of another type; the message names the position of the key.
+            TypeError: `keys` or a key is of another type; the message names the position of the key, or what to give.
             UnicodeEncodeError: a str has a lone surrogate; a note names its position.
-            ValueError: the array is not one-dimensional; the Arrow column has nulls or is malformed.
+            ValueError: the array is not one-dimensional; a key is null or masked; the Arrow column is malformed.
             OSError: an Arrow stream failed; the message is that of its producer.
 
         Example:
             >>> [hex(digest) for digest in TopHashCache().hash_many(["", b"a"])]
             ['0xef46db3751d8e999', '0xd24ec4f1a98c6e5b']
         """
+        cdef bint in_column
         if isinstance(keys, (list, tuple)):
-            return hash_sequence(keys)
-        if isinstance(keys, np.ndarray):
-            return hash_array(np.asarray(keys))  # a subclass may give its items in another form
+            return hash_sequence(keys, False)
         if is_arrow(keys):
-            return hash_arrow(keys)
-        raise TypeError(
-            f"hash_many takes a list, a tuple, an array or an Arrow column, not {type(keys).__name__}: pass list(keys)"
-        )
+            digests = hash_arrow(keys)
+            if digests is not None:
+                return digests
+        items, in_column = items_of(keys)
+        return hash_sequence(items, in_column) if isinstance(items, list) else hash_array(items, in_column)
 
     def cache_info(self):
         """A `CacheInfo`: hits, misses, the maximum and the current number of entries, as in `functools.lru_cache`.

@@ -5,6 +5,8 @@ Owns `xxh64`, and which objects can be hashed.
 
 import numpy as np
 
+from tophash_cache.containers import advice, bad_item
+
 from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
@@ -75,7 +77,7 @@ cdef uint64_t hash_object(object key, uint64_t seed) except? 0:
         return xxh64_bytes(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), seed)
     if not isinstance(key, (bytearray, memoryview)):
         raise TypeError(
-            f"cannot hash a key of type {type(key).__name__}: give str, bytes, bytearray or memoryview"
+            f"cannot hash a key of type {type(key).__name__}: give str, bytes, bytearray or memoryview{advice(key)}"
         )
     PyObject_GetBuffer(key, &view, PyBUF_SIMPLE)
     digest = xxh64_bytes(<const uint8_t *>view.buf, view.len, seed)
@@ -83,7 +85,7 @@ cdef uint64_t hash_object(object key, uint64_t seed) except? 0:
     return digest
 
 
-cdef object hash_sequence(object keys):
+cdef object hash_sequence(object keys, bint in_column):
     """The digests of a list or tuple of str and bytes, as a new uint64 array."""
     cdef Py_ssize_t i, size, count = PySequence_Fast_GET_SIZE(keys)
     cdef PyObject **items
@@ -104,7 +106,7 @@ cdef object hash_sequence(object keys):
             elif PyBytes_Check(key):
                 out[i] = xxh64_bytes(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), 0)
             else:
-                raise TypeError(f"the key at position {i} is of type {type(key).__name__}: give str or bytes")
+                raise bad_item(key, i, in_column)
     except UnicodeEncodeError as error:
         error.add_note(f"the key at position {i}")
         raise
@@ -133,7 +135,7 @@ cdef Py_ssize_t hash_fixed_text(
     return count
 
 
-cdef object hash_array(object keys):
+cdef object hash_array(object keys, bint in_column):
     """The digests of a one-dimensional array of kind S, U, O or T, as a new uint64 array."""
     cdef const uint8_t[::1] octets
     cdef const uint32_t[::1] points
@@ -142,8 +144,10 @@ cdef object hash_array(object keys):
     cdef Py_ssize_t width, done, count = len(keys) if keys.ndim == 1 else 0
     if keys.ndim != 1:
         raise ValueError(f"hash_many takes a one-dimensional array, not one of shape {keys.shape}: pass keys.ravel()")
+    if hasattr(keys.dtype, "na_object"):    # which may be a str: None takes its place
+        return hash_sequence(keys.astype(np.dtypes.StringDType(na_object=None)).tolist(), True)
     if keys.dtype.kind in "OT":
-        return hash_sequence(keys.tolist())
+        return hash_sequence(keys.tolist(), in_column)
     if keys.dtype.kind not in "SU":
         raise TypeError(f"hash_many takes arrays of text or bytes, not of dtype {keys.dtype}: convert the keys first")
     digests = np.empty(count, np.uint64)

@@ -27,7 +27,23 @@ from typing import Any, TypeAlias, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from _hmap_bytes.arrow_column import Column as ArrowColumn
 from _hmap_bytes.arrow_types import ArrowArray, ArrowStream
+from pyhmap._convert.arrow_values import Runs
+from pyhmap._convert.columns import (
+    Column,
+    Fields,
+    check_zone,
+    column_of,
+    index_or_self,
+    is_many,
+    is_many_objects,
+    object_array,
+    objects_of,
+    plain,
+)
+from pyhmap._convert.dtypes import type_of
+from pyhmap._convert.text_batch import text_array, text_batch
 
 _T = TypeVar("_T")
 Many: TypeAlias = Iterable[_T] | ArrowArray | ArrowStream  #: the keys or values of a batch call
@@ -61,27 +77,18 @@ def value_codec(spec: Any) -> Codec:
 
 
 def _codec(spec: Any, what: str) -> Codec:
-    if spec is None:  # NumPy would read it as float64
-        raise TypeError(f"the {what} type is None: give one, such as np.int64 or str")
     if isinstance(spec, Codec):
         return spec
-    if spec is str or spec is bytes:
-        return TextCodec(spec, what)
-    if spec is object:
+    dtype = type_of(spec, what)
+    if dtype is str or dtype is bytes:
+        return TextCodec(dtype, what)
+    if dtype is object:
         return ObjectCodec(what)
-    try:
-        dtype = np.dtype(spec)
-    except TypeError as error:
-        raise TypeError(f"the {what} type is no dtype ({error}): give a dtype, str, bytes or object") from None
-    if dtype.kind == "T":
-        return TextCodec(str, what)
-    if dtype.kind == "O":
-        return ObjectCodec(what)
-    if dtype.kind in "SU" and dtype.itemsize == 0:
-        return TextCodec(bytes if dtype.kind == "S" else str, what)
-    dtype = dtype.newbyteorder("=")
     if dtype.hasobject:
         raise TypeError(f"{what}s of dtype {dtype} have object fields: use object for the whole {what}")
+    for path, field in _fields_within(dtype):
+        if field.kind in "SU" and field.itemsize == 0:
+            raise TypeError(f"field {path!r} of the {what} dtype has no length: give one, such as {field.kind}16")
     if dtype.kind in "Mm" and np.datetime_data(dtype)[0] == "generic":
         raise TypeError(f"the {what} dtype {dtype} has no unit: give one that has, such as {dtype.name}[s]")
     if dtype.kind in "bui" and dtype.subdtype is None:
@@ -100,6 +107,15 @@ def _codec(spec: Any, what: str) -> Codec:
         return SubarrayCodec(dtype, what)
     accepted = "ints, floats, bool, times, S, U, V, structured dtypes, str, bytes or object"
     raise TypeError(f"{what}s of dtype {dtype} are not supported: use {accepted}")
+
+
+def _fields_within(dtype: np.dtype[Any]) -> Iterable[tuple[str, np.dtype[Any]]]:
+    """The names and dtypes of all fields of a structured dtype, also of those inside of fields."""
+    for name in dtype.names or ():
+        field = dtype.fields[name][0]  # type: ignore[index]
+        yield name, field
+        for inner, inside in _fields_within(field.base):
+            yield f"{name}.{inner}", inside
 
 
 def shown(item: object) -> str:
@@ -137,8 +153,20 @@ class Codec:
         """The bytes of a raw value, or of a word before it is widened."""
         return cast("np.dtype[Any]", self.dtype).itemsize
 
+    has_nan = has_nat = False  # whether NaN, and NaT, is an item like others; if not, it can mean a missing one
+    is_composite = is_array = False
+
     def encode(self, item: object) -> bytes:
         """The stored bytes of one object. Raises ``TypeError`` or ``OverflowError`` if the type cannot hold it."""
+        try:
+            return self._encode(item)
+        except TypeError:
+            same = plain(item)
+            if same is item:
+                raise
+        return self._encode(same)
+
+    def _encode(self, item: object) -> bytes:
         raise NotImplementedError
 
     def decode(self, stored: bytes) -> Any:
@@ -155,9 +183,7 @@ class Codec:
 
     def is_scalar(self, items: Any) -> bool:
         """Whether a batch argument is one item and not many."""
-        if isinstance(items, np.ndarray):
-            return items.ndim == 0
-        return isinstance(items, str | bytes | np.generic) or not hasattr(items, "__iter__")
+        return not is_many(items)
 
     def single(self, items: Any) -> Any:
         """The item of a scalar batch argument: the argument itself, or the item of an array without dimensions."""
@@ -167,13 +193,55 @@ class Codec:
         """The array of the keys whose stored texts are in an object array, as bytes."""
         return np.frombuffer(b"".join(stored), self.dtype)
 
-    def batch(self, items: Any) -> Array:
-        """Many items as a contiguous array of ``dtype`` (for texts: an array that ``text_batch`` reads).
+    def column(self, items: Any) -> Column:
+        """The items of any container, not converted yet."""
+        return column_of(items, self)
 
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        """Many items of any container: a contiguous array of ``dtype``, and which of them are there.
+
+        The second is a bool array, False at nulls, where the first has any item of the type; or None without nulls.
         Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of the first invalid
         item, or ``ValueError`` if the items are not one-dimensional.
         """
-        return self._exactly(_as_array(items, f"{self.what}s"))
+        values, valid = self.column(items)
+        if isinstance(values, ArrowColumn | Runs):
+            values, valid = text_array(values, self)
+        return self.convert(values, valid), valid
+
+    def many_values(self, items: Any) -> Array:
+        """The same for values, of which a null is NaN, NaT or None. Raises ``ValueError`` if the type has none of them."""
+        array, valid = self.many(items)
+        return array if valid is None else self.with_nulls(array, valid)
+
+    def convert(self, values: Any, valid: Array | None) -> Array:
+        """The array of the values of a ``Column``."""
+        if isinstance(values, Fields):
+            given = "a table" if values.names is None else f"a table or struct with the columns {', '.join(values.names)}"
+            raise TypeError(f"{self.what}s are {given}; this map holds {self.name}: give one column")
+        array = values if isinstance(values, np.ndarray) else self._from_list(values)
+        if array.ndim != 1:
+            many = f"{self.what}s"
+            raise ValueError(f"{many} must be one-dimensional, not of shape {array.shape}: give {many}.ravel()")
+        if valid is not None and not valid.all():
+            array = array.copy()
+            array[~valid] = self.zero() if array.dtype.kind == "O" else np.zeros(1, array.dtype)[0]
+        return self._exactly(array)
+
+    def text_items(self, texts: Any) -> Array:
+        """The str or bytes objects of an Arrow column of texts, None at nulls."""
+        array, valid = text_array(texts, self)
+        if valid is not None:
+            array[~valid] = None
+        return array
+
+    def with_nulls(self, array: Array, valid: Array) -> Array:
+        """The array with the type's own missing value at nulls."""
+        raise ValueError(f"{self.what}s[{int((~valid).argmax())}] is null: fill or drop nulls")
+
+    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
+        """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
+        return object_array(items)
 
     def _exactly(self, array: Array) -> Array:
         return self._one_by_one(array)
@@ -241,19 +309,24 @@ class IntCodec(WordCodec):
         info = None if dtype.kind == "b" else np.iinfo(dtype)
         self.least, self.most = (int(info.min), int(info.max)) if info else (0, 1)
 
-    def encode(self, item: object) -> bytes:
+    def _encode(self, item: object) -> bytes:
         if isinstance(item, np.bool):
             item = bool(item)
+        if isinstance(item, np.timedelta64):  # it has __index__, without its unit
+            raise self.wrong_type(item)
         try:
             number = operator.index(cast("Any", item))
         except TypeError:
-            if hasattr(item, "__index__"):
+            if hasattr(item, "__index__") and type(item).__name__ != "NaTType":
                 raise  # its own error
             raise self.wrong_type(item) from None
         if not self.least <= number <= self.most:
             limits = f"{self.name} ({self.least} to {self.most})"
             raise OverflowError(f"{self.what} {shown(number)} is outside {limits}: use a map of another type")
         return (number & ((1 << 8 * self.size) - 1)).to_bytes(self.size, "little")
+
+    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
+        return _int_array(items) if INTS.issuperset(map(type, items)) else object_array(items)
 
     def _exactly(self, array: Array) -> Array:
         if self._plain(array):
@@ -272,16 +345,19 @@ class IntCodec(WordCodec):
 
 
 class FloatCodec(WordCodec):
-    """Floats of 16, 32 and 64 bits. Of keys, all NaN are one, -0.0 is 0.0, and a number must be held exactly."""
+    """Floats of 16, 32 and 64 bits. Of keys, all NaN are one, -0.0 is 0.0, and a number must be held exactly. Of
+    values, only a wider float is rounded; an int must be held exactly, and no finite number becomes infinite."""
 
-    def encode(self, item: object) -> bytes:
-        if isinstance(item, str | bytes | bytearray | np.complexfloating):
+    has_nan = True
+
+    def _encode(self, item: object) -> bytes:
+        if isinstance(item, str | bytes | bytearray | np.complexfloating | np.timedelta64 | np.datetime64):
             raise self.wrong_type(item)
         if isinstance(item, np.bool):
             item = bool(item)
         if self.is_key and not isinstance(item, float | np.floating) and not hasattr(item, "__index__"):
             raise self.wrong_type(item)
-        exact = item if isinstance(item, float | np.floating) else _index_or_self(item)
+        exact = item if isinstance(item, float | np.floating) else index_or_self(item)
         try:
             with np.errstate(over="ignore"):
                 number = np.array(exact if isinstance(exact, np.floating) else float(cast("Any", exact)), self.dtype)
@@ -289,49 +365,118 @@ class FloatCodec(WordCodec):
             raise self.wrong_type(item) from None
         except OverflowError:
             raise self._too_large(item) from None
+        if (self.is_key or isinstance(exact, int)) and number.item() != exact and exact == exact:
+            # as Python compares: NumPy would make the int a float first
+            nearest = f"the nearest is {number.item()!r}"
+            raise OverflowError(
+                f"{self.what} {shown(item)} has no exact {self.name}; {nearest}: round the {self.what}"
+            )
+        if np.isinf(number) and np.isfinite(float(cast("Any", exact))):
+            raise self._too_large(item)
         if self.is_key:
-            if number.item() != exact and exact == exact:  # as Python compares: NumPy would make the int a float first
-                nearest = f"the nearest is {number.item()!r}"
-                raise OverflowError(f"key {shown(item)} has no exact {self.name}; {nearest}: round the key")
             number = _canonical_floats(number.reshape(1))
         return number.tobytes()
+
+    def with_nulls(self, array: Array, valid: Array) -> Array:
+        return np.where(valid, array, np.array(np.nan, self.dtype))
+
+    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
+        types = set(map(type, items))
+        if types == {int}:
+            return _int_array(items)
+        if types <= FLOATS:
+            return np.array(items, np.float64)
+        if types <= FLOATS | INTS and (self.is_key or self.dtype.itemsize == 8):
+            try:
+                array = np.array(items, np.float64)
+            except OverflowError:
+                return object_array(items)
+            if not (np.abs(array) >= 2.0**53).any():  # so the ints among them are exact
+                return array
+        return object_array(items)
 
     def _exactly(self, array: Array) -> Array:
         if array.dtype.kind not in "biuf":
             return self._one_by_one(array)
+        ints = array.dtype.kind in "iu"
         with np.errstate(over="ignore", invalid="ignore"):
             floats = self._require(array)
-            if not self.is_key:
-                return floats
             # NumPy calls the cast of 64-bit ints to float64 safe.
-            wide_ints = array.dtype.kind in "iu" and array.dtype.itemsize == 8
-            if wide_ints or not np.can_cast(array.dtype, self.dtype, "safe"):
-                inexact = (floats.astype(array.dtype) != array) & (array == array)
-                if array.dtype.kind in "iu":  # the largest ints wrap when they are converted back
+            if (ints and array.dtype.itemsize == 8) or not np.can_cast(array.dtype, self.dtype, "safe"):
+                if self.is_key or ints:
+                    inexact = (floats.astype(array.dtype) != array) & (array == array)
+                else:
+                    inexact = np.isinf(floats) & np.isfinite(array)
+                if ints:  # the largest ints wrap when they are converted back
                     most = 2.0 ** (8 * array.dtype.itemsize - (array.dtype.kind == "i"))
                     inexact |= floats.astype(np.float64) >= most
                 if inexact.any():
                     self._raise_at(array, int(inexact.argmax()))
-        return floats if self.dtype.itemsize == 8 else _canonical_floats(floats)  # kernels do it for float64
+        return floats if not self.is_key or self.dtype.itemsize == 8 else _canonical_floats(floats)  # kernels do float64
 
 
 class TimeCodec(WordCodec):
-    """datetime64 and timedelta64 of one unit. Accepts objects of NumPy and of ``datetime`` that the unit holds exactly.
-    NaT is a key like others, equal to itself."""
+    """datetime64 and timedelta64 of one unit. Accepts objects of NumPy, pandas and ``datetime`` that the unit holds
+    exactly; of those with a time zone, UTC only. NaT is a key like others, equal to itself."""
 
-    def encode(self, item: object) -> bytes:
-        plain = datetime.date if self.dtype.kind == "M" else datetime.timedelta  # a datetime is a date
-        if not isinstance(item, self.dtype.type | plain):
+    has_nat = True
+
+    def _encode(self, item: object) -> bytes:
+        return self._exactly(self._array_of_one(item)).tobytes()
+
+    def _array_of_one(self, item: Any) -> Array:
+        if type(item).__name__ == "NaTType":
+            return np.array(["NaT"], self.dtype)
+        if self.dtype.kind == "m":
+            if hasattr(item, "to_timedelta64"):
+                return np.array([item.to_timedelta64()])
+            if not isinstance(item, np.timedelta64 | datetime.timedelta):
+                raise self.wrong_type(item)
+            return np.array([np.timedelta64(item)])
+        if isinstance(item, datetime.datetime):
+            conversion = ".astimezone(datetime.timezone.utc)"
+            check_zone(item.tzinfo, f"{self.what} {shown(item)} is", conversion)
+            naive = item.to_datetime64() if hasattr(item, "to_datetime64") else np.datetime64(item.replace(tzinfo=None))
+            return np.array([naive])
+        if not isinstance(item, np.datetime64 | datetime.date):
             raise self.wrong_type(item)
-        return self._exactly(np.array([self.dtype.type(cast("Any", item))])).tobytes()
+        return np.array([np.datetime64(item)])
 
     def decode(self, stored: bytes) -> Any:
         return np.frombuffer(stored, self.dtype)[0]
 
+    def with_nulls(self, array: Array, valid: Array) -> Array:
+        return np.where(valid, array, np.array("NaT", self.dtype))
+
+    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
+        types = set(map(type, items))
+        if types == {datetime.datetime} and self.dtype.kind == "M" and all(item.tzinfo is None for item in items):
+            return np.array(items, "M8[us]")
+        if types == {datetime.timedelta} and self.dtype.kind == "m":
+            try:
+                return np.array(items, "m8[us]")
+            except OverflowError:
+                pass
+        if types == {datetime.date} and self.dtype.kind == "M":
+            return np.array(items, "M8[D]")
+        return object_array(items)
+
+    def _one_by_one(self, array: Array) -> Array:
+        if len(array) and array.dtype.kind != "O":
+            raise self.wrong_dtype(array)
+        times = np.empty(len(array), self.dtype)
+        for position, item in enumerate(array):
+            try:
+                times[position] = self._exactly(self._array_of_one(plain(item)))[0]
+            except (TypeError, OverflowError):
+                self._raise_at(array, position)
+        return times
+
     def _exactly(self, array: Array) -> Array:
         if array.dtype.kind != self.dtype.kind:
             return self._one_by_one(array)
-        if array.dtype != self.dtype:
+        if array.dtype != self.dtype.newbyteorder(array.dtype.byteorder):
+            self._check_unit(array)
             try:
                 back = array.astype(self.dtype).astype(array.dtype)
             except (OverflowError, TypeError) as error:
@@ -344,18 +489,37 @@ class TimeCodec(WordCodec):
                 )
         return self._require(array)
 
+    def _check_unit(self, array: Array) -> None:
+        """Raise if the unit cannot be converted: NumPy takes a month for 30.44 days, and no unit for any."""
+        unit, own = np.datetime_data(array.dtype)[0], np.datetime_data(self.dtype)[0]
+        calendar = {"Y", "M"}
+        if unit == "generic":
+            reason = "has no unit: give one, such as np.timedelta64(1, 's')"
+        elif self.dtype.kind == "m" and (unit in calendar) != (own in calendar):
+            reason = f"is in calendar units, which have no fixed length; this map holds {self.name}: convert it"
+        else:
+            return
+        times = ~np.isnat(array)
+        if times.any():
+            position = int(times.argmax())
+            raise TypeError(f"{self.what}s[{position}]: {array[position]!r} {reason}")
+
 
 class NumberCodec(Codec):
     """Values that are complex numbers or long doubles."""
 
+    has_nan = True
     dtype: np.dtype[Any]
 
-    def encode(self, item: object) -> bytes:
+    def _encode(self, item: object) -> bytes:
         if isinstance(item, str | bytes | bytearray):
             raise self.wrong_type(item)
         try:
             with np.errstate(over="ignore"):
-                number = np.array([complex(cast("Any", item)) if self.dtype.kind == "c" else item], self.dtype)
+                exact: Any = complex(cast("Any", item)) if self.dtype.kind == "c" else item
+                number = np.array([exact], self.dtype)
+            if np.isinf(number[0]) and np.isfinite(exact):
+                raise self._too_large(item)
             return self._without_padding(number).tobytes()
         except (TypeError, ValueError):
             raise self.wrong_type(item) from None
@@ -366,7 +530,14 @@ class NumberCodec(Codec):
         if array.dtype.kind not in "biufc" or (array.dtype.kind == "c" and self.dtype.kind != "c"):
             return self._one_by_one(array)
         with np.errstate(over="ignore"):
-            return self._without_padding(np.require(array, self.dtype, ["C", "A"]))
+            numbers = np.require(array, self.dtype, ["C", "A"])
+        infinite = np.isinf(numbers) & np.isfinite(array)
+        if infinite.any():
+            self._raise_at(array, int(infinite.argmax()))
+        return self._without_padding(numbers)
+
+    def with_nulls(self, array: Array, valid: Array) -> Array:
+        return np.where(valid, array, np.array(np.nan, self.dtype))
 
     def _without_padding(self, numbers: Array) -> Array:
         """Zero the bytes behind the 10 that an 80-bit long double uses: they are undefined."""
@@ -391,7 +562,7 @@ class TextCodec(Codec):
     def size(self) -> int:
         return 16
 
-    def encode(self, item: object) -> bytes:
+    def _encode(self, item: object) -> bytes:
         if not isinstance(item, self.dtype):
             raise self.wrong_type(item)
         # The methods of the base classes: those of a subclass might return other bytes than a batch reads.
@@ -413,15 +584,14 @@ class TextCodec(Codec):
     def array_of_stored(self, stored: Array) -> Array:
         return stored
 
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        return text_array(text_batch(items, self), self)
+
     def _exactly(self, array: Array) -> Array:
-        if len(array) == 0 or array.dtype.kind in ("UT" if self.dtype is str else "S"):
+        """The array as ``text_batch`` reads it, which checks the objects of an object array."""
+        if len(array) == 0 or array.dtype.kind in ("OUT" if self.dtype is str else "OS"):
             return array
-        if array.dtype.kind != "O":
-            raise self.wrong_dtype(array)
-        for position in range(len(array)):
-            if not isinstance(array[position], self.dtype):
-                self._raise_at(array, position)
-        return array
+        raise self.wrong_dtype(array)
 
 
 class FixedCodec(Codec):
@@ -433,7 +603,7 @@ class FixedCodec(Codec):
     def form(self) -> str:  # type: ignore[override]
         return "text" if self.is_key else "raw"
 
-    def encode(self, item: object) -> bytes:
+    def _encode(self, item: object) -> bytes:
         kind = self.dtype.kind
         if not isinstance(item, str if kind == "U" else bytes | np.void) or (isinstance(item, np.void) and kind != "V"):
             raise self.wrong_type(item)
@@ -488,9 +658,11 @@ class FixedCodec(Codec):
 
 
 class RecordCodec(Codec):
-    """Structured dtypes: composite keys, and structured values. An item is a tuple, or a NumPy record of the dtype."""
+    """Structured dtypes: composite keys, and structured values. An item is a tuple, or a NumPy record whose fields have
+    the same names, in any order."""
 
     dtype: np.dtype[Any]
+    is_composite = True
 
     def __init__(self, dtype: np.dtype[Any], what: str) -> None:
         super().__init__(dtype, what)
@@ -500,11 +672,12 @@ class RecordCodec(Codec):
     def form(self) -> str:  # type: ignore[override]
         return "text" if self.is_key else "raw"
 
-    def encode(self, item: object) -> bytes:
+    def _encode(self, item: object) -> bytes:
         if isinstance(item, np.void):
             if item.dtype.names is None:
                 raise self.wrong_type(item)
-            item = tuple(item[name] for name in item.dtype.names)
+            self._check_names(item.dtype.names)
+            item = tuple(item[name] for name, _ in self.fields)
         if not isinstance(item, tuple):
             raise self.wrong_type(item)
         if len(item) != len(self.fields):
@@ -519,7 +692,46 @@ class RecordCodec(Codec):
         return record.tobytes()
 
     def is_scalar(self, items: Any) -> bool:
-        return isinstance(items, tuple) or super().is_scalar(items)
+        if isinstance(items, tuple):
+            return not items or not all(map(is_many, items)) or any(codec.is_array for _, codec in self.fields)
+        return super().is_scalar(items)
+
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        own = [name for name, _ in self.fields]
+        if sorted(names) != sorted(own):
+            raise TypeError(f"{self.what}s have the fields {', '.join(names)}; this map has {', '.join(own)}: rename them")
+
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        fields, valid = column = self.column(items)
+        if not isinstance(fields, Fields):
+            return super().many(column)
+        if fields.names is not None:
+            self._check_names(fields.names)
+        elif len(fields.columns) != len(self.fields):
+            given = f"{self.what}s are {len(fields.columns)} columns; {self.name} has {len(self.fields)} fields"
+            raise TypeError(f"{given}: give one column per field")
+        order = fields.names or [name for name, _ in self.fields]
+        columns = dict(zip(order, fields.columns, strict=True))
+        parts = []
+        for name, codec in self.fields:
+            try:
+                parts.append(codec.many(columns[name]))
+            except (TypeError, OverflowError, ValueError) as error:
+                raise type(error)(f"in column {name!r}, {error}") from None
+        n = len(parts[0][0])
+        for (name, _), (part, part_valid) in zip(self.fields, parts, strict=True):
+            if len(part) != n:
+                first = self.fields[0][0]
+                raise ValueError(f"column {name!r} has {len(part)} items, {first!r} has {n}: give columns of one length")
+            if part_valid is not None:
+                valid = part_valid if valid is None else valid & part_valid
+        return self._joined([part for part, _ in parts], n), valid
+
+    def _joined(self, parts: list[Array], n: int) -> Array:
+        out = np.zeros(n, self.dtype)  # zeroes the padding
+        for (name, codec), part in zip(self.fields, parts, strict=True):
+            out[name] = _canonical_floats(part) if codec.is_key and part.dtype.kind == "f" else part
+        return out
 
     def decode(self, stored: bytes) -> Any:
         record = np.frombuffer(stored, self.dtype)  # an array: the fields of a scalar lose their trailing NULs
@@ -529,47 +741,68 @@ class RecordCodec(Codec):
     def _plain_fields(self) -> list[tuple[str, Codec]]:
         return [(name, _codec_of_field(codec.dtype, "value")) for name, codec in self.fields]
 
+    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
+        """Tuples are converted field by field, as columns."""
+        if not items or set(map(type, items)) != {tuple} or set(map(len, items)) != {len(self.fields)}:
+            return object_array(items)
+        try:
+            columns = zip(*items, strict=True)
+            return self._joined([codec.many(list(column))[0] for (_, codec), column in zip(self.fields, columns, strict=True)], len(items))
+        except (TypeError, OverflowError, ValueError):
+            return object_array(items)  # the error then names the item
+
     def _exactly(self, array: Array) -> Array:
+        if array.dtype == self.dtype and not self.is_key and not self.dtype.hasobject:
+            return np.require(array, self.dtype, ["C", "A"])
         if array.dtype.kind == "O":
             return self._one_by_one(array)
         if len(array) == 0:
             return np.empty(0, self.dtype)
-        if array.dtype.names is None or len(array.dtype.names) != len(self.fields):
+        if array.dtype.names is None:
             raise self.wrong_dtype(array)
-        out = np.zeros(len(array), self.dtype)
-        for (name, codec), theirs in zip(self.fields, array.dtype.names, strict=True):
-            part = codec._exactly(array[theirs])
-            out[name] = _canonical_floats(part) if codec.is_key and part.dtype.kind == "f" else part
-        return out
+        self._check_names(array.dtype.names)
+        return self._joined([codec._exactly(array[name]) for name, codec in self.fields], len(array))
 
 
 class SubarrayCodec(Codec):
-    """Values that are arrays of one shape."""
+    """Values, and fields of composite keys, that are arrays of one shape. As part of a key they come back as tuples."""
 
     dtype: np.dtype[Any]
+    is_array = True
 
-    def encode(self, item: object) -> bytes:
-        base, shape = cast("tuple[np.dtype[Any], tuple[int, ...]]", self.dtype.subdtype)
+    def __init__(self, dtype: np.dtype[Any], what: str) -> None:
+        super().__init__(dtype, what)
+        base, self.shape = cast("tuple[np.dtype[Any], tuple[int, ...]]", dtype.subdtype)
+        self.items = _codec(base, what)
+
+    def _encode(self, item: object) -> bytes:
         array = np.asarray(item)
-        if array.shape != shape:
-            raise TypeError(f"{self.what} is of shape {array.shape}; this map holds {self.name}: give shape {shape}")
-        return _codec(base, self.what)._exactly(array.reshape(-1)).tobytes()
+        if array.shape != self.shape:
+            given = f"{self.what} is of shape {array.shape}"
+            raise TypeError(f"{given}; this map holds {self.name}: give shape {self.shape}")
+        return self._exactly(array.reshape(1, *self.shape)).tobytes()
 
     def decode(self, stored: bytes) -> Any:
-        base, shape = cast("tuple[np.dtype[Any], tuple[int, ...]]", self.dtype.subdtype)
-        return np.frombuffer(stored, base).reshape(shape).copy()
+        array = np.frombuffer(stored, self.items.dtype).reshape(self.shape).copy()
+        return _as_tuples(array.tolist()) if self.is_key else array
 
     def is_scalar(self, items: Any) -> bool:
-        return bool(np.shape(items) == self.dtype.shape)
+        return bool(np.shape(items) == self.shape)
 
-    def batch(self, items: Any) -> Array:
-        base, shape = cast("tuple[np.dtype[Any], tuple[int, ...]]", self.dtype.subdtype)
-        array = np.asarray(items)
-        if array.shape[1:] != shape:
-            wanted = f"(n, {', '.join(map(str, shape))})"
+    def convert(self, values: Any, valid: Array | None) -> Array:
+        array = np.asarray(values) if isinstance(values, list | tuple | np.ndarray) else np.empty(0)
+        if array.dtype.kind == "O" and array.ndim == 1 and len(array):
+            array = np.array(array.tolist())
+        if array.shape[1:] != self.shape:
+            wanted = f"(n, {', '.join(map(str, self.shape))})"
             raise ValueError(f"{self.what}s are of shape {array.shape}: give an array of shape {wanted}")
-        flat = _codec(base, self.what)._exactly(array.reshape(-1))
-        return flat.reshape(array.shape)
+        return self._exactly(array)
+
+    def _exactly(self, array: Array) -> Array:
+        flat = self.items._exactly(np.ascontiguousarray(array).reshape(-1))
+        if self.is_key and flat.dtype.kind == "f":
+            flat = _canonical_floats(flat)
+        return flat.reshape(len(array), *self.shape)
 
 
 class ObjectCodec(Codec):
@@ -592,19 +825,20 @@ class ObjectCodec(Codec):
         return None
 
     def is_scalar(self, items: Any) -> bool:
-        return not isinstance(items, list | tuple | np.ndarray)
+        return not is_many_objects(items)
 
-    def batch(self, items: Any) -> Array:
-        if not isinstance(items, list | tuple):
-            items = _as_array(items, f"{self.what}s")
-        array = np.empty(len(items), object)
-        for position, item in enumerate(items):  # array[:] = items would unpack items that are sequences
-            array[position] = item
-            try:
-                self.check(item)  # before anything is stored
-            except TypeError as error:
-                raise TypeError(f"{self.what}s[{position}]: {error}") from None
-        return array
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        array, valid = objects_of(items, self)
+        if self.is_key:
+            for position, item in enumerate(array):
+                try:
+                    hash(item)  # before anything is stored
+                except TypeError as error:
+                    raise TypeError(f"{self.what}s[{position}]: {error}") from None
+        return array, valid
+
+    def with_nulls(self, array: Array, valid: Array) -> Array:
+        return array  # it has None there
 
 
 def _codec_of_field(dtype: Spec, what: str) -> Codec:
@@ -613,8 +847,20 @@ def _codec_of_field(dtype: Spec, what: str) -> Codec:
     return _codec(dtype, what)
 
 
-def _index_or_self(item: object) -> object:
-    return operator.index(cast("Any", item)) if hasattr(item, "__index__") else item
+def _as_tuples(items: Any) -> Any:
+    return tuple(map(_as_tuples, items)) if isinstance(items, list) else items
+
+
+INTS = {int, bool, *(np.dtype(code).type for code in "bBhHiIlLqQ")}
+FLOATS = {float, np.float16, np.float32, np.float64}
+
+
+def _int_array(items: list[Any] | tuple[Any, ...]) -> Array:
+    """An array of ints: of objects, if there are some that int64 cannot hold."""
+    try:
+        return np.array(items, np.int64)
+    except OverflowError:
+        return object_array(items)
 
 
 CANONICAL_NAN = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8000000000000}  # for each size of float, as unsigned bits
@@ -628,46 +874,6 @@ def _canonical_floats(floats: Array) -> Array:
     bits[np.isnan(out)] = CANONICAL_NAN[size]
     bits[out == 0] = 0
     return out
-
-
-def _as_array(items: Any, what: str) -> Array:
-    """A one-dimensional array of the items, of the type that they have."""
-    if isinstance(items, np.ndarray | np.generic):
-        array: Array = np.asarray(items)
-    elif isinstance(items, str | bytes):
-        raise _no_sequence(items, what)
-    elif hasattr(items, "__array__") or hasattr(items, "__array_interface__") or isinstance(items, memoryview):
-        array = np.asarray(items)
-    elif hasattr(items, "__iter__"):
-        array = _from_list(items if isinstance(items, list | tuple) else list(items))
-    else:
-        raise _no_sequence(items, what)
-    if array.ndim != 1:
-        raise ValueError(f"{what} must be one-dimensional, not of shape {array.shape}: give {what}.ravel()")
-    return array
-
-
-def _no_sequence(items: object, what: str) -> TypeError:
-    return TypeError(f"{what} must be an array or a sequence, not {type(items).__name__}: give a list for a single one")
-
-
-def _from_list(items: list[Any] | tuple[Any, ...]) -> Array:
-    """A typed array if all items are exact ints or all are exact floats, otherwise an array of the objects.
-
-    NumPy would merge the types: [1, 2.5] becomes floats, and so does [-1, 2**63].
-    """
-    types = set(map(type, items))
-    if types == {int}:
-        try:
-            return np.array(items, np.int64)
-        except OverflowError:
-            pass
-    elif types == {float}:
-        return np.array(items, np.float64)
-    array = np.empty(len(items), object)
-    for position, item in enumerate(items):  # array[:] = items would unpack items that are sequences
-        array[position] = item
-    return array
 
 
 # ---- the hash of the keys --------------------------------------------------------------------------------------------

@@ -10,37 +10,48 @@ from typing import Any
 
 import numpy as np
 
-from _hmap_bytes.arrow_column import is_arrow
-from pyhmap._convert import codecs
-from pyhmap._convert.arrow_numbers import arrow_array
-from pyhmap._convert.text_batch import text_batch
+from _hmap_bytes.arrow_column import Column as ArrowColumn
+from pyhmap._convert.arrow_values import Runs, text_type
+from pyhmap._convert.columns import Column, Fields, column_of
 
-NUMBERS = (bool, int, float, complex, np.number, np.bool, np.datetime64, np.timedelta64)
+NUMBERS = (bool, int, float, complex, np.number, np.bool, np.datetime64)
 
 
-def with_type(items: Any) -> tuple[Any, Any]:
-    """The items (those of an iterator in a list), and their type as ``HMap`` accepts it for keys or values.
+class _AnyType:
+    """Stands for a codec while the type is not known: NaN and NaT are items like others."""
 
-    >>> with_type(np.array(["a"]))
-    (array(['a'], dtype='<U1'), <class 'str'>)
-    >>> with_type(iter([5, 2**63])), with_type((1, None))
-    (([5, 9223372036854775808], dtype('uint64')), ((1, None), <class 'object'>))
+    has_nan = has_nat = True
+    is_composite = False
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+
+def with_type(items: Any, what: str) -> tuple[Any, int, Any]:
+    """The items, in a form that can be read again; their number; and their type as ``HMap`` accepts it.
+
+    Raises ``TypeError`` if there is nothing to infer a type from, or if it is none of a map.
+
+    >>> with_type(np.array(["a"]), "key")[1:], with_type(iter([5, 2**63]), "key")[1:], with_type((1, None), "key")[1:]
+    ((1, <class 'str'>), (2, dtype('uint64')), (2, <class 'object'>))
     """
-    if is_arrow(items):
-        try:
-            return items, _type_of_column(items)
-        except ImportError:  # pandas without pyarrow: its columns are arrays as well
-            pass
-    if hasattr(items, "__array__") or isinstance(items, memoryview):
-        items = np.asarray(items)
-    if not isinstance(items, np.ndarray):
-        items = items if isinstance(items, list | tuple) else list(items)
-        return items, _type_of_objects(items)
-    if items.dtype.kind in "SUT":
-        return items, bytes if items.dtype.kind == "S" else str
-    if items.dtype.kind == "O":
-        return items, _type_of_objects(items.ravel().tolist())
-    return items, np.dtype((items.dtype, items.shape[1:]))
+    if not isinstance(items, np.ndarray | list | tuple) and hasattr(items, "__next__"):
+        items = list(items)
+    column = column_of(items, _AnyType(what))
+    values = column.values
+    if isinstance(values, Fields):
+        raise TypeError(f"{what}s are a table, for which no type is inferred: give HMap a structured dtype")
+    if isinstance(values, ArrowColumn | Runs):
+        return column, len(values), text_type(values.texts if isinstance(values, Runs) else values)
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        kind = values.dtype.kind
+        inferred = bytes if kind == "S" else str if kind in "UT" else np.dtype((values.dtype, values.shape[1:]))
+        return column, len(values), inferred
+    present = values if column.valid is None else np.asarray(values, object)[column.valid]
+    if len(present) == 0:
+        raise TypeError(f"there is no {what} to infer a type from: make the map with HMap(key, value), or give an array")
+    inferred = _type_of_objects(present.ravel().tolist() if isinstance(present, np.ndarray) else present)
+    return items if inferred is object else column, len(values), inferred
 
 
 def type_of_value(value: object) -> Any:
@@ -52,19 +63,6 @@ def type_of_value(value: object) -> Any:
     return _type_of_objects([value])
 
 
-def _type_of_column(column: Any) -> Any:
-    try:
-        return arrow_array(column)[0].dtype
-    except TypeError as not_numbers:
-        for text in str, bytes:
-            try:
-                text_batch(column, codecs.key_codec(text))
-            except TypeError:
-                continue
-            return text
-        raise not_numbers from None
-
-
 def _type_of_objects(items: list[Any] | tuple[Any, ...]) -> Any:
     types = set(map(type, items))
     for text in str, bytes:
@@ -72,6 +70,8 @@ def _type_of_objects(items: list[Any] | tuple[Any, ...]) -> Any:
             return text
     if not all(issubclass(each, NUMBERS) for each in types):
         return object
+    if all(issubclass(each, np.timedelta64) for each in types):  # a NumPy integer by class only
+        return np.asarray(items).dtype
     if types and all(issubclass(each, int | np.integer) for each in types):
         least, most = min(items), max(items)
         if least < -(2**63) or most >= (2**64 if least >= 0 else 2**63):

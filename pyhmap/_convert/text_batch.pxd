@@ -8,6 +8,7 @@ from pyhmap._kernels.text_source cimport TextSource
 cdef class TextBatch:
     cdef TextSource source      # what the kernels read
     cdef Py_ssize_t n
+    cdef bint as_str            # whether the items are str and not bytes
     cdef readonly object valid  # bool array of shape (n,), False at nulls (their text is empty); None without nulls
     cdef Text *texts            # of shape (n,), freed with the batch; NULL for a column that is read by windows
     cdef list owners            # keep the bytes alive that the texts point to

@@ -8,6 +8,7 @@ Owns which containers are accepted, and keeps alive the bytes that the Texts poi
     NumPy S, V and structured arrays     the array
     lists, tuples, object arrays         a copy in the batch's scratch; the object itself beyond COPY_MOST bytes
     NumPy U and StringDType arrays       its UTF-8 in the scratch
+    run-end encoded Arrow columns        what the text of the run points to
 
 No Python object is made per key. Short str and bytes objects are copied: copying reads each object once, whereas a
 reference to it would write its reference count twice, and the hash would read the object again. Strings of StringDType
@@ -23,11 +24,11 @@ from cpython.pystate cimport PyThreadState
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
-from _hmap_bytes.arrow_column import is_arrow
-from pyhmap._convert import codecs
+from _hmap_bytes.arrow_types import type_name
+from pyhmap._convert.arrow_values import Runs
 
 from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowSchema
-from _hmap_bytes.arrow_column cimport Chunk, Column, check_buffers, import_column, validity
+from _hmap_bytes.arrow_column cimport Chunk, Column as ArrowColumn, check_buffers, validity
 from _hmap_bytes.arrow_items cimport VIEW, offsets_item
 from _hmap_bytes.raw_bytes cimport load_unsigned, prefetch
 from _hmap_bytes.utf8 cimport encode_utf8, utf8_bound
@@ -158,33 +159,75 @@ def text_batch(items, codec, by_windows=False):
     TypeError: keys[1]: key 5 is of type int; this map holds str: convert the key
     """
     cdef TextBatch batch = TextBatch()
-    variable = isinstance(codec, codecs.TextCodec)
-    if is_arrow(items) and not isinstance(codec, codecs.RecordCodec):
+    if type(codec.dtype) is type and (type(items) is list or type(items) is tuple):
         try:
-            column = import_column(items)
-        except ImportError:     # pandas without pyarrow: its columns are arrays as well
-            pass
-        else:
-            read_column(batch, column, codec, by_windows and variable)
+            read_objects(batch, items, codec, None)
             return batch
-    if variable and (type(items) is list or type(items) is tuple):
-        read_objects(batch, items, codec)
-        return batch
-    if not variable or not isinstance(items, np.ndarray) or items.dtype.kind != "O" or items.ndim != 1:
-        items = codec.batch(items)      # checks everything, except the items of an object array: read_objects does
-    array = np.asarray(items)
-    kind = array.dtype.kind
-    if len(array) == 0:                 # of any dtype: NumPy chooses that of an empty list
+        except TypeError:           # perhaps they are texts or nulls of another library
+            column = codec.column(items)
+            if column.valid is None and column.values is items:
+                raise
+        batch = TextBatch()
+    else:
+        column = codec.column(items)
+    read_values(batch, column, codec, by_windows)
+    return batch
+
+
+def text_array(texts, codec):
+    """The str or bytes objects of a ``TextBatch``, or of an Arrow column of texts or ``Runs``, whatever their type.
+
+    Returns an object array, in which nulls are empty texts, and which items are there: a bool array, or None. Messages
+    name the items as the codec does.
+    """
+    cdef TextBatch batch
+    if isinstance(texts, TextBatch):
+        batch = texts
+    elif isinstance(texts, Runs):
+        batch = TextBatch()
+        read_runs(batch, texts, codec, False)
+    else:
+        batch = TextBatch()
+        read_column(batch, texts, codec, False, False)
+    return text_objects(batch.texts, batch.n, batch.as_str), batch.valid
+
+
+cdef int read_values(TextBatch batch, column, codec, bint by_windows) except -1:
+    """The texts of a ``Column``."""
+    cdef bint variable = type(codec.dtype) is type
+    values, valid = column
+    if isinstance(values, ArrowColumn):
+        check_format(&(<ArrowColumn> values).schema, codec)
+        return read_column(batch, values, codec, by_windows and variable, not variable)
+    if isinstance(values, Runs):
+        check_format(&(<ArrowColumn> values.texts).schema, codec)
+        return read_runs(batch, values, codec, not variable)
+    batch.as_str = codec.dtype is str or (not variable and codec.dtype.kind == "U")
+    if not variable:
+        values, valid = codec.many(column)
+    elif type(values) is not list and type(values) is not tuple:
+        values = codec.convert(values, None)
+    return read_sequence(batch, values, valid, codec)
+
+
+cdef int read_sequence(TextBatch batch, values, valid, codec) except -1:
+    """The texts of a list, a tuple or an array."""
+    if type(values) is list or type(values) is tuple:
+        return read_objects(batch, values, codec, valid)
+    kind = values.dtype.kind
+    if len(values) == 0:                # of any dtype: NumPy chooses that of an empty list
         batch.allocate(0)
     elif kind == "O":
-        read_objects(batch, array, codec)
+        return read_objects(batch, values, codec, valid)
     elif kind == "T":
-        read_strings(batch, array, codec)
+        read_strings(batch, values, codec)
     elif kind == "U":
-        read_unicode(batch, array, codec)
+        read_unicode(batch, values, codec)
     else:
-        read_bytes(batch, array, kind == "S")
-    return batch
+        read_bytes(batch, values, kind == "S")
+    if valid is not None:
+        batch.valid = valid if batch.valid is None else batch.valid & valid
+    return 0
 
 
 def _as_list(TextBatch batch, as_str=False):
@@ -235,15 +278,20 @@ cdef inline void enter_python(PyThreadState *left) noexcept:
 
 # ---- Python objects --------------------------------------------------------------------------------------------------
 
-cdef int read_objects(TextBatch batch, sequence, codec) except -1:
-    """A list, tuple or object array of str or bytes.
+cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
+    """A list, tuple or object array of str or bytes. Items at which `valid`, if it is not None, is False are empty texts.
 
     From the first look at the items to the last no Python code runs and the GIL is kept, so nothing changes them.
     """
     cdef PyObject **items
     cdef PyObject *item
     cdef bint as_str = codec.dtype is str
+    cdef const uint8_t *there = NULL
     cdef Py_ssize_t i, size
+    batch.as_str = as_str
+    if valid is not None:
+        batch.valid = valid
+        there = valid_at(batch, 0)
     if isinstance(sequence, np.ndarray):
         sequence = np.ascontiguousarray(sequence)
         items = <PyObject **> <size_t> sequence.ctypes.data
@@ -256,6 +304,9 @@ cdef int read_objects(TextBatch batch, sequence, codec) except -1:
             prefetch(items[i + OBJECTS_AHEAD])
             prefetch(<char *> items[i + OBJECTS_AHEAD] + LINE)
         item = items[i]
+        if there != NULL and not there[i]:
+            batch.texts[i] = scratch_text(&batch.scratch, 0)
+            continue
         if item == NULL or not (PyUnicode_Check(item) if as_str else PyBytes_Check(item)):
             raise wrong_type(codec, i, item)
         if not as_str:
@@ -411,10 +462,11 @@ cdef Py_ssize_t load_strings(StringAPI api, Text *out, Py_ssize_t start, Py_ssiz
 
 # ---- Arrow columns ---------------------------------------------------------------------------------------------------
 
-cdef int read_column(TextBatch batch, Column column, codec, bint by_windows) except -1:
+cdef int read_column(TextBatch batch, ArrowColumn column, codec, bint by_windows, bint fitted) except -1:
+    """The texts of a column. With `fitted` they become items of the codec's fixed size."""
     cdef Py_ssize_t start = 0
     cdef Chunk chunk
-    check_format(&column.schema, codec)
+    batch.as_str = holds_str(&column.schema)
     batch.owners.append(column)
     if by_windows and len(column.chunks) == 1 and column.schema.dictionary == NULL and column.schema.format in OFFSETS:
         chunk = column.chunks[0]
@@ -431,9 +483,34 @@ cdef int read_column(TextBatch batch, Column column, codec, bint by_windows) exc
         start += chunk.array.length
     if batch.valid is not None and batch.valid.all():   # all nulls are unused words of a dictionary
         batch.valid = None
-    if isinstance(codec, codecs.FixedCodec):
+    if fitted:
         fit_column(batch, codec)
     return 0
+
+
+cdef int read_runs(TextBatch batch, runs, codec, bint fitted) except -1:
+    """The texts of a run-end encoded column: those of the runs, then a copy for each item."""
+    cdef TextBatch words = TextBatch()
+    cdef const int64_t[::1] codes = runs.runs
+    cdef Py_ssize_t n = len(runs), done
+    read_column(words, runs.texts, codec, False, fitted)
+    batch.as_str = words.as_str
+    batch.allocate(n)
+    batch.owners.append(words)
+    if words.valid is not None:
+        batch.valid = np.ones(n, bool)
+    if n:
+        done = read_dictionary(batch.texts, n, <const uint8_t *> &codes[0], 8, words.texts, words.n,
+                               valid_at(words, 0), valid_at(batch, 0))
+        if done < n:
+            raise ValueError("the Arrow array is malformed: it has more runs than values; check the producer")
+    return 0
+
+
+cdef bint holds_str(const ArrowSchema *schema) noexcept:
+    if schema.dictionary != NULL:
+        return holds_str(schema.dictionary)
+    return schema.format[0] in (c'u', c'U') or (schema.format[0] == c'v' and schema.format[1] == c'u')
 
 
 cdef int check_format(const ArrowSchema *schema, codec) except -1:
@@ -445,7 +522,7 @@ cdef int check_format(const ArrowSchema *schema, codec) except -1:
     texts = dtype is str or (dtype is not bytes and dtype.kind == "U")
     if format not in (("u", "U", "vu", "n") if texts else ("z", "Z", "vz", "n")) and (texts or format[:2] != "w:"):
         raise TypeError(
-            f"{codec.what}s are an Arrow column of format {format!r}; this map holds {codec.name}: "
+            f"{codec.what}s are an Arrow column of type {type_name(format)}; this map holds {codec.name}: "
             "cast the column"
         )
     return 0

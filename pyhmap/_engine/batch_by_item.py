@@ -28,13 +28,35 @@ def array_of(codec: codecs.Codec, items: list[Any]) -> Array:
     return array
 
 
+def keys_of(m: Any, keys: Any) -> list[Any]:
+    """The keys of a read, ABSENT for a null."""
+    array, valid = m._key_codec.many(keys)
+    return list(array) if valid is None else [key if there else ABSENT for key, there in zip(array, valid, strict=True)]
+
+
+def keys_to_write(m: Any, keys: Any) -> list[Any]:
+    """The keys of a write, which must not be null."""
+    array, valid = m._key_codec.many(keys)
+    refuse_nulls(valid)
+    return list(array)
+
+
+def refuse_nulls(valid: Array | None) -> None:
+    if valid is not None and not valid.all():
+        raise ValueError(f"keys[{int((~valid).argmax())}] is null: fill or drop nulls")
+
+
+def value_of(m: Any, key: Any) -> Any:
+    return ABSENT if key is ABSENT else m.get(key, ABSENT)
+
+
 def values_of(codec: codecs.Codec, values: Any, n: int) -> list[Any]:
     """The values for n keys, one or n of them."""
     if codec.is_scalar(values):
         values = codec.single(values)
         codec.check(values)
         return [values] * n
-    array = list(codec.batch(values))
+    array = list(codec.many_values(values))
     if len(array) != n:
         raise ValueError(f"{n} keys but {len(array)} values: give one value per key, or one for all")
     return array
@@ -48,8 +70,8 @@ def missing(key: Any, position: int) -> KeyError:
 
 def get_many(m: Any, keys: Any, default: Any) -> Array:
     out = []
-    for position, key in enumerate(m._key_codec.batch(keys)):
-        value = m.get(key, ABSENT)
+    for position, key in enumerate(keys_of(m, keys) if default is not NO_DEFAULT else keys_to_write(m, keys)):
+        value = value_of(m, key)
         if value is ABSENT:
             if default is NO_DEFAULT:
                 raise missing(key, position)
@@ -59,30 +81,30 @@ def get_many(m: Any, keys: Any, default: Any) -> Array:
 
 
 def lookup_many(m: Any, keys: Any) -> tuple[Array, Array]:
-    values = [m.get(key, ABSENT) for key in m._key_codec.batch(keys)]
+    values = [value_of(m, key) for key in keys_of(m, keys)]
     found = np.array([value is not ABSENT for value in values], bool)
     zero = m._value_codec.zero()
     return array_of(m._value_codec, [zero if value is ABSENT else value for value in values]), found
 
 
 def contains_many(m: Any, keys: Any) -> Array:
-    return np.array([key in m for key in m._key_codec.batch(keys)], bool)
+    return np.array([key is not ABSENT and key in m for key in keys_of(m, keys)], bool)
 
 
 def set_many(m: Any, keys: Any, values: Any) -> None:
-    array = m._key_codec.batch(keys)
+    array = keys_to_write(m, keys)
     for key, value in zip(array, values_of(m._value_codec, values, len(array)), strict=True):
         m[key] = value
 
 
 def setdefault_many(m: Any, keys: Any, values: Any) -> Array:
-    array = m._key_codec.batch(keys)
+    array = keys_to_write(m, keys)
     pairs = zip(array, values_of(m._value_codec, values, len(array)), strict=True)
     return array_of(m._value_codec, [m.setdefault(key, value) for key, value in pairs])
 
 
 def add_many(m: Any, keys: Any, values: Any, op: str) -> None:
-    array = m._key_codec.batch(keys)
+    array = keys_to_write(m, keys)
     for key, value in zip(array, values_of(m._value_codec, values, len(array)), strict=True):
         old = m.get(key, ABSENT)
         m[key] = value if old is ABSENT else combine(m._value_codec, op, old, value)
@@ -100,7 +122,7 @@ def combine(codec: codecs.Codec, op: str, old: Any, value: Any) -> Any:
 def pop_many(m: Any, keys: Any, default: Any) -> Array:
     popped: list[tuple[Any, Any]] = []
     out = []
-    for position, key in enumerate(m._key_codec.batch(keys)):
+    for position, key in enumerate(keys_to_write(m, keys)):
         value = m.pop(key, ABSENT)
         if value is not ABSENT:
             popped.append((key, value))
@@ -113,13 +135,13 @@ def pop_many(m: Any, keys: Any, default: Any) -> Array:
 
 
 def discard_many(m: Any, keys: Any) -> int:
-    return sum(m.pop(key, ABSENT) is not ABSENT for key in m._key_codec.batch(keys))
+    return sum(m.pop(key, ABSENT) is not ABSENT for key in keys_to_write(m, keys))
 
 
 def factorize(m: Any, keys: Any, next_code: int) -> tuple[Array, int]:
     """The codes, and the code of the next new key."""
     codes = []
-    for position, key in enumerate(m._key_codec.batch(keys)):
+    for position, key in enumerate(keys_to_write(m, keys)):
         code = m.get(key, ABSENT)
         if code is ABSENT:
             code = next_code

@@ -9,8 +9,6 @@ import numpy as np
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from _hmap_bytes.arrow_column import is_arrow
-from pyhmap._convert.arrow_numbers import arrow_array
 from pyhmap._convert.text_batch import text_batch
 
 from pyhmap._convert.text_batch cimport TextBatch, text_objects
@@ -73,9 +71,7 @@ cdef Items keys_of(HMapCore map, keys, bint by_windows):
     if map.t.form == TEXT:
         batch.take_texts(text_batch(keys, map._key_codec, by_windows))
         return batch
-    if is_arrow(keys):
-        keys, batch.valid = arrow_array(keys)
-    array = map._key_codec.batch(keys)
+    array, batch.valid = map._key_codec.many(keys)
     cdef uint64_t width = 4 if map.t.form == WORD32 else 8
     words = array.view(f"u{array.dtype.itemsize}")
     batch.take_array(words.astype(f"u{width}", copy=False), width)
@@ -99,9 +95,7 @@ cdef Items values_of(HMapCore map, values, uint64_t n):
     if map.t.text_values:
         batch.take_texts(text_batch(values, codec))
     else:
-        if is_arrow(values):
-            values, batch.valid = arrow_array(values)
-        batch.take_array(codec.batch(values), codec.size)
+        batch.take_array(codec.many_values(values), codec.size)
     if batch.n != n:
         raise ValueError(f"{n} keys but {batch.n} values: give one value per key, or one for all")
     batch.refuse_nulls("values")

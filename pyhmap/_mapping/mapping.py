@@ -83,10 +83,10 @@ class MapMethods(MutableMapping[_K, _V]):
         >>> HMap.from_arrays(["a", "b"], [b"x", None])["a"]
         b'x'
         """
-        key_items, key_type = infer.with_type(keys)
-        value_items, value_type = infer.with_type(values)
+        key_items, n, key_type = infer.with_type(keys, "key")
+        value_items, _, value_type = infer.with_type(values, "value")
         m = cls(key_type, value_type, capacity=capacity, hash=hash, seed=seed)  # type: ignore[call-arg]
-        m._make_room(len(key_items))
+        m._make_room(n)
         m.set_many(key_items, value_items)
         return m
 
@@ -98,10 +98,10 @@ class MapMethods(MutableMapping[_K, _V]):
         >>> sorted(HMap.fromkeys([3, 4], 0.5).items())
         [(3, 0.5), (4, 0.5)]
         """
-        items, key_type = infer.with_type(keys)
+        items, n, key_type = infer.with_type(keys, "key")
         m = cls(key_type, infer.type_of_value(value))  # type: ignore[call-arg]
-        m._make_room(len(items))
-        m.set_many(items, [value] * len(items))
+        m._make_room(n)
+        m.set_many(items, [value] * n)
         return m
 
     def copy(self) -> Self:

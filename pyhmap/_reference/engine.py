@@ -1,7 +1,7 @@
 """The engine in plain Python: what each call does to the table, in the fewest words.
 
 For the same seed and the same calls, the compiled engine must produce the same rows; the tests compare them byte by
-byte. The reference does not read Arrow columns.
+byte.
 
 Keys and values are the bytes that their codecs make from them, or Python objects. Converting, comparing and releasing
 objects may run any code, and that code may use the map. So each call first converts, then searches, then changes the
@@ -18,6 +18,7 @@ import numpy as np
 import xxhash
 
 from pyhmap._convert import codecs
+from pyhmap._convert.columns import Column
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._engine import batch_by_item
 from pyhmap._inspect.hashes import siphash13
@@ -451,21 +452,22 @@ class ReferenceEngine:
         """Whether the compiled map, too, does batches key by key."""
         return "object" in (self._key_codec.form, self._value_codec.form)
 
-    def _keys(self, keys: Any) -> Array:
+    def _keys(self, keys: Any) -> Column:
         """A batch of keys, converted. The batch does part of a growth that is under way."""
-        array = self._key_codec.batch(keys)
+        column = Column(*self._key_codec.many(keys))
         if not self._by_objects():
-            self._evacuate(EVACUATE_PER_KEY * len(array))
-        return array
+            self._evacuate(EVACUATE_PER_KEY * len(column.values))
+        return column
 
     def _writes(self, keys: Any, values: Any) -> Iterator[tuple[int, StoredKey, Any, Batch]]:
         """For each write: hash, key, value, and the batch with its progress."""
-        array = self._key_codec.batch(keys)
+        array, valid = self._key_codec.many(keys)
         if self._value_codec.is_scalar(values):
             values = self._value_codec.single(values)
             stored = [self._value(values)] * len(array)
         else:
             stored = list(map(self._value, batch_by_item.values_of(self._value_codec, values, len(array))))
+        batch_by_item.refuse_nulls(valid)
         self._evacuate(EVACUATE_PER_KEY * len(array))
         encoded = [self._key(key) for key in array]
         batch = Batch(len(array), self._now.B, self._count)
@@ -480,9 +482,9 @@ class ReferenceEngine:
 
     def get_many(self, keys: Any, default: Any = ..., *, out: Array | None = None, threads: int = 1) -> Array:
         check_threads(threads)
-        array = self._keys(keys)
+        column = self._keys(keys)
         with self._as_batch():
-            values = batch_by_item.get_many(self, array, self._default(default))
+            values = batch_by_item.get_many(self, column, self._default(default))
         if out is None:
             return values
         if not isinstance(out, np.ndarray):
@@ -496,15 +498,15 @@ class ReferenceEngine:
 
     def lookup_many(self, keys: Any, *, threads: int = 1) -> tuple[Array, Array]:
         check_threads(threads)
-        array = self._keys(keys)
+        column = self._keys(keys)
         with self._as_batch():
-            return batch_by_item.lookup_many(self, array)
+            return batch_by_item.lookup_many(self, column)
 
     def contains_many(self, keys: Any, *, threads: int = 1) -> Array:
         check_threads(threads)
-        array = self._keys(keys)
+        column = self._keys(keys)
         with self._as_batch():
-            return batch_by_item.contains_many(self, array)
+            return batch_by_item.contains_many(self, column)
 
     def set_many(self, keys: Any, values: Any) -> None:
         if self._by_objects():
@@ -538,9 +540,11 @@ class ReferenceEngine:
             self._write(h, key, value, combined, batch)
 
     def pop_many(self, keys: Any, default: Any = ...) -> Array:
-        array, default = self._keys(keys), self._default(default)
+        column, default = self._keys(keys), self._default(default)
         if self._by_objects():
-            return batch_by_item.pop_many(self, array, default)
+            return batch_by_item.pop_many(self, column, default)
+        array, valid = column
+        batch_by_item.refuse_nulls(valid)
         popped = self._delete_many(array, stop_at_miss=default is NO_DEFAULT)
         if len(popped) < len(array):
             self._evacuate(EVACUATE_PER_KEY * len(popped))
@@ -555,9 +559,11 @@ class ReferenceEngine:
         return batch_by_item.array_of(self._value_codec, values)
 
     def discard_many(self, keys: Any) -> int:
-        array = self._keys(keys)
+        column = self._keys(keys)
         if self._by_objects():
-            return batch_by_item.discard_many(self, array)
+            return batch_by_item.discard_many(self, column)
+        array, valid = column
+        batch_by_item.refuse_nulls(valid)
         return sum(value is not ABSENT for value in self._delete_many(array, stop_at_miss=False))
 
     def _delete_many(self, array: Array, *, stop_at_miss: bool) -> list[Any]:

@@ -380,6 +380,7 @@ def test_polars():
     assert texts(series.cast(pl.Categorical)) == expected
     assert texts(pl.Series(expected, dtype=pl.Binary), BYTES) == expected
     assert texts(pl.Series([], dtype=pl.String)) == []
+    assert not is_arrow(pl.Series([object()], dtype=pl.Object))  # its Arrow form has the addresses of the objects
     array, valid = arrow_array(pl.Series([1, None, 3]))
     assert (array[[0, 2]].tolist(), valid.tolist()) == ([1, 3], [True, False, True])
 

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 import tophash_cache
-from tophash_cache import TopHashCache, __main__, _arrow, _cache, _hashing, break_even, config, controller, stats
+from tophash_cache import (
+    TopHashCache,
+    __main__,
+    _arrow,
+    _cache,
+    _hashing,
+    break_even,
+    config,
+    containers,
+    controller,
+    stats,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "tophash_cache.md"
 
@@ -26,7 +37,9 @@ def run(test: doctest.DocTest) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [tophash_cache, __main__, break_even, config, controller, stats], ids=lambda module: module.__name__
+    "module",
+    [tophash_cache, __main__, break_even, config, containers, controller, stats],
+    ids=lambda module: module.__name__,
 )
 def test_examples_of_modules(module):
     assert doctest.testmod(module).failed == 0

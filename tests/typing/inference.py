@@ -1,5 +1,7 @@
 """What a type checker infers for maps, sets and caches. test_stubs.py runs mypy on it; it is not executed."""
 
+from array import array
+from collections import deque
 from typing import Any, assert_type
 
 import numpy as np
@@ -70,4 +72,9 @@ cache = TopHashCache(max_entries=10)
 assert_type(cache.hash("a"), int)
 cache.hash_many(["a", b"b"])
 cache.hash_many(("a", "b"))
+cache.hash_many(key for key in ("a", b"b"))
+cache.hash_many(deque(["a"]))
+cache.hash_many(np.ma.array(["a"]))
+cache.hash_many(array("u", "ab"))
 cache.hash_many("a")  # type: ignore[arg-type]
+cache.hash_many(b"a")  # type: ignore[arg-type]

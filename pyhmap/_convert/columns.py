@@ -1,0 +1,381 @@
+"""The one way in: the items of a batch call, from any container, and which of them are missing.
+
+    container                                    column_of()                           objects_of()
+    ──────────────────────────────────────────   ───────────────────────────────────   ──────────────────────────────
+    list, tuple, other iterables                 the list                              the list
+    ndarray, np.ma, memoryview, ctypes arrays    the base array                        its items as Python objects
+    pandas Series, Index, extension arrays       an array of its NumPy type            what the container gives
+    pyarrow and polars columns, Arrow streams    an array; a text column as it is      what the container gives
+    tables, struct columns, tuples of columns    `Fields`, for composite keys
+
+Owns what counts as missing (a *null*), what counts as many items, and which time zones are UTC. What a key or value
+type accepts is decided afterwards, in `codecs`. No other library is imported: its objects are known by their methods,
+and pandas is there already when one of its objects is given.
+"""
+
+from __future__ import annotations
+
+import datetime
+import operator
+import sys
+from collections import deque
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from _hmap_bytes.arrow_column import Column as ArrowColumn
+from _hmap_bytes.arrow_column import is_arrow
+from pyhmap._convert.arrow_values import Runs, arrow_values, is_utc
+
+Array = npt.NDArray[Any]
+
+
+class Column(NamedTuple):
+    """n items and which of them are there."""
+
+    values: Any  #: an ndarray, a list, an Arrow column of texts (``ArrowColumn`` or ``Runs``), or ``Fields``
+    valid: Array | None  #: bool, of shape (n,), False at nulls; None if there are none
+
+
+class Fields(NamedTuple):
+    """The columns of composite items."""
+
+    names: tuple[str, ...] | None  #: None: the columns stand in the order of the fields
+    columns: tuple[Any, ...]  #: containers of n items each
+
+
+MANY = (list, tuple, range, deque, Iterator, KeysView, ValuesView, ItemsView, memoryview, Column)
+
+
+# ---- one or many -----------------------------------------------------------------------------------------------------
+
+
+def is_many(items: Any) -> bool:
+    """Whether an argument is a batch of typed items and not a single one.
+
+    >>> is_many([1]), is_many(np.array(1)), is_many("ab"), is_many(range(3))
+    (True, False, False, True)
+    """
+    if isinstance(items, np.ndarray):
+        return items.ndim > 0
+    if isinstance(items, str | bytes | np.generic) or _is_scalar_of_arrow(items):
+        return False
+    return hasattr(items, "__iter__") or _is_column(items)
+
+
+def is_many_objects(items: Any) -> bool:
+    """Whether an argument is a batch of objects. Sets, mappings, texts and objects of other classes are one object.
+
+    >>> is_many_objects(iter("ab")), is_many_objects({"a"}), is_many_objects("ab")
+    (True, False, False)
+    """
+    if isinstance(items, np.ndarray):
+        return items.ndim > 0
+    return isinstance(items, MANY) or (not isinstance(items, str | bytes | bytearray | np.generic) and _is_column(items))
+
+
+def _is_column(items: Any) -> bool:
+    return is_arrow(items) or _of_pandas(items) or _is_buffer(items) or isinstance(getattr(items, "dtype", None), np.dtype)
+
+
+def _is_buffer(items: Any) -> bool:
+    """Whether this is an array of the standard library: ``array.array`` or one of ``ctypes``."""
+    return type(items).__module__ in ("array", "_ctypes") or isinstance(items, memoryview) or (
+        hasattr(items, "_length_") and hasattr(items, "_type_")
+    )
+
+
+def _of_pandas(items: Any) -> bool:
+    """Whether this is a Series, an Index or an extension array of pandas, which need not be installed."""
+    pd = sys.modules.get("pandas")
+    return pd is not None and isinstance(items, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray))
+
+
+def _is_scalar_of_arrow(item: Any) -> bool:
+    return hasattr(item, "as_py")
+
+
+# ---- single items of other libraries ---------------------------------------------------------------------------------
+
+
+def plain(item: Any) -> Any:
+    """A scalar of pyarrow as an object of Python or NumPy; any other item as it is.
+
+    Raises ``TypeError`` for a time zone that is not UTC.
+    """
+    if not _is_scalar_of_arrow(item):
+        return item
+    unit = getattr(item.type, "unit", None)
+    if unit is None or not hasattr(item, "value") or not item.is_valid:
+        return item.as_py()
+    if not hasattr(item.type, "tz"):  # as_py() would lose the nanoseconds of times and durations
+        return np.timedelta64(item.value, unit) if "Duration" in type(item).__name__ else item.as_py()
+    zone = item.type.tz
+    if zone is not None and not is_utc(zone):
+        raise TypeError(f"the timestamp has time zone {zone!r}: convert it to UTC, with cast() to a timestamp of UTC")
+    return np.datetime64(item.value, unit)
+
+
+def zone_error(zone: Any, what: str, conversion: str) -> TypeError:
+    """The error for a time in another zone than UTC."""
+    return TypeError(f"{what} in time zone {str(zone)!r}: only UTC is taken, so convert it: {conversion}")
+
+
+def check_zone(zone: datetime.tzinfo | None, what: str, conversion: str) -> None:
+    """Raise unless a zone is missing, or its offset is always zero."""
+    if zone is not None and zone.utcoffset(None) != datetime.timedelta(0) and not is_utc(str(zone)):
+        raise zone_error(zone, what, conversion)
+
+
+def _is_missing(item: Any) -> bool:
+    """Whether an item of any sequence stands for nothing: pd.NA, np.ma.masked, a null of pyarrow."""
+    if _is_scalar_of_arrow(item):
+        return not item.is_valid
+    return item is np.ma.masked or type(item).__name__ == "NAType"
+
+
+def _is_nat(item: Any) -> bool:
+    return type(item).__name__ == "NaTType" or (isinstance(item, np.datetime64 | np.timedelta64) and np.isnat(item))
+
+
+# ---- typed items -----------------------------------------------------------------------------------------------------
+
+
+def column_of(items: Any, codec: Any) -> Column:
+    """The items of a batch of one type, from any container.
+
+    Parameters
+    ----------
+    items
+        The container; a ``Column`` is returned as it is.
+    codec
+        The type. It is asked for its name (``what``) and for whether NaN and NaT are items like others (``has_nan``,
+        ``has_nat``); if not, they are nulls where they stand for a missing object.
+
+    Raises
+    ------
+    TypeError
+        The container is no collection, or its items are of a kind that no type takes: decimals, times of day, lists,
+        periods, times in other zones than UTC. The message says how to convert them.
+    """
+    if isinstance(items, Column):
+        return items
+    if type(items) is list or type(items) is tuple:
+        return _from_sequence(items, codec)
+    if isinstance(items, np.ma.MaskedArray):
+        return _from_masked(items)
+    if isinstance(items, np.ndarray):
+        return Column(np.asarray(items), None)
+    if isinstance(items, str | bytes):
+        raise no_sequence(items, codec)
+    if _of_pandas(items):
+        return _from_pandas(items, codec)
+    if (table := _table_of(items)) is not None:
+        return Column(table, None)
+    if _dtype_name(items) == "Object":  # polars exports the addresses of such objects
+        return _from_objects(items.to_list(), codec)
+    if is_arrow(items):
+        values, valid = arrow_values(items, f"{codec.what}s")
+        return Column(Fields(*values) if isinstance(values, tuple) else values, valid)
+    if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
+        return Column(np.asarray(items), None)
+    return _from_sequence(_listed(items, codec), codec)
+
+
+def no_sequence(items: Any, codec: Any) -> TypeError:
+    """The error for an argument that is no collection."""
+    given = type(items).__name__
+    return TypeError(f"{codec.what}s must be an array, a column or a sequence, not {given}: give a list for a single one")
+
+
+def _listed(items: Any, codec: Any) -> list[Any]:
+    if not hasattr(items, "__iter__") and not (hasattr(items, "__len__") and hasattr(items, "__getitem__")):
+        raise no_sequence(items, codec)
+    return list(items)
+
+
+def _from_sequence(items: list[Any] | tuple[Any, ...], codec: Any) -> Column:
+    """Python objects as they stand. Among them, only what can mean nothing else is a null."""
+    types = set(map(type, items))
+    if codec.is_composite and type(items) is tuple and types and not types & {tuple, np.void} and all(map(is_many, items)):
+        return Column(Fields(None, items), None)
+    if not any(_may_be_null(each) for each in types):
+        return Column(items, None)
+    null = [_is_missing(item) or (not codec.has_nat and type(item).__name__ == "NaTType") for item in items]
+    return _without(list(map(plain, items)), np.array(null, bool))
+
+
+def _may_be_null(of: type) -> bool:
+    return of.__name__ in ("NAType", "NaTType", "MaskedConstant") or hasattr(of, "as_py")
+
+
+def _without(values: Any, null: Array) -> Column:
+    return Column(values, ~null if null.any() else None)
+
+
+def _from_objects(items: Any, codec: Any) -> Column:
+    """The objects of a column of a library, where None means a missing one, and NaN and NaT where no item is one."""
+    array = object_array(items)
+    null = np.fromiter((_is_null_of_column(item, codec) for item in array), bool, len(array))
+    return _without(array, null)
+
+
+def _is_null_of_column(item: Any, codec: Any) -> bool:
+    if item is None or _is_missing(item):
+        return True
+    if isinstance(item, float | np.floating):
+        return not codec.has_nan and item != item
+    return not codec.has_nat and _is_nat(item)
+
+
+def _from_masked(items: Any) -> Column:
+    mask = np.ma.getmaskarray(items)
+    if mask.dtype.names:  # an item whose fields are not all there
+        mask = np.logical_or.reduce([mask[name].reshape(len(mask), -1).any(1) for name in mask.dtype.names])
+    return _without(np.asarray(np.ma.getdata(items)), mask.reshape(len(mask), -1).any(1) if mask.ndim > 1 else mask)
+
+
+# ---- pandas ----------------------------------------------------------------------------------------------------------
+
+
+def _from_pandas(items: Any, codec: Any) -> Column:
+    pd = sys.modules["pandas"]
+    if isinstance(items, pd.MultiIndex):
+        levels = tuple(items.get_level_values(i) for i in range(items.nlevels))
+        return Column(Fields(tuple(items.names) if all(items.names) else None, levels), None)
+    array = getattr(items, "array", items)  # of a Series or an Index
+    dtype = items.dtype
+    what = f"{codec.what}s"
+    if isinstance(dtype, np.dtype):
+        values = np.asarray(items)
+        return _from_objects(values, codec) if values.dtype.kind == "O" else Column(values, None)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _taken(column_of(dtype.categories, codec), np.asarray(array.codes), codec)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        accessor = "dt." if isinstance(items, pd.Series) else ""
+        check_zone(dtype.tz, f"{what} are", f'{what}.{accessor}tz_convert("UTC")')
+        return Column(np.asarray(array.tz_convert("UTC").tz_localize(None)), None)
+    if isinstance(dtype, pd.ArrowDtype) or (isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"):
+        return column_of(array.__arrow_array__(), codec)
+    if isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
+        raise TypeError(f"{what} are of pandas' dtype {dtype}: convert them, such as with to_timestamp(), or use object")
+    if isinstance(dtype, pd.SparseDtype):
+        return Column(np.asarray(array), None)
+    number = getattr(dtype, "numpy_dtype", None)
+    null = np.asarray(array.isna())
+    if isinstance(number, np.dtype) and number.kind in "biuf":  # Int64, Float32, boolean, ...
+        return _without(array.to_numpy(number, na_value=number.type(0)), null)
+    return _without(np.asarray(array, object), null)
+
+
+def _taken(words: Column, codes: Array, codec: Any) -> Column:
+    """The items that the codes of a categorical choose; code -1 is a null."""
+    null = codes < 0
+    values = words.values
+    if not isinstance(values, np.ndarray):
+        values = object_array(codec.text_items(values) if isinstance(values, ArrowColumn | Runs) else values)
+    if len(values) == 0:
+        return _without(np.full(len(codes), None), np.ones(len(codes), bool))
+    if words.valid is not None:
+        null |= ~words.valid[codes]
+    return _without(values[codes], null)
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def _table_of(items: Any) -> Fields | None:
+    """The columns of a DataFrame of pandas. (Other tables are Arrow structs.)"""
+    pd = sys.modules.get("pandas")
+    if pd is None or not isinstance(items, pd.DataFrame):
+        return None
+    names = tuple(map(str, items.columns))
+    return Fields(names, tuple(items.iloc[:, i] for i in range(len(names))))
+
+
+def _dtype_name(items: Any) -> str:
+    return str(items.dtype) if hasattr(items, "dtype") and type(items).__module__.startswith("polars.") else ""
+
+
+# ---- objects ---------------------------------------------------------------------------------------------------------
+
+
+def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
+    """The items of a batch as an object array, and which of them are there: at nulls, the array has None.
+
+    They are the Python objects that the container itself gives. In a column, None and pd.NA are nulls; in a list or an
+    array of objects they are objects like others.
+    """
+    if isinstance(items, Column):
+        return _nulls_as_none(items.values, items.valid)
+    if isinstance(items, list | tuple):
+        return object_array(items), None
+    if isinstance(items, np.ma.MaskedArray):
+        values, valid = _from_masked(items)
+        return _nulls_as_none(python_items(values), valid)
+    if isinstance(items, np.ndarray) and items.dtype.kind == "T" and hasattr(items.dtype, "na_object"):
+        return _without(object_array(python_items(items)), _is_na(items))
+    if isinstance(items, np.ndarray):
+        return object_array(python_items(np.asarray(items))), None
+    if isinstance(items, str | bytes):
+        raise no_sequence(items, codec)
+    if _of_pandas(items):
+        own_nulls = not isinstance(items.dtype, np.dtype)
+        found = object_array(items.tolist())
+        if own_nulls:
+            return _nulls_as_none(found, ~np.asarray(items.isna()))
+        return _without_none(found) if items.dtype.kind == "O" else (found, None)
+    if _table_of(items) is not None:
+        raise TypeError(f"{codec.what}s are a table: give one of its columns")
+    for method in "to_pylist", "to_list":  # of pyarrow, of polars
+        if is_arrow(items) and hasattr(items, method):
+            return _without_none(object_array(getattr(items, method)()))
+    if is_arrow(items):
+        values, valid = column_of(items, codec)
+        if isinstance(values, Fields):
+            raise TypeError(f"{codec.what}s are a table or a struct column: give one of its columns")
+        return _nulls_as_none(codec.text_items(values) if not isinstance(values, np.ndarray) else python_items(values), valid)
+    if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
+        return objects_of(np.asarray(items), codec)
+    return object_array(_listed(items, codec)), None
+
+
+def _without_none(array: Array) -> tuple[Array, Array | None]:
+    null = np.fromiter((item is None or _is_missing(item) for item in array), bool, len(array))
+    return _nulls_as_none(array, ~null)
+
+
+def _nulls_as_none(items: Any, valid: Array | None) -> tuple[Array, Array | None]:
+    array = object_array(items)
+    if valid is None or valid.all():
+        return array, None
+    array[~valid] = None
+    return array, valid
+
+
+def python_items(array: Array) -> list[Any]:
+    """The items of an array as Python objects; times, whose nanoseconds no object of Python has, as NumPy's own.
+
+    >>> python_items(np.array([1, 2])), python_items(np.array(["2026"], "M8[ns]"))
+    ([1, 2], [np.datetime64('2026-01-01T00:00:00.000000000')])
+    """
+    if array.ndim != 1:
+        raise ValueError(f"the items must be one-dimensional, not of shape {array.shape}: ravel() the array")
+    return list(array) if array.dtype.kind in "mMV" else array.tolist()
+
+
+def object_array(items: Any) -> Array:
+    """An array of the objects themselves: also of sequences, which NumPy would unpack."""
+    if isinstance(items, np.ndarray) and items.dtype.kind == "O" and items.ndim == 1:
+        return np.array(items)
+    array = np.empty(len(items), object)
+    for position, item in enumerate(items):
+        array[position] = item
+    return array
+
+
+def index_or_self(item: Any) -> Any:
+    """An int for whatever has ``__index__``; any other object as it is."""
+    return operator.index(item) if hasattr(item, "__index__") else item
