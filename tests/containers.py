@@ -111,9 +111,10 @@ SAMPLES: dict[str, list[Items]] = {
     "complex": [[1j, 2.0 + 0j]],
     **TIMES,
     **{f"{name} or NaT": [*found, [found[0][0], np.array("NaT", name)[()]]] for name, found in TIMES.items()},
+    "in UTC": TIMES["M8[ns]"],
+    "in UTC or NaT": [*TIMES["M8[ns]"], [*instants("ns", 0), np.datetime64("NaT", "ns")]],
     "range": [[0, 1, 2]],
     "str": TEXT + NUL_AT_THE_END,
-    "str, surrogates": TEXT + NUL_AT_THE_END + LONE_SURROGATES,
     "U": TEXT + LONE_SURROGATES,
     "label": [["a", "b", "a"], ["longer than four", "b"]],
     "bytes": [*BINARY, [b"a\0", b"a", b"a\0"]],
@@ -133,7 +134,7 @@ SAMPLES: dict[str, list[Items]] = {
     "interval": [[(0, 1), (1, 2)]],
 }
 
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 
 
 def at(year: int, microsecond: int = 0, **rest: Any) -> datetime.datetime:
@@ -155,7 +156,7 @@ OBJECTS: dict[str, list[Items]] = {
                [np.datetime64("NaT"), at(1900)], [at(2000), at(2000, tzinfo=ZoneInfo("Europe/Berlin"))],
                [at(2000), at(3000)], [at(2000), "2000-01-01"], [at(2000), 5], [at(2000), np.timedelta64(1, "ns")]],
     "M8[us]": [[at(2000, 5), np.datetime64(1, "us"), at(9999)], [at(2000), np.datetime64(1, "ns")]],
-    "m8[ns]": [[np.timedelta64(1, "ns"), datetime.timedelta(seconds=1), np.timedelta64(0, "s"), np.timedelta64(1, "ns")],
+    "m8[ns]": [[np.timedelta64(1, "ns"), datetime.timedelta(seconds=1), np.timedelta64(0, "s")],
                [datetime.timedelta(0), 5], [datetime.timedelta(0), at(2000)]],
     "str": [["a", "", "a\0", "a", "\ud800", "\u20ac\U0001f511 longer"], [np.str_("a"), "b"], ["a", b"a"], ["a", 5],
             ["a", None]],
@@ -318,15 +319,15 @@ def masked(dtype: Any) -> dict[str, Callable[[Items], Any]]:
 
     def made(items: Items) -> np.ma.MaskedArray:
         filler = next(item for item in items if item is not None)  # a key that is present hides behind the mask
-        plain = objects_array if spec == object else lambda held: np.array(held, spec)
+        plain = objects_array if spec.kind == "O" else lambda held: np.array(held, spec)
         held = plain([filler if item is None else item for item in items])
         return np.ma.array(held, mask=[item is None for item in items] if None in items else np.ma.nomask)
 
     return {
         "np.ma array": made,
-        "np.ma array with a stride": lambda items: np.ma.repeat(made(items), 2)[::2]
-        if spec != object
-        else made([item for item in items for _ in "ab"])[::2],
+        "np.ma array with a stride": lambda items: (
+            np.ma.repeat(made(items), 2)[::2] if spec.kind != "O" else made([item for item in items for _ in "ab"])[::2]
+        ),
     }
 
 
@@ -359,7 +360,15 @@ def numpy_containers() -> list[Container]:
     ]
     for kind, code in (*plain.items(), ("S", "S16"), ("U", "U16")):
         if kind not in ("complex", "float16", "M8[s] or NaT", "m8[s] or NaT", "int32"):
-            rows.append(Container("NumPy", f"`np.ma` of {np.dtype(code).name}", kind, masked(code), "masked"))
+            rows.append(
+                Container(
+                    "NumPy",
+                    f"`np.ma` of {code if code[0] in 'SU' else np.dtype(code).name}",
+                    kind,
+                    masked(code),
+                    "masked",
+                )
+            )
     return rows
 
 
@@ -461,9 +470,7 @@ def null_in_dictionary(items: Items, name: str) -> Any:
 
 def run_ends(items: Items, name: str) -> Any:
     pa = pyarrow()
-    return pa.RunEndEncodedArray.from_arrays(
-        pa.array(range(1, len(items) + 1), pa.int32()), arrow_array(items, name)
-    )
+    return pa.RunEndEncodedArray.from_arrays(pa.array(range(1, len(items) + 1), pa.int32()), arrow_array(items, name))
 
 
 def pyarrow_scalars(name: str) -> dict[str, Callable[[Items], Any]]:
@@ -480,8 +487,8 @@ def pyarrow_containers() -> list[Container]:
             ("int8", "int8"), ("int32", "int32"), ("int64", "int64"), ("uint8", "uint8"), ("uint64", "uint64"),
             ("bool_", "bool"), ("float16", "float16"), ("float32", "float32"), ("float64", "float64"),
             ("timestamp[ns]", "M8[ns]"), ("timestamp[us]", "M8[us]"), ("timestamp[ms]", "M8[ms]"),
-            ("timestamp[s]", "M8[s]"), ("timestamp[ns, UTC]", "M8[ns]"), ("timestamp[ns, Etc/UTC]", "M8[ns]"),
-            ("timestamp[ns, +00:00]", "M8[ns]"), ("timestamp[ns, Zulu]", "M8[ns]"),
+            ("timestamp[s]", "M8[s]"), ("timestamp[ns, UTC]", "in UTC"), ("timestamp[ns, Etc/UTC]", "in UTC"),
+            ("timestamp[ns, +00:00]", "in UTC"), ("timestamp[ns, Zulu]", "in UTC"),
             ("date32", "M8[D]"), ("date64", "M8[D]"),
             ("duration[ns]", "m8[ns]"), ("duration[us]", "m8[us]"), ("duration[s]", "m8[s]"),
             ("string", "str"), ("large_string", "str"), ("string_view", "str"),
@@ -492,11 +499,11 @@ def pyarrow_containers() -> list[Container]:
     rows += [
         arrow_row(name, kind, refused=refused)
         for name, kind, refused in (
-            ("timestamp[us, Europe/Berlin]", "zone", "convert to UTC"),
-            ("timestamp[us, +02:00]", "zone", "convert to UTC"),
+            ("timestamp[us, Europe/Berlin]", "zone", "UTC.*convert"),
+            ("timestamp[us, +02:00]", "zone", "UTC.*convert"),
             ("decimal128", "decimal", "cast"), ("decimal256", "decimal", "cast"),
             ("time32", "time of day", "cast"), ("time64", "time of day", "cast"),
-            ("list", "list", "cast"), ("large_list", "list", "cast"), ("list(2)", "array", "cast"),
+            ("list", "list", "plain items"), ("large_list", "list", "plain items"), ("list(2)", "array", "plain items"),
             ("struct", "struct", "one column"),
         )
     ]  # fmt: skip
@@ -517,7 +524,7 @@ def pyarrow_containers() -> list[Container]:
 
 
 def carriers(build: Callable[[Items], Any]) -> dict[str, Callable[[Items], Any]]:
-    """The extension array that build gives, and the same as a Series and an Index. A Series has labels: not positions."""
+    """The extension array that build gives, in a Series and an Index as well. The labels of the Series mislead."""
 
     def series(items: Items) -> Any:
         return pandas().Series(build(items), index=range(len(items), 0, -1))
@@ -628,19 +635,19 @@ def pandas_containers() -> list[Container]:
         Container("pandas", f"Arrow-backed `{name}`", kind, arrow_backed(name), "`NA`", refused)
         for name, kind, refused in (
             ("int64", "int64", ""), ("uint64", "uint64", ""), ("float64", "float64", ""), ("bool_", "bool", ""),
-            ("timestamp[ns]", "M8[ns]", ""), ("timestamp[ns, UTC]", "M8[ns]", ""), ("duration[ns]", "m8[ns]", ""),
+            ("timestamp[ns]", "M8[ns]", ""), ("timestamp[ns, UTC]", "in UTC", ""), ("duration[ns]", "m8[ns]", ""),
             ("date32", "M8[D]", ""), ("string", "str", ""), ("large_string", "str", ""), ("binary", "bytes", ""),
-            ("null", "null", ""), ("timestamp[us, Europe/Berlin]", "zone", "convert to UTC"),
-            ("decimal128", "decimal", "cast"), ("time64", "time of day", "cast"), ("list", "list", "cast"),
+            ("null", "null", ""), ("timestamp[us, Europe/Berlin]", "zone", "UTC.*convert"),
+            ("decimal128", "decimal", "cast"), ("time64", "time of day", "cast"), ("list", "list", "plain items"),
             ("struct", "struct", "one column"),
         )
     ]  # fmt: skip
     for label, zone in UTC_NAMES.items():
         build = carriers(lambda items, zone=zone: zoned(items, zone()))
-        rows.append(Container("pandas", f"`datetime64[ns, UTC]`, tz={label}", "M8[ns] or NaT", build))
+        rows.append(Container("pandas", f"`datetime64[ns, UTC]`, tz={label}", "in UTC or NaT", build))
     rows += [
         Container("pandas", "`datetime64[us, Europe/Berlin]`", "zone",
-                  carriers(lambda items: zoned(items, "Europe/Berlin")), None, "convert to UTC"),
+                  carriers(lambda items: zoned(items, "Europe/Berlin")), None, "UTC.*convert"),
         Container("pandas", "categorical of str", "str", carriers(lambda items: categorical(items, "object")), "`NaN`"),
         Container("pandas", "categorical of int64", "int64", carriers(lambda items: categorical(items, "i8")), "`NaN`"),
         Container("pandas", "categorical of `M8[ns]`", "M8[ns]",
@@ -655,7 +662,9 @@ def pandas_containers() -> list[Container]:
 
 
 def arrow_backed(name: str) -> dict[str, Callable[[Items], Any]]:
-    return carriers(lambda items: pandas().arrays.ArrowExtensionArray(pyarrow().chunked_array([arrow_array(items, name)])))
+    return carriers(
+        lambda items: pandas().arrays.ArrowExtensionArray(pyarrow().chunked_array([arrow_array(items, name)]))
+    )
 
 
 def sparse(items: Items) -> Any:
@@ -707,11 +716,11 @@ def polars_containers() -> list[Container]:
             ("Int8", "int8", ""), ("Int32", "int32", ""), ("Int64", "int64", ""), ("UInt8", "uint8", ""),
             ("UInt64", "uint64", ""), ("Float32", "float32", ""), ("Float64", "float64", ""), ("Boolean", "bool", ""),
             ("Datetime[ns]", "M8[ns]", ""), ("Datetime[us]", "M8[us]", ""), ("Datetime[ms]", "M8[ms]", ""),
-            ("Datetime[ns, UTC]", "M8[ns]", ""), ("Duration[ns]", "m8[ns]", ""), ("Duration[us]", "m8[us]", ""),
+            ("Datetime[ns, UTC]", "in UTC", ""), ("Duration[ns]", "m8[ns]", ""), ("Duration[us]", "m8[us]", ""),
             ("Date", "M8[D]", ""), ("String", "str", ""), ("Binary", "bytes", ""), ("Categorical", "label", ""),
             ("Enum", "label", ""), ("Null", "null", ""),
-            ("Datetime[us, Europe/Berlin]", "zone", "convert to UTC"), ("Time", "time of day", "cast"),
-            ("Decimal", "decimal", "cast"), ("List", "list", "cast"), ("Array", "array", "cast"),
+            ("Datetime[us, Europe/Berlin]", "zone", "UTC.*convert"), ("Time", "time of day", "cast"),
+            ("Decimal", "decimal", "cast"), ("List", "list", "plain items"), ("Array", "array", "plain items"),
             ("Struct", "struct", "one column"), ("Int128", "wide int", "cast"),
         )
     ]  # fmt: skip

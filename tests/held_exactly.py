@@ -1,7 +1,7 @@
 """What a key or value type holds, said once more in Python's own ints, floats and texts. Does not import the map.
 
 `key_of` and `value_of` give the item as a map gives it back, in a form that a `dict` can compare: a time is a number of
-units, every NaN is the one below, a record is a tuple. They raise TypeError for an item of another type and OverflowError
+units, every NaN is the one below, a record is a tuple. They raise TypeError for an item of another type, OverflowError
 for one that the type cannot hold.
 """
 

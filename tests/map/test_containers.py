@@ -1,39 +1,28 @@
 """The table: what holds a batch, times the type of the map, times the call. Each cell is the right answer or an error.
 
-`tests/containers.py` has the containers, `tests/held_exactly.py` what a type holds. The right answer is that of a `dict`
-which is given the items one by one; that of a map of object has the items that the container's own library gives.
-A test is a cell of the first two; its report names the call.
+`tests/containers.py` has the containers, `tests/held_exactly.py` what a type holds, `tests/container_cases.py` what
+follows from both. The right answer is that of a `dict` which is given the items one by one; for a map of object, those
+that the container's own library gives. A test is a cell of the first two; its report names the call.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
-from containers import ANY, CONTAINERS, Container, HasArray, Items, samples
-from held_exactly import KEY_TYPES, NAN, NAT, VALUE_TYPES, canonical, key_of, value_of
+from container_cases import NULL, Refusal, cases
+from containers import CONTAINERS, HasArray, Items
+from containers_page import PAGE, current
+from held_exactly import KEY_TYPES, NAN, NAT, VALUE_TYPES, canonical
 from pyhmap import HMap, HSet
 from pyhmap._reference.engine import ReferenceMap
-
-NULL = object()  # stands for a null among the expected keys and values
 
 
 class ReferenceSet(HSet):
     _map_type = ReferenceMap
-
-
-class Refusal(NamedTuple):
-    """The error of all calls of a cell."""
-
-    error: type[Exception]
-    match: str
-
-    def __repr__(self) -> str:
-        return f"{self.error.__name__} with {self.match!r}"
 
 
 def null_at(what: str, position: int) -> Refusal:
@@ -72,84 +61,6 @@ def same(result: Any, expected: Any) -> bool:
         return bool(result == expected)
     except Exception:  # of an object that compares with nothing
         return False
-
-
-# ---- expected --------------------------------------------------------------------------------------------------------
-
-
-def is_null(container: Container, type_name: str, item: Any) -> bool:
-    """Whether None among the items is a null of this container: in maps of object, every item of a list is an object."""
-    return item is None and container.null is not None and not (container.library == "Python" and type_name == "object")
-
-
-def expected_items(container: Container, name: str, what: str, items: Items, objects: Items) -> Items | Refusal:
-    """The items as the type has them, or the error that names the first one that it does not hold."""
-    one_by_one, out = (key_of if what == "keys" else value_of), []
-    if container.refused and name not in ("object", "record"):
-        return Refusal(TypeError, container.refused)
-    if container.refused and name == "record" and container.library != "tables":
-        return Refusal(TypeError, "id|cast|convert")
-    for position, item in enumerate(items):
-        if is_null(container, name, item) or container.kind == "null":
-            out.append(NULL)
-            continue
-        try:
-            out.append(one_by_one(name, objects[position] if name == "object" else item))
-        except OverflowError:
-            return Refusal(OverflowError, rf"{what}\[{position}\]")
-        except TypeError:
-            here = rf"{what}\[{position}\]" if container.positions or name == "object" else "convert|cast|give|use"
-            return Refusal(TypeError, here)
-    return out
-
-
-class Case(NamedTuple):
-    """A container built in one way from one sample. Its other variants differ in how they are read, not in what follows:
-    they are tried with fewer calls."""
-
-    name: str
-    build: Callable[[], Any]
-    expected: Items | Refusal
-    every_call: bool
-
-
-def cases(container: Container, name: str, what: str) -> Iterator[Case]:
-    """Each variant with each sample, and with a null as the second item."""
-    first = samples(container, name)[0]
-    for items in samples(container, name):
-        nulls = container.null is not None and container.kind != "null" and is_null(container, name, None)
-        for batch in [items, [items[0], None, *items[1:]]] if nulls else [items]:
-            if not in_the_contract(container, name, what, batch):
-                continue
-            for number, (variant, build) in enumerate(container.variants.items()):
-                again = built(build, batch)
-                objects = container.objects(again()) if name == "object" else batch
-                expected = expected_items(container, name, what, batch, objects)
-                if isinstance(expected, Refusal) and expected.error is TypeError and container.kind != ANY and batch is not first:
-                    continue  # a column of another type is refused, whatever its items
-                yield Case(f"{variant} of {batch}", again, expected, every_call=number == 0)
-
-
-def built(build: Callable[[Items], Any], items: Items) -> Callable[[], Any]:
-    """A function that gives the container; an iterator, which can be read once, anew at each call."""
-    made = build(items)
-    return partial(build, items) if isinstance(made, Iterator) else lambda: made
-
-
-def in_the_contract(container: Container, name: str, what: str, items: Items) -> bool:
-    """Whether it is said what this batch is: of maps of object, the contract does not say it of some columns."""
-    if name != "object":
-        # None and NaN of a column of objects are nulls; they are tried by `with_null`.
-        return not (container.kind == ANY and container.library != "Python" and any(x != x for x in items))
-    if "UTC" in container.name or container.kind in ("zone", "record", "4 bytes"):
-        return False
-    # The hash of a pandas time with a nanosecond left over is not that of NumPy's, though they are equal.
-    return what == "values" and container.library != "polars" or not any(
-        isinstance(item, np.datetime64 | np.timedelta64)
-        and np.datetime_data(item.dtype)[0] == "ns"
-        and int(item.astype("i8")) % 1000
-        for item in items
-    )
 
 
 # ---- keys ------------------------------------------------------------------------------------------------------------
@@ -320,7 +231,7 @@ def refused_everywhere(cell: Cell, b: Batch, refusal: Refusal, every_call: bool)
 
 def read_and_written(cell: Cell, b: Batch) -> None:
     """A read of a map that has every second key, and a write to it."""
-    d = {key: -1 for key in list(dict.fromkeys(key for key in b.keys if key is not NULL))[::2]}
+    d = dict.fromkeys(list(dict.fromkeys(key for key in b.keys if key is not NULL))[::2], -1)
     m = b.new_map(d)
     cell.expect("contains_many", lambda: m.contains_many(b.build()).tolist(), [key in d for key in b.keys])
     refusal = null_at("keys", b.keys.index(NULL)) if NULL in b.keys else None
@@ -361,7 +272,7 @@ def test_values(container, value_type, hmap_type):
     if container.library == "tables":
         pytest.skip("a table as values is not in the contract")
     for cell.where, build, values, every_call in cases(container, value_type, "values"):
-        if value_type == "object" and not many_values(build()):
+        if value_type == "object" and isinstance(build(), HasArray):  # what holds no items of its own may be an item
             continue
         expected = values
         if not isinstance(values, Refusal):
@@ -372,11 +283,6 @@ def test_values(container, value_type, hmap_type):
         n = len(build()) if hasattr(build(), "__len__") else len(list(build()))
         writes_values(cell, hmap_type, spec, n, build, expected, every_call)
     cell.report()
-
-
-def many_values(made: Any) -> bool:
-    """In maps of object, some containers are one value for all keys, as dict views are; see the contract."""
-    return not isinstance(made, type({}.values()) | HasArray)
 
 
 def writes_values(
@@ -401,3 +307,12 @@ def writes_values(
             expected = expected._replace(match=expected.match.replace("values", r"\w+"))
         cell.expect("get_many, default=", lambda: given(lambda m: m.get_many(keys, default=build())), expected)
         cell.expect("pop_many, default=", lambda: given(lambda m: m.pop_many(keys, default=build())), expected)
+
+
+# ---- the page --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="installed without its documentation")
+def test_the_page_says_what_is_tested():
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == current(page), "run `python tests/containers_page.py --write`"
