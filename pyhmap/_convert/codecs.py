@@ -204,7 +204,8 @@ class Codec:
         Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of the first invalid
         item, or ``ValueError`` if the items are not one-dimensional.
         """
-        values, valid = self.column(items)
+        column = self.column(items)
+        values, valid = column.values, column.valid
         if isinstance(values, ArrowColumn | Runs):
             values, valid = text_array(values, self)
         return self.convert(values, valid), valid
@@ -702,7 +703,8 @@ class RecordCodec(Codec):
             raise TypeError(f"{self.what}s have the fields {', '.join(names)}; this map has {', '.join(own)}: rename them")
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
-        fields, valid = column = self.column(items)
+        column = self.column(items)
+        fields, valid = column.values, column.valid
         if not isinstance(fields, Fields):
             return super().many(column)
         if fields.names is not None:
@@ -787,7 +789,7 @@ class SubarrayCodec(Codec):
         return _as_tuples(array.tolist()) if self.is_key else array
 
     def is_scalar(self, items: Any) -> bool:
-        return bool(np.shape(items) == self.shape)
+        return not isinstance(items, Column) and bool(np.shape(items) == self.shape)
 
     def convert(self, values: Any, valid: Array | None) -> Array:
         array = np.asarray(values) if isinstance(values, list | tuple | np.ndarray) else np.empty(0)

@@ -195,7 +195,7 @@ def text_array(texts, codec):
 cdef int read_values(TextBatch batch, column, codec, bint by_windows) except -1:
     """The texts of a ``Column``."""
     cdef bint variable = type(codec.dtype) is type
-    values, valid = column
+    values, valid = column.values, column.valid
     if isinstance(values, ArrowColumn):
         check_format(&(<ArrowColumn> values).schema, codec)
         return read_column(batch, values, codec, by_windows and variable, not variable)

@@ -98,6 +98,7 @@ class MapMethods(MutableMapping[_K, _V]):
         >>> sorted(HMap.fromkeys([3, 4], 0.5).items())
         [(3, 0.5), (4, 0.5)]
         """
+        keys = list(keys) if isinstance(keys, str | bytes) else keys  # as dict.fromkeys() takes them
         items, n, key_type = infer.with_type(keys, "key")
         m = cls(key_type, infer.type_of_value(value))  # type: ignore[call-arg]
         m._make_room(n)

@@ -543,7 +543,7 @@ class ReferenceEngine:
         column, default = self._keys(keys), self._default(default)
         if self._by_objects():
             return batch_by_item.pop_many(self, column, default)
-        array, valid = column
+        array, valid = column.values, column.valid
         batch_by_item.refuse_nulls(valid)
         popped = self._delete_many(array, stop_at_miss=default is NO_DEFAULT)
         if len(popped) < len(array):
@@ -562,7 +562,7 @@ class ReferenceEngine:
         column = self._keys(keys)
         if self._by_objects():
             return batch_by_item.discard_many(self, column)
-        array, valid = column
+        array, valid = column.values, column.valid
         batch_by_item.refuse_nulls(valid)
         return sum(value is not ABSENT for value in self._delete_many(array, stop_at_miss=False))
 
