@@ -61,7 +61,8 @@ class HSet(MutableSet[_K]):
     A set behaves like a ``set``, also together with ``set`` and ``frozenset``, with one exception. A key that the type
     cannot hold raises ``TypeError`` or ``OverflowError`` when it is added, and in ``in``, ``remove`` and ``discard``.
     In comparisons and set algebra, such an element of the other set is just absent from this one. Operators take sets;
-    methods take any iterables. A result is a set of the type of the left operand, or of the only HSet.
+    methods take any iterables, and arrays. A result is a set of the type of the left operand, or of the only HSet, and
+    what it adds to that must be of the type. ``np.asarray(s)`` is :meth:`to_array`, so ``np.isin(a, s)`` works.
 
     Examples
     --------

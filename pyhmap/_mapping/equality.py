@@ -61,7 +61,13 @@ def compared(m: Any, elements: list[Any], typed: Any = None) -> tuple[list[Any],
 
 def identity(m: Any, key: Any) -> Any:
     """What equal keys of a map have in common, and no others: hashable, also equal for two NaN of a map of floats."""
-    return key if m.key_dtype is object else m._key_codec.encode(key)
+    if (type(key) in (int, float) and key == key) or m.key_dtype is object or m.key_dtype is type(key):
+        return key
+    codec = m._key_codec
+    stored = codec.encode(key)
+    if codec.form in ("word32", "word64") and (number := codec.decode(stored)) == number:
+        return number
+    return stored
 
 
 def same_value(m: Any, a: Any, b: Any) -> bool:
