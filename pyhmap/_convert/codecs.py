@@ -137,6 +137,7 @@ class Codec:
     """One key or value type. ``what`` is "key" or "value": keys are held exactly and have a canonical form."""
 
     form = "raw"
+    holder = "map"  # what holds the items, for messages; a set says so
 
     def __init__(self, dtype: Spec, what: str) -> None:
         self.dtype = dtype
@@ -244,6 +245,10 @@ class Codec:
         """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
         return object_array(items)
 
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        """Many items as ``batch`` gives them, and which of them are valid: a bool array, False at nulls; or None."""
+        return self.batch(items), None
+
     def _exactly(self, array: Array) -> Array:
         return self._one_by_one(array)
 
@@ -268,7 +273,7 @@ class Codec:
     def wrong_type(self, item: object) -> TypeError:
         """The error for an item of another type."""
         given = f"{self.what} {shown(item)} is of type {type(item).__name__}"
-        return TypeError(f"{given}; this map holds {self.name}: convert the {self.what}")
+        return TypeError(f"{given}; this {self.holder} holds {self.name}: convert the {self.what}")
 
     def too_long(self, size: int) -> OverflowError:
         """The error for a text of so many bytes."""
