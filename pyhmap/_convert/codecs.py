@@ -220,7 +220,7 @@ class Codec:
         """The array of the values of a ``Column``."""
         if isinstance(values, Fields):
             given = "a table" if values.names is None else f"a table or struct with the columns {', '.join(values.names)}"
-            raise TypeError(f"{self.what}s are {given}; this map holds {self.name}: give one column")
+            raise TypeError(f"{self.what}s are {given}; this {self.holder} holds {self.name}: give one column")
         array = values if isinstance(values, np.ndarray) else self._from_list(values)
         if array.ndim != 1:
             many = f"{self.what}s"
@@ -244,10 +244,6 @@ class Codec:
     def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
         """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
         return object_array(items)
-
-    def many(self, items: Any) -> tuple[Array, Array | None]:
-        """Many items as ``batch`` gives them, and which of them are valid: a bool array, False at nulls; or None."""
-        return self.batch(items), None
 
     def _exactly(self, array: Array) -> Array:
         return self._one_by_one(array)
@@ -280,12 +276,12 @@ class Codec:
         return OverflowError(f"a {self.what} of {size:,} bytes is too long: at most {MAX_TEXT:,} bytes, so shorten it")
 
     def _too_large(self, item: object) -> OverflowError:
-        return OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a map of another type")
+        return OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a {self.holder} of another type")
 
     def wrong_dtype(self, array: Array) -> TypeError:
         """The error for an array of another type."""
         return TypeError(
-            f"{self.what}s are of dtype {array.dtype}; this map holds {self.name}: convert the {self.what}s"
+            f"{self.what}s are of dtype {array.dtype}; this {self.holder} holds {self.name}: convert the {self.what}s"
         )
 
 
@@ -318,7 +314,7 @@ class IntCodec(WordCodec):
     def _encode(self, item: object) -> bytes:
         if isinstance(item, np.bool):
             item = bool(item)
-        if isinstance(item, np.timedelta64):  # it has __index__, without its unit
+        if isinstance(item, np.timedelta64 | np.ndarray):  # they have __index__: without a unit, or a mask
             raise self.wrong_type(item)
         try:
             number = operator.index(cast("Any", item))
@@ -328,7 +324,7 @@ class IntCodec(WordCodec):
             raise self.wrong_type(item) from None
         if not self.least <= number <= self.most:
             limits = f"{self.name} ({self.least} to {self.most})"
-            raise OverflowError(f"{self.what} {shown(number)} is outside {limits}: use a map of another type")
+            raise OverflowError(f"{self.what} {shown(number)} is outside {limits}: use a {self.holder} of another type")
         return (number & ((1 << 8 * self.size) - 1)).to_bytes(self.size, "little")
 
     def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
@@ -357,7 +353,7 @@ class FloatCodec(WordCodec):
     has_nan = True
 
     def _encode(self, item: object) -> bytes:
-        if isinstance(item, str | bytes | bytearray | np.complexfloating | np.timedelta64 | np.datetime64):
+        if isinstance(item, str | bytes | bytearray | np.complexfloating | np.timedelta64 | np.datetime64 | np.ndarray):
             raise self.wrong_type(item)
         if isinstance(item, np.bool):
             item = bool(item)
@@ -502,7 +498,7 @@ class TimeCodec(WordCodec):
         if unit == "generic":
             reason = "has no unit: give one, such as np.timedelta64(1, 's')"
         elif self.dtype.kind == "m" and (unit in calendar) != (own in calendar):
-            reason = f"is in calendar units, which have no fixed length; this map holds {self.name}: convert it"
+            reason = f"is in calendar units, which have no fixed length; this {self.holder} holds {self.name}: convert it"
         else:
             return
         times = ~np.isnat(array)
@@ -628,7 +624,7 @@ class FixedCodec(Codec):
         if len(stored) > self.dtype.itemsize or (kind == "V" and len(stored) != self.dtype.itemsize):
             wanted = "give exactly so many bytes" if kind == "V" else "shorten it"
             raise OverflowError(
-                f"{self.what} {shown(item)} has {len(stored)} bytes; this map holds {self.name}: {wanted}"
+                f"{self.what} {shown(item)} has {len(stored)} bytes; this {self.holder} holds {self.name}: {wanted}"
             )
         return stored if self.is_key else stored.ljust(self.dtype.itemsize, b"\0")
 
@@ -705,7 +701,7 @@ class RecordCodec(Codec):
     def _check_names(self, names: tuple[str, ...]) -> None:
         own = [name for name, _ in self.fields]
         if sorted(names) != sorted(own):
-            raise TypeError(f"{self.what}s have the fields {', '.join(names)}; this map has {', '.join(own)}: rename them")
+            raise TypeError(f"{self.what}s have the fields {', '.join(names)}; this {self.holder} has {', '.join(own)}: rename them")
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
         column = self.column(items)
@@ -786,7 +782,7 @@ class SubarrayCodec(Codec):
         array = np.asarray(item)
         if array.shape != self.shape:
             given = f"{self.what} is of shape {array.shape}"
-            raise TypeError(f"{given}; this map holds {self.name}: give shape {self.shape}")
+            raise TypeError(f"{given}; this {self.holder} holds {self.name}: give shape {self.shape}")
         return self._exactly(array.reshape(1, *self.shape)).tobytes()
 
     def decode(self, stored: bytes) -> Any:

@@ -104,10 +104,13 @@ def _is_scalar_of_arrow(item: Any) -> bool:
 
 
 def plain(item: Any) -> Any:
-    """A scalar of pyarrow as an object of Python or NumPy; any other item as it is.
+    """A scalar of pyarrow, and the item of an array without dimensions, as an object of Python or NumPy; any other item as
+    it is.
 
     Raises ``TypeError`` for a time zone that is not UTC.
     """
+    if type(item) is np.ndarray and item.ndim == 0:
+        return item[()]
     if not _is_scalar_of_arrow(item):
         return item
     unit = getattr(item.type, "unit", None)

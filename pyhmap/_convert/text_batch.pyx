@@ -522,7 +522,7 @@ cdef int check_format(const ArrowSchema *schema, codec) except -1:
     texts = dtype is str or (dtype is not bytes and dtype.kind == "U")
     if format not in (("u", "U", "vu", "n") if texts else ("z", "Z", "vz", "n")) and (texts or format[:2] != "w:"):
         raise TypeError(
-            f"{codec.what}s are an Arrow column of type {type_name(format)}; this map holds {codec.name}: "
+            f"{codec.what}s are an Arrow column of type {type_name(format)}; this {codec.holder} holds {codec.name}: "
             "cast the column"
         )
     return 0
