@@ -1,0 +1,403 @@
+"""The table: what holds a batch, times the type of the map, times the call. Each cell is the right answer or an error.
+
+`tests/containers.py` has the containers, `tests/held_exactly.py` what a type holds. The right answer is that of a `dict`
+which is given the items one by one; that of a map of object has the items that the container's own library gives.
+A test is a cell of the first two; its report names the call.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from containers import ANY, CONTAINERS, Container, HasArray, Items, samples
+from held_exactly import KEY_TYPES, NAN, NAT, VALUE_TYPES, canonical, key_of, value_of
+from pyhmap import HMap, HSet
+from pyhmap._reference.engine import ReferenceMap
+
+NULL = object()  # stands for a null among the expected keys and values
+
+
+class ReferenceSet(HSet):
+    _map_type = ReferenceMap
+
+
+class Refusal(NamedTuple):
+    """The error of all calls of a cell."""
+
+    error: type[Exception]
+    match: str
+
+    def __repr__(self) -> str:
+        return f"{self.error.__name__} with {self.match!r}"
+
+
+def null_at(what: str, position: int) -> Refusal:
+    return Refusal(ValueError, rf"{what}\[{position}\] is null: fill or drop nulls")
+
+
+class Cell:
+    """Runs calls and collects what differs, so that a report names every call of a cell, each with one example."""
+
+    def __init__(self) -> None:
+        self.failures: dict[str, list[str]] = {}
+        self.where = ""
+
+    def expect(self, what: str, call: Callable[[], Any], expected: Any) -> None:
+        try:
+            result = call()
+        except Exception as error:
+            fits = isinstance(expected, Refusal) and isinstance(error, expected.error)
+            if fits and re.search(expected.match, str(error)):
+                return
+            result = f"{type(error).__name__}: {error}"
+        else:
+            if not isinstance(expected, Refusal) and same(result, expected):
+                return
+        found = f"{what}, {self.where}: expected {expected!r}, got {result!r}"
+        self.failures.setdefault(what, []).append(found)
+
+    def report(self) -> None:
+        if self.failures:
+            lines = [f"{found[0]} (and {len(found) - 1} others)" for found in self.failures.values()]
+            pytest.fail("\n".join(lines), pytrace=False)
+
+
+def same(result: Any, expected: Any) -> bool:
+    try:
+        return bool(result == expected)
+    except Exception:  # of an object that compares with nothing
+        return False
+
+
+# ---- expected --------------------------------------------------------------------------------------------------------
+
+
+def is_null(container: Container, type_name: str, item: Any) -> bool:
+    """Whether None among the items is a null of this container: in maps of object, every item of a list is an object."""
+    return item is None and container.null is not None and not (container.library == "Python" and type_name == "object")
+
+
+def expected_items(container: Container, name: str, what: str, items: Items, objects: Items) -> Items | Refusal:
+    """The items as the type has them, or the error that names the first one that it does not hold."""
+    one_by_one, out = (key_of if what == "keys" else value_of), []
+    if container.refused and name not in ("object", "record"):
+        return Refusal(TypeError, container.refused)
+    if container.refused and name == "record" and container.library != "tables":
+        return Refusal(TypeError, "id|cast|convert")
+    for position, item in enumerate(items):
+        if is_null(container, name, item) or container.kind == "null":
+            out.append(NULL)
+            continue
+        try:
+            out.append(one_by_one(name, objects[position] if name == "object" else item))
+        except OverflowError:
+            return Refusal(OverflowError, rf"{what}\[{position}\]")
+        except TypeError:
+            here = rf"{what}\[{position}\]" if container.positions or name == "object" else "convert|cast|give|use"
+            return Refusal(TypeError, here)
+    return out
+
+
+class Case(NamedTuple):
+    """A container built in one way from one sample. Its other variants differ in how they are read, not in what follows:
+    they are tried with fewer calls."""
+
+    name: str
+    build: Callable[[], Any]
+    expected: Items | Refusal
+    every_call: bool
+
+
+def cases(container: Container, name: str, what: str) -> Iterator[Case]:
+    """Each variant with each sample, and with a null as the second item."""
+    first = samples(container, name)[0]
+    for items in samples(container, name):
+        nulls = container.null is not None and container.kind != "null" and is_null(container, name, None)
+        for batch in [items, [items[0], None, *items[1:]]] if nulls else [items]:
+            if not in_the_contract(container, name, what, batch):
+                continue
+            for number, (variant, build) in enumerate(container.variants.items()):
+                again = built(build, batch)
+                objects = container.objects(again()) if name == "object" else batch
+                expected = expected_items(container, name, what, batch, objects)
+                if isinstance(expected, Refusal) and expected.error is TypeError and container.kind != ANY and batch is not first:
+                    continue  # a column of another type is refused, whatever its items
+                yield Case(f"{variant} of {batch}", again, expected, every_call=number == 0)
+
+
+def built(build: Callable[[Items], Any], items: Items) -> Callable[[], Any]:
+    """A function that gives the container; an iterator, which can be read once, anew at each call."""
+    made = build(items)
+    return partial(build, items) if isinstance(made, Iterator) else lambda: made
+
+
+def in_the_contract(container: Container, name: str, what: str, items: Items) -> bool:
+    """Whether it is said what this batch is: of maps of object, the contract does not say it of some columns."""
+    if name != "object":
+        # None and NaN of a column of objects are nulls; they are tried by `with_null`.
+        return not (container.kind == ANY and container.library != "Python" and any(x != x for x in items))
+    if "UTC" in container.name or container.kind in ("zone", "record", "4 bytes"):
+        return False
+    # The hash of a pandas time with a nanosecond left over is not that of NumPy's, though they are equal.
+    return what == "values" and container.library != "polars" or not any(
+        isinstance(item, np.datetime64 | np.timedelta64)
+        and np.datetime_data(item.dtype)[0] == "ns"
+        and int(item.astype("i8")) % 1000
+        for item in items
+    )
+
+
+# ---- keys ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One container as the keys of a map: how to build it, its keys as a dict has them, and the type of the map."""
+
+    spec: Any
+    build: Callable[[], Any]
+    keys: Items
+    map_type: Any
+    set_type: Any
+
+    def new_map(self, items: dict[Any, int]) -> Any:
+        m = self.map_type(self.spec, np.int64)
+        for key, value in items.items():
+            m[plain(self.spec, key)] = value
+        return m
+
+    def new_set(self, keys: Any) -> Any:
+        return self.set_type(self.spec, [plain(self.spec, key) for key in keys])
+
+    def contents(self, m: Any) -> dict[Any, int]:
+        return {canonical(self.spec, key): value for key, value in m.items()}
+
+    def members(self, s: Any) -> set[Any]:
+        return {canonical(self.spec, key) for key in s}
+
+
+def plain(spec: Any, key: Any) -> Any:
+    """The key as an item that a map takes, from the form that a dict compares."""
+    if spec is object:
+        return key
+    dtype = np.dtype(spec)
+    if dtype.names:
+        return tuple(plain(dtype[name], part) for name, part in zip(dtype.names, key, strict=True))
+    if dtype.kind in "mM":
+        unit = np.datetime_data(dtype)[0]
+        return dtype.type("NaT" if key == NAT else key, unit)
+    return float("nan") if dtype.kind == "f" and key == NAN else key
+
+
+def reads(cell: Cell, b: Batch) -> None:
+    """The calls that read, of a map that has every second key."""
+    distinct = list(dict.fromkeys(key for key in b.keys if key is not NULL))
+    codes = {key: i * 10 for i, key in enumerate(distinct)}
+    d = {key: codes[key] for key in distinct[::2]}
+    m, n = b.new_map(d), len(b.keys)
+    values = [d.get(key, -1) for key in b.keys]
+    found = [key in d for key in b.keys]
+    cell.expect("get_many, default=-1", lambda: m.get_many(b.build(), default=-1).tolist(), values)
+    cell.expect(
+        "get_many, default=array",
+        lambda: m.get_many(b.build(), default=np.arange(-n, 0)).tolist(),
+        [d.get(key, i - n) for i, key in enumerate(b.keys)],
+    )
+    cell.expect(
+        "lookup_many",
+        lambda: [array.tolist() for array in m.lookup_many(b.build())],
+        [[d.get(key, 0) for key in b.keys], found],
+    )
+    cell.expect("contains_many", lambda: m.contains_many(b.build()).tolist(), found)
+    cell.expect("HSet.contains_many", lambda: b.new_set(d).contains_many(b.build()).tolist(), found)
+    full = b.new_map(codes)
+    if NULL in b.keys:
+        cell.expect("get_many", lambda: full.get_many(b.build()).tolist(), null_at("keys", b.keys.index(NULL)))
+        return
+    cell.expect("get_many", lambda: full.get_many(b.build()).tolist(), [codes[key] for key in b.keys])
+    if not all(found):
+        missing = Refusal(KeyError, rf"at position {found.index(False)} ")
+        cell.expect("get_many of missing keys", lambda: m.get_many(b.build()), missing)
+
+
+def writes(cell: Cell, b: Batch) -> None:
+    """The calls that write: what they return, and the map after them. A null is an error, and nothing is stored."""
+    keys, n = b.keys, len(b.keys)
+    distinct = list(dict.fromkeys(key for key in keys if key is not NULL))
+    d = {key: i * 10 for i, key in enumerate(distinct) if i % 2 == 0}
+    refusal = null_at("keys", keys.index(NULL)) if NULL in keys else None
+
+    def write(what: str, call: Callable[[Any], Any], result: Any, after: dict[Any, int]) -> None:
+        m = b.new_map(d)
+        cell.expect(what, lambda: call(m), refusal or result)
+        cell.expect(f"the map after {what}", lambda: b.contents(m), d if refusal else after)
+
+    each = dict(zip(keys, range(n), strict=True))
+    first: dict[Any, int] = {}
+    for key, value in each.items() if len(each) == n else zip(keys, range(n), strict=True):
+        first.setdefault(key, value)
+    counts = dict(d)
+    for key in keys:
+        counts[key] = counts.get(key, 0) + 1
+    popped, rest = [], dict(d)
+    for position, key in enumerate(keys):
+        popped.append(rest.pop(key, position - n))
+    write("set_many", lambda m: m.set_many(b.build(), np.arange(n)), None, {**d, **each})
+    write("setdefault_many", lambda m: m.setdefault_many(b.build(), np.arange(n)).tolist(),
+          [{**first, **d}[key] for key in keys], {**first, **d})  # fmt: skip
+    write("add_many", lambda m: m.add_many(b.build()), None, counts)
+    write("pop_many, default=-1", lambda m: m.pop_many(b.build(), default=-1).tolist(),
+          [max(value, -1) for value in popped], rest)  # fmt: skip
+    write("pop_many, default=array", lambda m: m.pop_many(b.build(), default=np.arange(-n, 0)).tolist(), popped, rest)
+    write("discard_many", lambda m: m.discard_many(b.build()), len(set(d) & set(keys)), rest)
+
+
+def numbers_keys(cell: Cell, b: Batch) -> None:
+    """factorize numbers new keys in the order in which they come; a null has no number."""
+    numbers = {key: i for i, key in enumerate(dict.fromkeys(key for key in b.keys if key is not NULL))}
+    m = b.new_map({})
+    cell.expect("factorize", lambda: m.factorize(b.build()).tolist(), [numbers.get(key, -1) for key in b.keys])
+    cell.expect("the map after factorize", lambda: b.contents(m), numbers)
+
+
+def sets(cell: Cell, b: Batch) -> None:
+    items = set(b.keys) - {NULL}
+    own = set(list(dict.fromkeys(key for key in b.keys if key is not NULL))[::2])
+    if b.spec is not object and np.dtype(b.spec).kind in "iuf":
+        own.add(11)  # a key that the container does not have
+    refusal = null_at("keys", b.keys.index(NULL)) if NULL in b.keys else None
+
+    def write(what: str, call: Callable[[Any], Any], result: Any, after: set[Any]) -> None:
+        s = b.new_set(own)
+        cell.expect(what, lambda: call(s), refusal or result)
+        cell.expect(f"the set after {what}", lambda: b.members(s), own if refusal else after)
+
+    def make(what: str, call: Callable[[Any], Any], result: set[Any], read_only: bool = False) -> None:
+        cell.expect(what, lambda: b.members(call(b.new_set(own))), result if read_only else refusal or result)
+
+    write("HSet.add_many", lambda s: s.add_many(b.build()), len(items - own), own | items)
+    write("HSet.discard_many", lambda s: s.discard_many(b.build()), len(own & items), own - items)
+    if isinstance(b.build(), tuple) and isinstance(b.build()[0], np.ndarray):
+        return  # a collection of three arrays, to the methods that take any iterable
+    write("HSet.update", lambda s: s.update(b.build()), None, own | items)
+    make("HSet(...)", lambda s: b.set_type(b.spec, b.build()), items)
+    make("HSet.union", lambda s: s.union(b.build()), own | items)
+    make("HSet.intersection", lambda s: s.intersection(b.build()), own & items, read_only=True)
+    make("HSet.difference", lambda s: s.difference(b.build()), own - items, read_only=True)
+    make("HSet.symmetric_difference", lambda s: s.symmetric_difference(b.build()), own ^ items)
+    cell.expect("HSet.isdisjoint", lambda: b.new_set(own).isdisjoint(b.build()), own.isdisjoint(items))
+    cell.expect("HSet.issubset", lambda: b.new_set(own).issubset(b.build()), own <= items)
+    if NULL not in b.keys:
+        cell.expect("HSet.issuperset", lambda: b.new_set(own).issuperset(b.build()), own >= items)
+
+
+def refused_everywhere(cell: Cell, b: Batch, refusal: Refusal, every_call: bool) -> None:
+    m, s = b.map_type(b.spec, np.int64), b.set_type(b.spec)
+    cell.expect("contains_many", lambda: m.contains_many(b.build()), refusal)
+    cell.expect("set_many", lambda: m.set_many(b.build(), 1), refusal)
+    if every_call:
+        for what, call in {
+            "get_many, default=-1": lambda: m.get_many(b.build(), default=-1),
+            "get_many": lambda: m.get_many(b.build()),
+            "lookup_many": lambda: m.lookup_many(b.build()),
+            "setdefault_many": lambda: m.setdefault_many(b.build(), 1),
+            "add_many": lambda: m.add_many(b.build()),
+            "pop_many": lambda: m.pop_many(b.build(), default=1),
+            "discard_many": lambda: m.discard_many(b.build()),
+            "factorize": lambda: m.factorize(b.build()),
+            "HSet.add_many": lambda: s.add_many(b.build()),
+            "HSet.contains_many": lambda: s.contains_many(b.build()),
+            "HSet.discard_many": lambda: s.discard_many(b.build()),
+        }.items():
+            cell.expect(what, call, refusal)
+    cell.expect("the map after all of them", lambda: (len(m), len(s)), (0, 0))
+
+
+def read_and_written(cell: Cell, b: Batch) -> None:
+    """A read of a map that has every second key, and a write to it."""
+    d = {key: -1 for key in list(dict.fromkeys(key for key in b.keys if key is not NULL))[::2]}
+    m = b.new_map(d)
+    cell.expect("contains_many", lambda: m.contains_many(b.build()).tolist(), [key in d for key in b.keys])
+    refusal = null_at("keys", b.keys.index(NULL)) if NULL in b.keys else None
+    cell.expect("set_many", lambda: m.set_many(b.build(), range(len(b.keys))), refusal)
+    after = d if refusal else d | dict(zip(b.keys, range(len(b.keys)), strict=True))
+    cell.expect("the map after set_many", lambda: b.contents(m), after)
+
+
+containers = pytest.mark.parametrize("container", CONTAINERS, ids=lambda container: container.id)
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+@containers
+def test_keys(container, key_type, hmap_type):
+    spec, set_type, cell = KEY_TYPES[key_type], HSet if hmap_type is HMap else ReferenceSet, Cell()
+    for cell.where, build, keys, every_call in cases(container, key_type, "keys"):
+        if isinstance(keys, Refusal):
+            refused_everywhere(cell, Batch(spec, build, [], hmap_type, set_type), keys, every_call)
+            continue
+        batch = Batch(spec, build, keys, hmap_type, set_type)
+        read_and_written(cell, batch)
+        if every_call:
+            for calls in (reads, writes, numbers_keys, sets):
+                calls(cell, batch)
+    cell.report()
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+# What a null is as a value; it is an error for other types.
+NULL_VALUES = {"float32": NAN, "float64": NAN, "M8[ns]": NAT, "object": None}
+
+
+@pytest.mark.parametrize("value_type", VALUE_TYPES)
+@containers
+def test_values(container, value_type, hmap_type):
+    spec, cell = VALUE_TYPES[value_type], Cell()
+    if container.library == "tables":
+        pytest.skip("a table as values is not in the contract")
+    for cell.where, build, values, every_call in cases(container, value_type, "values"):
+        if value_type == "object" and not many_values(build()):
+            continue
+        expected = values
+        if not isinstance(values, Refusal):
+            position = values.index(NULL) if NULL in values else -1
+            expected = [NULL_VALUES.get(value_type) if value is NULL else value for value in values]
+            if position >= 0 and value_type not in NULL_VALUES:
+                expected = null_at("values", position)
+        n = len(build()) if hasattr(build(), "__len__") else len(list(build()))
+        writes_values(cell, hmap_type, spec, n, build, expected, every_call)
+    cell.report()
+
+
+def many_values(made: Any) -> bool:
+    """In maps of object, some containers are one value for all keys, as dict views are; see the contract."""
+    return not isinstance(made, type({}.values()) | HasArray)
+
+
+def writes_values(
+    cell: Cell, map_type: Any, spec: Any, n: int, build: Callable[[], Any], expected: Any, every_call: bool
+) -> None:
+    keys = range(n)
+
+    def stored(write: Callable[[Any], Any]) -> Items:
+        m = map_type(np.int64, spec)
+        write(m)
+        return [canonical(spec, m[key]) for key in keys]
+
+    def given(call: Callable[[Any], Any]) -> Items:
+        return [canonical(spec, value) for value in call(map_type(np.int64, spec))]
+
+    cell.expect("set_many", lambda: stored(lambda m: m.set_many(keys, build())), expected)
+    if every_call:
+        cell.expect("setdefault_many", lambda: stored(lambda m: m.setdefault_many(keys, build())), expected)
+        if spec is object or np.dtype(spec).kind in "if":
+            cell.expect("add_many of new keys", lambda: stored(lambda m: m.add_many(keys, build())), expected)
+        if isinstance(expected, Refusal):  # the argument has another name
+            expected = expected._replace(match=expected.match.replace("values", r"\w+"))
+        cell.expect("get_many, default=", lambda: given(lambda m: m.get_many(keys, default=build())), expected)
+        cell.expect("pop_many, default=", lambda: given(lambda m: m.pop_many(keys, default=build())), expected)
