@@ -191,7 +191,7 @@ cdef class HMapCore:
         while must_grow(&self.t):
             B = self.B() + over_load(self.t.count + 1, self.t.now.nmain)
             if B > MAX_B:
-                raise OverflowError(f"an HMap holds at most {CAPACITY_MAX:,} keys: divide the keys among several maps")
+                raise OverflowError(f"a table holds at most {CAPACITY_MAX:,} keys: divide the keys among several")
             fresh = BucketMemory(B, self.value_at, self.stride)             # may release the GIL
             if huge:
                 fresh.use_huge_pages()
@@ -667,7 +667,7 @@ cdef int smallest_B(capacity) except -1:
     if capacity < 0:
         raise ValueError(f"capacity {capacity} is negative: give the number of keys to make room for")
     if capacity > CAPACITY_MAX:
-        raise OverflowError(f"capacity {capacity:,} is more than an HMap can hold ({CAPACITY_MAX:,} keys)")
+        raise OverflowError(f"capacity {capacity:,} is more than a table can hold ({CAPACITY_MAX:,} keys)")
     cdef int B = 0
     while over_load(capacity, <uint64_t> 1 << B):
         B += 1

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, MutableSet, Set
-from itertools import compress
 from reprlib import recursive_repr
-from typing import Any, ClassVar, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from _hmap_bytes.arrow_column import is_arrow
 from pyhmap import introspect
-from pyhmap._convert.codecs import Many
-from pyhmap._convert.sentinels import ABSENT
+from pyhmap._convert.codecs import Many, key_codec, value_codec
 from pyhmap._mapping import pickling
-from pyhmap._mapping.equality import find
+from pyhmap._mapping.equality import compared
+from pyhmap._mapping.mapping import first_of
 from pyhmap.hmap import HMap
 
 _K = TypeVar("_K")
@@ -28,6 +27,23 @@ _S = TypeVar("_S")
 _P = TypeVar("_P", bool, int, float, str, bytes)
 
 NO_VALUE = b""  # the value of every key: the only one of dtype V0
+OBJECTS = value_codec(object)  # takes any elements as they are
+
+
+class _Compared(NamedTuple):
+    """Another collection, compared with a set."""
+
+    elements: npt.NDArray[Any]  # those of the collection that are no nulls
+    found: npt.NDArray[np.bool_]  # which of them equal keys of the set
+    common: npt.NDArray[Any] | list[Any]  # those keys of the set, maybe several times
+    null: int | None  # the position of the first null
+
+
+def _without_nulls(array: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> tuple[npt.NDArray[Any], int | None]:
+    """The items of a batch that are no nulls, and the position of the first null."""
+    if valid is None or valid.all():
+        return array, None
+    return array[valid], int(valid.argmin())
 
 
 class HSet(MutableSet[_K]):
@@ -45,7 +61,8 @@ class HSet(MutableSet[_K]):
     A set behaves like a ``set``, also together with ``set`` and ``frozenset``, with one exception. A key that the type
     cannot hold raises ``TypeError`` or ``OverflowError`` when it is added, and in ``in``, ``remove`` and ``discard``.
     In comparisons and set algebra, such an element of the other set is just absent from this one. Operators take sets;
-    methods take any iterables. A result is a set of the type of the left operand, or of the only HSet.
+    methods take any iterables, and arrays. A result is a set of the type of the left operand, or of the only HSet, and
+    what it adds to that must be of the type. ``np.asarray(s)`` is :meth:`to_array`, so ``np.isin(a, s)`` works.
 
     Examples
     --------
@@ -62,6 +79,8 @@ class HSet(MutableSet[_K]):
 
     _map: HMap[_K, bytes]
     _map_type: ClassVar[Any] = HMap
+    # NumPy's operators refuse a set, as the set refuses arrays: `s & array` would combine the keys bit by bit.
+    __array_ufunc__: ClassVar[None] = None
 
     # As in hmap.pyi: an overload for each group of key types, from which a type checker finds K.
     @overload
@@ -118,7 +137,9 @@ class HSet(MutableSet[_K]):
             self.update(items)
 
     def _begin(self, key: Any, **settings: Any) -> None:
-        self._map = self._map_type(key, "V0", **settings)
+        codec = key_codec(key)
+        codec.holder = "set"
+        self._map = self._map_type(codec, "V0", **settings)
 
     @property
     def key_dtype(self) -> Any:
@@ -232,22 +253,57 @@ class HSet(MutableSet[_K]):
         """
         return self._map.keys_array()
 
-    def _batch(self, other: Any) -> npt.NDArray[Any] | list[Any]:
-        """The elements of another collection, as an array or a list."""
-        if isinstance(other, HSet) and other.key_dtype == self.key_dtype:
-            return other.to_array()
-        return np.asarray(other) if hasattr(other, "__array__") else list(other)
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        if copy is False:
+            raise ValueError("the keys of an HSet can only be copied to an array: give copy=None, or use np.asarray")
+        keys = self.to_array()
+        return keys if dtype is None else keys.astype(dtype, copy=False)
 
-    def _common(self, elements: npt.NDArray[Any] | list[Any]) -> npt.NDArray[Any] | list[Any]:
-        """This set's keys that equal elements of another collection, one for each such element."""
-        try:
-            found = self.contains_many(elements)
-        except (TypeError, OverflowError):  # this set cannot hold some of them
-            return [own for element in elements if (own := find(self._map, element)) is not ABSENT]
-        return elements[found] if isinstance(elements, np.ndarray) else list(compress(elements, found))
+    @property
+    def _key_map(self) -> Any:
+        return self._map
+
+    def _batch(self, other: Any) -> Any:
+        """Another collection as batch calls take it."""
+        if isinstance(other, HSet):
+            return other.to_array()
+        as_it_is = is_arrow(other) or hasattr(other, "__array__") or isinstance(other, list | tuple | memoryview)
+        return other if as_it_is else list(other)
+
+    def _compare(self, other: Any) -> _Compared:
+        """Compare another collection with this set. An element that the key type cannot hold equals no key."""
+        codec, objects = self._map._key_codec, self.key_dtype is object
+        elements = self._batch(other)
+        typed = other._key_map if isinstance(other, HSet) and other.key_dtype is not object else None
+        if not objects or typed is None:
+            try:
+                array, null = _without_nulls(*codec.many(elements))
+                found = self.contains_many(array)
+                return _Compared(array, found, array[found], null)
+            except (TypeError, OverflowError):
+                if objects:
+                    raise  # an error of an element's own __hash__ or __eq__
+        array, null = _without_nulls(*OBJECTS.many(list(other) if isinstance(other, HSet) else elements))
+        common, is_found = compared(self._map, list(array), typed)
+        return _Compared(array, np.array(is_found, bool), common, null)
 
     def _of(self, keys: Any) -> Self:
         return cast("Self", pickling.restored_set(type(self), self.key_dtype, self._map._settings, keys))
+
+    def _store_missing(self, other: _Compared) -> None:
+        """Add the elements of another collection that equal no key."""
+        if other.null is not None:
+            raise ValueError(f"keys[{other.null}] is null: fill or drop nulls")
+        missing = np.flatnonzero(~other.found)
+        try:
+            self.add_many(other.elements[missing])
+        except (TypeError, OverflowError):
+            for position in missing.tolist():  # in the other collection
+                try:
+                    self._map._key_codec.check(other.elements[position])
+                except (TypeError, OverflowError) as error:
+                    raise type(error)(f"keys[{position}]: {error}") from None
+            raise
 
     # ---- comparisons
 
@@ -257,7 +313,7 @@ class HSet(MutableSet[_K]):
         >>> HSet("i8", [1, 2]).isdisjoint([3])
         True
         """
-        return len(self._common(self._batch(other))) == 0
+        return not self._compare(other).found.any()
 
     def issuperset(self, other: Iterable[Any], /) -> bool:
         """Whether every element of another collection is in the set.
@@ -265,8 +321,8 @@ class HSet(MutableSet[_K]):
         >>> HSet("i8", [1, 2]).issuperset([1])
         True
         """
-        elements = self._batch(other)
-        return len(self._common(elements)) == len(elements)
+        compared = self._compare(other)
+        return compared.null is None and bool(compared.found.all())
 
     def issubset(self, other: Iterable[Any], /) -> bool:
         """Whether every key is in another collection.
@@ -274,12 +330,15 @@ class HSet(MutableSet[_K]):
         >>> HSet("i8", [1, 2]).issubset(range(5))
         True
         """
-        return len(self.intersection(other)) == len(self)
+        common = self._compare(other).common
+        distinct = isinstance(other, HSet) and other.key_dtype == self.key_dtype
+        return (len(common) if distinct else len(self._of(common))) == len(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Set):
             return NotImplemented
-        return len(self) == len(other) and self.issuperset(other)
+        # Not issuperset: two elements of the other set, such as two NaN, may be one key in this set.
+        return len(self) == len(other) and self.issubset(other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -300,13 +359,22 @@ class HSet(MutableSet[_K]):
     def update(self, *others: Iterable[Any]) -> None:
         """Add the elements of other collections: iterables, arrays or Arrow columns, each in one batch.
 
+        An element that the key type cannot hold raises ``TypeError`` or ``OverflowError``, and nothing of its
+        collection is added, unless it equals a key: ``HSet("i8", [1]) | {1.0}`` has nothing to add.
+
         >>> s = HSet("i8", [1])
         >>> s.update([2], np.array([3]))
         >>> sorted(s)
         [1, 2, 3]
         """
         for other in others:
-            self.add_many(other if is_arrow(other) else self._batch(other))
+            elements = self._batch(other)
+            try:
+                self.add_many(elements)
+                continue
+            except (TypeError, OverflowError):
+                pass  # what cannot be held may equal a key
+            self._store_missing(self._compare(elements))
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
         """Keep only the keys that are in all other collections.
@@ -317,9 +385,9 @@ class HSet(MutableSet[_K]):
         [3]
         """
         for other in others:
-            kept = self._of(self._common(self._batch(other)))
-            keys = self.to_array()
-            self.discard_many(keys[~kept.contains_many(keys)])
+            kept = self._of(self._compare(other).common)
+            own = self.to_array()
+            self.discard_many(own[~kept.contains_many(own)])
 
     def difference_update(self, *others: Iterable[Any]) -> None:
         """Remove the keys that are in another collection.
@@ -330,7 +398,7 @@ class HSet(MutableSet[_K]):
         [1]
         """
         for other in others:
-            self.discard_many(self._common(self._batch(other)))
+            self.discard_many(self._compare(other).common)
 
     def symmetric_difference_update(self, other: Iterable[Any], /) -> None:
         """Keep the keys, and add the elements of the other collection, that are in only one of the two.
@@ -340,10 +408,9 @@ class HSet(MutableSet[_K]):
         >>> sorted(s)
         [1, 3]
         """
-        theirs = self._of(self._batch(other))
-        common = theirs._common(self._batch(self))
-        self.add_many(theirs.to_array())
-        self.discard_many(common)
+        compared = self._compare(other)
+        self._store_missing(compared)
+        self.discard_many(compared.common)
 
     # ---- results
 
@@ -402,7 +469,11 @@ class HSet(MutableSet[_K]):
     __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
 
     def __rsub__(self, other: Set[Any]) -> Self:
-        return self._of(list(other)).difference(self) if isinstance(other, Set) else NotImplemented
+        if not isinstance(other, Set):
+            return NotImplemented
+        result = self._of([])
+        result._store_missing(self._compare(other))
+        return result
 
     def __ior__(self, other: Set[Any]) -> Self:
         if not isinstance(other, Set):
@@ -449,7 +520,7 @@ class HSet(MutableSet[_K]):
 
     @recursive_repr("HSet(...)")
     def __repr__(self) -> str:
-        keys = ", ".join(map(repr, self))
+        keys = first_of(map(repr, self), len(self))
         return f"{type(self).__name__}({self._map._key_codec.name}, {{{keys}}})"
 
     # ---- memory and inspection, as for HMap

@@ -81,6 +81,10 @@ class NilMap(HMap[Any, Any]):
 
     # ---- writes
 
+    def _refuse_one(self, key: Any) -> NoReturn:
+        self.get(key)  # an invalid key raises its own error first
+        self._refuse()
+
     def _refuse(self, keys: Any = ()) -> NoReturn:
         self.contains_many(keys)  # invalid keys raise their own error first
         raise NilMapError(
@@ -88,21 +92,21 @@ class NilMap(HMap[Any, Any]):
         )
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._refuse([key])
+        self._refuse_one(key)
 
     def __delitem__(self, key: Any) -> None:
-        self._refuse([key])
+        self._refuse_one(key)
 
     def __ior__(self, other: Any) -> NoReturn:
         self._refuse()
 
     def setdefault(self, key: Any, default: Any = None, /) -> NoReturn:
         """Raises ``NilMapError``, as all writes do."""
-        self._refuse([key])
+        self._refuse_one(key)
 
     def pop(self, key: Any, default: Any = None, /) -> NoReturn:
         """Raises ``NilMapError``, as all writes do."""
-        self._refuse([key])
+        self._refuse_one(key)
 
     def popitem(self) -> NoReturn:
         """Raises ``NilMapError``, as all writes do."""

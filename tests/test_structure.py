@@ -24,7 +24,7 @@ LAYERS = """
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             rwlock memory
     pyhmap                     _core
-    pyhmap._engine             batch_by_item one_item iterate batch_items batch_read batch_write map
+    pyhmap._engine             batch_by_item single one_item iterate batch_items batch_read batch_write map
     pyhmap._mapping            equality views pickling mapping
     pyhmap                     introspect hmap hset nil __init__
     pyhmap._reference          table engine

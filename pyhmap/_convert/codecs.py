@@ -137,6 +137,7 @@ class Codec:
     """One key or value type. ``what`` is "key" or "value": keys are held exactly and have a canonical form."""
 
     form = "raw"
+    holder = "map"  # what holds the items, for messages; a set says so
 
     def __init__(self, dtype: Spec, what: str) -> None:
         self.dtype = dtype
@@ -204,7 +205,8 @@ class Codec:
         Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of the first invalid
         item, or ``ValueError`` if the items are not one-dimensional.
         """
-        values, valid = self.column(items)
+        column = self.column(items)
+        values, valid = column.values, column.valid
         if isinstance(values, ArrowColumn | Runs):
             values, valid = text_array(values, self)
         return self.convert(values, valid), valid
@@ -218,7 +220,7 @@ class Codec:
         """The array of the values of a ``Column``."""
         if isinstance(values, Fields):
             given = "a table" if values.names is None else f"a table or struct with the columns {', '.join(values.names)}"
-            raise TypeError(f"{self.what}s are {given}; this map holds {self.name}: give one column")
+            raise TypeError(f"{self.what}s are {given}; this {self.holder} holds {self.name}: give one column")
         array = values if isinstance(values, np.ndarray) else self._from_list(values)
         if array.ndim != 1:
             many = f"{self.what}s"
@@ -267,19 +269,19 @@ class Codec:
     def wrong_type(self, item: object) -> TypeError:
         """The error for an item of another type."""
         given = f"{self.what} {shown(item)} is of type {type(item).__name__}"
-        return TypeError(f"{given}; this map holds {self.name}: convert the {self.what}")
+        return TypeError(f"{given}; this {self.holder} holds {self.name}: convert the {self.what}")
 
     def too_long(self, size: int) -> OverflowError:
         """The error for a text of so many bytes."""
         return OverflowError(f"a {self.what} of {size:,} bytes is too long: at most {MAX_TEXT:,} bytes, so shorten it")
 
     def _too_large(self, item: object) -> OverflowError:
-        return OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a map of another type")
+        return OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a {self.holder} of another type")
 
     def wrong_dtype(self, array: Array) -> TypeError:
         """The error for an array of another type."""
         return TypeError(
-            f"{self.what}s are of dtype {array.dtype}; this map holds {self.name}: convert the {self.what}s"
+            f"{self.what}s are of dtype {array.dtype}; this {self.holder} holds {self.name}: convert the {self.what}s"
         )
 
 
@@ -312,7 +314,7 @@ class IntCodec(WordCodec):
     def _encode(self, item: object) -> bytes:
         if isinstance(item, np.bool):
             item = bool(item)
-        if isinstance(item, np.timedelta64):  # it has __index__, without its unit
+        if isinstance(item, np.timedelta64 | np.ndarray):  # they have __index__: without a unit, or a mask
             raise self.wrong_type(item)
         try:
             number = operator.index(cast("Any", item))
@@ -322,7 +324,7 @@ class IntCodec(WordCodec):
             raise self.wrong_type(item) from None
         if not self.least <= number <= self.most:
             limits = f"{self.name} ({self.least} to {self.most})"
-            raise OverflowError(f"{self.what} {shown(number)} is outside {limits}: use a map of another type")
+            raise OverflowError(f"{self.what} {shown(number)} is outside {limits}: use a {self.holder} of another type")
         return (number & ((1 << 8 * self.size) - 1)).to_bytes(self.size, "little")
 
     def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
@@ -351,7 +353,7 @@ class FloatCodec(WordCodec):
     has_nan = True
 
     def _encode(self, item: object) -> bytes:
-        if isinstance(item, str | bytes | bytearray | np.complexfloating | np.timedelta64 | np.datetime64):
+        if isinstance(item, str | bytes | bytearray | np.complexfloating | np.timedelta64 | np.datetime64 | np.ndarray):
             raise self.wrong_type(item)
         if isinstance(item, np.bool):
             item = bool(item)
@@ -496,7 +498,7 @@ class TimeCodec(WordCodec):
         if unit == "generic":
             reason = "has no unit: give one, such as np.timedelta64(1, 's')"
         elif self.dtype.kind == "m" and (unit in calendar) != (own in calendar):
-            reason = f"is in calendar units, which have no fixed length; this map holds {self.name}: convert it"
+            reason = f"is in calendar units, which have no fixed length; this {self.holder} holds {self.name}: convert it"
         else:
             return
         times = ~np.isnat(array)
@@ -622,7 +624,7 @@ class FixedCodec(Codec):
         if len(stored) > self.dtype.itemsize or (kind == "V" and len(stored) != self.dtype.itemsize):
             wanted = "give exactly so many bytes" if kind == "V" else "shorten it"
             raise OverflowError(
-                f"{self.what} {shown(item)} has {len(stored)} bytes; this map holds {self.name}: {wanted}"
+                f"{self.what} {shown(item)} has {len(stored)} bytes; this {self.holder} holds {self.name}: {wanted}"
             )
         return stored if self.is_key else stored.ljust(self.dtype.itemsize, b"\0")
 
@@ -699,10 +701,11 @@ class RecordCodec(Codec):
     def _check_names(self, names: tuple[str, ...]) -> None:
         own = [name for name, _ in self.fields]
         if sorted(names) != sorted(own):
-            raise TypeError(f"{self.what}s have the fields {', '.join(names)}; this map has {', '.join(own)}: rename them")
+            raise TypeError(f"{self.what}s have the fields {', '.join(names)}; this {self.holder} has {', '.join(own)}: rename them")
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
-        fields, valid = column = self.column(items)
+        column = self.column(items)
+        fields, valid = column.values, column.valid
         if not isinstance(fields, Fields):
             return super().many(column)
         if fields.names is not None:
@@ -779,7 +782,7 @@ class SubarrayCodec(Codec):
         array = np.asarray(item)
         if array.shape != self.shape:
             given = f"{self.what} is of shape {array.shape}"
-            raise TypeError(f"{given}; this map holds {self.name}: give shape {self.shape}")
+            raise TypeError(f"{given}; this {self.holder} holds {self.name}: give shape {self.shape}")
         return self._exactly(array.reshape(1, *self.shape)).tobytes()
 
     def decode(self, stored: bytes) -> Any:
@@ -787,7 +790,7 @@ class SubarrayCodec(Codec):
         return _as_tuples(array.tolist()) if self.is_key else array
 
     def is_scalar(self, items: Any) -> bool:
-        return bool(np.shape(items) == self.shape)
+        return not isinstance(items, Column) and bool(np.shape(items) == self.shape)
 
     def convert(self, values: Any, valid: Array | None) -> Array:
         array = np.asarray(values) if isinstance(values, list | tuple | np.ndarray) else np.empty(0)

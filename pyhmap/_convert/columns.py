@@ -20,7 +20,8 @@ import operator
 import sys
 from collections import deque
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +33,16 @@ from pyhmap._convert.arrow_values import Runs, arrow_values, is_utc
 Array = npt.NDArray[Any]
 
 
-class Column(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Column:
     """n items and which of them are there."""
 
     values: Any  #: an ndarray, a list, an Arrow column of texts (``ArrowColumn`` or ``Runs``), or ``Fields``
     valid: Array | None  #: bool, of shape (n,), False at nulls; None if there are none
 
 
-class Fields(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Fields:
     """The columns of composite items."""
 
     names: tuple[str, ...] | None  #: None: the columns stand in the order of the fields
@@ -62,7 +65,7 @@ def is_many(items: Any) -> bool:
         return items.ndim > 0
     if isinstance(items, str | bytes | np.generic) or _is_scalar_of_arrow(items):
         return False
-    return hasattr(items, "__iter__") or _is_column(items)
+    return hasattr(items, "__iter__") or isinstance(items, Column) or _is_column(items)
 
 
 def is_many_objects(items: Any) -> bool:
@@ -101,10 +104,13 @@ def _is_scalar_of_arrow(item: Any) -> bool:
 
 
 def plain(item: Any) -> Any:
-    """A scalar of pyarrow as an object of Python or NumPy; any other item as it is.
+    """A scalar of pyarrow, and the item of an array without dimensions, as an object of Python or NumPy; any other item as
+    it is.
 
     Raises ``TypeError`` for a time zone that is not UTC.
     """
+    if type(item) is np.ndarray and item.ndim == 0:
+        return item[()]
     if not _is_scalar_of_arrow(item):
         return item
     unit = getattr(item.type, "unit", None)
@@ -177,8 +183,12 @@ def column_of(items: Any, codec: Any) -> Column:
     if _dtype_name(items) == "Object":  # polars exports the addresses of such objects
         return _from_objects(items.to_list(), codec)
     if is_arrow(items):
-        values, valid = arrow_values(items, f"{codec.what}s")
-        return Column(Fields(*values) if isinstance(values, tuple) else values, valid)
+        try:
+            values, valid = arrow_values(items, f"{codec.what}s")
+            return Column(Fields(*values) if isinstance(values, tuple) else values, valid)
+        except ImportError:  # pandas without pyarrow: its columns are arrays as well
+            if not hasattr(items, "__array__"):
+                raise
     if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
         return Column(np.asarray(items), None)
     return _from_sequence(_listed(items, codec), codec)
@@ -313,12 +323,14 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
     if isinstance(items, list | tuple):
         return object_array(items), None
     if isinstance(items, np.ma.MaskedArray):
-        values, valid = _from_masked(items)
-        return _nulls_as_none(python_items(values), valid)
+        column = _from_masked(items)
+        return _nulls_as_none(python_items(column.values, codec), column.valid)
     if isinstance(items, np.ndarray) and items.dtype.kind == "T" and hasattr(items.dtype, "na_object"):
-        return _without(object_array(python_items(items)), _is_na(items))
+        missing = items.dtype.na_object
+        found = object_array(python_items(np.asarray(items), codec))
+        return _nulls_as_none(found, np.array([item is not missing and item == item for item in found], bool))
     if isinstance(items, np.ndarray):
-        return object_array(python_items(np.asarray(items))), None
+        return object_array(python_items(np.asarray(items), codec)), None
     if isinstance(items, str | bytes):
         raise no_sequence(items, codec)
     if _of_pandas(items):
@@ -333,10 +345,13 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         if is_arrow(items) and hasattr(items, method):
             return _without_none(object_array(getattr(items, method)()))
     if is_arrow(items):
-        values, valid = column_of(items, codec)
+        column = column_of(items, codec)
+        values = column.values
         if isinstance(values, Fields):
             raise TypeError(f"{codec.what}s are a table or a struct column: give one of its columns")
-        return _nulls_as_none(codec.text_items(values) if not isinstance(values, np.ndarray) else python_items(values), valid)
+        if isinstance(values, np.ndarray):
+            return _nulls_as_none(python_items(values, codec), column.valid)
+        return _without_none(codec.text_items(values))
     if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
         return objects_of(np.asarray(items), codec)
     return object_array(_listed(items, codec)), None
@@ -355,14 +370,11 @@ def _nulls_as_none(items: Any, valid: Array | None) -> tuple[Array, Array | None
     return array, valid
 
 
-def python_items(array: Array) -> list[Any]:
-    """The items of an array as Python objects; times, whose nanoseconds no object of Python has, as NumPy's own.
-
-    >>> python_items(np.array([1, 2])), python_items(np.array(["2026"], "M8[ns]"))
-    ([1, 2], [np.datetime64('2026-01-01T00:00:00.000000000')])
-    """
+def python_items(array: Array, codec: Any) -> list[Any]:
+    """The items of an array as Python objects; times, whose nanoseconds no object of Python has, as NumPy's own."""
     if array.ndim != 1:
-        raise ValueError(f"the items must be one-dimensional, not of shape {array.shape}: ravel() the array")
+        many = f"{codec.what}s"
+        raise ValueError(f"{many} must be one-dimensional, not of shape {array.shape}: give {many}.ravel()")
     return list(array) if array.dtype.kind in "mMV" else array.tolist()
 
 

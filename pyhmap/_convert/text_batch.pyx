@@ -195,7 +195,7 @@ def text_array(texts, codec):
 cdef int read_values(TextBatch batch, column, codec, bint by_windows) except -1:
     """The texts of a ``Column``."""
     cdef bint variable = type(codec.dtype) is type
-    values, valid = column
+    values, valid = column.values, column.valid
     if isinstance(values, ArrowColumn):
         check_format(&(<ArrowColumn> values).schema, codec)
         return read_column(batch, values, codec, by_windows and variable, not variable)
@@ -522,7 +522,7 @@ cdef int check_format(const ArrowSchema *schema, codec) except -1:
     texts = dtype is str or (dtype is not bytes and dtype.kind == "U")
     if format not in (("u", "U", "vu", "n") if texts else ("z", "Z", "vz", "n")) and (texts or format[:2] != "w:"):
         raise TypeError(
-            f"{codec.what}s are an Arrow column of type {type_name(format)}; this map holds {codec.name}: "
+            f"{codec.what}s are an Arrow column of type {type_name(format)}; this {codec.holder} holds {codec.name}: "
             "cast the column"
         )
     return 0

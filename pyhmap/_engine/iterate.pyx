@@ -48,7 +48,7 @@ cdef class HMapIterator:
         if self.map is None:
             raise StopIteration
         if self.version != map.version:
-            raise RuntimeError("HMap changed size during iteration")
+            raise RuntimeError(f"H{map._key_codec.holder.capitalize()} changed size during iteration")
         if self.left == 0:
             self.map = None
             raise StopIteration

@@ -6,7 +6,7 @@ rule in _core.pyx.
 
 from pyhmap._convert.sentinels import NO_DEFAULT
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._core cimport HMapCore, OBJECT
@@ -17,6 +17,7 @@ from pyhmap._engine.one_item cimport (
     add_object,
     detach_value,
     find_object_key,
+    hashed,
     key_from,
     key_object,
     object_of_detached,
@@ -46,7 +47,7 @@ cdef class HMapEngine(HMapCore):
         cdef uint64_t seen, index, need, number = 0
         cdef Status status
         if self.t.form == OBJECT_KEY:
-            number = <uint64_t> <int64_t> hash(key)     # once, although the search may have to be repeated
+            key = hashed(self, key, &number)            # once, although the search may have to be repeated
             seen = self.membership - 1                  # nothing is known yet
             if not overwrite:
                 find_object_key(self, key, number, &k)

@@ -180,7 +180,7 @@ cdef class ArenaBlocks:
     cdef int add(self, unsigned char[::1] block, Arena *a) except -1:
         """Make a block the current one of the arena."""
         if len(self.blocks) == ARENA_BLOCKS:
-            raise OverflowError("the HMap cannot hold more text, its arena is full: divide the keys among several maps")
+            raise OverflowError("the table cannot hold more text, its arena is full: divide the keys among several")
         self.blocks.append(block.base)
         a.current += 1
         a.blocks[a.current] = &block[0]

@@ -17,6 +17,7 @@ cdef union AnyValue:            # a loaded value
 
 cdef uint64_t add_object(list objects, list free, item) except? 0xFFFFFFFFFFFFFFFF
 cdef object remove_object(list objects, list free, uint64_t index)
+cdef object hashed(HMapCore map, object key, uint64_t *number)
 cdef object key_from(HMapCore map, object key, AnyKey *k)
 cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data)

@@ -15,6 +15,8 @@ from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from pyhmap._engine.single import item_of
+
 from pyhmap._core cimport BYTES, FLOAT, HMapCore, INT, Kind, OBJECT, OTHER, STR, UINT
 from pyhmap._engine.rwlock cimport wait_to_read
 from pyhmap._kernels.any_key cimport AnyKey
@@ -96,6 +98,7 @@ cdef inline bint word_of_number(Kind kind, object number, uint64_t *word) except
 
 cdef object key_from(HMapCore map, object key, AnyKey *k):
     """Load a key. Returns what keeps its bytes alive. May run any Python code."""
+    cdef uint64_t number = 0
     if word_of_number(map.key_kind, key, &k.word64):
         if map.key_kind == FLOAT:
             k.word64 = canonical_float(k.word64)
@@ -113,10 +116,11 @@ cdef object key_from(HMapCore map, object key, AnyKey *k):
             ask_cache(map, key, k)
         return key
     elif map.key_kind == OBJECT:
-        find_object_key(map, key, <uint64_t> <int64_t> hash(key), k)
+        key = hashed(map, key, &number)
+        find_object_key(map, key, number, k)
         return key
     map.check_initialised()
-    stored = map._key_codec.encode(key)
+    stored = encoded(map._key_codec, key)
     if map.t.form == TEXT:
         k.text = make_text(<const uint8_t *> PyBytes_AS_STRING(stored), <uint32_t> PyBytes_GET_SIZE(stored))
         k.digested.known = False
@@ -124,6 +128,24 @@ cdef object key_from(HMapCore map, object key, AnyKey *k):
         k.word64 = 0
         memcpy(&k.word64, PyBytes_AS_STRING(stored), PyBytes_GET_SIZE(stored))
     return stored
+
+
+cdef object encoded(codec, item):
+    """The stored bytes of one item, or of the item in an array without dimensions."""
+    try:
+        return codec.encode(item)
+    except TypeError as error:
+        return codec.encode(item_of(codec, item, error))
+
+
+cdef object hashed(HMapCore map, object key, uint64_t *number):
+    """One object key, or the item in an array without dimensions, and its hash()."""
+    try:
+        number[0] = <uint64_t> <int64_t> hash(key)
+    except TypeError as error:
+        key = item_of(map._key_codec, key, error)
+        number[0] = <uint64_t> <int64_t> hash(key)
+    return key
 
 
 cdef int ask_cache(HMapCore map, object key, AnyKey *k) except -1:
@@ -157,7 +179,8 @@ cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) e
                 break       # the comparison changed the map: row and left are stale
         if membership == map.membership and (moves == map.t.moves or k.object_key.index != NO_INDEX):
             return 0
-    raise RuntimeError(f"comparing {key!r} with the keys of the HMap changes the map each time: its __eq__ must not")
+    changed = f"changes the {map._key_codec.holder} each time"
+    raise RuntimeError(f"comparing {key!r} with other keys {changed}: its __eq__ must not")
 
 
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data):
@@ -173,7 +196,7 @@ cdef object value_from(HMapCore map, object value, AnyValue *v, const void **dat
     elif map.t.value_size == 0 and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == 0:
         return None             # the value of each key of a set
     map.check_initialised()
-    stored = map._value_codec.encode(value)
+    stored = encoded(map._value_codec, value)
     if map.t.text_values:
         v.text = make_text(<const uint8_t *> PyBytes_AS_STRING(stored), <uint32_t> PyBytes_GET_SIZE(stored))
     else:

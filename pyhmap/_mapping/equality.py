@@ -2,13 +2,13 @@
 
 Comparisons and set algebra accept collections of anything. In them, an element that the key type cannot hold is just
 absent from the map, and equal numbers are one key, as in ``dict``: for a map of ints, ``m.keys() & {1.0, "a"}`` may be
-``{1.0}``. (``"a" in m`` raises ``TypeError``, since a look-up with a wrong type is a mistake.)
+``{1}``. (``"a" in m`` raises ``TypeError``, since a look-up with a wrong type is a mistake.)
 """
 
 from __future__ import annotations
 
 from numbers import Number
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -22,15 +22,52 @@ def find(m: Any, key: Any) -> Any:
     except (TypeError, OverflowError):
         if m.key_dtype is object:
             raise  # an error of the key's own __hash__ or __eq__
-    if isinstance(key, Number):
-        for kind in int, float:
-            try:
-                number: Any = kind(cast("Any", key).real)  # a complex number equals its real part, or no key
-                if number == key and number in m:
-                    return number
-            except (TypeError, ValueError, OverflowError):
-                continue
-    return ABSENT
+    key = _equal_number(key, m.key_dtype)
+    try:
+        return key if key in m else ABSENT
+    except (TypeError, OverflowError):
+        return ABSENT
+
+
+def _equal_number(key: Any, dtype: Any) -> Any:
+    """The int or float that ``dtype`` holds and that equals ``key``, if there is one; in a tuple, field by field."""
+    if not isinstance(dtype, np.dtype):
+        return key
+    if dtype.names is not None and isinstance(key, tuple) and len(key) == len(dtype.names):
+        return tuple(_equal_number(part, dtype[name]) for part, name in zip(key, dtype.names, strict=True))
+    if dtype.kind not in "biuf" or not isinstance(key, Number):
+        return key
+    kind: Any = float if dtype.kind == "f" else int
+    try:
+        number = kind(key.real)  # type: ignore[attr-defined]  # a complex number equals its real part, or no key
+        return number if number == key else key
+    except (TypeError, ValueError, OverflowError):
+        return key
+
+
+def compared(m: Any, elements: list[Any], typed: Any = None) -> tuple[list[Any], list[bool]]:
+    """The map's own keys that equal elements of another collection, and which of the elements equal a key.
+
+    ``typed`` is the map whose keys the elements are, if they are keys of a map. If that one has a key type and ``m``
+    holds objects, the typed map decides which keys are equal, as in a comparison of the two maps: all its NaN are one.
+    """
+    if m.key_dtype is object and typed is not None and typed.key_dtype is not object:
+        pairs = [(key, its) for key in m if (its := find(typed, key)) is not ABSENT]
+        met = {identity(typed, its) for _, its in pairs}
+        return [key for key, _ in pairs], [identity(typed, element) in met for element in elements]
+    own = [find(m, element) for element in elements]
+    return [key for key in own if key is not ABSENT], [key is not ABSENT for key in own]
+
+
+def identity(m: Any, key: Any) -> Any:
+    """What equal keys of a map have in common, and no others: hashable, also equal for two NaN of a map of floats."""
+    if (type(key) in (int, float) and key == key) or m.key_dtype is object or m.key_dtype is type(key):
+        return key
+    codec = m._key_codec
+    stored = codec.encode(key)
+    if codec.form in ("word32", "word64") and (number := codec.decode(stored)) == number:
+        return number
+    return stored
 
 
 def same_value(m: Any, a: Any, b: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import ItemsView, Iterable, KeysView, Mapping, MutableMapping, ValuesView
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -16,8 +17,10 @@ import numpy as np
 
 from pyhmap._convert import infer
 from pyhmap._convert.codecs import Many
+from pyhmap._convert.sentinels import ABSENT
 from pyhmap._inspect import check, stats, views
 from pyhmap._mapping import pickling
+from pyhmap._mapping.equality import identity
 from pyhmap._mapping.views import HMapItems, HMapKeys, HMapValues
 
 if TYPE_CHECKING:
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+
+IN_REPR = 100  # items: a screenful, since a map may hold millions
+
+
+def first_of(texts: Iterable[str], n: int) -> str:
+    """The items of a ``repr``: the first ones of n, and how many more there are."""
+    shown = list(islice(texts, IN_REPR))
+    more = [f"... and {n - len(shown):,} more"] if n > len(shown) else []
+    return ", ".join(shown + more)
 
 
 class MapMethods(MutableMapping[_K, _V]):
@@ -98,6 +110,7 @@ class MapMethods(MutableMapping[_K, _V]):
         >>> sorted(HMap.fromkeys([3, 4], 0.5).items())
         [(3, 0.5), (4, 0.5)]
         """
+        keys = list(keys) if isinstance(keys, str | bytes) else keys  # as dict.fromkeys() takes them
         items, n, key_type = infer.with_type(keys, "key")
         m = cls(key_type, infer.type_of_value(value))  # type: ignore[call-arg]
         m._make_room(n)
@@ -204,7 +217,13 @@ class MapMethods(MutableMapping[_K, _V]):
                 keys, mine = self.to_arrays()
                 theirs, found = other.lookup_many(keys)
                 return bool(np.all(found & ((mine == theirs) | ((mine != mine) & (theirs != theirs)))))
-        return all(item in self.items() for item in other.items())
+        items, met = HMapItems(self), set()
+        for item in other.items():
+            key = items._find(item)
+            if key is ABSENT:
+                return False
+            met.add(identity(self, key))
+        return len(met) == len(self)  # two keys of the other map, such as two NaN, may be one in this map
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -213,7 +232,7 @@ class MapMethods(MutableMapping[_K, _V]):
 
     @recursive_repr("HMap(...)")
     def __repr__(self) -> str:
-        items = ", ".join(f"{key!r}: {value!r}" for key, value in self.items())
+        items = first_of((f"{key!r}: {value!r}" for key, value in self.items()), len(self))
         return f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}, {{{items}}})"
 
     # ---- inspection

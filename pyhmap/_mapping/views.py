@@ -2,24 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
-from typing import Any
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Set, ValuesView
+from typing import Any, cast
 
 from pyhmap._convert.sentinels import ABSENT
-from pyhmap._mapping.equality import find, same_value
+from pyhmap._mapping.equality import compared, find, identity, same_value
 
 
-class HMapKeys(KeysView[Any]):
-    """``m.keys()``. An iterator is bound to the map when ``iter()`` is called, not at its first step."""
+class SetMethods:
+    """The set algebra of keys and items. The map decides what equals its keys, on whichever side of an operator it is.
+
+    (The methods of ``collections.abc.Set`` ask the other collection in some of them: for a set of Python, each NaN that
+    a map returns would be another key.)
+    """
 
     __slots__ = ()
     _mapping: Any
+
+    # What keys and items do in their own way: which keys of the map, or keys of its items, equal elements of another
+    # collection, and which elements equal one; the key of an element of the view; the element of a key.
+    _compared: Any
+    _key_of: Any
+    _element_of: Any
+
+    def _split(self, other: Iterable[Any]) -> tuple[dict[Any, Any], list[Any]]:
+        """The keys of what is in both, by what identifies them, and the elements of ``other`` that are not in both."""
+        elements = list(other)
+        common, found = self._compared(elements, other)
+        missing = [element for element, is_found in zip(elements, found, strict=True) if not is_found]
+        return {identity(self._mapping, key): key for key in common}, missing
+
+    def _without(self, common: dict[Any, Any]) -> set[Any]:
+        own: Iterable[Any] = cast("Any", self)
+        return {element for element in own if identity(self._mapping, self._key_of(element)) not in common}
+
+    def isdisjoint(self, other: Iterable[Any]) -> bool:
+        """Whether the view has no element in common with another collection."""
+        return not self._split(other)[0]
+
+    def __le__(self, other: object) -> bool:
+        return len(self._split(other)[0]) == len(self._mapping) if isinstance(other, Set) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return not self._split(other)[1] if isinstance(other, Set) else NotImplemented
+
+    def __and__(self, other: Iterable[Any]) -> set[Any]:
+        if not isinstance(other, Iterable):
+            return NotImplemented
+        return {self._element_of(key) for key in self._split(other)[0].values()}
+
+    def __or__(self, other: Iterable[Any]) -> set[Any]:
+        return self._without({}).union(self._split(other)[1]) if isinstance(other, Iterable) else NotImplemented
+
+    def __sub__(self, other: Iterable[Any]) -> set[Any]:
+        return self._without(self._split(other)[0]) if isinstance(other, Iterable) else NotImplemented
+
+    def __xor__(self, other: Iterable[Any]) -> set[Any]:
+        if not isinstance(other, Iterable):
+            return NotImplemented
+        common, missing = self._split(other)
+        return self._without(common).union(missing)
+
+    def __rsub__(self, other: Iterable[Any]) -> set[Any]:
+        return set(self._split(other)[1]) if isinstance(other, Iterable) else NotImplemented
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+
+class HMapKeys(SetMethods, KeysView[Any]):
+    """``m.keys()``. An iterator is bound to the map when ``iter()`` is called, not at its first step."""
+
+    __slots__ = ()
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._mapping)
 
     def __contains__(self, key: object) -> bool:
         return find(self._mapping, key) is not ABSENT
+
+    @property
+    def _key_map(self) -> Any:
+        return self._mapping
+
+    def _compared(self, elements: list[Any], other: Iterable[Any]) -> tuple[list[Any], list[bool]]:
+        return compared(self._mapping, elements, getattr(other, "_key_map", None))
+
+    def _key_of(self, element: Any) -> Any:
+        return element
+
+    _element_of = _key_of
 
 
 class HMapValues(ValuesView[Any]):
@@ -35,20 +106,33 @@ class HMapValues(ValuesView[Any]):
         return any(same_value(self._mapping, own, value) for own in self)
 
 
-class HMapItems(ItemsView[Any, Any]):
+class HMapItems(SetMethods, ItemsView[Any, Any]):
     """``m.items()``. The engine iterates, without a look-up per pair."""
 
     __slots__ = ()
-    _mapping: Any
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return self._mapping._iter_items()  # type: ignore[no-any-return]
 
     def __contains__(self, item: object) -> bool:
+        return self._find(item) is not ABSENT
+
+    def _find(self, item: object) -> Any:
+        """The map's own key of a pair that is in the map, or ABSENT."""
         if not isinstance(item, tuple) or len(item) != 2:
-            return False
+            return ABSENT
         own = find(self._mapping, item[0])
         if own is ABSENT:
-            return False
+            return ABSENT
         value = self._mapping.get(own, ABSENT)  # ABSENT if a comparison has removed the key
-        return value is not ABSENT and same_value(self._mapping, value, item[1])
+        return own if value is not ABSENT and same_value(self._mapping, value, item[1]) else ABSENT
+
+    def _compared(self, elements: list[Any], other: Iterable[Any]) -> tuple[list[Any], list[bool]]:
+        own = [self._find(item) for item in elements]
+        return [key for key in own if key is not ABSENT], [key is not ABSENT for key in own]
+
+    def _key_of(self, element: Any) -> Any:
+        return element[0]
+
+    def _element_of(self, key: Any) -> tuple[Any, Any]:
+        return key, self._mapping[key]

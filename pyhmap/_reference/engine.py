@@ -21,6 +21,7 @@ from pyhmap._convert import codecs
 from pyhmap._convert.columns import Column
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._engine import batch_by_item
+from pyhmap._engine.single import item_of
 from pyhmap._inspect.hashes import siphash13
 from pyhmap._inspect.state import SAME_SIZE_GROW, SLOTS, RawTable, RawTexts
 from pyhmap._mapping.mapping import MapMethods
@@ -241,10 +242,19 @@ class ReferenceEngine:
     # ---- one key, as the table holds it ----
 
     def _key(self, key: Any) -> StoredKey:
-        return ObjectKey(key) if self._key_codec.form == "object" else self._key_codec.encode(key)
+        codec = self._key_codec
+        make: Callable[[Any], StoredKey] = ObjectKey if codec.form == "object" else codec.encode
+        try:
+            return make(key)
+        except TypeError as error:
+            return make(item_of(codec, key, error))
 
     def _value(self, value: Any) -> Any:
-        return value if self._value_codec.form == "object" else self._value_codec.encode(value)
+        codec = self._value_codec
+        try:
+            return value if codec.form == "object" else codec.encode(value)
+        except TypeError as error:
+            return codec.encode(item_of(codec, value, error))
 
     def _key_object(self, key: StoredKey) -> Any:
         return key.object if isinstance(key, ObjectKey) else self._key_codec.decode(key)
@@ -431,7 +441,7 @@ class ReferenceEngine:
         slot = table.next_full(0)
         while True:
             if self._changes != changes:
-                raise RuntimeError("HMap changed size during iteration")
+                raise RuntimeError(f"H{self._key_codec.holder.capitalize()} changed size during iteration")
             if slot is None:
                 return
             yield table.slots[slot]
@@ -543,7 +553,7 @@ class ReferenceEngine:
         column, default = self._keys(keys), self._default(default)
         if self._by_objects():
             return batch_by_item.pop_many(self, column, default)
-        array, valid = column
+        array, valid = column.values, column.valid
         batch_by_item.refuse_nulls(valid)
         popped = self._delete_many(array, stop_at_miss=default is NO_DEFAULT)
         if len(popped) < len(array):
@@ -562,7 +572,7 @@ class ReferenceEngine:
         column = self._keys(keys)
         if self._by_objects():
             return batch_by_item.discard_many(self, column)
-        array, valid = column
+        array, valid = column.values, column.valid
         batch_by_item.refuse_nulls(valid)
         return sum(value is not ABSENT for value in self._delete_many(array, stop_at_miss=False))
 

@@ -8,13 +8,14 @@ import contextlib
 import copy
 import inspect
 import pickle
+import re
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
 import pyhmap
-from pyhmap import HMap
+from pyhmap import HMap, HSet
 
 NAN = float("nan")
 
@@ -353,6 +354,35 @@ def test_repr(hmap_type):
     assert repr(m) == f"{name}(int64, object, {{1: HMap(...)}})"
     m[1] = [m]
     assert repr(m) == f"{name}(int64, object, {{1: [HMap(...)]}})"
+
+
+def test_repr_shows_a_hundred_items_and_counts_the_others(hmap_type):
+    name = hmap_type.__name__
+    m = hmap_type(np.int64, np.int64, ((i, i) for i in range(100)))
+    assert repr(m) == f"{name}(int64, int64, {{{', '.join(f'{i}: {i}' for i in m)}}})"
+    m.update((i, i) for i in range(100, 12_345))
+    assert repr(m).count(": ") == 100
+    assert repr(m).endswith(", ... and 12,245 more})")
+    assert len(repr(m)) < 2000
+    s = HSet(str, map(str, range(101)))
+    assert re.fullmatch(r"HSet\(str, \{('\d+', ){100}\.\.\. and 1 more\}\)", repr(s))
+    assert "more" not in repr(HSet(str, map(str, range(100))))
+
+
+def test_what_a_dict_has_and_a_map_has_not(hmap_type):
+    class Counting(hmap_type):
+        def __missing__(self, key):
+            return 0
+
+    m = Counting(np.int64, np.int64, {1: 2})
+    with pytest.raises(KeyError):
+        m[5]
+    for view in (m, m.keys(), m.values(), m.items()):
+        with pytest.raises(TypeError, match="not reversible"):
+            reversed(view)
+        with pytest.raises(TypeError, match="cannot pickle"):
+            pickle.dumps(iter(view))
+        assert not hasattr(view, "mapping")
 
 
 def test_the_class_takes_type_arguments():

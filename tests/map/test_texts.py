@@ -97,7 +97,7 @@ def test_strided_and_read_only_object_arrays():
             "keys[1]: key bytearray(b'b') is of type bytearray; this map holds bytes: convert the key",
         ),
         (["a", 1], value_codec(str), "values[1]: value 1 is of type int; this map holds str: convert the value"),
-        ("abc", STR, "keys must be an array or a sequence, not str: give a list for a single one"),
+        ("abc", STR, "keys must be an array, a column or a sequence, not str: give a list for a single one"),
         (np.array([1, 2]), STR, "keys are of dtype int64; this map holds str: convert the keys"),
         (np.array([b"a"]), STR, "keys are of dtype |S1; this map holds str: convert the keys"),
         (np.array(["a"]), BYTES, "keys are of dtype <U1; this map holds bytes: convert the keys"),

@@ -63,6 +63,8 @@ assert_type(s | {3}, HSet[int])
 assert_type(s.pop(), int)
 assert_type(sorted(s), list[int])
 assert_type(s.add_many([1]), int)
+assert_type(np.asarray(s), npt.NDArray[Any])
+np.isin(np.array([1, 2]), s)
 s.add("wrong")  # type: ignore[arg-type]
 s.add_many(["wrong"])  # type: ignore[list-item]
 
