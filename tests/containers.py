@@ -120,6 +120,7 @@ SAMPLES: dict[str, list[Items]] = {
     "bytes": [*BINARY, [b"a\0", b"a", b"a\0"]],
     "S": BINARY,
     "4 bytes": [[b"abcd", b"wxyz", b"abcd"], [b"a\0\0\0", b"a\0b\0"]],
+    "V": [[np.void(b"abcd"), np.void(b"wxyz"), np.void(b"abcd")], [np.void(b"a\0\0\0"), np.void(b"a\0b\0")]],
     "record": RECORDS,
     "null": [[None, None]],
     # Of these, only maps of object hold any.
@@ -351,7 +352,7 @@ def numpy_containers() -> list[Container]:
         Container("NumPy", "`longdouble`", "float64", layouts("g")),
         Container("NumPy", "`S`", "S", layouts("S16")),
         Container("NumPy", "`U`", "U", layouts("U16")),
-        Container("NumPy", "`V4`", "4 bytes", layouts("V4")),
+        Container("NumPy", "`V4`", "V", layouts("V4")),
         Container("NumPy", "record array", "record", layouts(RECORD)),
         Container("NumPy", "StringDType", "str", string_dtype()),
         Container("NumPy", "StringDType, na_object=None", "str", string_dtype(None), "`None`"),

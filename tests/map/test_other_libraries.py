@@ -1,19 +1,22 @@
-"""Data of pandas, polars, pyarrow and np.ma in maps and sets, one surprise per test; test_containers.py has the table."""
+"""Data of pandas, polars, pyarrow and np.ma in maps and sets, a surprise per test; test_containers.py has the table."""
 
+import collections
+import ctypes
 import datetime
+import decimal
+import pickle
+import re
 import uuid
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from pyhmap import HMap, HSet
+from pyhmap import HSet
 from support import refused
 
 NS = np.datetime64(1, "ns")
 ODD = 2**53 + 1  # an int that is no float64
-
-
-# ---- times -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -29,6 +32,9 @@ def pa():
 @pytest.fixture
 def pl():
     return pytest.importorskip("polars")
+
+
+# ---- times -----------------------------------------------------------------------------------------------------------
 
 
 def test_times_keep_their_nanoseconds(hmap_type, pd):
@@ -117,14 +123,10 @@ def test_lists_of_numpy_durations_make_maps(hmap_type):
     assert hmap_type.fromkeys(spans, 1)[spans[1]] == 1
 
 
-ZONES = [datetime.UTC, datetime.timezone(datetime.timedelta(0))]
-
-
 @pytest.mark.parametrize("zone", ["UTC", "Etc/UTC", "Zulu"])
 def test_an_instant_in_utc_is_taken_under_any_name(hmap_type, pd, zone):
-    zoneinfo = pytest.importorskip("zoneinfo")
     m = hmap_type("M8[us]", int, {datetime.datetime(2000, 1, 1): 1})
-    aware = datetime.datetime(2000, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone))
+    aware = datetime.datetime(2000, 1, 1, tzinfo=ZoneInfo(zone))
     assert m[aware] == 1
     assert m[pd.Timestamp(aware)] == 1
     assert m.get_many([aware]).tolist() == [1]
@@ -223,7 +225,6 @@ def test_masked_items_are_nulls(hmap_type):
         m.set_many(keys, 0)
     m.set_many([1, 2, 3], np.ma.array([1.5, 2.5, 3.5], mask=[False, False, True]))
     assert str([m[1], m[2], m[3]]) == "[1.5, 2.5, nan]"
-    assert m.factorize(keys).tolist() if m.value_dtype.kind in "iu" else True
     objects = hmap_type(str, object)
     objects.set_many(["a", "b"], np.ma.array([1, 2], mask=[False, True]))
     assert (objects["a"], objects["b"]) == (1, None)
@@ -279,8 +280,6 @@ def test_dictionary_columns_are_the_columns_that_they_encode(hmap_type, pa, spec
 
 
 def test_columns_and_iterators_are_many_object_values(hmap_type, pd, pa, pl):
-    import collections
-
     for many in (
         [1, 2], (1, 2), range(1, 3), collections.deque([1, 2]), iter([1, 2]), (n for n in (1, 2)), np.array([1, 2]),
         pd.Series([1, 2]), pd.Index([1, 2]), pd.array([1, 2]), pa.array([1, 2]), pa.chunked_array([[1], [2]]),
@@ -348,20 +347,19 @@ def test_a_field_of_type_str_is_refused_when_the_map_is_made(hmap_type):
 
 
 def test_a_map_whose_records_have_arrays_copies_and_pickles_or_is_refused(hmap_type):
-    import pickle
-
     spec = np.dtype([("xyz", "i4", (3,)), ("n", "i8")])
-    with pytest.raises(TypeError, match="xyz|array"):
-        hmap_type(spec, int)
-    try:
-        m = hmap_type(int, spec)
-    except TypeError as error:
-        assert "xyz" in str(error) or "array" in str(error)  # noqa: PT017
-        return
-    m[1] = ([1, 2, 3], 4)
-    for other in (m.copy(), pickle.loads(pickle.dumps(m)), hmap_type(int, spec)):
-        other.update(m)
-        assert other.to_arrays()[1].tolist() == m.to_arrays()[1].tolist()
+    item = ([1, 2, 3], 4)
+    for types, pair in (((spec, "i8"), (item, 1)), (("i8", spec), (1, item))):
+        try:
+            m = hmap_type(*types)
+        except TypeError as error:
+            assert re.search("xyz|array", str(error))  # noqa: PT017
+            continue
+        m[pair[0]] = pair[1]
+        for other in (m.copy(), pickle.loads(pickle.dumps(m)), hmap_type(*types)):
+            other.update(m)
+            other.set_many(*m.to_arrays())
+            assert [array.tolist() for array in other.to_arrays()] == [array.tolist() for array in m.to_arrays()]
 
 
 # ---- types of others -------------------------------------------------------------------------------------------------
@@ -371,8 +369,10 @@ def test_dtypes_of_other_libraries_name_types(hmap_type, pd, pa, pl):
     for spec, expected in [
         (pd.Int64Dtype(), np.dtype("i8")), (pd.Float32Dtype(), np.dtype("f4")), (pd.BooleanDtype(), np.dtype("?")),
         (pd.StringDtype(), str), ("string", str), (pd.DatetimeTZDtype("ns", "UTC"), np.dtype("M8[ns]")),
-        (pa.int64(), np.dtype("i8")), (pa.string(), str), (pa.binary(), bytes), (pa.timestamp("us"), np.dtype("M8[us]")),
-        (pl.Int64, np.dtype("i8")), (pl.String, str), (pl.Datetime("ns"), np.dtype("M8[ns]")), (pl.Boolean, np.dtype("?")),
+        (pa.int64(), np.dtype("i8")), (pa.string(), str), (pa.binary(), bytes),
+        (pa.timestamp("us"), np.dtype("M8[us]")),
+        (pl.Int64, np.dtype("i8")), (pl.String, str), (pl.Datetime("ns"), np.dtype("M8[ns]")),
+        (pl.Boolean, np.dtype("?")),
     ]:  # fmt: skip
         m = hmap_type(spec, spec)
         assert (m.key_dtype, m.value_dtype) == (expected, expected), spec
@@ -402,8 +402,6 @@ def test_a_map_of_nothing_needs_its_types(hmap_type, nothing):
 
 
 def test_what_is_no_column_is_named_in_words(hmap_type, pa):
-    import decimal
-
     m = hmap_type(int, int)
     for column, words in [
         (pa.table({"a": [1]}), "table|struct"),
@@ -412,9 +410,8 @@ def test_what_is_no_column_is_named_in_words(hmap_type, pa):
         (pa.array([datetime.time(1)]), "time.*cast"),
         (pa.array([[1]]), "list"),
     ]:
-        with refused(m, TypeError, words) as caught:
+        with refused(m, TypeError, words):
             m.get_many(column)
-        assert caught is None
 
 
 def test_an_array_is_no_single_key(hmap_type):
@@ -424,8 +421,6 @@ def test_an_array_is_no_single_key(hmap_type):
 
 
 def test_ctypes_arrays_are_batches(hmap_type):
-    import ctypes
-
     m = hmap_type(int, int, {1: 10, 2: 20})
     assert m.get_many((ctypes.c_long * 2)(1, 2)).tolist() == [10, 20]
 
