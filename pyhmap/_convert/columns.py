@@ -120,13 +120,13 @@ def plain(item: Any) -> Any:
         return np.timedelta64(item.value, unit) if "Duration" in type(item).__name__ else item.as_py()
     zone = item.type.tz
     if zone is not None and not is_utc(zone):
-        raise TypeError(f"the timestamp has time zone {zone!r}: convert it to UTC, with cast() to a timestamp of UTC")
+        raise TypeError(f"the timestamp is in time zone {zone!r}: convert to UTC, with cast(pa.timestamp({unit!r}, 'UTC'))")
     return np.datetime64(item.value, unit)
 
 
 def zone_error(zone: Any, what: str, conversion: str) -> TypeError:
     """The error for a time in another zone than UTC."""
-    return TypeError(f"{what} in time zone {str(zone)!r}: only UTC is taken, so convert it: {conversion}")
+    return TypeError(f"{what} in time zone {str(zone)!r}: convert to UTC, with {conversion}")
 
 
 def check_zone(zone: datetime.tzinfo | None, what: str, conversion: str) -> None:
