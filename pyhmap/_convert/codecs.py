@@ -227,7 +227,7 @@ class Codec:
             raise ValueError(f"{many} must be one-dimensional, not of shape {array.shape}: give {many}.ravel()")
         if valid is not None and not valid.all():
             array = array.copy()
-            array[~valid] = self.zero() if array.dtype.kind == "O" else np.zeros(1, array.dtype)[0]
+            array[~valid] = object_array([self.zero()]) if array.dtype.kind == "O" else np.zeros(1, array.dtype)
         return self._exactly(array)
 
     def text_items(self, texts: Any) -> Array:
@@ -357,7 +357,7 @@ class FloatCodec(WordCodec):
             raise self.wrong_type(item)
         if isinstance(item, np.bool):
             item = bool(item)
-        if self.is_key and not isinstance(item, float | np.floating) and not hasattr(item, "__index__"):
+        if not isinstance(item, float | np.floating) and not hasattr(item, "__index__"):
             raise self.wrong_type(item)
         exact = item if isinstance(item, float | np.floating) else index_or_self(item)
         try:

@@ -350,7 +350,8 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         if isinstance(values, Fields):
             raise TypeError(f"{codec.what}s are a table or a struct column: give one of its columns")
         if isinstance(values, np.ndarray):
-            return _nulls_as_none(python_items(values, codec), column.valid)
+            of_python = values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] != "ns"  # datetime has no ns
+            return _nulls_as_none(values.tolist() if of_python else python_items(values, codec), column.valid)
         return _without_none(codec.text_items(values))
     if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
         return objects_of(np.asarray(items), codec)
