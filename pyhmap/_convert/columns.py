@@ -256,10 +256,15 @@ def _from_pandas(items: Any, codec: Any) -> Column:
         levels = tuple(items.get_level_values(i) for i in range(items.nlevels))
         return Column(Fields(tuple(items.names) if all(items.names) else None, levels), None)
     array = getattr(items, "array", items)  # of a Series or an Index
-    dtype = items.dtype
+    dtype = array.dtype
     what = f"{codec.what}s"
-    if isinstance(dtype, np.dtype):
+    if isinstance(array, pd.arrays.NumpyExtensionArray):
+        values = np.asarray(array)
+    elif isinstance(dtype, np.dtype):
         values = np.asarray(items)
+    else:
+        values = None
+    if values is not None:
         return _from_objects(values, codec) if values.dtype.kind == "O" else Column(values, None)
     if isinstance(dtype, pd.CategoricalDtype):
         return _taken(column_of(dtype.categories, codec), np.asarray(array.codes), codec)
@@ -334,9 +339,9 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
     if isinstance(items, str | bytes):
         raise no_sequence(items, codec)
     if _of_pandas(items):
-        own_nulls = not isinstance(items.dtype, np.dtype)
         found = object_array(items.tolist())
-        if own_nulls:
+        plain_array = isinstance(items, sys.modules["pandas"].arrays.NumpyExtensionArray)
+        if not plain_array and not isinstance(items.dtype, np.dtype):  # a type with nulls of its own
             return _nulls_as_none(found, ~np.asarray(items.isna()))
         return _without_none(found) if items.dtype.kind == "O" else (found, None)
     if _table_of(items) is not None:
