@@ -164,6 +164,8 @@ cdef class HMapCore:
         self.pop_row = 0
         self.floor_B = 0
         self.rekeyed = False
+        self._next_code = 0
+        self.other_values = False
         self.version += 1
         self.membership += 1
         return 0
@@ -422,6 +424,8 @@ cdef class HMapCore:
         if self.t.count == 0:
             memcpy(self.t.hash_key, hash_key, 32)
             self.membership += 1            # a search of another thread has the old hash
+            self._next_code = 0
+            self.other_values = False
             if self.t.arena.dead > DEAD_MINIMUM:
                 _released, self.texts = self.texts, ArenaBlocks()
                 empty_arena(&self.t.arena)

@@ -175,6 +175,10 @@ class Codec:
         """
         return self._exactly(_as_array(items, f"{self.what}s"))
 
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        """``batch()``, and which items are no nulls; None: all."""
+        return self.batch(items), None
+
     def _exactly(self, array: Array) -> Array:
         return self._one_by_one(array)
 

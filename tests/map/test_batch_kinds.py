@@ -351,12 +351,37 @@ class TestAddMany:
                 expected = function(values, other).tolist()
             assert items_of(m) == dict(enumerate(expected))
 
+    @pytest.mark.parametrize("key", [str, object])
+    @pytest.mark.parametrize(
+        ("name", "op"), [("M8[us]", "min"), ("M8[us]", "max"), ("m8[D]", "min"), ("m8[D]", "max"), ("m8[D]", "add")]
+    )
+    def test_times_combine_as_in_numpy(self, hmap_type, key, name, op):
+        """NaT wins, from either side."""
+        values = np.array([0, 1, -5, 2**62, 2**63 - 1, "NaT"], name)
+        function = {"add": np.add, "min": np.minimum, "max": np.maximum}[op]
+        for other in values:
+            m = hmap_type(key, name, zip("abcdef", values, strict=True))
+            m.add_many(list("abcdef"), other, op=op)
+            stored = np.array([m[letter] for letter in "abcdef"], name)
+            assert stored.view("i8").tolist() == function(values, other).view("i8").tolist()
+
+    def test_the_last_time_a_key_was_seen(self, hmap_type):
+        m = hmap_type(str, "M8[D]")
+        m.add_many(["a", "b", "a"], np.array(["2024-01-02", "2024-01-01", "2024-01-01"], "M8[D]"), op="max")
+        assert items_of(m) == {"a": np.datetime64("2024-01-02"), "b": np.datetime64("2024-01-01")}
+
+    def test_moments_have_no_sum(self, hmap_type):
+        m = hmap_type(str, "M8[us]", {"a": np.datetime64(5, "us")})
+        message = r"cannot add values of type datetime64\[us\]: give op='max' for the last seen"
+        with refused(m, TypeError, message):
+            m.add_many(["a"], np.datetime64(1, "us"))
+
     def test_objects_are_combined_in_python(self, hmap_type):
         m = hmap_type(str, object, {"a": [1], "b": "x"})
         m.add_many(["a", "b", "c", "a"], [[2], "y", 3, [4]])
         assert items_of(m) == {"a": [1, 2, 4], "b": "xy", "c": 3}
 
-    @pytest.mark.parametrize("name", ["bool", "complex64", "longdouble", "str", "S3", "record", "datetime64[us]"])
+    @pytest.mark.parametrize("name", ["bool", "complex64", "longdouble", "str", "S3", "record"])
     def test_other_values_are_refused(self, hmap_type, name):
         m = hmap_type(str, VALUE_KINDS[name].spec, {"a": VALUE_KINDS[name].values[0]})
         with refused(m, TypeError, "add_many cannot combine values of type"):
