@@ -40,6 +40,10 @@ def test_a_null_gives_the_default_of_every_value_type(make, column):
     default = "a default of some length"
     assert m.get_many(column, default=default).tolist() == ["a value of some length", default, "", default]
     assert m.lookup_many(column)[0].tolist() == ["a value of some length", "", "", ""]
+    defaults = ["w", "x", "another default of some length", "z"]
+    expected = ["a value of some length", "x", "", "z"]
+    assert m.get_many(column, default=defaults).tolist() == expected
+    assert m.get_many(column, default=pa.array(defaults)).tolist() == expected
     m, column = of(make, column, np.dtype((np.float64, 2)), [[1, 2], [3, 4]])
     assert m.get_many(column, default=[8, 9]).tolist() == [[1, 2], [8, 9], [3, 4], [8, 9]]
 
