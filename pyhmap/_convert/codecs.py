@@ -245,6 +245,10 @@ class Codec:
         """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
         return object_array(items)
 
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        """``batch()``, and which items are no nulls; None: all."""
+        return self.batch(items), None
+
     def _exactly(self, array: Array) -> Array:
         return self._one_by_one(array)
 
@@ -809,7 +813,7 @@ class SubarrayCodec(Codec):
 
 
 class ObjectCodec(Codec):
-    """Any Python object. A key must be hashable."""
+    """Any Python object. A key must be hashable: a batch call hashes all keys before it does anything else."""
 
     form = "object"
 
@@ -831,14 +835,7 @@ class ObjectCodec(Codec):
         return not is_many_objects(items)
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
-        array, valid = objects_of(items, self)
-        if self.is_key:
-            for position, item in enumerate(array):
-                try:
-                    hash(item)  # before anything is stored
-                except TypeError as error:
-                    raise TypeError(f"{self.what}s[{position}]: {error}") from None
-        return array, valid
+        return objects_of(items, self)
 
     def with_nulls(self, array: Array, valid: Array) -> Array:
         return array  # it has None there

@@ -388,10 +388,7 @@ def object_array(items: Any) -> Array:
     """An array of the objects themselves: also of sequences, which NumPy would unpack."""
     if isinstance(items, np.ndarray) and items.dtype.kind == "O" and items.ndim == 1:
         return np.array(items)
-    array = np.empty(len(items), object)
-    for position, item in enumerate(items):
-        array[position] = item
-    return array
+    return np.fromiter(items, object, len(items))
 
 
 def index_or_self(item: Any) -> Any:
