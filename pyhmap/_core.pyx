@@ -15,6 +15,7 @@ removes are released last, when the table is whole again: their finalisers may u
 """
 
 import os
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -71,6 +72,7 @@ cdef enum:
     LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug; changes with the meaning of any name
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
+LARGE_INDEX = 1 << 20      # as large as a list index usually is
 cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
@@ -164,6 +166,8 @@ cdef class HMapCore:
         self.pop_row = 0
         self.floor_B = 0
         self.rekeyed = False
+        self._next_code = 0
+        self.other_values = False
         self.version += 1
         self.membership += 1
         return 0
@@ -422,6 +426,8 @@ cdef class HMapCore:
         if self.t.count == 0:
             memcpy(self.t.hash_key, hash_key, 32)
             self.membership += 1            # a search of another thread has the old hash
+            self._next_code = 0
+            self.other_values = False
             if self.t.arena.dead > DEAD_MINIMUM:
                 _released, self.texts = self.texts, ArenaBlocks()
                 empty_arena(&self.t.arena)
@@ -618,6 +624,22 @@ cdef class HMapCore:
             "hash_key": (<uint64_t> &t.hash_key - start, sizeof(t.hash_key)),
             "whole table": (<uint64_t> t - start, sizeof(Table)),
         }
+
+    def __sizeof__(self):
+        """What ``sys.getsizeof`` tells: the bytes of this object, of its arrays as they were allocated, of its long
+        texts, and of the lists that refer to objects; not those of the objects themselves. Rows that were never used
+        count, although they take no memory: ``nbytes`` leaves them out.
+
+        >>> import sys, numpy as np
+        >>> from pyhmap import HMap
+        >>> m = HMap(np.int64, np.int64, capacity=1_000_000)
+        >>> sys.getsizeof(m) > m.nbytes > 1_000_000 * 16
+        True
+        """
+        cdef list lists = [self.key_objects, self.value_objects, self.free_keys, self.free_values, self.texts.blocks]
+        size = object.__sizeof__(self) + self._sizes()["blocks"]
+        indices = len(self.free_keys) + len(self.free_values)
+        return size + sum(map(sys.getsizeof, lists)) + indices * sys.getsizeof(LARGE_INDEX)
 
     def _sizes(self):
         """What the map holds, by name, for pyhmap.debug. Cheap, and never waits: during a batch write of another thread

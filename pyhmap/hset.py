@@ -6,6 +6,7 @@ A set holds a map instead of being one, so that it has no methods of a mapping.
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterable, Iterator, MutableSet, Set
 from reprlib import recursive_repr
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast, overload
@@ -563,6 +564,10 @@ class HSet(MutableSet[_K]):
         >>> HSet("i8", [1]).check()
         """
         self._map.check()
+
+    def __sizeof__(self) -> int:
+        """What ``sys.getsizeof`` tells: the bytes of this object and of the map in it; see :meth:`HMap.__sizeof__`."""
+        return object.__sizeof__(self) + sys.getsizeof(self._map)
 
     @property
     def nbytes(self) -> int:

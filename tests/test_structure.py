@@ -24,10 +24,11 @@ LAYERS = """
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             rwlock memory
     pyhmap                     _core
-    pyhmap._engine             batch_by_item single one_item iterate batch_items batch_read batch_write map
+    pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects batch_read
+    pyhmap._engine             batch_write map
     pyhmap._mapping            equality views pickling mapping
     pyhmap                     introspect hmap hset nil __init__
-    pyhmap._reference          table engine
+    pyhmap._reference          batches table engine
     pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis places rounds collector
     pyhmap.debug               __init__
     pyhmap                     __main__

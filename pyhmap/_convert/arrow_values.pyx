@@ -156,7 +156,7 @@ cdef object numpy_dtype(const ArrowSchema *schema, what):
         if zone in UTC:
             return np.dtype(f"M8[{format[2] if format[2] == 's' else format[2] + 's'}]")
         raise TypeError(
-            f"{what} are an Arrow column in time zone {zone!r}: only UTC is taken, so convert it: "
+            f"{what} are an Arrow column in time zone {zone!r}: convert to UTC, "
             f'with pandas {what}.dt.tz_convert("UTC"), with polars {what}.dt.convert_time_zone("UTC"), '
             f'with pyarrow {what}.cast(pa.timestamp({format[2] if format[2] == "s" else format[2] + "s"!r}, "UTC"))'
         )
@@ -169,7 +169,7 @@ cdef object advice(str format):
     if format[:2] == "tt":
         return "cast it to integers, or to a duration"
     if format[:1] == "+":
-        return "give a column of plain items"
+        return "explode or cast it to a column of plain items"
     return "cast it to numbers, bools, dates, timestamps, durations or texts"
 
 

@@ -227,7 +227,7 @@ class Codec:
             raise ValueError(f"{many} must be one-dimensional, not of shape {array.shape}: give {many}.ravel()")
         if valid is not None and not valid.all():
             array = array.copy()
-            array[~valid] = self.zero() if array.dtype.kind == "O" else np.zeros(1, array.dtype)[0]
+            array[~valid] = object_array([self.zero()]) if array.dtype.kind == "O" else np.zeros(1, array.dtype)
         return self._exactly(array)
 
     def text_items(self, texts: Any) -> Array:
@@ -244,6 +244,10 @@ class Codec:
     def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
         """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
         return object_array(items)
+
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        """``batch()``, and which items are no nulls; None: all."""
+        return self.batch(items), None
 
     def _exactly(self, array: Array) -> Array:
         return self._one_by_one(array)
@@ -357,7 +361,7 @@ class FloatCodec(WordCodec):
             raise self.wrong_type(item)
         if isinstance(item, np.bool):
             item = bool(item)
-        if self.is_key and not isinstance(item, float | np.floating) and not hasattr(item, "__index__"):
+        if not isinstance(item, float | np.floating) and not hasattr(item, "__index__"):
             raise self.wrong_type(item)
         exact = item if isinstance(item, float | np.floating) else index_or_self(item)
         try:
@@ -809,7 +813,7 @@ class SubarrayCodec(Codec):
 
 
 class ObjectCodec(Codec):
-    """Any Python object. A key must be hashable."""
+    """Any Python object. A key must be hashable: a batch call hashes all keys before it does anything else."""
 
     form = "object"
 
@@ -831,14 +835,7 @@ class ObjectCodec(Codec):
         return not is_many_objects(items)
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
-        array, valid = objects_of(items, self)
-        if self.is_key:
-            for position, item in enumerate(array):
-                try:
-                    hash(item)  # before anything is stored
-                except TypeError as error:
-                    raise TypeError(f"{self.what}s[{position}]: {error}") from None
-        return array, valid
+        return objects_of(items, self)
 
     def with_nulls(self, array: Array, valid: Array) -> Array:
         return array  # it has None there

@@ -120,13 +120,13 @@ def plain(item: Any) -> Any:
         return np.timedelta64(item.value, unit) if "Duration" in type(item).__name__ else item.as_py()
     zone = item.type.tz
     if zone is not None and not is_utc(zone):
-        raise TypeError(f"the timestamp has time zone {zone!r}: convert it to UTC, with cast() to a timestamp of UTC")
+        raise TypeError(f"the timestamp is in time zone {zone!r}: convert to UTC, with cast(pa.timestamp({unit!r}, 'UTC'))")
     return np.datetime64(item.value, unit)
 
 
 def zone_error(zone: Any, what: str, conversion: str) -> TypeError:
     """The error for a time in another zone than UTC."""
-    return TypeError(f"{what} in time zone {str(zone)!r}: only UTC is taken, so convert it: {conversion}")
+    return TypeError(f"{what} in time zone {str(zone)!r}: convert to UTC, with {conversion}")
 
 
 def check_zone(zone: datetime.tzinfo | None, what: str, conversion: str) -> None:
@@ -256,10 +256,15 @@ def _from_pandas(items: Any, codec: Any) -> Column:
         levels = tuple(items.get_level_values(i) for i in range(items.nlevels))
         return Column(Fields(tuple(items.names) if all(items.names) else None, levels), None)
     array = getattr(items, "array", items)  # of a Series or an Index
-    dtype = items.dtype
+    dtype = array.dtype
     what = f"{codec.what}s"
-    if isinstance(dtype, np.dtype):
+    if isinstance(array, pd.arrays.NumpyExtensionArray):
+        values = np.asarray(array)
+    elif isinstance(dtype, np.dtype):
         values = np.asarray(items)
+    else:
+        values = None
+    if values is not None:
         return _from_objects(values, codec) if values.dtype.kind == "O" else Column(values, None)
     if isinstance(dtype, pd.CategoricalDtype):
         return _taken(column_of(dtype.categories, codec), np.asarray(array.codes), codec)
@@ -334,9 +339,9 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
     if isinstance(items, str | bytes):
         raise no_sequence(items, codec)
     if _of_pandas(items):
-        own_nulls = not isinstance(items.dtype, np.dtype)
         found = object_array(items.tolist())
-        if own_nulls:
+        plain_array = isinstance(items, sys.modules["pandas"].arrays.NumpyExtensionArray)
+        if not plain_array and not isinstance(items.dtype, np.dtype):  # a type with nulls of its own
             return _nulls_as_none(found, ~np.asarray(items.isna()))
         return _without_none(found) if items.dtype.kind == "O" else (found, None)
     if _table_of(items) is not None:
@@ -350,7 +355,8 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         if isinstance(values, Fields):
             raise TypeError(f"{codec.what}s are a table or a struct column: give one of its columns")
         if isinstance(values, np.ndarray):
-            return _nulls_as_none(python_items(values, codec), column.valid)
+            of_python = values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] != "ns"  # datetime has no ns
+            return _nulls_as_none(values.tolist() if of_python else python_items(values, codec), column.valid)
         return _without_none(codec.text_items(values))
     if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
         return objects_of(np.asarray(items), codec)
@@ -382,10 +388,7 @@ def object_array(items: Any) -> Array:
     """An array of the objects themselves: also of sequences, which NumPy would unpack."""
     if isinstance(items, np.ndarray) and items.dtype.kind == "O" and items.ndim == 1:
         return np.array(items)
-    array = np.empty(len(items), object)
-    for position, item in enumerate(items):
-        array[position] = item
-    return array
+    return np.fromiter(items, object, len(items))
 
 
 def index_or_self(item: Any) -> Any:

@@ -88,7 +88,7 @@ def _of_pandas(pd: Any, spec: Any, what: str) -> Any:
         return str
     if isinstance(spec, pd.DatetimeTZDtype):
         if not is_utc(str(spec.tz)):
-            raise TypeError(f"the {what} type has time zone {str(spec.tz)!r}: only UTC is taken; give M8[{spec.unit}]")
+            raise TypeError(f"the {what} type has time zone {str(spec.tz)!r}: only UTC is taken, so give M8[{spec.unit}] and convert to UTC")
         return np.dtype(f"M8[{spec.unit}]")
     if isinstance(spec, pd.CategoricalDtype) and spec.categories is not None:
         return type_of(spec.categories.dtype, what)

@@ -25,7 +25,6 @@ cdef class Items:
     cdef int refuse_nulls(self, what) except -1
 
 
-cdef bint by_item(HMapCore map)
 cdef Items keys_of(HMapCore map, keys, bint by_windows)
 cdef Items values_of(HMapCore map, values, uint64_t n)
 cdef object key_at(HMapCore map, Items keys, uint64_t i)

@@ -12,9 +12,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from pyhmap._convert.text_batch import text_batch
 
 from pyhmap._convert.text_batch cimport TextBatch, text_objects
-from pyhmap._core cimport HMapCore, OBJECT, STR
+from pyhmap._core cimport HMapCore, STR
 from pyhmap._engine.memory cimport ArenaBlocks
-from pyhmap._kernels.constants cimport OBJECT_KEY, TEXT, WORD32
+from pyhmap._kernels.constants cimport TEXT, WORD32
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport make_text
 
@@ -56,11 +56,6 @@ cdef class Items:
         if self.valid is not None and not self.valid.all():
             raise ValueError(f"{what}[{self.valid.argmin()}] is null: fill or drop nulls")
         return 0
-
-
-cdef bint by_item(HMapCore map):
-    """Whether the batch calls of this map go item by item, since its keys or values are Python objects."""
-    return map.t.form == OBJECT_KEY or map.value_kind == OBJECT
 
 
 # ---- in --------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 A call converts its keys first, then works through them in chunks: take the lock as a reader, run the kernel without the
 GIL, release the lock, check for signals. Between chunks other threads may write. With `threads` the keys are
-shared among threads, each of which does the same with its part. Maps of objects go item by item (batch_by_item).
+shared among threads, each of which does the same with its part. Object values are read by their indices, which the GIL
+keeps valid until they are exchanged for the objects. Object keys are for batch_objects.
 """
 
 import threading
@@ -12,14 +13,14 @@ import numpy as np
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import NO_DEFAULT
-from pyhmap._engine import batch_by_item
 
-from pyhmap._core cimport HMapCore
+from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._engine cimport batch_objects
 from pyhmap._engine.batch_items cimport (
     Items,
-    by_item,
     check_out,
     copied_to,
     empty_values,
@@ -27,24 +28,29 @@ from pyhmap._engine.batch_items cimport (
     finished_values,
     key_at,
     keys_of,
-    values_of,
 )
-from pyhmap._engine.iterate cimport ITEMS, iterator
+from pyhmap._engine.batch_values cimport Values, defaults_for, gathered, missing
+from pyhmap._engine.one_item cimport NO_INDEX
 from pyhmap._engine.rwlock cimport begin_read, end_read
-from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, RELEASE_GIL_FROM
+from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, OBJECT_KEY, RELEASE_GIL_FROM
 from pyhmap._kernels.layout cimport growing
 from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
 
 cdef enum:
     THREAD_SHARE = 1 << 15      # the fewest keys worth a thread: their look-up takes several times as long as its start
 
+cdef uint64_t no_index = NO_INDEX       # what a kernel answers for a missing key
+NOTHING = np.empty(0, np.uint8)
+
 
 cdef class ReadCall:
     """The arrays of one read call. A thread that works on them keeps them alive, even if the caller has left."""
     cdef Items keys
     cdef object values, found       # the arrays that receive the answers, or None
-    cdef Items default              # keeps the bytes of r.fill alive
+    cdef Values default             # keeps the bytes of r.fill alive
     cdef uint8_t[::1] values_view, found_view, zero
+    cdef object[::1] objects        # receives the objects whose indices are in `values`
+    cdef bint object_values
     cdef Reading r
 
     def __init__(self, Items keys, uint64_t value_size):
@@ -66,10 +72,42 @@ cdef class ReadCall:
             self.r.found = &self.found_view[0]
         return 0
 
-    cdef int fill_with(self, Items default) except -1:
+    cdef int receive_objects(self, array) except -1:
+        """Receive object values. For a missing key the array keeps what it has."""
+        self.receive_values(np.empty(self.keys.n, np.uint64))
+        self.object_values = True
+        self.objects = array
+        self.r.fill = &no_index
+        return 0
+
+    cdef int fill_with(self, Values default) except -1:
         """What missing keys get, instead of zero."""
         self.default = default
-        self.r.fill = default.data
+        if default.typed.step == 0:
+            self.r.fill = default.typed.data
+        else:
+            self.receive_found()
+        return 0
+
+    cdef int fill_each(self, uint64_t value_size) except -1:
+        """Where each key has a default of its own, give it to those that are missing."""
+        cdef uint64_t i
+        if self.default is not None and self.default.typed.step != 0 and value_size:
+            for i in range(self.keys.n):
+                if not self.found_view[i]:
+                    memcpy(&self.values_view[i * value_size], self.default.bytes_at(i), value_size)
+        return 0
+
+    cdef int take_objects(self, HMapCore map, uint64_t start, uint64_t stop) except -1:
+        """Exchange indices for objects. Nobody has written since they were read."""
+        cdef const uint64_t *index = <const uint64_t *> self.r.values
+        cdef const uint8_t[::1] valid
+        cdef uint64_t i
+        if self.keys.valid is not None:
+            valid = self.keys.valid.view(np.uint8)
+        for i in range(start, stop):
+            if index[i] != NO_INDEX and (self.keys.valid is None or valid[i]):
+                self.objects[i] = map.value_objects[index[i]]
         return 0
 
     cdef int blank_nulls(self, uint64_t value_size) except -1:
@@ -79,7 +117,7 @@ cdef class ReadCall:
         nulls = ~self.keys.valid
         if self.found is not None:
             self.found[nulls] = False
-        if self.values is not None:
+        if self.values is not None and not self.object_values:
             fill = np.frombuffer(PyBytes_FromStringAndSize(<const char *> self.r.fill, value_size), np.uint8)
             np.asarray(self.values_view).reshape(self.keys.n, -1)[nulls] = fill
         return 0
@@ -87,41 +125,64 @@ cdef class ReadCall:
 
 cdef object get_many(HMapCore map, keys, default, out, threads):
     check_threads(threads)
-    strict = default is ...
-    if not strict:
+    cdef bint strict = default is ...
+    cdef bint each = not strict and not map._value_codec.is_scalar(default)     # has a default of its own
+    if not strict and not each:
         map._value_codec.check(default)
-    if by_item(map):
-        return copied_to(map, batch_by_item.get_many(map, keys, NO_DEFAULT if strict else default), out)
+    if map.t.form == OBJECT_KEY:
+        return copied_to(map, batch_objects.get_many(map, keys, NO_DEFAULT if strict else default), out)
     cdef Items batch = keys_of(map, keys, True)
     if strict:
         batch.refuse_nulls("keys")
     if out is not None:
         check_out(map, out, batch.n)
+    cdef Values fill = None if strict else defaults_for(map, default, batch.n)
     cdef ReadCall call = ReadCall(batch, map.t.value_size)
-    call.receive_values(out if takes_answers(map, out, batch) else empty_values(map, batch.n))
-    if not strict:
-        call.fill_with(values_of(map, default, 1))
+    if map.value_kind == OBJECT:
+        answers = np.empty(batch.n, object)
+        if not strict:
+            set_objects(answers, fill)
+        call.receive_objects(answers)
+    else:
+        call.receive_values(out if not each and takes_answers(map, out, batch) else empty_values(map, batch.n))
+        if not strict:
+            call.fill_with(fill)
     cdef uint64_t missed = read(map, call, strict, threads)
     if missed < batch.n:
-        raise batch_by_item.missing(key_at(map, batch, missed), missed)
-    return copied_to(map, finished_values(map, call.values), out)
+        raise missing(key_at(map, batch, missed), missed)
+    if map.value_kind != OBJECT:
+        call.fill_each(map.t.value_size)
+        answers = finished_values(map, call.values)
+    return copied_to(map, answers, out)
+
+
+cdef int set_objects(array, Values values) except -1:
+    cdef object[::1] view = array
+    cdef Py_ssize_t i
+    for i in range(len(view)):
+        view[i] = values.object_at(i)
+    return 0
 
 
 cdef object lookup_many(HMapCore map, keys, threads):
     check_threads(threads)
-    if by_item(map):
-        return batch_by_item.lookup_many(map, keys)
+    if map.t.form == OBJECT_KEY:
+        return batch_objects.lookup_many(map, keys)
     cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
-    call.receive_values(empty_values(map, call.keys.n))
+    answers = empty_values(map, call.keys.n)
+    if map.value_kind == OBJECT:
+        call.receive_objects(answers)
+    else:
+        call.receive_values(answers)
     call.receive_found()
     read(map, call, False, threads)
-    return finished_values(map, call.values), call.found
+    return answers if map.value_kind == OBJECT else finished_values(map, answers), call.found
 
 
 cdef object contains_many(HMapCore map, keys, threads):
     check_threads(threads)
-    if by_item(map):
-        return batch_by_item.contains_many(map, keys)
+    if map.t.form == OBJECT_KEY:
+        return batch_objects.contains_many(map, keys)
     cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
     call.receive_found()
     read(map, call, False, threads)
@@ -131,27 +192,37 @@ cdef object contains_many(HMapCore map, keys, threads):
 cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
     """Copies of all keys and values, in the order of iteration; None for what is not wanted."""
     cdef uint8_t[::1] k, v
+    cdef uint64_t[:, ::1] key_index
+    cdef uint64_t[::1] value_index
     cdef uint64_t n
-    if by_item(map):
-        pairs = list(iterator(map, ITEMS))
-        keys = batch_by_item.array_of(map._key_codec, [key for key, _ in pairs])
-        return keys, batch_by_item.array_of(map._value_codec, [value for _, value in pairs])
+    cdef bint by_objects = want_keys and map.t.form == OBJECT_KEY, object_values = want_values and map.value_kind == OBJECT
     while True:
         map.end_growth()
         n = map.t.count
         keys = np.empty((n if want_keys else 0, 2), np.uint64)      # room for any form
-        values = empty_values(map, n if want_values else 0)
+        values = np.empty(n, np.uint64) if object_values else empty_values(map, n) if want_values else NOTHING
         k, v = keys.reshape(-1).view(np.uint8), values.reshape(-1).view(np.uint8)
         begin_read(&map.lock)
         if not growing(&map.t) and map.t.count == n:        # nobody wrote while the arrays were made
             break
         end_read(&map.lock)
     _texts = map.texts                  # what text answers point to
+    own_keys = np.empty(0, object) if by_objects else None
     if n:
         with nogil:
             collect(&map.t, &k[0] if len(k) else NULL, &v[0] if len(v) else NULL)
+        if by_objects:                  # before anybody else may write
+            key_index = keys
+            own_keys = gathered(map.key_objects, &key_index[0, 1], 2, n)
+        if object_values:
+            value_index = values
+            values = gathered(map.value_objects, &value_index[0], 1, n)
     end_read(&map.lock)
-    return finished_keys(map, keys) if want_keys else None, finished_values(map, values)
+    if want_keys and not by_objects:
+        own_keys = finished_keys(map, keys)
+    if want_values and not object_values:
+        values = finished_values(map, values)
+    return own_keys, values if want_values else None
 
 
 cdef bint takes_answers(HMapCore map, out, Items keys):
@@ -184,13 +255,17 @@ cdef uint64_t read(HMapCore map, ReadCall call, bint stop_at_miss, threads) exce
 
 cdef int64_t read_part(HMapCore map, ReadCall call, uint64_t start, uint64_t stop) except -1:
     """Read the keys from start to stop. Returns stop, or where it stopped: at a miss, or at an item that is no key."""
-    cdef uint64_t chunk_stop
+    cdef uint64_t first, chunk_stop
     cdef Items keys = call.keys
     while start < stop:
         chunk_stop = min(stop, start + CHUNK)
         begin_read(&map.lock)
         keys.keep_arena(map.texts)
-        if stop - start < RELEASE_GIL_FROM:
+        if call.object_values:
+            first = start
+            start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
+            call.take_objects(map, first, start)
+        elif stop - start < RELEASE_GIL_FROM:
             start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
         else:
             with nogil:

@@ -2,22 +2,26 @@
 
 A call converts its keys and values first, then works through them in chunks: take the lock as the writer, run the
 kernel without the GIL, release the lock, make the room for which the kernel stopped (grow, extend the arena), check
-for signals. Between chunks other threads may write. Maps of objects go item by item (batch_by_item).
+for signals. Between chunks other threads may write. Object values go through ObjectValues, with the GIL held; object
+keys are for batch_objects.
 """
 
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import NO_DEFAULT
-from pyhmap._engine import batch_by_item
 
 from pyhmap._core cimport HMapCore, OBJECT
-from pyhmap._engine.batch_items cimport Items, by_item, empty_values, finished_values, key_at, keys_of, values_of
+from pyhmap._engine cimport batch_objects
+from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, key_at, keys_of, values_of
 from pyhmap._engine.batch_read cimport copy_out
+from pyhmap._engine.batch_values cimport ObjectValues, Values, defaults_for, missing, object_values, values_for
+from pyhmap._engine.one_write cimport find_next_code, last_code
 from pyhmap._engine.rwlock cimport begin_write, end_write
-from pyhmap._kernels.combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation
+from pyhmap._kernels.combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation, TIME64
 from pyhmap._kernels.constants cimport (
     CHUNK,
     EVACUATE_PER_KEY,
@@ -25,6 +29,7 @@ from pyhmap._kernels.constants cimport (
     NEED_ARENA,
     NEED_GROWTH,
     NOT_FOUND,
+    OBJECT_KEY,
     RELEASE_GIL_FROM,
     Status,
     TEXT,
@@ -49,23 +54,31 @@ OPERATIONS = {"add": ADD, "min": MINIMUM, "max": MAXIMUM}
 
 
 cdef int set_many(HMapCore map, keys, values) except -1:
-    if by_item(map):
-        batch_by_item.set_many(map, keys, values)
-        return 0
+    if map.t.form == OBJECT_KEY:
+        return batch_objects.set_many(map, keys, values)
     cdef Writing w
-    cdef Items batch = keys_of(map, keys, False), stored = values_of(map, values, batch.n)
-    start_writing(&w, SET, stored)
-    write_all(map, batch, &w)
+    cdef Items batch = keys_of(map, keys, False)
+    cdef Values given = values_for(map, values, batch.n)
+    if map.value_kind == OBJECT:
+        start_writing(&w, SETDEFAULT, None)
+        write_all(map, batch, &w, object_values(&w, given, None, True))
+    else:
+        start_writing(&w, SET, given.typed)
+        write_all(map, batch, &w)
     return 0
 
 
 cdef object setdefault_many(HMapCore map, keys, values):
-    if by_item(map):
-        return batch_by_item.setdefault_many(map, keys, values)
+    if map.t.form == OBJECT_KEY:
+        return batch_objects.setdefault_many(map, keys, values)
     cdef Writing w
-    cdef Items batch = keys_of(map, keys, False), stored = values_of(map, values, batch.n)
-    start_writing(&w, SETDEFAULT, stored)
+    cdef Items batch = keys_of(map, keys, False)
+    cdef Values given = values_for(map, values, batch.n)
     out = empty_values(map, batch.n)
+    start_writing(&w, SETDEFAULT, given.typed)
+    if map.value_kind == OBJECT:
+        write_all(map, batch, &w, object_values(&w, given, out, False))
+        return out
     cdef uint8_t[::1] view = out.reshape(-1).view(np.uint8)
     if len(view):
         w.out = &view[0]
@@ -74,94 +87,147 @@ cdef object setdefault_many(HMapCore map, keys, values):
 
 
 cdef int add_many(HMapCore map, keys, values, op) except -1:
+    cdef Writing w
+    cdef Items batch, stored
+    dtype = map._value_codec.dtype
     if op not in OPERATIONS:
         raise ValueError(f"op={op!r}: choose one of {', '.join(OPERATIONS)}")
-    if map._value_codec.dtype not in NUMBERS and map.value_kind != OBJECT:
-        raise TypeError(f"add_many cannot combine values of type {map._value_codec.name}: give ints, floats or objects")
-    if by_item(map):
-        batch_by_item.add_many(map, keys, values, op)
-        return 0
-    cdef Writing w
-    cdef Items batch = keys_of(map, keys, False), stored = values_of(map, values, batch.n)
-    start_writing(&w, ACCUMULATE, stored)
-    w.combine.number = <Number> <int> NUMBERS[map._value_codec.dtype]
+    start_writing(&w, ACCUMULATE, None)
     w.combine.operation = <Operation> <int> OPERATIONS[op]
+    if map.value_kind != OBJECT:
+        w.combine.number = <Number> <int> number_of(map._value_codec, op)
+    if map.t.form == OBJECT_KEY or map.value_kind == OBJECT:
+        return batch_objects.add_many(map, keys, values, op, w.combine)
+    batch = keys_of(map, keys, False)
+    stored = values_of(map, values, batch.n)
+    w.values, w.value_step = stored.data, stored.step
     write_all(map, batch, &w)
     return 0
 
 
+cdef object number_of(codec, op):
+    """The number type in which add_many combines typed values."""
+    dtype = codec.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "Mm":
+        if op == "add" and dtype.kind == "M":
+            raise TypeError(
+                f"add_many cannot add values of type {codec.name}: give op='max' for the last seen, op='min' for the first"
+            )
+        return TIME64
+    if dtype not in NUMBERS:
+        raise TypeError(f"add_many cannot combine values of type {codec.name}: give ints, floats, times or objects")
+    return NUMBERS[dtype]
+
+
 cdef object factorize(HMapCore map, keys):
+    cdef Items batch
+    cdef uint64_t done
     dtype = map._value_codec.dtype
     if not isinstance(dtype, np.dtype) or dtype.kind not in "iu":
         raise TypeError(f"factorize needs a map with an int value type, not {map._value_codec.name}")
-    last_code = min(int(np.iinfo(dtype).max), 2**63 - 2)
-    if map.next_code < 0 or map.t.count == 0:
-        values = copy_out(map, False, True)[1]
-        largest = int(values.max()) if len(values) else -1
-        map.next_code = min(max(largest, -1), last_code) + 1
-    if by_item(map):
-        codes, next_code = batch_by_item.factorize(map, keys, map.next_code)
-        map.next_code = next_code
-        return codes
-    cdef Writing w
-    cdef Items batch = keys_of(map, keys, False)
-    start_writing(&w, FACTORIZE, None)
-    w.next_code = map.next_code
-    w.last_code = last_code
-    w.signed_codes = dtype.kind == "i"
-    codes = np.empty(batch.n, np.int64)
-    cdef uint8_t[::1] view = codes.view(np.uint8)
-    if batch.n:
-        w.out = &view[0]
-    cdef uint64_t done = write_all(map, batch, &w)
-    map.next_code = w.next_code
-    if done < batch.n:
-        code = max(w.next_code, int(copy_out(map, False, True)[1].max()) + 1)
+    valid = None
+    if map.t.form == OBJECT_KEY:
+        codes, valid, done = batch_objects.factorize(map, keys, last_code(map), dtype.kind == "i")
+    else:
+        batch = keys_of(map, keys, False)
+        codes, done = codes_of(map, batch, last_code(map), dtype.kind == "i")
+        valid = batch.valid
+    if done < len(codes):
+        code = max(map._next_code, int(copy_out(map, False, True)[1].max(initial=0)) + 1)
         raise OverflowError(f"keys[{done}]: code {code} is outside {dtype}: use a map with a larger int value type")
-    if dtype.kind == "u" and (codes < 0).any():
-        raise OverflowError(f"keys[{(codes < 0).argmax()}] has a value of 2**63 or more, which is no code")
+    if dtype.kind == "u":
+        too_large = codes < 0 if valid is None else (codes < 0) & valid
+        if too_large.any():
+            raise OverflowError(f"keys[{too_large.argmax()}] has a value of 2**63 or more, which is no code")
     return codes
 
 
+cdef tuple codes_of(HMapCore map, Items keys, int64_t last_code, bint signed_codes):
+    """The codes of typed keys, -1 for nulls; and the position of the key for which there was no code, or their number.
+    """
+    cdef Writing w
+    cdef Items batch = keys
+    cdef uint64_t done
+    nulls = keys.valid is not None and not keys.valid.all()
+    if nulls:
+        batch = without_nulls(keys)
+    codes = np.empty(batch.n, np.int64)
+    cdef uint8_t[::1] view = codes.view(np.uint8)
+    start_writing(&w, FACTORIZE, None)
+    w.last_code, w.signed_codes = last_code, signed_codes
+    if batch.n:
+        w.out = &view[0]
+    done = write_some(map, batch, &w, batch.n, None)
+    if not nulls:
+        return codes, done
+    all_codes = np.full(keys.n, -1, np.int64)
+    all_codes[keys.valid] = codes
+    return all_codes, np.flatnonzero(keys.valid)[done] if done < batch.n else keys.n
+
+
+cdef Items without_nulls(Items keys):
+    """The keys that are no nulls. Their arenas and owners stay with `keys`."""
+    cdef Items packed = Items()
+    packed.take_array(np.asarray(<const uint8_t[:keys.n * keys.step]> keys.data).reshape(-1, keys.step)[keys.valid],
+                      keys.step)
+    packed.texts.texts = <const Text *> packed.data
+    return packed
+
+
 cdef object pop_many(HMapCore map, keys, default):
-    strict = default is ...
-    if not strict:
+    cdef bint strict = default is ...
+    if not strict and map._value_codec.is_scalar(default):
         map._value_codec.check(default)
-    if by_item(map):
-        return batch_by_item.pop_many(map, keys, NO_DEFAULT if strict else default)
+    if map.t.form == OBJECT_KEY:
+        return batch_objects.pop_many(map, keys, NO_DEFAULT if strict else default)
     cdef Writing w, back
     cdef Items batch = keys_of(map, keys, False), popped
-    cdef Items filling = None if strict else values_of(map, default, 1)
+    cdef Values filling = None if strict else defaults_for(map, default, batch.n)
+    cdef ObjectValues objects = None
+    cdef uint8_t[::1] view
+    cdef uint64_t i, done
+    out = empty_values(map, batch.n)
     start_writing(&w, POP, None)
     w.stop_at_miss = strict
-    w.fill = NULL if strict else filling.data
-    out = empty_values(map, batch.n)
-    cdef uint8_t[::1] view = out.reshape(-1).view(np.uint8)
-    if len(view):
-        w.out = &view[0]
-    cdef uint64_t done = write_all(map, batch, &w)
+    if map.value_kind == OBJECT:
+        objects = object_values(&w, filling, out, False)
+    else:
+        view = out.reshape(-1).view(np.uint8)
+        if len(view):
+            w.out = &view[0]
+        if not strict and filling.typed.step == 0:
+            w.fill = filling.typed.data
+        elif not strict and len(view):
+            memcpy(w.out, filling.typed.data, len(view))        # the default of each key, until it is found
+    done = write_all(map, batch, &w, objects)
     if done < batch.n:
-        popped = Items()
-        popped.take_array(out, map.t.value_size)
-        start_writing(&back, SET, popped)
-        write_some(map, batch, &back, done)
-        raise batch_by_item.missing(key_at(map, batch, done), done)
-    return finished_values(map, out)
+        if map.value_kind == OBJECT:
+            start_writing(&back, SETDEFAULT, None)
+            filling = Values()
+            filling.objects = out[:done].tolist()
+            write_some(map, batch, &back, done, object_values(&back, filling, None, True))
+        else:
+            popped = Items()
+            popped.take_array(out, map.t.value_size)
+            start_writing(&back, SET, popped)
+            write_some(map, batch, &back, done, None)
+        raise missing(key_at(map, batch, done), done)
+    return out if map.value_kind == OBJECT else finished_values(map, out)
 
 
 cdef object discard_many(HMapCore map, keys):
-    if by_item(map):
-        return batch_by_item.discard_many(map, keys)
+    if map.t.form == OBJECT_KEY:
+        return batch_objects.discard_many(map, keys)
     cdef Writing w
     cdef Items batch = keys_of(map, keys, False)
     start_writing(&w, DISCARD, None)
-    write_all(map, batch, &w)
+    write_all(map, batch, &w, object_values(&w, None, None, False) if map.value_kind == OBJECT else None)
     return w.removed
 
 
 # ---- the writing loop ------------------------------------------------------------------------------------------------
 
-cdef void start_writing(Writing *w, Action action, Items values):
+cdef void start_writing(Writing *w, Action action, Items values) noexcept:
     w.action = action
     w.values = NULL if values is None else values.data
     w.value_step = 0 if values is None else values.step
@@ -173,13 +239,14 @@ cdef void start_writing(Writing *w, Action action, Items values):
     w.signed_codes = False
 
 
-cdef uint64_t write_all(HMapCore map, Items keys, Writing *w) except? 0xFFFFFFFFFFFFFFFF:
+cdef uint64_t write_all(HMapCore map, Items keys, Writing *w, ObjectValues objects=None) except? 0xFFFFFFFFFFFFFFFF:
     """Write the whole batch. Returns its length, or the position of the missing key at which it stopped."""
     keys.refuse_nulls("keys")
-    return write_some(map, keys, w, keys.n)
+    return write_some(map, keys, w, keys.n, objects)
 
 
-cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n) except? 0xFFFFFFFFFFFFFFFF:
+cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
+                         ObjectValues objects) except? 0xFFFFFFFFFFFFFFFF:
     """The same of the first n keys."""
     cdef uint64_t i = 0, stop, done, count, needed
     cdef uint64_t grown_at = 0, count_then = map.t.count    # at the last growth of this batch, or its start
@@ -188,22 +255,34 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n) excep
     cdef Status status = FOUND
     if n == 0:
         return 0
-    if w.action not in (FACTORIZE, POP, DISCARD):
-        map.next_code = -1
     map.evacuate(EVACUATE_PER_KEY * n)
     while i < n:
         stop = min(n, i + CHUNK)
+        replaced = None
         begin_write(&map.lock)
-        keys.keep_arena(map.texts)
-        count = map.t.count
-        if stop - i < RELEASE_GIL_FROM:
-            done = write_batch(&map.t, w, keys.data, i, stop, &status)
-        else:
-            with nogil:
+        try:
+            keys.keep_arena(map.texts)
+            count = map.t.count
+            if w.action == FACTORIZE:
+                find_next_code(map, w.last_code, w.signed_codes)
+                # No two keys of this batch get one code, even if the map was cleared between two chunks.
+                w.next_code = max(w.next_code, map._next_code)
+            if objects is not None:
+                replaced = objects.write(map, w, keys, i, stop, &done, &status)
+            elif stop - i < RELEASE_GIL_FROM:
                 done = write_batch(&map.t, w, keys.data, i, stop, &status)
-        map.version += map.t.count != count or w.removed != 0
-        end_write(&map.lock)
+            else:
+                with nogil:
+                    done = write_batch(&map.t, w, keys.data, i, stop, &status)
+            if w.action == FACTORIZE:
+                map._next_code = w.next_code
+            elif w.action not in (POP, DISCARD):
+                map.other_values = True
+            map.version += map.t.count != count or w.removed != 0
+        finally:
+            end_write(&map.lock)
         map.release_old()
+        replaced = None         # released here, while the map is whole
         i = done
         if status == NEED_GROWTH:
             if map.grow_at_once(n - i, i - grown_at, map.t.count - count_then):

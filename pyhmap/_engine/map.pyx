@@ -7,29 +7,16 @@ rule in _core.pyx.
 from pyhmap._convert.sentinels import NO_DEFAULT
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy
 
-from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_read, batch_write
-from pyhmap._engine.one_item cimport (
-    AnyValue,
-    NO_INDEX,
-    add_object,
-    detach_value,
-    find_object_key,
-    hashed,
-    key_from,
-    key_object,
-    object_of_detached,
-    remove_object,
-    value_from,
-    value_object,
-)
+from pyhmap._engine.one_item cimport detach_value, key_from, key_object, object_of_detached, value_object
+from pyhmap._engine.one_write cimport remove, remove_loaded, write
 from pyhmap._engine.iterate cimport ITEMS, KEYS, VALUES, iterator
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
 from pyhmap._kernels.any_key cimport AnyKey, load_key
-from pyhmap._kernels.constants cimport EMPTY_ONE, FOUND, INSERTED, NEED_GROWTH, OBJECT_KEY, SLOTS, Status, TEXT
-from pyhmap._kernels.dispatch cimport delete, get, put
+from pyhmap._kernels.constants cimport EMPTY_ONE, OBJECT_KEY, SLOTS
+from pyhmap._kernels.dispatch cimport get
 from pyhmap._kernels.layout cimport growing, slot_at
 
 
@@ -37,93 +24,6 @@ cdef class HMapEngine(HMapCore):
     """The compiled methods of :class:`pyhmap.HMap`; use that."""
 
     # ---- single keys ------------------------------------------------------------------------------------------------
-
-    cdef object write(self, object key, object value, bint overwrite):
-        """Set a key, or leave the value it has; returns the value now stored if it was to be left."""
-        cdef AnyKey k
-        cdef AnyValue v
-        cdef const void *data
-        cdef uint8_t *stored
-        cdef uint64_t seen, index, need, number = 0
-        cdef Status status
-        if self.t.form == OBJECT_KEY:
-            key = hashed(self, key, &number)            # once, although the search may have to be repeated
-            seen = self.membership - 1                  # nothing is known yet
-            if not overwrite:
-                find_object_key(self, key, number, &k)
-                seen = self.membership
-        else:
-            _key_owner = key_from(self, key, &k)
-            wait_to_read(&self.lock)
-        if not overwrite and get(&self.t, &k) != NULL:      # a default that is not used is not converted
-            return value_object(self, get(&self.t, &k))
-        _value_owner = value_from(self, value, &v, &data)
-        self.next_code = -1
-        while True:
-            wait_to_write(&self.lock)
-            if self.t.form == OBJECT_KEY:
-                while seen != self.membership:
-                    find_object_key(self, key, number, &k)
-                    seen = self.membership
-                    wait_to_write(&self.lock)
-                fresh_key = k.object_key.index == NO_INDEX
-                if fresh_key:
-                    k.object_key.index = add_object(self.key_objects, self.free_keys, key)
-            if self.value_kind == OBJECT:
-                v.word = add_object(self.value_objects, self.free_values, value)
-            status = put(&self.t, &k, data, overwrite and self.value_kind != OBJECT, &stored)
-            if status <= INSERTED:
-                break
-            if self.value_kind == OBJECT:
-                remove_object(self.value_objects, self.free_values, v.word)
-            if self.t.form == OBJECT_KEY and fresh_key:
-                remove_object(self.key_objects, self.free_keys, k.object_key.index)
-                k.object_key.index = NO_INDEX
-            if status == NEED_GROWTH:
-                self.start_growth(False)
-            else:
-                need = k.text.size if self.t.form == TEXT else 0
-                self.extend_arena(need + (v.text.size if self.t.text_values else 0), 0)
-        if self.value_kind == OBJECT and status == FOUND:
-            memcpy(&index, stored, 8)
-            if overwrite:
-                _released = self.value_objects[index]
-                self.value_objects[index] = value
-            remove_object(self.value_objects, self.free_values, v.word)
-        detached = None if overwrite else detach_value(self, stored)
-        self.after_write(status == INSERTED)
-        return None if overwrite else object_of_detached(self, detached)
-
-    cdef object remove(self, object key, bint *found):
-        """Remove a key; returns its detached value."""
-        cdef AnyKey k
-        cdef uint64_t seen
-        _owner = key_from(self, key, &k)
-        seen = self.membership
-        wait_to_write(&self.lock)
-        while self.t.form == OBJECT_KEY and seen != self.membership:     # other threads ran during the wait
-            key_from(self, key, &k)
-            seen = self.membership
-            wait_to_write(&self.lock)
-        return self.remove_loaded(&k, found)
-
-    cdef object remove_loaded(self, const AnyKey *k, bint *found):
-        cdef uint8_t *stored = get(&self.t, k)
-        cdef uint64_t index = 0
-        detached = None
-        found[0] = stored != NULL
-        if found[0]:
-            detached = detach_value(self, stored)
-            memcpy(&index, stored, min(8, self.t.value_size))
-        delete(&self.t, k, NULL)            # also of an absent key: each write evacuates
-        if found[0] and self.value_kind == OBJECT:
-            remove_object(self.value_objects, self.free_values, index)
-        if found[0] and self.t.form == OBJECT_KEY:
-            _released = remove_object(self.key_objects, self.free_keys, k.object_key.index)
-        self.after_write(found[0])
-        if found[0]:
-            self.after_removal()
-        return detached
 
     def __getitem__(self, key):
         cdef AnyKey k
@@ -165,7 +65,7 @@ cdef class HMapEngine(HMapCore):
         return default if value == NULL else value_object(self, value)
 
     def __setitem__(self, key, value):
-        self.write(key, value, True)
+        write(self, key, value, True)
 
     def setdefault(self, key, default=None, /):
         """The value of ``key``. If it is missing, it is first set to ``default``.
@@ -175,11 +75,11 @@ cdef class HMapEngine(HMapCore):
         >>> m.setdefault("a", 1), m.setdefault("a", 2)
         (1, 1)
         """
-        return self.write(key, default, False)
+        return write(self, key, default, False)
 
     def __delitem__(self, key):
         cdef bint found
-        self.remove(key, &found)
+        remove(self, key, &found)
         if not found:
             raise KeyError(key)
 
@@ -192,7 +92,7 @@ cdef class HMapEngine(HMapCore):
         (1, None)
         """
         cdef bint found
-        detached = self.remove(key, &found)
+        detached = remove(self, key, &found)
         if found:
             return object_of_detached(self, detached)
         if default is NO_DEFAULT:
@@ -211,7 +111,6 @@ cdef class HMapEngine(HMapCore):
         cdef uint64_t row
         cdef unsigned i
         cdef AnyKey k
-        cdef bint found
         wait_to_write(&self.lock)
         while growing(&self.t):
             self.end_growth()
@@ -225,8 +124,8 @@ cdef class HMapEngine(HMapCore):
                     self.pop_row = row
                     load_key(&self.t, slot_at(&self.t.now, row, i), &k)
                     _blocks = self.texts             # keeps the key's bytes
-                    key = self.key_objects[k.object_key.index] if self.t.form == OBJECT_KEY else None
-                    detached = self.remove_loaded(&k, &found)
+                    detached = detach_value(self, get(&self.t, &k))
+                    key = remove_loaded(self, &k, True)
                     if self.t.form != OBJECT_KEY:
                         key = key_object(self, &k)
                     return key, object_of_detached(self, detached)

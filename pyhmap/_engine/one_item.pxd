@@ -9,6 +9,9 @@ from pyhmap._kernels.layout cimport Text
 cdef enum:
     NO_INDEX = 0xFFFFFFFFFFFFFFFF   # of an object key that is not in the map
 
+cdef enum:
+    MAX_RESTARTS = 1000             # of a search, or a sum, in which Python code changes the map, before it is an error
+
 
 cdef union AnyValue:            # a loaded value
     uint64_t word               # numbers of 8 bytes, and the list index of an object

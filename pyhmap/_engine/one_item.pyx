@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact, PyFloat_FromDouble
 from cpython.long cimport PyLong_CheckExact, PyLong_FromLongLong, PyLong_FromUnsignedLongLong
-from cpython.object cimport PyObject
+from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -32,10 +32,6 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object)
     const void *PyUnicode_DATA(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
-
-cdef enum:
-    MAX_RESTARTS = 1000         # of a search whose comparisons change the map, before it is an error
-
 
 cdef inline object number_object(uint64_t word, Kind kind):
     cdef double number
@@ -158,7 +154,7 @@ cdef int ask_cache(HMapCore map, object key, AnyKey *k) except -1:
 
 cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1:
     """Find the object key that is equal and whose hash() is `number`: k gets its index, or NO_INDEX. May run any Python
-    code. The result is valid as long as `membership` stays the same."""
+    code. On return the map may be read, and the result is valid as long as `membership` stays the same."""
     cdef uint64_t h, row, left, index, membership, moves
     cdef const Buckets *b
     for _ in range(MAX_RESTARTS):
@@ -172,13 +168,15 @@ cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) e
         k.object_key.index = NO_INDEX
         while next_candidate(b, tophash_of(h), h, &row, &left, &index):
             candidate = map.key_objects[index]
-            if candidate is key or candidate == key:
+            if PyObject_RichCompareBool(candidate, key, Py_EQ):         # asks `is` first
                 k.object_key.index = index
                 break
             if membership != map.membership or moves != map.t.moves:
                 break       # the comparison changed the map: row and left are stale
         if membership == map.membership and (moves == map.t.moves or k.object_key.index != NO_INDEX):
-            return 0
+            wait_to_read(&map.lock)
+            if membership == map.membership:        # else another thread has written during the wait
+                return 0
     changed = f"changes the {map._key_codec.holder} each time"
     raise RuntimeError(f"comparing {key!r} with other keys {changed}: its __eq__ must not")
 

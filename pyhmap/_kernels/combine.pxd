@@ -1,6 +1,6 @@
 # Accumulating in place: how add_many combines a value with the stored one.
 
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 ctypedef fused number_t:
@@ -33,6 +33,7 @@ cdef enum Number:           # in the order of the fused type
     UINT64
     FLOAT32
     FLOAT64
+    TIME64                  # datetime64, timedelta64
 
 
 cdef struct Combine:
@@ -58,6 +59,17 @@ cdef inline void combine_as(Operation operation, void *stored, const void *value
     memcpy(stored, &a, sizeof(number_t))
 
 
+cdef inline void combine_times(Operation operation, void *stored, const void *value) noexcept nogil:
+    """The same of times: NaT wins."""
+    cdef int64_t a, b, nat = INT64_MIN
+    memcpy(&a, stored, 8)
+    memcpy(&b, value, 8)
+    if b == nat:
+        memcpy(stored, &b, 8)
+    elif a != nat:
+        combine_as[int64_t](operation, stored, value, 0)
+
+
 cdef inline void combine_value(Combine c, void *stored, const void *value) noexcept nogil:
     if c.number == INT64:
         combine_as[int64_t](c.operation, stored, value, 0)
@@ -77,5 +89,7 @@ cdef inline void combine_value(Combine c, void *stored, const void *value) noexc
         combine_as[uint16_t](c.operation, stored, value, 0)
     elif c.number == INT8:
         combine_as[int8_t](c.operation, stored, value, 0)
-    else:
+    elif c.number == UINT8:
         combine_as[uint8_t](c.operation, stored, value, 0)
+    else:
+        combine_times(c.operation, stored, value)

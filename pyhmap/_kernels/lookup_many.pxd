@@ -12,9 +12,9 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from _hmap_bytes.raw_bytes cimport cold, prefetch
-from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, SLOTS, TEXT, WINDOW, WORD32
+from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, OBJECT_KEY, SLOTS, TEXT, WINDOW, WORD32
 from pyhmap._kernels.hash cimport tophash_of
-from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, lowest_bit, slot_at
+from pyhmap._kernels.layout cimport Buckets, ObjectKey, Table, Text, growing, key_t, lowest_bit, slot_at
 from pyhmap._kernels.one_key cimport get
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_block, unlikely
 from pyhmap._kernels.probe cimport chain_ends, find, first_slot, first_slot_by_product, match
@@ -264,4 +264,6 @@ cdef inline uint64_t collect(const Table *t, uint8_t *keys, uint8_t *values) noe
         return collect_as(t, keys, values, <const uint32_t *> NULL)
     if t.form == TEXT:
         return collect_as(t, keys, values, <const Text *> NULL)
+    if t.form == OBJECT_KEY:
+        return collect_as(t, keys, values, <const ObjectKey *> NULL)
     return collect_as(t, keys, values, <const uint64_t *> NULL)

@@ -4,7 +4,7 @@
 # keys in a batch each sees the writes before it. The first two stages only bring the lines that the last one will touch
 # into the cache, also in a growing table; nothing else of their results is used.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from _hmap_bytes.raw_bytes cimport prefetch
@@ -14,6 +14,7 @@ from pyhmap._kernels.constants cimport (
     FOUND,
     INSERTED,
     IN_FLIGHT,
+    MIN_TOPHASH,
     NOT_FOUND,
     SLOTS,
     Status,
@@ -21,7 +22,7 @@ from pyhmap._kernels.constants cimport (
     WORD32,
 )
 from pyhmap._kernels.hash cimport tophash_of
-from pyhmap._kernels.layout cimport Buckets, Table, Text, key_t
+from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, slot_at
 from pyhmap._kernels.one_key cimport delete, get, put
 from pyhmap._kernels.pipeline cimport block_size, hash_block, unlikely
 from pyhmap._kernels.probe cimport first_slot, match, match_empty
@@ -42,7 +43,7 @@ cdef struct Writing:        # what a write call is to do with each key
     const uint8_t *values   # SET, SETDEFAULT, ACCUMULATE: values to store, value_step bytes apart (0: one for all)
     uint64_t value_step
     uint8_t *out            # SETDEFAULT, POP: receives values, value_size bytes each; FACTORIZE: int64 codes
-    const void *fill        # POP: the value of a missing key
+    const void *fill        # POP: the value of a missing key; NULL if `out` has it already
     bint stop_at_miss       # POP
     Combine combine         # ACCUMULATE
     int64_t next_code       # FACTORIZE: the code of the next new key, and the largest that a value can hold
@@ -75,6 +76,26 @@ cdef inline int64_t code_of(const uint8_t *stored, uint64_t size, bint signed) n
     memcpy(&code, stored, size)
     code <<= shift
     return <int64_t> code >> shift if signed else <int64_t> (code >> shift)
+
+
+cdef inline int64_t largest_code(const Table *t, bint signed) noexcept nogil:
+    """The largest of the int values that is a code, INT64_MAX for larger ones; -1 if there is none."""
+    cdef int64_t largest = largest_code_of(t, &t.now, signed)
+    return max(largest, largest_code_of(t, &t.old, signed)) if growing(t) else largest
+
+
+cdef inline int64_t largest_code_of(const Table *t, const Buckets *b, bint signed) noexcept nogil:
+    cdef uint64_t row
+    cdef unsigned i
+    cdef int64_t code, largest = -1
+    for row in range(b.next_row):
+        for i in range(SLOTS):
+            if b.tophash[row * SLOTS + i] >= MIN_TOPHASH:
+                code = code_of(slot_at(b, row, i) + b.value_at, t.value_size, signed)
+                if code < 0 and not signed:     # 2^63 or more
+                    code = INT64_MAX
+                largest = max(largest, code)
+    return largest
 
 
 cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h) noexcept nogil:
@@ -111,7 +132,7 @@ cdef inline Status remove_one(Table *t, Writing *w, uint64_t position, const key
     if status == FOUND:
         w.removed += 1
     elif not w.stop_at_miss:
-        if value != NULL:
+        if value != NULL and w.fill != NULL:
             copy_bytes(value, w.fill, t.value_size)
         status = FOUND
     return status

@@ -59,6 +59,7 @@ class MapMethods(MutableMapping[_K, _V]):
     lookup_many: Any
     to_arrays: Any
     _make_room: Any
+    _next_code: Any
 
     # ---- making maps
 
@@ -130,9 +131,10 @@ class MapMethods(MutableMapping[_K, _V]):
     def __reduce__(self) -> tuple[Any, ...]:
         kind = type(self), self.key_dtype, self.value_dtype, self._settings
         if object in kind:  # item by item, since the items may refer to the map
-            return pickling.begun, (*kind, len(self)), self.__getstate__(), None, self._iter_items()
+            begun = (*kind, len(self), self._next_code)
+            return pickling.begun, begun, self.__getstate__(), None, self._iter_items()
         columns = map(pickling.Packed, self.to_arrays())
-        return pickling.restored_map, (*kind, *columns), self.__getstate__()
+        return pickling.restored_map, (*kind, self._next_code, *columns), self.__getstate__()
 
     # ---- dict's methods
 

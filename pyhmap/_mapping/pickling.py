@@ -49,17 +49,23 @@ def _text_column(as_str: bool, sizes: npt.NDArray[np.uint32], data: npt.NDArray[
     return Packed([whole[start:end] for start, end in zip([0, *ends], ends, strict=False)])
 
 
-def begun(cls: Any, key: Any, value: Any, settings: dict[str, Any], capacity: int) -> Any:
-    """An empty map with room for ``capacity`` keys. Avoids ``__init__``, since that of a subclass may differ."""
+def begun(cls: Any, key: Any, value: Any, settings: dict[str, Any], capacity: int, next_code: int = 0) -> Any:
+    """An empty map with room for ``capacity`` keys. Avoids ``__init__``, since that of a subclass may differ.
+
+    ``next_code`` is that of the original: ``factorize`` never gives the code of a deleted key again, nor do copies.
+    """
     m = cls.__new__(cls)
     m._begin(key, value, **settings)
     m._make_room(capacity)
+    m._next_code = next_code
     return m
 
 
-def restored_map(cls: Any, key: Any, value: Any, settings: dict[str, Any], keys: Packed, values: Packed) -> Any:
+def restored_map(
+    cls: Any, key: Any, value: Any, settings: dict[str, Any], next_code: int, keys: Packed, values: Packed
+) -> Any:
     """A map of the items of two columns."""
-    m = begun(cls, key, value, settings, len(keys.items))
+    m = begun(cls, key, value, settings, len(keys.items), next_code)
     m.set_many(keys.items, values.items)
     return m
 

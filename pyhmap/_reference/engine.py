@@ -18,13 +18,12 @@ import numpy as np
 import xxhash
 
 from pyhmap._convert import codecs
-from pyhmap._convert.columns import Column
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
-from pyhmap._engine import batch_by_item
 from pyhmap._engine.single import item_of
 from pyhmap._inspect.hashes import siphash13
 from pyhmap._inspect.state import SAME_SIZE_GROW, SLOTS, RawTable, RawTexts
 from pyhmap._mapping.mapping import MapMethods
+from pyhmap._reference import batches
 from pyhmap._reference.table import (
     M64,
     Array,
@@ -48,7 +47,6 @@ READS_PER_STEP = 8
 SHRINK_ABOVE, SHRINK_PART, SHRINK_STEP = 6, 8, 2
 MAX_DOUBLINGS = 3
 NEW_NUM, NEW_DEN = 15, 16
-NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] + [np.dtype("f4"), np.dtype("f8")]
 
 
 @dataclass
@@ -81,6 +79,7 @@ class ReferenceEngine:
         "_next_code",
         "_now",
         "_old",
+        "_other_values",
         "_pop_row",
         "_reads_growing",
         "_rekeyed",
@@ -115,7 +114,8 @@ class ReferenceEngine:
         self._hash_key = draw_hash_key(self._seeds)
         self._count = 0
         self._changes = 0  # changes of the set of keys; iterators watch it
-        self._next_code: int | None = 0  # for factorize(); None if a write may have stored a larger code
+        self._next_code = 0  # of factorize(): above every code that it has given since the map was empty
+        self._other_values = False  # values that factorize() did not give may be _next_code or larger
         self._old: Buckets | None = None  # not None while growing
         self._nevacuate = 0  # old buckets below this one are evacuated
         self.growths = self.same_size_growths = self.shrinks = self.rekeys = 0
@@ -192,7 +192,7 @@ class ReferenceEngine:
 
     def _as_batch(self) -> Any:
         """A context for the single reads of a batch: a batch evacuates before it starts, not between its keys."""
-        return nullcontext() if self._by_objects() else self._frozen()
+        return nullcontext() if self._object_keys() else self._frozen()
 
     def _tidy(self, *, removed: bool, batch: int = 0) -> None:
         """After a write or a batch of writes: rekey if a chain is too long, and shrink if the table is too large."""
@@ -207,6 +207,7 @@ class ReferenceEngine:
         if removed and self._count == 0:
             self._hash_key = draw_hash_key(self._seeds)
             self._changes += 1  # invalidates hashes that were computed with the old hash key
+            self._next_code, self._other_values = 0, False
         while removed and self._wants_shrink():
             self._grow(max(self._now.B - SHRINK_STEP, self._floor_B))
             self._evacuate(EVACUATE_PER_KEY * batch)
@@ -309,7 +310,7 @@ class ReferenceEngine:
 
         Returns the stored value.
         """
-        self._next_code = None
+        self._other_values = True
         self._grow_work(h)
         slot = self._now.find(h, key)
         if slot is not None:
@@ -375,7 +376,10 @@ class ReferenceEngine:
         return value
 
     def _read_one(self, key: Any) -> Any:
-        sought = self._seek(self._key(key))
+        return self._read_stored(self._key(key))
+
+    def _read_stored(self, key: StoredKey) -> Any:
+        sought = self._seek(key)
         self._evacuate_on_read()
         return self._read(*sought)
 
@@ -429,6 +433,7 @@ class ReferenceEngine:
         self._install(Buckets(0))
         self._old, self._count = None, 0
         self._floor_B, self._rekeyed = 0, False
+        self._next_code, self._other_values = 0, False
         self._changes += 1
         del before
 
@@ -458,169 +463,248 @@ class ReferenceEngine:
 
     # ---- batches: everything is converted, then the single calls follow one another ----
 
-    def _by_objects(self) -> bool:
-        """Whether the compiled map, too, does batches key by key."""
-        return "object" in (self._key_codec.form, self._value_codec.form)
+    def _object_keys(self) -> bool:
+        """Whether the compiled map, too, does its batches key by key."""
+        return self._key_codec.form == "object"
 
-    def _keys(self, keys: Any) -> Column:
-        """A batch of keys, converted. The batch does part of a growth that is under way."""
-        column = Column(*self._key_codec.many(keys))
-        if not self._by_objects():
-            self._evacuate(EVACUATE_PER_KEY * len(column.values))
-        return column
-
-    def _writes(self, keys: Any, values: Any) -> Iterator[tuple[int, StoredKey, Any, Batch]]:
-        """For each write: hash, key, value, and the batch with its progress."""
+    def _keys(self, keys: Any, *, nulls: bool = True) -> list[StoredKey | None]:
+        """A batch of keys, converted, with None for nulls. The batch does part of a growth that is under way."""
         array, valid = self._key_codec.many(keys)
-        if self._value_codec.is_scalar(values):
-            values = self._value_codec.single(values)
-            stored = [self._value(values)] * len(array)
-        else:
-            stored = list(map(self._value, batch_by_item.values_of(self._value_codec, values, len(array))))
-        batch_by_item.refuse_nulls(valid)
-        self._evacuate(EVACUATE_PER_KEY * len(array))
-        encoded = [self._key(key) for key in array]
-        batch = Batch(len(array), self._now.B, self._count)
-        items = zip(map(self._hash, encoded), encoded, stored, strict=True)
-        for batch.position, item in enumerate(items):
-            yield *item, batch
-        self._shrink_to_fit(batch)
-        self._tidy(removed=False)
+        if valid is not None and not nulls and not valid.all():
+            raise ValueError(f"keys[{valid.argmin()}] is null: fill or drop nulls")
+        stored: list[StoredKey | None] = []
+        for position, key in enumerate(array):
+            try:
+                stored.append(self._key(key) if valid is None or valid[position] else None)
+            except TypeError as error:  # of an object's __hash__
+                raise TypeError(f"keys[{position}]: {error}") from None
+        return stored
 
-    def _default(self, default: Any) -> Any:
-        return NO_DEFAULT if default is ... else self._value_object(self._value(default))
+    def _keys_and_values(self, keys: Any, values: Any) -> tuple[list[Any], list[Any]]:
+        stored = self._keys(keys, nulls=False)
+        return stored, list(map(self._value, batches.values_of(self._value_codec, values, len(stored))))
+
+    def _defaults(self, default: Any, n: int) -> list[Any]:
+        """The answers for n missing keys."""
+        try:
+            values = batches.values_of(self._value_codec, default, n)
+        except (TypeError, ValueError, OverflowError) as error:
+            if self._value_codec.is_scalar(default):
+                raise
+            raise type(error)(f"default: {error}") from None
+        return [self._value_object(self._value(value)) for value in values]
+
+    def _work(self, keys: list[Any]) -> None:
+        """What a batch of typed keys does for a growth that is under way, before anything else."""
+        if not self._object_keys():
+            self._evacuate(EVACUATE_PER_KEY * len(keys))
+
+    def _writes(self, keys: list[StoredKey], values: list[Any]) -> Iterator[tuple[int, StoredKey, Any, Batch | None]]:
+        """For each write: hash, key, value, and the batch with its progress. Object keys are written one by one."""
+        if self._object_keys():
+            for key, value in zip(keys, values, strict=True):
+                yield *self._seek(key), value, None
+                self._tidy(removed=False)
+            return
+        self._work(keys)
+        batch = Batch(len(keys), self._now.B, self._count)
+        for batch.position, (key, value) in enumerate(zip(keys, values, strict=True)):
+            yield self._hash(key), key, value, batch
+        if keys:
+            self._shrink_to_fit(batch)
+            self._tidy(removed=False)
 
     def get_many(self, keys: Any, default: Any = ..., *, out: Array | None = None, threads: int = 1) -> Array:
         check_threads(threads)
-        column = self._keys(keys)
+        stored = self._keys(keys, nulls=default is not ...)
+        defaults = None if default is ... else self._defaults(default, len(stored))
+        values = []
+        self._work(stored)
         with self._as_batch():
-            values = batch_by_item.get_many(self, column, self._default(default))
+            for position, key in enumerate(stored):
+                value = ABSENT if key is None else self._read_stored(key)
+                if value is not ABSENT:
+                    values.append(self._value_object(value))
+                elif defaults is not None:
+                    values.append(defaults[position])
+                else:
+                    raise batches.missing(self._key_object(key), position)  # type: ignore[arg-type]
+        array = batches.array_of(self._value_codec, values)
         if out is None:
-            return values
+            return array
         if not isinstance(out, np.ndarray):
             raise TypeError(f"out is of type {type(out).__name__}: give a NumPy array")
-        if out.dtype != values.dtype:
-            raise TypeError(f"out is of dtype {out.dtype}: give an array of dtype {values.dtype}")
-        if out.shape != values.shape or not out.flags.writeable:
-            raise ValueError(f"out is of shape {out.shape}: give a writable array of shape {values.shape}")
-        out[...] = values
+        if out.dtype != array.dtype:
+            raise TypeError(f"out is of dtype {out.dtype}: give an array of dtype {array.dtype}")
+        if out.shape != array.shape or not out.flags.writeable:
+            raise ValueError(f"out is of shape {out.shape}: give a writable array of shape {array.shape}")
+        out[...] = array
         return out
 
     def lookup_many(self, keys: Any, *, threads: int = 1) -> tuple[Array, Array]:
-        check_threads(threads)
-        column = self._keys(keys)
-        with self._as_batch():
-            return batch_by_item.lookup_many(self, column)
+        values = self._read_many(keys, threads)
+        zero = self._value_codec.zero()
+        found = np.array([value is not ABSENT for value in values], bool)
+        objects = [zero if value is ABSENT else self._value_object(value) for value in values]
+        return batches.array_of(self._value_codec, objects), found
 
     def contains_many(self, keys: Any, *, threads: int = 1) -> Array:
+        return np.array([value is not ABSENT for value in self._read_many(keys, threads)], bool)
+
+    def _read_many(self, keys: Any, threads: int) -> list[Any]:
         check_threads(threads)
-        column = self._keys(keys)
+        stored = self._keys(keys)
+        self._work(stored)
         with self._as_batch():
-            return batch_by_item.contains_many(self, column)
+            return [ABSENT if key is None else self._read_stored(key) for key in stored]
 
     def set_many(self, keys: Any, values: Any) -> None:
-        if self._by_objects():
-            batch_by_item.set_many(self, keys, values)
-            return
-        for h, key, value, batch in self._writes(keys, values):
+        for h, key, value, batch in self._writes(*self._keys_and_values(keys, values)):
             self._write(h, key, value, None, batch)
 
     def setdefault_many(self, keys: Any, values: Any) -> Array:
-        if self._by_objects():
-            return batch_by_item.setdefault_many(self, keys, values)
-        stored = [self._write(h, key, value, _keep, batch) for h, key, value, batch in self._writes(keys, values)]
-        return batch_by_item.array_of(self._value_codec, list(map(self._value_object, stored)))
+        stored = []
+        for h, key, value, batch in self._writes(*self._keys_and_values(keys, values)):
+            before = self._read(h, key) if batch is None else ABSENT  # like setdefault(), which leaves a known key alone
+            stored.append(self._write(h, key, value, _keep, batch) if before is ABSENT else before)
+        return batches.array_of(self._value_codec, list(map(self._value_object, stored)))
 
     def add_many(self, keys: Any, values: Any = 1, *, op: str = "add") -> None:
-        if op not in batch_by_item.OPERATIONS:
-            raise ValueError(f"op={op!r}: choose one of {', '.join(batch_by_item.OPERATIONS)}")
-        if self.value_dtype is not object and self.value_dtype not in NUMBERS:
-            raise TypeError(
-                f"add_many cannot combine values of type {self._value_codec.name}: give ints, floats or objects"
-            )
-        if self._by_objects():
-            batch_by_item.add_many(self, keys, values, op)
+        batches.check_combination(self._value_codec, op)
+        pairs = self._keys_and_values(keys, values)
+        if self._value_codec.form == "object":
+            for key, value in zip(*pairs, strict=True):
+                self._add_object(key, value, op)
             return
-        for h, key, value, batch in self._writes(keys, values):
+        for h, key, value, batch in self._writes(*pairs):
 
             def combined(old: bytes, value: bytes = value) -> Any:
                 pair = self._value_object(old), self._value_object(value)
-                return self._value(batch_by_item.combine(self._value_codec, op, *pair))
+                return self._value(batches.combine(self._value_codec, op, *pair))
 
             self._write(h, key, value, combined, batch)
 
+    def _add_object(self, key: StoredKey, value: Any, op: str) -> None:
+        """Combine a stored object with another one; again, if that has changed the value of the key."""
+        while True:
+            old = self._read(*self._seek(key))
+            new = value if old is ABSENT else batches.combine(self._value_codec, op, old, value)
+            sought = self._seek(key)
+            if self._read(*sought) is old:
+                self._write(*sought, new)
+                self._tidy(removed=False)
+                return
+
     def pop_many(self, keys: Any, default: Any = ...) -> Array:
-        column, default = self._keys(keys), self._default(default)
-        if self._by_objects():
-            return batch_by_item.pop_many(self, column, default)
-        array, valid = column.values, column.valid
-        batch_by_item.refuse_nulls(valid)
-        popped = self._delete_many(array, stop_at_miss=default is NO_DEFAULT)
-        if len(popped) < len(array):
-            self._evacuate(EVACUATE_PER_KEY * len(popped))
-            batch = Batch(len(popped), self._now.B, self._count)
-            for batch.position, value in enumerate(popped):  # put everything back
-                key = self._key(array[batch.position])
-                self._write(self._hash(key), key, value, None, batch)
-            self._shrink_to_fit(batch)
-            self._tidy(removed=False)
-            raise batch_by_item.missing(array[len(popped)], len(popped))
-        values = [default if value is ABSENT else self._value_object(value) for value in popped]
-        return batch_by_item.array_of(self._value_codec, values)
+        stored: list[Any] = self._keys(keys, nulls=False)
+        defaults = None if default is ... else self._defaults(default, len(stored))
+        if self._object_keys():
+            return self._pop_objects(stored, defaults)
+        popped = self._delete_many(stored, stop_at_miss=default is ...)
+        if len(popped) < len(stored):
+            self._put_back(stored, popped)
+            raise batches.missing(self._key_object(stored[len(popped)]), len(popped))
+        return self._popped(popped, defaults)
+
+    def _put_back(self, keys: list[Any], popped: list[Any]) -> None:
+        for h, key, value, batch in self._writes(keys[: len(popped)], popped):
+            self._write(h, key, value, None, batch)
+
+    def _popped(self, popped: list[Any], defaults: list[Any] | None) -> Array:
+        values = [
+            (defaults or [])[position] if value is ABSENT else self._value_object(value)
+            for position, value in enumerate(popped)
+        ]
+        return batches.array_of(self._value_codec, values)
+
+    def _pop_objects(self, keys: list[Any], defaults: list[Any] | None) -> Array:
+        popped, own_keys = [], []
+        try:
+            for position, key in enumerate(keys):
+                h, own_key = self._seek(key)
+                value = self._delete(h, own_key)
+                popped.append(value)
+                own_keys.append(own_key)
+                self._tidy(removed=value is not ABSENT)
+                if value is ABSENT and defaults is None:
+                    raise batches.missing(self._key_object(key), position)
+        except BaseException:  # an __eq__ may raise as well
+            pairs = [(key, value) for key, value in zip(own_keys, popped, strict=True) if value is not ABSENT]
+            self._put_back([key for key, _ in pairs], [value for _, value in pairs])
+            raise
+        return self._popped(popped, defaults)
 
     def discard_many(self, keys: Any) -> int:
-        column = self._keys(keys)
-        if self._by_objects():
-            return batch_by_item.discard_many(self, column)
-        array, valid = column.values, column.valid
-        batch_by_item.refuse_nulls(valid)
-        return sum(value is not ABSENT for value in self._delete_many(array, stop_at_miss=False))
+        stored: list[Any] = self._keys(keys, nulls=False)
+        if not self._object_keys():
+            return sum(value is not ABSENT for value in self._delete_many(stored, stop_at_miss=False))
+        removed = 0
+        for key in stored:
+            value = self._delete(*self._seek(key))
+            removed += value is not ABSENT
+            self._tidy(removed=value is not ABSENT)
+        return removed
 
-    def _delete_many(self, array: Array, *, stop_at_miss: bool) -> list[Any]:
+    def _delete_many(self, keys: list[StoredKey], *, stop_at_miss: bool) -> list[Any]:
         """Remove keys. Returns their values, ABSENT for missing keys; or the values before the first missing key."""
         values: list[Any] = []
-        for key in map(self._key, array):
+        self._work(keys)
+        for key in keys:
             value = self._delete(self._hash(key), key)
             if value is ABSENT and stop_at_miss:
                 break
             values.append(value)
-        self._tidy(removed=any(value is not ABSENT for value in values), batch=len(array))
+        self._tidy(removed=any(value is not ABSENT for value in values), batch=len(keys))
         return values
 
     def factorize(self, keys: Any) -> Array:
         dtype = self._value_codec.dtype
         if not isinstance(dtype, np.dtype) or dtype.kind not in "iu":
             raise TypeError(f"factorize needs a map with an int value type, not {self._value_codec.name}")
-        if self._next_code is None or self._count == 0:
-            self._next_code = max([0, *(int(value) + 1 for value in self._iter_values())])
-        code = self._next_code
-        if self._by_objects():
-            array, self._next_code = batch_by_item.factorize(self, keys, code)
-            return array
-        codes: list[int] = []
-        for h, key, _, batch in self._writes(keys, 0):
-            if code <= min(np.iinfo(dtype).max, 2**63 - 2):  # the next code must be an int64 as well
-                before = self._count
-                stored = self._write(h, key, self._value(code), _keep, batch)
-                code += self._count - before
-            else:
-                stored = self._read(h, key)
-            if stored is ABSENT:
-                raise OverflowError(
-                    f"keys[{len(codes)}]: code {code} is outside {dtype}: use a map with a larger int value type"
-                )
-            codes.append(self._value_object(stored))
-        self._next_code = code
+        last_code = min(np.iinfo(dtype).max, 2**63 - 2)  # the next code must be an int64 as well
+        stored = self._keys(keys)
+        codes = [-1] * len(stored)
+        positions = [position for position, key in enumerate(stored) if key is not None]
+        present: list[Any] = [stored[position] for position in positions]
+        least = 0  # no two keys of this batch get one code, even if an __eq__ clears the map meanwhile
+        for position, (h, key, _, batch) in zip(positions, self._writes(present, [None] * len(present)), strict=True):
+            value = self._read(h, key)
+            if value is ABSENT:
+                least = code = max(least, self._find_next_code())
+                if code > last_code:
+                    code = max([code, *(int(value) + 1 for value in self._iter_values())])
+                    outside = f"code {code} is outside {dtype}: use a map with a larger int value type"
+                    raise OverflowError(f"keys[{position}]: {outside}")
+                value = self._write(h, key, self._value(code), None, batch)
+                self._next_code = least = code + 1
+                self._other_values = False
+            elif self._next_code <= last_code or batch is None:
+                other_values = self._other_values
+                self._write(h, key, value, _keep, batch)  # evacuates
+                self._other_values = other_values
+            codes[position] = self._value_object(value)
+        for position, code in enumerate(codes):
+            if code >= 2**63:
+                raise OverflowError(f"keys[{position}] has a value of 2**63 or more, which is no code")
         return np.array(codes, np.int64)
+
+    def _find_next_code(self) -> int:
+        """The code of the next new key: above every code that was given, and above every value."""
+        if self._other_values:
+            tables = [self._now, self._old] if self._old else [self._now]
+            values = [self._value_object(item.value) for table in tables for item in table.items()]
+            self._next_code = max([self._next_code, *(int(value) + 1 for value in values)])
+            self._other_values = False
+        return self._next_code
 
     def to_arrays(self) -> tuple[Array, Array]:
         return self.keys_array(), self.values_array()
 
     def keys_array(self) -> Array:
-        return batch_by_item.array_of(self._key_codec, list(self))
+        return batches.array_of(self._key_codec, list(self))
 
     def values_array(self) -> Array:
-        return batch_by_item.array_of(self._value_codec, list(self._iter_values()))
+        return batches.array_of(self._value_codec, list(self._iter_values()))
 
     def _state(self, lend: bool = False) -> RawTable:
         old, pack = self._old, Packer(self._key_codec, self._value_codec)

@@ -229,6 +229,13 @@ class Buckets:
             doubled = to.nmain > self.nmain and to.main(item.hash) != row
             self.tophash[slot] = EVACUATED_Y if doubled else EVACUATED_X
 
+    def items(self) -> Iterator[Slot]:
+        """The content of the full slots, in order."""
+        slot = self.next_full(0)
+        while slot is not None:
+            yield self.slots[slot]
+            slot = self.next_full(slot + 1)
+
     def next_full(self, slot: int) -> int | None:
         """The first full slot from `slot` on, or None."""
         return next((s for s in range(slot, len(self.tophash)) if self.tophash[s] >= MIN_TOPHASH), None)

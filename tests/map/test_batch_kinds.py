@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from kinds import KINDS, VALUE_KINDS, kinds
+from kinds import KINDS, VALUE_KINDS, kinds, value_kinds
 from support import items_of, refused
 
 # All types except object, for which everything is a key.
@@ -246,6 +246,42 @@ def test_pop_many_without_a_default_gives_all_back_if_one_is_missing(m, kind, pr
     assert items_of(m) == {}
 
 
+@value_kinds
+@pytest.mark.parametrize("key", [np.int64, str, object])
+def test_a_default_for_each_key(hmap_type, value_kind, key):
+    """As an array, or as a list where no list is a value itself."""
+    values = [value_kind.values[i % len(value_kind.values)] for i in range(600)]
+    keys = [str(i) if key is str else i for i in range(1200)]
+    m = hmap_type(key, value_kind.spec, zip(keys[:600], values, strict=True))
+    for n in (1, 1200):
+        asked = keys[600 - n // 2 :][:n]
+        defaults = (values[::-1] * 2)[:n]
+        expected = value_kind.array([m.get(asked[i], defaults[i]) for i in range(len(asked))])
+        defaults = defaults[: len(asked)]
+        for given in (value_kind.array(defaults), defaults):
+            assert m.get_many(asked, given).tolist() == expected.tolist()
+        out = value_kind.array(defaults)
+        assert m.get_many(asked, out, out=out) is out
+        assert out.tolist() == expected.tolist()
+        assert m.copy().pop_many(asked, value_kind.array(defaults)).tolist() == expected.tolist()
+    m.check()
+
+
+@pytest.mark.parametrize("key", [np.int64, object])
+@pytest.mark.parametrize("call", ["get_many", "pop_many"])
+def test_a_default_for_each_key_that_does_not_fit(hmap_type, key, call):
+    m = hmap_type(key, np.int8, {1: 5})
+    with refused(m, ValueError, "default: 3 keys but 2 values: give one value per key, or one for all"):
+        getattr(m, call)([1, 2, 3], [7, 8])
+    with refused(m, ValueError, "default: values must be one-dimensional"):
+        getattr(m, call)([1, 2], np.zeros((2, 2), np.int8))
+    with refused(m, OverflowError, r"default: values\[1\]"):
+        getattr(m, call)([1, 2], [7, 800])
+    objects = hmap_type(key, object, {1: 5})
+    with refused(objects, ValueError, "default: 1 keys but 0 values"):
+        getattr(objects, call)([1], [])
+
+
 @kinds
 def test_factorize_numbers_keys_in_the_order_of_first_sight(hmap_type, kind, asked):
     m, codes = hmap_type(kind.spec, np.int32), {}
@@ -292,6 +328,14 @@ class TestFactorize:
         for dtype in (np.int8, np.int16, np.int32, np.int64):
             m = hmap_type(str, dtype, {"a": -5})
             assert m.factorize(["b", "a", "c"]).tolist() == [0, -5, 1]
+
+    @pytest.mark.parametrize("key", [str, object])
+    def test_a_code_is_not_given_again_after_other_writes(self, hmap_type, key):
+        m = hmap_type(key, np.int64)
+        m.factorize(["a", "b", "c"])
+        del m["c"]
+        m["a"] = 0
+        assert m.factorize(["d"]).tolist() == [3]
 
     def test_from_an_emptied_map_it_begins_at_0(self, hmap_type):
         m = hmap_type(str, np.int64)
@@ -351,12 +395,37 @@ class TestAddMany:
                 expected = function(values, other).tolist()
             assert items_of(m) == dict(enumerate(expected))
 
+    @pytest.mark.parametrize("key", [str, object])
+    @pytest.mark.parametrize(
+        ("name", "op"), [("M8[us]", "min"), ("M8[us]", "max"), ("m8[D]", "min"), ("m8[D]", "max"), ("m8[D]", "add")]
+    )
+    def test_times_combine_as_in_numpy(self, hmap_type, key, name, op):
+        """NaT wins, from either side."""
+        values = np.array([0, 1, -5, 2**62, 2**63 - 1, "NaT"], name)
+        function = {"add": np.add, "min": np.minimum, "max": np.maximum}[op]
+        for other in values:
+            m = hmap_type(key, name, zip("abcdef", values, strict=True))
+            m.add_many(list("abcdef"), other, op=op)
+            stored = np.array([m[letter] for letter in "abcdef"], name)
+            assert stored.view("i8").tolist() == function(values, other).view("i8").tolist()
+
+    def test_the_last_time_a_key_was_seen(self, hmap_type):
+        m = hmap_type(str, "M8[D]")
+        m.add_many(["a", "b", "a"], np.array(["2024-01-02", "2024-01-01", "2024-01-01"], "M8[D]"), op="max")
+        assert items_of(m) == {"a": np.datetime64("2024-01-02"), "b": np.datetime64("2024-01-01")}
+
+    def test_moments_have_no_sum(self, hmap_type):
+        m = hmap_type(str, "M8[us]", {"a": np.datetime64(5, "us")})
+        message = r"cannot add values of type datetime64\[us\]: give op='max' for the last seen"
+        with refused(m, TypeError, message):
+            m.add_many(["a"], np.datetime64(1, "us"))
+
     def test_objects_are_combined_in_python(self, hmap_type):
         m = hmap_type(str, object, {"a": [1], "b": "x"})
         m.add_many(["a", "b", "c", "a"], [[2], "y", 3, [4]])
         assert items_of(m) == {"a": [1, 2, 4], "b": "xy", "c": 3}
 
-    @pytest.mark.parametrize("name", ["bool", "complex64", "longdouble", "str", "S3", "record", "datetime64[us]"])
+    @pytest.mark.parametrize("name", ["bool", "complex64", "longdouble", "str", "S3", "record"])
     def test_other_values_are_refused(self, hmap_type, name):
         m = hmap_type(str, VALUE_KINDS[name].spec, {"a": VALUE_KINDS[name].values[0]})
         with refused(m, TypeError, "add_many cannot combine values of type"):

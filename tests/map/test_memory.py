@@ -3,11 +3,12 @@
 import gc
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from pyhmap import HMap
+from pyhmap import HMap, HSet
 
 
 def million(make):
@@ -34,6 +35,42 @@ def test_a_million_int64_pairs_take_at_most_40_bytes_each_after_growing():
     m.set_many(np.arange(10**6, 1_703_000), 0)
     assert m.header().B == 18
     assert m.nbytes / len(m) <= 27
+
+
+TEXTS = [f"a text of some length {i}" for i in range(20_000)]
+MADE = {
+    "empty": lambda: HMap(np.int64, np.int64),
+    "int64": lambda: HMap.from_arrays(np.arange(100_000), np.arange(100_000)),
+    "growing": lambda: HMap("i8", "i8", ((i, i) for i in range(26_700))),
+    "str": lambda: HMap.from_arrays(TEXTS, TEXTS),
+    "objects": lambda: HMap(object, object, zip(TEXTS, TEXTS, strict=True)),
+    "set": lambda: HSet(str, TEXTS),
+    "set of objects": lambda: HSet(object, TEXTS),
+}
+
+
+def half_empty():
+    m = MADE["objects"]()
+    m.discard_many(TEXTS[:15_000])
+    return m
+
+
+@pytest.mark.parametrize("make", [*MADE.values(), half_empty], ids=[*MADE, "half empty"])
+def test_sizeof_is_what_was_allocated(make):
+    """To within 8 KiB, for the few objects that hold the arrays, and 1%."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        make()  # whatever is allocated only once
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        m = make()
+        gc.collect()
+        traced = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert abs(sys.getsizeof(m) - traced) <= 8192 + traced / 100
+    assert sys.getsizeof(m) > m.nbytes
 
 
 @pytest.mark.parametrize(("key", "value"), [(np.int64, np.int64), (str, str), (object, object)])

@@ -123,18 +123,23 @@ class ModelMachine(RuleBasedStateMachine):
         expected = [self.model.setdefault(key, value) for key, value in zip(keys, values, strict=True)]
         assert stored.tolist() == self.values.array(expected).tolist()
 
+    def default(self, value, n):
+        """A default for n keys. A list is one for each key, so a default that is a list is given n times."""
+        return self.values.array([value] * n) if isinstance(value, list) else value
+
     @rule(n=st.integers(0, 8))
     def pop_many(self, n):
         keys, default = [self.key() for _ in range(n)], self.value()
         expected = [self.model.pop(key, default) for key in keys]
-        assert self.m.pop_many(keys, default).tolist() == self.values.array(expected).tolist()
+        assert self.m.pop_many(keys, self.default(default, n)).tolist() == self.values.array(expected).tolist()
 
     @rule(start=st.integers(0, 300), n=st.integers(0, 80))
     def read_many(self, start, n):
         keys, default = run_of(self.kind, start, n), self.value()
         expected = [self.model.get(key, default) for key in keys]
         mask = [key in self.model for key in keys]
-        assert self.m.get_many(keys, default).tolist() == self.values.array(expected).tolist()
+        got = self.m.get_many(keys, self.default(default, len(keys)))
+        assert got.tolist() == self.values.array(expected).tolist()
         values, found = self.m.lookup_many(self.kind.array(keys))
         assert found.tolist() == self.m.contains_many(keys).tolist() == mask
         assert values[found].tolist() == self.values.array(expected)[found].tolist()
@@ -227,13 +232,14 @@ def operations(kind, value_kind):
     ranges = st.builds(lambda *bounds: kind.array(run_of(kind, *bounds)), st.integers(0, 300), st.integers(0, 200))
     some, few = st.lists(keys, max_size=40), st.lists(keys, max_size=4)
     same = values.map(lambda value: Repeated(value_kind, value))
+    default = values.filter(lambda value: not isinstance(value, list))  # a list has one default for each key
     return st.one_of(
         st.tuples(st.just("__setitem__"), keys, values),
         st.tuples(st.just("pop"), keys, st.none()),
         st.tuples(st.just("setdefault"), keys, values),
         st.tuples(st.just("set_many"), st.one_of(ranges, some), same),
         st.tuples(st.just("setdefault_many"), st.one_of(ranges, some), same),
-        st.tuples(st.sampled_from(["get_many", "pop_many"]), st.one_of(ranges, few), values),
+        st.tuples(st.sampled_from(["get_many", "pop_many"]), st.one_of(ranges, few), st.one_of(default, same)),
         st.tuples(st.sampled_from(["contains_many", "lookup_many", "discard_many"]), few),
         st.tuples(st.sampled_from(["popitem", "finish_growth", "to_arrays", "clear"])),
         st.tuples(st.just("reserve"), st.integers(0, 1000)),

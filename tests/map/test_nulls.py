@@ -40,6 +40,10 @@ def test_a_null_gives_the_default_of_every_value_type(make, column):
     default = "a default of some length"
     assert m.get_many(column, default=default).tolist() == ["a value of some length", default, "", default]
     assert m.lookup_many(column)[0].tolist() == ["a value of some length", "", "", ""]
+    defaults = ["w", "x", "another default of some length", "z"]
+    expected = ["a value of some length", "x", "", "z"]
+    assert m.get_many(column, default=defaults).tolist() == expected
+    assert m.get_many(column, default=pa.array(defaults)).tolist() == expected
     m, column = of(make, column, np.dtype((np.float64, 2)), [[1, 2], [3, 4]])
     assert m.get_many(column, default=[8, 9]).tolist() == [[1, 2], [8, 9], [3, 4], [8, 9]]
 
@@ -58,7 +62,6 @@ def test_a_null_without_a_default_is_an_error_with_its_position(make, column):
         lambda m, column: m.set_many(column, 1),
         lambda m, column: m.setdefault_many(column, 1),
         lambda m, column: m.add_many(column),
-        lambda m, column: m.factorize(column),
         lambda m, column: m.pop_many(column, default=0),
         lambda m, column: m.discard_many(column),
     ],
@@ -67,6 +70,21 @@ def test_a_null_key_is_not_written(make, column, write):
     m, column = of(make, column, np.int64, [10, 20])
     with refused(m, ValueError, r"keys\[1\] is null: fill or drop nulls"):
         write(m, column)
+
+
+@columns
+def test_a_null_has_the_code_minus_one_and_uses_none(make, column):
+    """Although the bytes that stand in its place are those of a key."""
+    m, column = make(np.int64), pa.array(column) if isinstance(column, list) else column
+    assert m.factorize(column).tolist() == [0, -1, 1, 2]
+    assert len(m) == 3
+    assert m.factorize(column).tolist() == [0, -1, 1, 2]
+
+
+def test_the_key_that_gets_no_code_is_named_by_its_position_among_nulls():
+    m = HMap(np.int64, np.int8, {i: i for i in range(128)})
+    with refused(m, OverflowError, r"keys\[3\]: code 128 is outside int8"):
+        m.factorize(pa.array([None, 5, None, 200]))
 
 
 @pytest.mark.parametrize(("value", "column"), [(np.int64, [1, 2, None]), (str, ["a", "b", None])])

@@ -157,6 +157,102 @@ def test_hash_is_asked_once_and_eq_at_most_once_a_candidate(hmap_type, call, sou
     assert world.comparisons == (4 if sought == "d" else others)
 
 
+@pytest.mark.parametrize("call", BATCHES.values(), ids=BATCHES)
+def test_a_batch_asks_each_key_for_its_hash_once(call):
+    world = World()
+    m = HMap(object, object, {Key(world, name): name for name in "abcde"})
+    world.hashes = 0
+    call(m, Key(world, "d"))
+    assert world.hashes == (1 if call is BATCHES["pop_many"] else 2)
+
+
+WRITES = {
+    "set_many": lambda m, keys: m.set_many(keys, 1),
+    "setdefault_many": lambda m, keys: m.setdefault_many(keys, 1),
+    "add_many": lambda m, keys: m.add_many(keys, 1),
+    "factorize": lambda m, keys: m.factorize(keys),
+    "pop_many": lambda m, keys: m.pop_many(keys, 0),
+    "discard_many": lambda m, keys: m.discard_many(keys),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_every_key_of_a_batch_is_hashed_before_anything_is_written(hmap_type, write):
+    m = hmap_type(object, np.int64, {"a": 5})
+    with refused(m, TypeError, r"keys\[2\]: unhashable type: 'list'"):
+        write(m, ["new", "a", []])
+
+
+@pytest.mark.parametrize("value", [object, np.int64])
+def test_a_pop_many_that_fails_gives_the_very_keys_back(hmap_type, value):
+    """Whether a key is missing, or an ``__eq__`` raises in the middle."""
+    world = World()
+    m = hmap_type(object, value)
+    keys = [Key(world, str(i), i) for i in range(20)]
+    m.set_many(keys, range(20) if value is np.int64 else list(range(20)))
+    equal = [Key(world, str(i), i) for i in range(20)]
+    with pytest.raises(KeyError, match="at position 20 is not in the map"):
+        m.pop_many([*equal, Key(world, "20", 20)])
+    assert {id(key): value for key, value in m.items()} == {id(key): i for i, key in enumerate(keys)}
+    world.at_comparison, world.action = world.comparisons + 12, lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        m.pop_many(equal, 0)
+    world.at_comparison = 0
+    assert {id(key): value for key, value in m.items()} == {id(key): i for i, key in enumerate(keys)}
+    m.check()
+
+
+def test_an_eq_that_numbers_another_key(hmap_type):
+    """All keys get codes of their own."""
+    for at in range(1, 4):
+        m, world = hmap_type(object, np.int64), World()
+        m.factorize([Key(world, name) for name in "abc"])
+        inner = []
+        world.at_comparison = world.comparisons + at
+        world.action = lambda m=m, inner=inner: inner.append(m.factorize(["other", "another"]).tolist())
+        codes = m.factorize([Key(world, "d"), Key(world, "e"), Key(world, "a")]).tolist()
+        assert codes[2] == 0
+        assert sorted([*codes[:2], *inner[0]]) == [3, 4, 5, 6]
+        assert sorted(m.values()) == list(range(7))
+        m.check()
+
+
+def test_an_eq_that_clears_the_map_while_keys_are_numbered(hmap_type):
+    """No two keys of the batch get one code."""
+    m, world = hmap_type(object, np.int64), World()
+    m.factorize([Key(world, "a"), Key(world, "b")])
+    world.at_comparison, world.action = world.comparisons + 4, m.clear
+    codes = m.factorize([Key(world, name) for name in "cdef"]).tolist()
+    assert len(set(codes)) == 4
+    m.check()
+
+
+class Sum:
+    """A number whose first addition runs an action."""
+
+    def __init__(self, n, action=None):
+        self.n, self.action = n, action
+
+    def __add__(self, other):
+        action, self.action = self.action, None
+        if action is not None:
+            action()
+        return Sum(self.n + other.n)
+
+
+@pytest.mark.parametrize("key_type", [object, str])
+def test_a_sum_that_changes_its_own_value(hmap_type, key_type):
+    """No write is lost: what the first addition adds meanwhile counts, what it removes does not."""
+    m = hmap_type(key_type, object)
+    m["a"] = Sum(1, lambda: m.add_many(["a"], [Sum(10)]))
+    m.add_many(["a"], [Sum(100)])
+    assert m["a"].n == 111
+    m["a"] = Sum(1, lambda: m.pop("a"))
+    m.add_many(["a"], [Sum(100)])
+    assert m["a"].n == 100
+    m.check()
+
+
 def test_other_hashes_are_not_compared_and_identity_comes_first(hmap_type):
     world = World()
     keys = [Key(world, "same", number) for number in range(500)]
@@ -308,10 +404,12 @@ REENTRANT = {
 
 @pytest.mark.parametrize("action", REENTRANT.values(), ids=REENTRANT)
 @pytest.mark.parametrize("leave", LEAVE.values(), ids=LEAVE)
-@pytest.mark.parametrize("as_key", [False, True], ids=["value", "key"])
-def test_a_finaliser_that_uses_the_map(hmap_type, leave, action, as_key):
+@pytest.mark.parametrize(
+    ("key_type", "as_key"), [(object, False), (object, True), (str, False)], ids=["value", "key", "value of a str"]
+)
+def test_a_finaliser_that_uses_the_map(hmap_type, leave, action, key_type, as_key):
     """It runs after the call has done its work. An error in it fails the test, as an unraisable exception."""
-    m = hmap_type(object, object)
+    m = hmap_type(key_type, object)
     seen = []
 
     def finalise():

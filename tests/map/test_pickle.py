@@ -1,5 +1,6 @@
 """Pickling: every protocol, out of band, cycles, during a growth, and damaged pickles."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -68,6 +69,27 @@ def test_the_stream_holds_none_of_the_arrays(hmap_type, key, value, items, nbyte
     stream = pickle.dumps(hmap_type(key, value, items), 5, buffer_callback=buffers.append)
     assert len(stream) < 1000
     assert sum(buffer.raw().nbytes for buffer in buffers) >= nbytes
+
+
+COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda m: pickle.loads(pickle.dumps(m))}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("key", [str, object, "U1"])
+def test_a_copy_goes_on_numbering_like_the_original(hmap_type, key, copied):
+    """The code of a deleted key is not given again, by neither."""
+    m = hmap_type(key, np.int64)
+    m.factorize(["a", "b", "c"])
+    del m["c"]
+    twin = copied(m)
+    twins_twin = copied(twin)
+    assert [one.factorize(["d", "a"]).tolist() for one in (m, twin, twins_twin)] == [[3, 0]] * 3
+    m["e"] = 20
+    twin = copied(m)
+    for one in (m, twin):
+        assert one.factorize(["f"]).tolist() == [21]
+        one.clear()
+        assert one.factorize(["g"]).tolist() == [0]
 
 
 def test_in_another_process(hmap_type):

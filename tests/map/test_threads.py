@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -137,6 +138,107 @@ def test_threads_that_write_and_grow_one_map():
     together(scalar(0), batch(1), scalar(2), batch(3))
     assert items_of(m) == {key: key % 4 for key in range(80_000)}
     m.check()
+
+
+@pytest.mark.parametrize(("key", "n"), [(np.int64, N), (str, N // 5), (object, N // 5)])
+def test_threads_that_number_keys_of_one_map(key, n):
+    """All keys have codes of their own, without gaps; a key that several threads bring has one code."""
+    m = HMap(key, np.int32)
+    numbers = [str(i) if key is str else i for i in range(5 * n)]
+    batches = [[*numbers[thread * n : (thread + 1) * n], *numbers[4 * n :]] for thread in range(4)]
+    batches = [np.array(batch, np.int64) for batch in batches] if key is np.int64 else batches
+    codes = [None] * 4
+
+    def number(thread):
+        def run():
+            codes[thread] = m.factorize(batches[thread])
+
+        return run
+
+    together(*map(number, range(4)))
+    own, shared = [code[:n] for code in codes], [code[n:] for code in codes]
+    assert all((other == shared[0]).all() for other in shared)
+    assert sorted(np.concatenate([*own, shared[0]]).tolist()) == list(range(5 * n))
+    assert all((m.get_many(batch) == code).all() for batch, code in zip(batches, codes, strict=True))
+
+
+def test_numbering_beside_other_writes():
+    """Each new key gets a code above all values that are stored at that moment."""
+    m = HMap(np.int64, np.int64)
+    done = threading.Event()
+    codes = []
+
+    def number():
+        for start in range(0, 200_000, 1000):
+            codes.append(m.factorize(np.arange(start, start + 1000)))
+        done.set()
+
+    def write():
+        value = 0
+        while not done.is_set():
+            value += 5
+            m[-1] = value
+            m.set_many([-2, -3], [value + 1, value + 2])
+
+    together(number, write, done=done)
+    assert len(np.unique(np.concatenate(codes))) == 200_000
+    m.check()
+
+
+def test_a_batch_of_objects_sees_all_of_another_or_nothing():
+    m = HMap(np.int64, object)
+    keys = np.random.default_rng(1).permutation(5000)
+    m.set_many(keys, "0")
+    seen = set()
+    done = threading.Event()
+
+    def write():
+        for i in range(60):
+            m.set_many(keys, [str(i)] * len(keys))
+        done.set()
+
+    def read():
+        while not done.is_set():
+            for values in (m.get_many(keys), m.lookup_many(keys)[0], m.values_array()):
+                assert len(set(values.tolist())) == 1
+            seen.add(values[0])
+
+    together(write, read, read, done=done)
+    assert len(seen) > 1
+    m.check()
+
+
+def test_arrays_of_a_map_of_objects_that_others_change():
+    m = HMap(object, object)
+    done = threading.Event()
+
+    def write():
+        for i in range(20_000):
+            m[f"{i}"] = f"{i}"
+            m.pop(f"{i - 3000}", None)
+        done.set()
+
+    def read():
+        while not done.is_set():
+            keys, values = m.to_arrays()
+            assert keys.tolist() == values.tolist()
+            assert len(set(keys)) == len(keys)
+
+    together(write, read, done=done)
+    m.check()
+
+
+def test_threads_that_add_to_objects():
+    """Fractions are added in Python, so threads change in the middle of a sum: none is lost."""
+    m = HMap(str, object)
+    objects = HMap(object, object)
+
+    def add(i):
+        m.add_many(["a", "b"], [Fraction(1, 3)] * 2)
+        objects.add_many(["a", "b"], [Fraction(1, 3)] * 2)
+
+    together(*[repeat(300, add)] * 4)
+    assert items_of(m) == items_of(objects) == {"a": 400, "b": 400}
 
 
 def test_reads_during_every_part_of_a_growth():

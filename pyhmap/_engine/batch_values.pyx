@@ -1,0 +1,195 @@
+"""The values of a batch call, in and out, where they may be Python objects.
+
+A slot holds the index of an object, so under typed keys the kernels of the batch calls read and write objects too: as
+indices. The object belongs to its index only as long as nobody else writes, so these batches keep the GIL and the lock
+from the choice of an index to the kernel, and from the kernel to the object. No Python code runs in between. Objects
+that a write replaces or removes are handed to the caller, to be released when the map is whole.
+"""
+
+import numpy as np
+
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memset
+
+from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, values_of
+from pyhmap._engine.one_item cimport NO_INDEX, add_object, remove_object
+from pyhmap._kernels.constants cimport Status
+from pyhmap._kernels.slot cimport copy_bytes, hand_out
+from pyhmap._kernels.write_many cimport SETDEFAULT, Writing, write_batch
+
+cdef enum:
+    # Keys between two exchanges of indices and objects: both then are in the cache still, and a batch that stops to
+    # grow has chosen few indices in vain.
+    OBJECTS_AT_ONCE = 1 << 11
+
+cdef uint64_t no_index = NO_INDEX       # what a kernel answers for a missing key
+
+
+cdef class Values:
+    """The values for n keys."""
+
+
+cdef Values values_for(HMapCore map, values, uint64_t n):
+    """The values for n keys: n of them, or one for all."""
+    cdef Values batch = Values()
+    cdef Py_ssize_t i
+    if map.value_kind != OBJECT:
+        batch.typed = values_of(map, values, n)
+        return batch
+    codec = map._value_codec
+    if codec.is_scalar(values):
+        batch.single = codec.single(values)
+        return batch
+    batch.objects, valid = objects_of(codec, values)
+    if valid is not None:
+        for i in np.flatnonzero(~valid).tolist():
+            batch.objects[i] = None
+    if <uint64_t> len(batch.objects) != n:
+        raise ValueError(f"{n} keys but {len(batch.objects)} values: give one value per key, or one for all")
+    return batch
+
+
+cdef Values defaults_for(HMapCore map, default, uint64_t n):
+    """The values for those of n keys that are missing."""
+    try:
+        return values_for(map, default, n)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise type(error)(f"default: {error}") from None
+
+
+cdef tuple objects_of(codec, items):
+    """Many objects in a list of our own, and which are no nulls (None: all)."""
+    if type(items) is list or type(items) is tuple:     # its items are what they are, None and NA too
+        return list(items), None
+    array, valid = codec.many(items)
+    return array.tolist(), valid
+
+
+cdef class Answers:
+    """Values that a batch answers."""
+
+    cdef int take(self, HMapCore map, uint64_t i, const uint8_t *stored) except -1:
+        """Answer i is a stored value. A text is answered as it is loaded: its arena is kept."""
+        if map.value_kind == OBJECT:
+            self.objects[i] = map.value_objects[(<const uint64_t *> stored)[0]]
+            return 0
+        if map.t.text_values:
+            self.arenas.keep_arena(map.texts)
+        hand_out(&map.t, self.data + i * map.t.value_size, stored)
+        return 0
+
+    cdef int take_given(self, HMapCore map, uint64_t i, Values values) except -1:
+        """Answer i is what the caller gave."""
+        if map.value_kind == OBJECT:
+            self.objects[i] = values.object_at(i)
+        else:
+            copy_bytes(self.data + i * map.t.value_size, values.bytes_at(i), map.t.value_size)
+        return 0
+
+    cdef object finished(self, HMapCore map):
+        return self.array if map.value_kind == OBJECT else finished_values(map, self.array)
+
+
+cdef Answers answers_for(HMapCore map, uint64_t n):
+    """Room for n values, all of them zero."""
+    cdef Answers answers = Answers()
+    answers.arenas = Items()
+    answers.array = empty_values(map, n)
+    if map.value_kind == OBJECT:
+        answers.objects = answers.array
+    elif n and map.t.value_size:
+        answers.bytes = answers.array.reshape(-1).view(np.uint8)
+        answers.data = &answers.bytes[0]
+        memset(answers.data, 0, len(answers.bytes))
+    return answers
+
+
+cdef class ObjectValues:
+    """Object values that a batch of typed keys stores or removes."""
+
+    cdef list write(self, HMapCore map, Writing *w, Items keys, uint64_t start, uint64_t stop, uint64_t *done,
+                    Status *status):
+        """write_batch() for keys[start:stop]; the caller has the lock. Returns the objects to be released."""
+        cdef list released = []
+        cdef uint64_t i, n, at
+        done[0] = start
+        while done[0] < stop:
+            start = done[0]
+            n = min(stop - start, <uint64_t> OBJECTS_AT_ONCE)
+            if w.action == SETDEFAULT:
+                for i in range(n):
+                    self.given_index[i] = add_object(map.value_objects, map.free_values, self.given.object_at(start + i))
+            at = write_batch(&map.t, w, keys.data + start * keys.step, 0, n, status)
+            if w.action == SETDEFAULT:
+                settle_stored(self, map, start, at, n, released)
+            else:
+                settle_removed(self, map, start, at, released)
+            done[0] = start + at
+            if at < n:
+                break
+        return released
+
+
+cdef int settle_stored(ObjectValues batch, HMapCore map, uint64_t start, uint64_t at, uint64_t n, list released) except -1:
+    """Of n indices that were chosen, `at` were offered to the kernel: take back those that it did not store."""
+    cdef uint64_t i, index
+    for i in range(at):
+        index = batch.stored_index[i]
+        if index != batch.given_index[i]:        # the key was there
+            value = remove_object(map.value_objects, map.free_values, batch.given_index[i])
+            if batch.overwriting:
+                released.append(map.value_objects[index])
+                map.value_objects[index] = value
+        if batch.answering:
+            batch.answers[start + i] = map.value_objects[index]
+    for i in range(at, n):
+        remove_object(map.value_objects, map.free_values, batch.given_index[i])
+    return 0
+
+
+cdef int settle_removed(ObjectValues batch, HMapCore map, uint64_t start, uint64_t at, list released) except -1:
+    cdef uint64_t i
+    for i in range(at):
+        if batch.stored_index[i] != NO_INDEX:
+            value = remove_object(map.value_objects, map.free_values, batch.stored_index[i])
+            if batch.answering:
+                batch.answers[start + i] = value
+            else:
+                released.append(value)
+        elif batch.answering:
+            batch.answers[start + i] = batch.given.object_at(start + i)
+    return 0
+
+
+cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwriting):
+    """Let a Writing work with indices. `answers`, an object array or None, receives the values."""
+    cdef ObjectValues objects = ObjectValues()
+    objects.given = given
+    objects.overwriting = overwriting
+    objects.answering = answers is not None
+    if objects.answering:
+        objects.answers = answers
+    objects.given_index = np.empty(OBJECTS_AT_ONCE, np.uint64)
+    objects.stored_index = np.empty(OBJECTS_AT_ONCE, np.uint64)
+    w.values = <const uint8_t *> &objects.given_index[0]
+    w.value_step = 8
+    w.out = <uint8_t *> &objects.stored_index[0]
+    w.fill = &no_index
+    return objects
+
+
+cdef object gathered(list objects, const uint64_t *index, uint64_t step, uint64_t n):
+    """The objects of n indices, which lie `step` words apart, as an array."""
+    cdef uint64_t i
+    array = np.empty(n, object)
+    cdef object[::1] view = array
+    for i in range(n):
+        view[i] = objects[index[i * step]]
+    return array
+
+
+cdef object missing(key, uint64_t position):
+    """What a batch call raises for a missing key."""
+    shown = str(key) if isinstance(key, (np.datetime64, np.timedelta64)) else repr(getattr(key, "item", lambda: key)())
+    return KeyError(f"key {shown} at position {position} is not in the map")

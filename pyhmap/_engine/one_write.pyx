@@ -1,0 +1,170 @@
+"""Writing one key at a time.
+
+A write of an object key has to find it first, which may run any Python code and let other threads run. What it finds is
+valid as long as `membership` stays the same, so the write looks at that after each wait, and seeks the key again if
+need be. Everything else that a write depends on is read after the last wait.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._engine.one_item cimport (
+    AnyValue,
+    NO_INDEX,
+    add_object,
+    detach_value,
+    find_object_key,
+    hashed,
+    key_from,
+    object_of_detached,
+    remove_object,
+    value_from,
+    value_object,
+)
+from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
+from pyhmap._kernels.any_key cimport AnyKey
+from pyhmap._kernels.constants cimport FOUND, INSERTED, NEED_GROWTH, NOT_FOUND, OBJECT_KEY, TEXT
+from pyhmap._kernels.dispatch cimport delete, get, put
+from pyhmap._kernels.layout cimport Text
+from pyhmap._kernels.write_many cimport largest_code
+
+
+cdef void begin_one(OneWrite *w, bint overwrite) noexcept:
+    w.overwrite = overwrite
+    w.numbering = False
+    w.data = &w.v
+
+
+cdef object write(HMapCore map, object key, object value, bint overwrite):
+    """Set a key, or leave the value it has; returns the value now stored if it was to be left."""
+    cdef OneWrite w
+    begin_one(&w, overwrite)
+    if map.t.form == OBJECT_KEY:
+        key = hashed(map, key, &w.number)               # once, although the search may have to be repeated
+        w.seen = map.membership - 1                     # nothing is known yet
+        if not overwrite:
+            find_object_key(map, key, w.number, &w.k)
+            w.seen = map.membership
+    else:
+        _key_owner = key_from(map, key, &w.k)
+        wait_to_read(&map.lock)
+    if not overwrite and get(&map.t, &w.k) != NULL:     # a default that is not used is not converted
+        return value_object(map, get(&map.t, &w.k))
+    _value_owner = value_from(map, value, &w.v, &w.data)
+    _replaced = put_one(map, &w, key, value)
+    detached = None if overwrite else detach_value(map, w.stored)
+    map.after_write(w.status == INSERTED)
+    return None if overwrite else object_of_detached(map, detached)
+
+
+cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
+    """Put a loaded key and its value into the table, after making room if need be. Afterwards no other code has run
+    since the table was changed, and after_write() is still to be called. Returns a value that was replaced, to be
+    released when the map is whole."""
+    cdef uint64_t index, need
+    cdef int64_t code = 0
+    cdef bint fresh_key = False, by_objects = map.t.form == OBJECT_KEY
+    cdef bint object_value = map.value_kind == OBJECT, new_value
+    while True:
+        wait_to_write(&map.lock)
+        if by_objects:
+            while w.seen != map.membership:
+                find_object_key(map, key, w.number, &w.k)
+                w.seen = map.membership
+                wait_to_write(&map.lock)
+            fresh_key = w.k.object_key.index == NO_INDEX
+        if w.numbering and (fresh_key or get(&map.t, &w.k) == NULL):
+            find_next_code(map, w.last_code, w.signed_codes)
+            code = max(map._next_code, w.least_code)
+            w.v.word = <uint64_t> code
+            if code > w.last_code:
+                w.status = NOT_FOUND
+                return None
+        if fresh_key:
+            w.k.object_key.index = add_object(map.key_objects, map.free_keys, key)
+        new_value = object_value and (fresh_key or not by_objects)      # a typed key may turn out to be there
+        if new_value:
+            w.v.word = add_object(map.value_objects, map.free_values, value)
+        w.status = put(&map.t, &w.k, w.data, w.overwrite and not object_value, &w.stored)
+        if w.status <= INSERTED:
+            break
+        if new_value:
+            remove_object(map.value_objects, map.free_values, w.v.word)
+        if fresh_key:
+            remove_object(map.key_objects, map.free_keys, w.k.object_key.index)
+            w.k.object_key.index = NO_INDEX
+        if w.status == NEED_GROWTH:
+            map.start_growth(False)
+        else:
+            need = w.k.text.size if map.t.form == TEXT else 0
+            map.extend_arena(need + ((<const Text *> w.data).size if map.t.text_values else 0), 0)
+    replaced = None
+    if w.numbering:
+        if w.status == INSERTED:
+            map._next_code = code + 1
+    else:
+        map.other_values = True
+    if object_value and w.status == FOUND:
+        if w.overwrite:
+            memcpy(&index, w.stored, 8)
+            replaced = map.value_objects[index]
+            map.value_objects[index] = value
+        if new_value:
+            remove_object(map.value_objects, map.free_values, w.v.word)
+    return replaced
+
+
+cdef object remove(HMapCore map, object key, bint *found):
+    """Remove a key; returns its detached value."""
+    cdef AnyKey k
+    cdef uint64_t seen
+    cdef uint8_t *stored
+    _owner = key_from(map, key, &k)
+    seen = map.membership
+    wait_to_write(&map.lock)
+    while map.t.form == OBJECT_KEY and seen != map.membership:      # other threads ran during the wait
+        key_from(map, key, &k)
+        seen = map.membership
+        wait_to_write(&map.lock)
+    stored = get(&map.t, &k)
+    found[0] = stored != NULL
+    detached = detach_value(map, stored) if found[0] else None
+    _key = remove_loaded(map, &k, found[0])
+    return detached
+
+
+cdef object remove_loaded(HMapCore map, const AnyKey *k, bint found):
+    """Remove a loaded key, which is in the map or not. Returns its object, if it is one, to be released when the map is
+    whole. The caller has its value: that must not be released before either."""
+    cdef uint64_t index = 0
+    key = None
+    if found and map.value_kind == OBJECT:
+        memcpy(&index, get(&map.t, k), 8)
+    delete(&map.t, k, NULL)             # also of an absent key: each write evacuates
+    if found and map.value_kind == OBJECT:
+        remove_object(map.value_objects, map.free_values, index)
+    if found and map.t.form == OBJECT_KEY:
+        key = remove_object(map.key_objects, map.free_keys, k.object_key.index)
+    map.after_write(found)
+    if found:
+        map.after_removal()
+    return key
+
+
+# ---- codes -----------------------------------------------------------------------------------------------------------
+
+cdef int64_t last_code(HMapCore map) except -1:
+    """The largest code that the values can hold. The next one must be an int64 as well."""
+    return min(int(np.iinfo(map._value_codec.dtype).max), 2**63 - 2)
+
+
+cdef void find_next_code(HMapCore map, int64_t last_code, bint signed_codes) noexcept:
+    """Make _next_code larger than every value, or than the last code. The caller is the only one at the table."""
+    cdef int64_t largest
+    if map.other_values:
+        largest = largest_code(&map.t, signed_codes)
+        map._next_code = max(map._next_code, min(largest, last_code) + 1)
+        map.other_values = False
