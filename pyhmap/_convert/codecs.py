@@ -245,10 +245,6 @@ class Codec:
         """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
         return object_array(items)
 
-    def many(self, items: Any) -> tuple[Array, Array | None]:
-        """``batch()``, and which items are no nulls; None: all."""
-        return self.batch(items), None
-
     def _exactly(self, array: Array) -> Array:
         return self._one_by_one(array)
 
