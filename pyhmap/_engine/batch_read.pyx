@@ -195,7 +195,8 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
     cdef uint64_t[:, ::1] key_index
     cdef uint64_t[::1] value_index
     cdef uint64_t n
-    cdef bint by_objects = want_keys and map.t.form == OBJECT_KEY, object_values = want_values and map.value_kind == OBJECT
+    cdef bint by_objects = want_keys and map.t.form == OBJECT_KEY
+    cdef bint object_values = want_values and map.value_kind == OBJECT
     while True:
         map.end_growth()
         n = map.t.count

@@ -555,7 +555,8 @@ class ReferenceEngine:
     def setdefault_many(self, keys: Any, values: Any) -> Array:
         stored = []
         for h, key, value, batch in self._writes(*self._keys_and_values(keys, values)):
-            before = self._read(h, key) if batch is None else ABSENT  # like setdefault(), which leaves a known key alone
+            # Like setdefault(), a batch of object keys does not touch a key that is there.
+            before = self._read(h, key) if batch is None else ABSENT
             stored.append(self._write(h, key, value, _keep, batch) if before is ABSENT else before)
         return batches.array_of(self._value_codec, list(map(self._value_object, stored)))
 
