@@ -40,7 +40,7 @@ cdef enum:
     THREAD_SHARE = 1 << 15      # the fewest keys worth a thread: their look-up takes several times as long as its start
 
 cdef uint64_t no_index = NO_INDEX       # what a kernel answers for a missing key
-NOTHING = np.empty(0, np.uint8)
+cdef object NOTHING = np.empty(0, np.uint8)
 
 
 cdef class ReadCall:

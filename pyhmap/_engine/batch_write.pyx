@@ -9,7 +9,7 @@ keys are for batch_objects.
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import NO_DEFAULT
