@@ -15,6 +15,7 @@ def map_counts() -> tuple[int, int]: ...
 class HMapCore:
     _key_codec: Codec
     _value_codec: Codec
+    _next_code: int
     def __init__(
         self,
         key: Any,

@@ -72,7 +72,7 @@ cdef enum:
     LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug; changes with the meaning of any name
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
-LARGE_INDEX = 1 << 20      # as large as a list index usually is
+cdef object LARGE_INDEX = 1 << 20       # as large as a list index usually is
 cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 

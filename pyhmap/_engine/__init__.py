@@ -3,9 +3,11 @@
 rwlock, memory      who may touch a table; where its arrays lie
 ../_core.pyx        HMapCore: the table, its growth and shrinking
 one_item, iterate   one key or value, from Python and back; iterators
+one_write           writing one key
 batch_items         a batch as the kernels read it
+batch_values        its values, where they may be objects
+batch_objects       the batch calls of maps of object keys
 batch_read          batch look-ups
 batch_write         batch writes
-batch_by_item.py    what each batch call means, item by item; used for objects
 map.pyx             HMapEngine: the methods of a map
 """

@@ -40,7 +40,7 @@ cdef enum:
     THREAD_SHARE = 1 << 15      # the fewest keys worth a thread: their look-up takes several times as long as its start
 
 cdef uint64_t no_index = NO_INDEX       # what a kernel answers for a missing key
-NOTHING = np.empty(0, np.uint8)
+cdef object NOTHING = np.empty(0, np.uint8)
 
 
 cdef class ReadCall:
@@ -195,7 +195,8 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
     cdef uint64_t[:, ::1] key_index
     cdef uint64_t[::1] value_index
     cdef uint64_t n
-    cdef bint by_objects = want_keys and map.t.form == OBJECT_KEY, object_values = want_values and map.value_kind == OBJECT
+    cdef bint by_objects = want_keys and map.t.form == OBJECT_KEY
+    cdef bint object_values = want_values and map.value_kind == OBJECT
     while True:
         map.end_growth()
         n = map.t.count

@@ -119,7 +119,8 @@ cdef class ObjectValues:
             n = min(stop - start, <uint64_t> OBJECTS_AT_ONCE)
             if w.action == SETDEFAULT:
                 for i in range(n):
-                    self.given_index[i] = add_object(map.value_objects, map.free_values, self.given.object_at(start + i))
+                    item = self.given.object_at(start + i)
+                    self.given_index[i] = add_object(map.value_objects, map.free_values, item)
             at = write_batch(&map.t, w, keys.data + start * keys.step, 0, n, status)
             if w.action == SETDEFAULT:
                 settle_stored(self, map, start, at, n, released)
@@ -131,7 +132,8 @@ cdef class ObjectValues:
         return released
 
 
-cdef int settle_stored(ObjectValues batch, HMapCore map, uint64_t start, uint64_t at, uint64_t n, list released) except -1:
+cdef int settle_stored(ObjectValues batch, HMapCore map, uint64_t start, uint64_t at, uint64_t n,
+                       list released) except -1:
     """Of n indices that were chosen, `at` were offered to the kernel: take back those that it did not store."""
     cdef uint64_t i, index
     for i in range(at):

@@ -9,7 +9,7 @@ keys are for batch_objects.
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import NO_DEFAULT
@@ -89,7 +89,6 @@ cdef object setdefault_many(HMapCore map, keys, values):
 cdef int add_many(HMapCore map, keys, values, op) except -1:
     cdef Writing w
     cdef Items batch, stored
-    dtype = map._value_codec.dtype
     if op not in OPERATIONS:
         raise ValueError(f"op={op!r}: choose one of {', '.join(OPERATIONS)}")
     start_writing(&w, ACCUMULATE, None)
@@ -110,9 +109,8 @@ cdef object number_of(codec, op):
     dtype = codec.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "Mm":
         if op == "add" and dtype.kind == "M":
-            raise TypeError(
-                f"add_many cannot add values of type {codec.name}: give op='max' for the last seen, op='min' for the first"
-            )
+            instead = "give op='max' for the last seen, op='min' for the first"
+            raise TypeError(f"add_many cannot add values of type {codec.name}: {instead}")
         return TIME64
     if dtype not in NUMBERS:
         raise TypeError(f"add_many cannot combine values of type {codec.name}: give ints, floats, times or objects")
@@ -130,7 +128,7 @@ cdef object factorize(HMapCore map, keys):
         codes, valid, done = batch_objects.factorize(map, keys, last_code(map), dtype.kind == "i")
     else:
         batch = keys_of(map, keys, False)
-        codes, done = codes_of(map, batch, last_code(map), dtype.kind == "i")
+        codes, done = codes_of(map, batch, dtype.kind == "i")
         valid = batch.valid
     if done < len(codes):
         code = max(map._next_code, int(copy_out(map, False, True)[1].max(initial=0)) + 1)
@@ -142,7 +140,7 @@ cdef object factorize(HMapCore map, keys):
     return codes
 
 
-cdef tuple codes_of(HMapCore map, Items keys, int64_t last_code, bint signed_codes):
+cdef tuple codes_of(HMapCore map, Items keys, bint signed_codes):
     """The codes of typed keys, -1 for nulls; and the position of the key for which there was no code, or their number.
     """
     cdef Writing w
@@ -154,7 +152,7 @@ cdef tuple codes_of(HMapCore map, Items keys, int64_t last_code, bint signed_cod
     codes = np.empty(batch.n, np.int64)
     cdef uint8_t[::1] view = codes.view(np.uint8)
     start_writing(&w, FACTORIZE, None)
-    w.last_code, w.signed_codes = last_code, signed_codes
+    w.last_code, w.signed_codes = last_code(map), signed_codes
     if batch.n:
         w.out = &view[0]
     done = write_some(map, batch, &w, batch.n, None)
@@ -185,7 +183,7 @@ cdef object pop_many(HMapCore map, keys, default):
     cdef Values filling = None if strict else defaults_for(map, default, batch.n)
     cdef ObjectValues objects = None
     cdef uint8_t[::1] view
-    cdef uint64_t i, done
+    cdef uint64_t done
     out = empty_values(map, batch.n)
     start_writing(&w, POP, None)
     w.stop_at_miss = strict

@@ -12,7 +12,6 @@ from libc.string cimport memcpy
 
 from pyhmap._core cimport HMapCore, OBJECT
 from pyhmap._engine.one_item cimport (
-    AnyValue,
     NO_INDEX,
     add_object,
     detach_value,

@@ -26,11 +26,7 @@ def array_of(codec: codecs.Codec, items: list[Any]) -> Array:
 
 
 def values_of(codec: codecs.Codec, values: Any, n: int) -> list[Any]:
-    """The values for n keys, one or n of them."""
-    if codec.is_scalar(values):
-        values = codec.single(values)
-        codec.check(values)
-        return [values] * n
+    """n values for n keys."""
     array = codec.many_values(values)
     if len(array) != n:
         raise ValueError(f"{n} keys but {len(array)} values: give one value per key, or one for all")

@@ -482,17 +482,22 @@ class ReferenceEngine:
 
     def _keys_and_values(self, keys: Any, values: Any) -> tuple[list[Any], list[Any]]:
         stored = self._keys(keys, nulls=False)
-        return stored, list(map(self._value, batches.values_of(self._value_codec, values, len(stored))))
+        return stored, self._values(values, len(stored))
+
+    def _values(self, values: Any, n: int) -> list[Any]:
+        """The values for n keys, one or n of them, converted."""
+        if self._value_codec.is_scalar(values):
+            return [self._value(self._value_codec.single(values))] * n
+        return list(map(self._value, batches.values_of(self._value_codec, values, n)))
 
     def _defaults(self, default: Any, n: int) -> list[Any]:
         """The answers for n missing keys."""
         try:
-            values = batches.values_of(self._value_codec, default, n)
+            return list(map(self._value_object, self._values(default, n)))
         except (TypeError, ValueError, OverflowError) as error:
             if self._value_codec.is_scalar(default):
                 raise
             raise type(error)(f"default: {error}") from None
-        return [self._value_object(self._value(value)) for value in values]
 
     def _work(self, keys: list[Any]) -> None:
         """What a batch of typed keys does for a growth that is under way, before anything else."""
@@ -565,7 +570,8 @@ class ReferenceEngine:
     def setdefault_many(self, keys: Any, values: Any) -> Array:
         stored = []
         for h, key, value, batch in self._writes(*self._keys_and_values(keys, values)):
-            before = self._read(h, key) if batch is None else ABSENT  # like setdefault(), which leaves a known key alone
+            # Like setdefault(), a batch of object keys does not touch a key that is there.
+            before = self._read(h, key) if batch is None else ABSENT
             stored.append(self._write(h, key, value, _keep, batch) if before is ABSENT else before)
         return batches.array_of(self._value_codec, list(map(self._value_object, stored)))
 

@@ -189,7 +189,7 @@ def test_an_int_map_refuses_other_values(ints, value):
         lambda: ints.update({100: value}),
         lambda: ints.set_many([100, 3], value),
         lambda: ints.set_many([100, 3], [1, value]),
-        lambda: ints.get_many([100], value),
+        lambda: ints.get_many([100, 101], value),
     ):
         with refused(ints, (TypeError, ValueError)):
             call()

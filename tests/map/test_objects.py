@@ -157,6 +157,7 @@ def test_hash_is_asked_once_and_eq_at_most_once_a_candidate(hmap_type, call, sou
     assert world.comparisons == (4 if sought == "d" else others)
 
 
+@pytest.mark.release_only
 @pytest.mark.parametrize("call", BATCHES.values(), ids=BATCHES)
 def test_a_batch_asks_each_key_for_its_hash_once(call):
     world = World()
