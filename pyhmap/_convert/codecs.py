@@ -357,7 +357,8 @@ class FloatCodec(WordCodec):
             raise self.wrong_type(item)
         if isinstance(item, np.bool):
             item = bool(item)
-        if not isinstance(item, float | np.floating) and not hasattr(item, "__index__"):
+        is_real = hasattr(item, "__index__") or (not self.is_key and hasattr(item, "__float__"))
+        if not isinstance(item, float | np.floating) and not is_real:
             raise self.wrong_type(item)
         exact = item if isinstance(item, float | np.floating) else index_or_self(item)
         try:
@@ -367,7 +368,7 @@ class FloatCodec(WordCodec):
             raise self.wrong_type(item) from None
         except OverflowError:
             raise self._too_large(item) from None
-        if (self.is_key or isinstance(exact, int)) and number.item() != exact and exact == exact:
+        if (self.is_key or not isinstance(exact, float | np.floating)) and number.item() != exact and exact == exact:
             # as Python compares: NumPy would make the int a float first
             nearest = f"the nearest is {number.item()!r}"
             raise OverflowError(

@@ -65,7 +65,7 @@ def is_many(items: Any) -> bool:
         return items.ndim > 0
     if isinstance(items, str | bytes | np.generic) or _is_scalar_of_arrow(items):
         return False
-    return hasattr(items, "__iter__") or isinstance(items, Column) or _is_column(items)
+    return hasattr(items, "__iter__") or isinstance(items, Column) or _is_column(items) or _is_array(items)
 
 
 def is_many_objects(items: Any) -> bool:
@@ -80,7 +80,12 @@ def is_many_objects(items: Any) -> bool:
 
 
 def _is_column(items: Any) -> bool:
-    return is_arrow(items) or _of_pandas(items) or _is_buffer(items) or isinstance(getattr(items, "dtype", None), np.dtype)
+    polars_objects = _dtype_name(items) == "Object"
+    return is_arrow(items) or _of_pandas(items) or _is_buffer(items) or polars_objects or isinstance(getattr(items, "dtype", None), np.dtype)
+
+
+def _is_array(items: Any) -> bool:
+    return (hasattr(items, "__array__") or hasattr(items, "__array_interface__")) and np.ndim(items) > 0
 
 
 def _is_buffer(items: Any) -> bool:
