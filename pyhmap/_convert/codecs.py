@@ -226,7 +226,7 @@ class Codec:
             many = f"{self.what}s"
             raise ValueError(f"{many} must be one-dimensional, not of shape {array.shape}: give {many}.ravel()")
         if valid is not None and not valid.all():
-            array = array.copy()
+            array = object_array(list(array)) if array.dtype.kind in "SU" and array.dtype != self.dtype else array.copy()
             array[~valid] = object_array([self.zero()]) if array.dtype.kind == "O" else np.zeros(1, array.dtype)
         return self._exactly(array)
 
@@ -607,7 +607,9 @@ class FixedCodec(Codec):
 
     def _encode(self, item: object) -> bytes:
         kind = self.dtype.kind
-        if not isinstance(item, str if kind == "U" else bytes | np.void) or (isinstance(item, np.void) and kind != "V"):
+        if not isinstance(item, str if kind == "U" else bytes | np.void) or (
+            isinstance(item, np.void) and (kind != "V" or item.dtype.names is not None)
+        ):
             raise self.wrong_type(item)
         if isinstance(item, str):
             text = item.rstrip("\0")

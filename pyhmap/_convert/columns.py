@@ -173,7 +173,7 @@ def column_of(items: Any, codec: Any) -> Column:
     if isinstance(items, np.ma.MaskedArray):
         return _from_masked(items)
     if isinstance(items, np.ndarray):
-        return Column(np.asarray(items), None)
+        return _from_array(np.asarray(items), codec)
     if isinstance(items, str | bytes):
         raise no_sequence(items, codec)
     if _of_pandas(items):
@@ -190,7 +190,7 @@ def column_of(items: Any, codec: Any) -> Column:
             if not hasattr(items, "__array__"):
                 raise
     if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
-        return Column(np.asarray(items), None)
+        return _from_array(np.asarray(items), codec)
     return _from_sequence(_listed(items, codec), codec)
 
 
@@ -206,7 +206,22 @@ def _listed(items: Any, codec: Any) -> list[Any]:
     return list(items)
 
 
-def _from_sequence(items: list[Any] | tuple[Any, ...], codec: Any) -> Column:
+def _from_array(array: Array, codec: Any) -> Column:
+    if array.dtype.kind == "O" and array.ndim == 1:
+        return _from_sequence(array, codec)
+    if array.dtype.kind == "T" and codec.dtype is not str and hasattr(array.dtype, "na_object"):
+        return _from_strings(array, codec)
+    return Column(array, None)
+
+
+def _from_strings(array: Array, codec: Any) -> Column:
+    """The str objects of a StringDType array, whose missing strings are nulls whatever object stands for them."""
+    missing = array.dtype.na_object  # type: ignore[attr-defined]
+    found = object_array(python_items(array, codec))
+    return _without(found, np.array([item is missing or item != item for item in found], bool))
+
+
+def _from_sequence(items: Any, codec: Any) -> Column:
     """Python objects as they stand. Among them, only what can mean nothing else is a null."""
     types = set(map(type, items))
     if codec.is_composite and type(items) is tuple and types and not types & {tuple, np.void} and all(map(is_many, items)):
@@ -331,9 +346,8 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         column = _from_masked(items)
         return _nulls_as_none(python_items(column.values, codec), column.valid)
     if isinstance(items, np.ndarray) and items.dtype.kind == "T" and hasattr(items.dtype, "na_object"):
-        missing = items.dtype.na_object
-        found = object_array(python_items(np.asarray(items), codec))
-        return _nulls_as_none(found, np.array([item is not missing and item == item for item in found], bool))
+        column = _from_strings(np.asarray(items), codec)
+        return _nulls_as_none(column.values, column.valid)
     if isinstance(items, np.ndarray):
         return object_array(python_items(np.asarray(items), codec)), None
     if isinstance(items, str | bytes):
@@ -346,6 +360,8 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         return _without_none(found) if items.dtype.kind == "O" else (found, None)
     if _table_of(items) is not None:
         raise TypeError(f"{codec.what}s are a table: give one of its columns")
+    if _dtype_name(items) == "Object":
+        return _without_none(object_array(items.to_list()))
     for method in "to_pylist", "to_list":  # of pyarrow, of polars
         if is_arrow(items) and hasattr(items, method):
             return _without_none(object_array(getattr(items, method)()))

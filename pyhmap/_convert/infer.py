@@ -22,6 +22,7 @@ class _AnyType:
 
     has_nan = has_nat = True
     is_composite = False
+    dtype = str  # a StringDType array is taken as it is
 
     def __init__(self, what: str) -> None:
         self.what = what

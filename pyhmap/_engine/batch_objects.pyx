@@ -51,8 +51,6 @@ cdef ObjectKeys keys_from(HMapCore map, items, bint may_be_null):
     keys.n = len(keys.items)
     if keys.valid is not None:
         keys.is_valid = keys.valid.view(np.uint8)
-        if not may_be_null and not keys.valid.all():
-            raise ValueError(f"keys[{keys.valid.argmin()}] is null: fill or drop nulls")
     keys.hashes = np.empty(keys.n, np.uint64)
     for i in range(keys.n):
         if not keys.is_null(i):
@@ -60,6 +58,8 @@ cdef ObjectKeys keys_from(HMapCore map, items, bint may_be_null):
                 keys.hashes[i] = <uint64_t> <int64_t> hash(keys.items[i])
             except TypeError as error:
                 raise TypeError(f"keys[{i}]: {error}") from None
+    if not may_be_null and keys.valid is not None and not keys.valid.all():
+        raise ValueError(f"keys[{keys.valid.argmin()}] is null: fill or drop nulls")
     return keys
 
 

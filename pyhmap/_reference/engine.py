@@ -470,14 +470,14 @@ class ReferenceEngine:
     def _keys(self, keys: Any, *, nulls: bool = True) -> list[StoredKey | None]:
         """A batch of keys, converted, with None for nulls. The batch does part of a growth that is under way."""
         array, valid = self._key_codec.many(keys)
-        if valid is not None and not nulls and not valid.all():
-            raise ValueError(f"keys[{valid.argmin()}] is null: fill or drop nulls")
         stored: list[StoredKey | None] = []
         for position, key in enumerate(array):
             try:
                 stored.append(self._key(key) if valid is None or valid[position] else None)
             except TypeError as error:  # of an object's __hash__
                 raise TypeError(f"keys[{position}]: {error}") from None
+        if valid is not None and not nulls and not valid.all():
+            raise ValueError(f"keys[{valid.argmin()}] is null: fill or drop nulls")
         return stored
 
     def _keys_and_values(self, keys: Any, values: Any) -> tuple[list[Any], list[Any]]:
