@@ -477,7 +477,7 @@ def run_ends(items: Items, name: str) -> Any:
 def pyarrow_scalars(name: str) -> dict[str, Callable[[Items], Any]]:
     return {
         "list": lambda items: list(arrow_array(items, name)),
-        "tuple": lambda items: tuple(arrow_array(items, name)),
+        "object array": lambda items: objects_array(list(arrow_array(items, name))),
     }
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from container_cases import NULL, Refusal, cases
-from containers import CONTAINERS, HasArray, Items
+from container_cases import NULL, Refusal, built, cases
+from containers import ANY, CONTAINERS, HasArray, Items, samples
 from containers_page import PAGE, current
-from held_exactly import KEY_TYPES, NAN, NAT, VALUE_TYPES, canonical
+from held_exactly import KEY_TYPES, NAN, NAT, VALUE_TYPES, canonical, held
 from pyhmap import HMap, HSet
 from pyhmap._reference.engine import ReferenceMap
 
@@ -247,7 +247,7 @@ containers = pytest.mark.parametrize("container", CONTAINERS, ids=lambda contain
 @containers
 def test_keys(container, key_type, hmap_type):
     spec, set_type, cell = KEY_TYPES[key_type], HSet if hmap_type is HMap else ReferenceSet, Cell()
-    for cell.where, build, keys, every_call in cases(container, key_type, "keys"):
+    for cell.where, _, build, keys, every_call in cases(container, key_type, "keys"):
         if isinstance(keys, Refusal):
             refused_everywhere(cell, Batch(spec, build, [], hmap_type, set_type), keys, every_call)
             continue
@@ -271,7 +271,7 @@ def test_values(container, value_type, hmap_type):
     spec, cell = VALUE_TYPES[value_type], Cell()
     if container.library == "tables":
         pytest.skip("a table as values is not in the contract")
-    for cell.where, build, values, every_call in cases(container, value_type, "values"):
+    for cell.where, n, build, values, every_call in cases(container, value_type, "values"):
         if value_type == "object" and isinstance(build(), HasArray):  # what holds no items of its own may be an item
             continue
         expected = values
@@ -280,8 +280,6 @@ def test_values(container, value_type, hmap_type):
             expected = [NULL_VALUES.get(value_type) if value is NULL else value for value in values]
             if position >= 0 and value_type not in NULL_VALUES:
                 expected = null_at("values", position)
-        made = getattr(build(), "held", build())  # what holds another container has no length of its own
-        n = len(made) if hasattr(made, "__len__") else len(list(made))
         writes_values(cell, hmap_type, spec, n, build, expected, every_call)
     cell.report()
 
@@ -308,6 +306,63 @@ def writes_values(
             expected = expected._replace(match=expected.match.replace("values", r"\w+"))
         cell.expect("get_many, default=", lambda: given(lambda m: m.get_many(keys, default=build())), expected)
         cell.expect("pop_many, default=", lambda: given(lambda m: m.pop_many(keys, default=build())), expected)
+
+
+# ---- maps made from data ---------------------------------------------------------------------------------------------
+
+# The type that data of each kind has, where it is not the kind's own name.
+FOUND = {"str": str, "U": str, "label": str, "bytes": bytes, "S": bytes, "4 bytes": bytes, "V": np.dtype("V4"),
+         "in UTC": np.dtype("M8[ns]"), "range": np.dtype("i8")}  # fmt: skip
+NO_TYPE = {ANY, "null", "complex", "record"}  # of their own; other tests have them
+
+
+@containers
+def test_maps_made_from_data(container, hmap_type):
+    """from_arrays and fromkeys find the type, and hold each item exactly."""
+    kind, cell = container.kind.removesuffix(" or NaT"), Cell()
+    if kind in NO_TYPE or container.library == "tables" or container.name == "`longdouble`":
+        pytest.skip("it has no type of its own")
+    if container.refused:
+        if kind != "zone":
+            pytest.skip("the contract does not say what type it has")
+        for build in container.variants.values():
+            with pytest.raises(TypeError, match=container.refused):
+                hmap_type.from_arrays(build(samples(container, "str")[0]), range(3))
+        return
+    spec = FOUND.get(kind) or np.dtype("M8[ms]" if container.name == "`date64`" else kind)
+    for items in samples(container, "str"):
+        for variant, build in container.variants.items():
+            cell.where = f"{variant} of {items}"
+            made = built(build, items)
+            made_from_data(cell, hmap_type, spec, made, [held(spec, item, exactly=True) for item in items])
+            if container.null and container.library != "Python":
+                cell.where = f"{variant} of {items} with a null"
+                refuses_nulls(cell, hmap_type, spec, built(build, [items[0], None]))
+    cell.report()
+
+
+def made_from_data(cell: Cell, map_type: Any, spec: Any, made: Callable[[], Any], items: Items) -> None:
+    numbers = range(len(items))
+    contents = dict(zip(items, numbers, strict=True))
+
+    def of_keys(m: Any) -> Any:
+        return m.key_dtype, {canonical(spec, key): value for key, value in m.items()}
+
+    def of_values(m: Any) -> Any:
+        return m.value_dtype, [canonical(spec, m[i]) for i in numbers]
+
+    cell.expect("from_arrays, keys", lambda: of_keys(map_type.from_arrays(made(), numbers)), (spec, contents))
+    cell.expect("from_arrays, values", lambda: of_values(map_type.from_arrays(numbers, made())), (spec, items))
+    cell.expect("fromkeys", lambda: of_keys(map_type.fromkeys(made(), 7)), (spec, dict.fromkeys(contents, 7)))
+
+
+def refuses_nulls(cell: Cell, map_type: Any, spec: Any, made: Callable[[], Any]) -> None:
+    """As keys. As values, where the type has something for them, they are that."""
+    n = 2
+    cell.expect("from_arrays, keys", lambda: map_type.from_arrays(made(), range(n)), null_at("keys", 1))
+    cell.expect("fromkeys", lambda: map_type.fromkeys(made(), 7), null_at("keys", 1))
+    null = {"f": NAN, "M": NAT, "m": NAT}.get(np.dtype(spec).kind, null_at("values", 1))
+    cell.expect("from_arrays, values", lambda: canonical(spec, map_type.from_arrays(range(n), made())[1]), null)
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------

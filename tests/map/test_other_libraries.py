@@ -359,7 +359,7 @@ def test_a_map_whose_records_have_arrays_copies_and_pickles_or_is_refused(hmap_t
         for other in (m.copy(), pickle.loads(pickle.dumps(m)), hmap_type(*types)):
             other.update(m)
             other.set_many(*m.to_arrays())
-            assert [array.tolist() for array in other.to_arrays()] == [array.tolist() for array in m.to_arrays()]
+            assert [array.tobytes() for array in other.to_arrays()] == [array.tobytes() for array in m.to_arrays()]
 
 
 # ---- types of others -------------------------------------------------------------------------------------------------
