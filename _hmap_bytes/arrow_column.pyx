@@ -91,7 +91,8 @@ cdef Column import_column(obj):
 cdef Column import_type(obj):
     """A column without items, of the type that an object with ``__arrow_c_schema__`` describes."""
     cdef Column column = Column()
-    cdef ArrowSchema *schema = <ArrowSchema *> PyCapsule_GetPointer(obj.__arrow_c_schema__(), "arrow_schema")
+    capsule = obj.__arrow_c_schema__()      # its destructor releases what it holds
+    cdef ArrowSchema *schema = <ArrowSchema *> PyCapsule_GetPointer(capsule, "arrow_schema")
     if schema.release == NULL:
         raise ValueError("the Arrow type has been released, or read by another library, before: export it again")
     column.schema = schema[0]

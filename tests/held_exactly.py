@@ -6,6 +6,8 @@ for one that the type cannot hold.
 """
 
 import datetime
+import decimal
+import fractions
 import math
 from typing import Any
 
@@ -86,7 +88,8 @@ def real(dtype: np.dtype, item: Any, exactly: bool) -> Any:
     is_float = isinstance(item, float | np.floating)
     if is_float and item != item:
         return NAN
-    if not is_float:
+    is_real = isinstance(item, fractions.Fraction | decimal.Decimal) and not exactly
+    if not is_float and not is_real:
         item = integer(item)
     with np.errstate(over="ignore"):
         nearest = float(dtype.type(float(item)))
