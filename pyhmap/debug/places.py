@@ -30,7 +30,7 @@ LIBRARIES = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib")),
     "<frozen ",
 )
-CALLER = os.path.join(LAB, "rounds.py")  # the frames below its own belong to the checked function
+CALLER = os.path.join(LAB, "targets.py")  # the frames below its own belong to the checked function
 SIZED = (list, dict, set)
 
 
