@@ -17,7 +17,7 @@ import os
 import sys
 import tracemalloc
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -149,13 +149,19 @@ def tracked_types() -> dict[str, int]:
 
 
 def count_items(objects: Sequence[Any]) -> int:
-    """The number of items in the containers among some objects. A subclass's own ``__len__`` is not called.
+    """The number of items in the containers among some objects.
 
     >>> count_items([[1, 2], {3: 4}, {5}, deque([6]), Counter("ab"), (7, 8)])
     7
     """
-    lengths = {kind: base.__len__ for kind in set(map(type, objects)) for base in GROWING if issubclass(kind, base)}
-    return sum(lengths[type(one)](one) for one in objects if type(one) in lengths)
+    length = lengths(objects)
+    return sum(length[type(one)](one) for one in objects if type(one) in length)
+
+
+def lengths(objects: Sequence[Any]) -> dict[type, Callable[[Any], int]]:
+    """The function that gives the length of a container, for each type of containers among some objects. A subclass's
+    own ``__len__`` is not called."""
+    return {kind: base.__len__ for kind in set(map(type, objects)) for base in GROWING if issubclass(kind, base)}
 
 
 def read(*, trim: bool = False, histogram: bool = False) -> Snapshot:

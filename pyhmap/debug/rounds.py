@@ -41,10 +41,12 @@ MAIN = {
 
 # Growth of so many bytes in a trial need not last until the last trial, which would take many times as much.
 LARGE = 64 << 20
-# Bytes of containers that double rarely. They must grow in each of the last trials, by at least half as much per call
-# as in the trial before: what doubles grows by 0.67 to 1.33 times as much, and a cache that fills by ever less.
-STEPPED = {"traced": Verdict.HELD_REFERENCES, "heap": Verdict.NATIVE_LEAK}
-STEPPED_TRIALS = 3
+# Meters that are compared from trial to trial. If one grows in each of the last trials by at least 0.6 times as much per
+# call as in the trial before, something is held: what doubles rarely grows by 0.67 times as much or more, noise of
+# equal size per trial by half as much. The heap is too noisy for a verdict of its own.
+COMPARED = (*COUNTED, "blocks", "objects", "traced")
+COMPARED_TRIALS = 3
+LASTING = 0.6
 BYTES = ("traced", "heap", "bucket blocks")
 
 
@@ -93,12 +95,14 @@ def leakcheck(
         baseline = meters.read()
         target.call(warm_up)
         trials: list[Diagnosis] = []
+        risen: list[dict[str, float]] = []
         said: list[str] = []
         agreeing = 1
         for number in range(TRIALS):
             n = calls << number
             series = trial(target, n, rounds)
-            diagnosis = compare(series, calls=n, baseline=baseline)
+            diagnosis = compare(series[1:], calls=n, baseline=baseline)
+            risen.append(growth(series[0], series[-1]))
             said.append(f"{n:,} calls per round: {diagnosis.verdict}")
             if progress:
                 progress(said[-1])
@@ -108,9 +112,9 @@ def leakcheck(
             if agreed and settled(trials):
                 break
         else:
-            stepped = by_steps(trials, series[-1])
-            if stepped:
-                diagnosis = stepped
+            late = compared(trials, risen, series[-1])
+            if late:
+                diagnosis = late
                 said.append(f"from trial to trial: {diagnosis.verdict}")
             elif not agreed:
                 diagnosis = unconfirmed(diagnosis)
@@ -123,18 +127,27 @@ def leakcheck(
 
 
 def trial(target: Target, calls: int, rounds: int) -> list[Snapshot]:
-    """The snapshots before the first round and after each round. One more round runs before them."""
+    """The snapshots before the first round and after each round, and one more before a round that precedes them."""
     model = meters.read(trim=True)
     plain, last = pickle.dumps(replace(model, trimmed=None)), pickle.dumps(model)
-    series: list[Snapshot] = [pickle.loads(plain) for _ in range(rounds)]  # copies would share their ints
+    series: list[Snapshot] = [pickle.loads(plain) for _ in range(rounds + 1)]  # copies would share their ints
     series.append(pickle.loads(last))
     del model, plain, last
-    target.call(calls)
-    for i in range(rounds):
+    for i in range(rounds + 1):
         series[i] = meters.read()
         target.call(calls)
-    series[rounds] = meters.read(trim=True)
+    series[rounds + 1] = meters.read(trim=True)
     return series
+
+
+def growth(first: Snapshot, last: Snapshot) -> dict[str, float]:
+    """The growth of each meter that is compared from trial to trial, if it can be read."""
+    grown = {}
+    for name in (*COMPARED, "heap"):
+        before, after = METERS[name].of(first), METERS[name].of(last)
+        if before is not None and after is not None:
+            grown[name] = after - before
+    return grown
 
 
 def repeats(before: Diagnosis, now: Diagnosis) -> bool:
@@ -142,12 +155,15 @@ def repeats(before: Diagnosis, now: Diagnosis) -> bool:
     if before.verdict != now.verdict:
         return False
     growing = [name for name in MAIN.get(now.verdict, ()) if name in now.trends and now.trends[name].is_up]
-    for name in growing:
-        if name in before.trends and before.trends[name].is_up:
-            then, since = (d.trends[name].slope.value / d.calls for d in (before, now))
-            if since > 0.7 * then:
-                return True
-    return not growing
+    return not growing or any(
+        name in before.trends and before.trends[name].is_up and is_as_much(name, before, now) for name in growing
+    )
+
+
+def is_as_much(name: str, before: Diagnosis, now: Diagnosis) -> bool:
+    """Whether a meter grows by about as much per call as in the trial before, not half of it."""
+    then, since = (one.trends[name].slope.value / one.calls for one in (before, now))
+    return since > 0.7 * then
 
 
 def settled(trials: Sequence[Diagnosis]) -> bool:
@@ -156,47 +172,46 @@ def settled(trials: Sequence[Diagnosis]) -> bool:
     They could if something grows: a cache may still be filling; or a container that grows rarely, or too slowly to be
     told from noise, may be a leak.
     """
-    last = trials[-1]
-    if last.verdict in (Verdict.HELD_REFERENCES, Verdict.NATIVE_LEAK):
-        grown = max(last.trends[name].last - last.trends[name].first for name in BYTES if name in last.trends)
+    before, now = trials[-2:]
+    if now.verdict in (Verdict.HELD_REFERENCES, Verdict.NATIVE_LEAK):
+        grown = max(now.trends[name].last - now.trends[name].first for name in BYTES if name in now.trends)
         return len(trials) == TRIALS or grown > LARGE
-    return last.verdict.is_leak or not any(map(grows_at_all, trials[-2:]))
+    return now.verdict.is_leak or not any(may_grow(name, before, now) for name in COMPARED if name in now.trends)
 
 
-def grows_at_all(diagnosis: Diagnosis) -> bool:
-    """Whether anything that is counted exactly grew in a trial, even by a single step or by less than a floor."""
-    trends = [diagnosis.trends[name] for name in (*ALLOCATED, *COUNTED, "heap") if name in diagnosis.trends]
-    return any(trend.slope.low > 0 or trend.last - trend.first >= least(trend.meter, diagnosis) for trend in trends)
+def may_grow(name: str, before: Diagnosis, now: Diagnosis) -> bool:
+    """Whether a meter rose in one of two trials by a step, or in both by as much per call, although below its floor."""
+    two = [one.trends[name] for one in (before, now)]
+    one_step = 1 if name in COUNTED else METERS[name].floor * now.rounds
+    if any(trend.last - trend.first >= one_step for trend in two):
+        return True
+    return all(trend.slope.low > 0 for trend in two) and is_as_much(name, before, now)
 
 
-def least(name: str, diagnosis: Diagnosis) -> float:
-    """The least growth of a meter during a trial that counts."""
-    return METERS[name].floor * diagnosis.rounds
-
-
-def by_steps(trials: Sequence[Diagnosis], last: Snapshot) -> Diagnosis | None:
-    """The diagnosis of a container that allocates so rarely that no trial shows a slope, or None if there is none."""
+def compared(trials: Sequence[Diagnosis], risen: Sequence[dict[str, float]], last: Snapshot) -> Diagnosis | None:
+    """The diagnosis of what grows so rarely, or so slowly, that no two trials show it; None if there is nothing."""
     now = trials[-1]
-    for name, verdict in STEPPED.items():
-        each = steps(name, trials)
-        if not each or (name == "traced" and "heap" in now.trends and not steps("heap", trials)):
+    verdict = Verdict.HELD_REFERENCES
+    for name in COMPARED:
+        each = lasting(name, trials, risen)
+        if not each or (name == "traced" and "heap" in now.trends and not lasting("heap", trials, risen)):
             continue
         slope = Slope(now.calls * each[-1], now.calls * min(each), now.calls * max(each))
-        trend = replace(now.trends[name], slope=slope, is_up=True, state=UP)
-        found = now.trends | {name: trend}
+        found = now.trends | {name: replace(now.trends[name], slope=slope, is_up=True, state=UP)}
         supporting, contradicting = evidence(verdict, found)
-        stepped = replace(now, verdict=verdict, trends=found, supporting=supporting, contradicting=contradicting)
-        return replace(stepped, sentence=sentence(stepped, last))
+        told = replace(now, verdict=verdict, trends=found, supporting=supporting, contradicting=contradicting)
+        return replace(told, sentence=sentence(told, last))
     return None
 
 
-def steps(name: str, trials: Sequence[Diagnosis]) -> list[float]:
-    """The growth per call of a meter from the end of one trial to the next, or nothing if it does not last."""
-    ends = [one.trends[name].last for one in trials if name in one.trends]
-    grown = [after - before for before, after in pairwise(ends)][-STEPPED_TRIALS:]
-    each = [more / one.calls / (one.rounds + 1) for more, one in zip(grown, trials[-STEPPED_TRIALS:], strict=False)]
-    lasts = len(each) == STEPPED_TRIALS and all(2 * after >= before for before, after in pairwise(each))
-    return each if lasts and min(grown) >= least(name, trials[-1]) else []
+def lasting(name: str, trials: Sequence[Diagnosis], risen: Sequence[dict[str, float]]) -> list[float]:
+    """The growth per call of a meter in each of the last trials, or nothing if it does not last."""
+    if name not in risen[-1] or len(risen) < COMPARED_TRIALS:
+        return []
+    grown = [one[name] for one in risen[-COMPARED_TRIALS:]]
+    each = [more / one.calls / (one.rounds + 1) for more, one in zip(grown, trials[-COMPARED_TRIALS:], strict=True)]
+    least = METERS[name].floor * (trials[-1].rounds if name in BYTES else 1)
+    return each if min(grown) >= least and all(b >= LASTING * a for a, b in pairwise(each)) else []
 
 
 def trials_needed(diagnosis: Diagnosis) -> int:

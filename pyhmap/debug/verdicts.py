@@ -231,7 +231,7 @@ def decide(snapshots: Sequence[Snapshot], found: dict[str, Trend]) -> Verdict:
     first = snapshots[0]
     if accounts_disagree(snapshots, found):
         return Verdict.ACCOUNTING_ERROR
-    if up("traced") and not up("blocks", "objects") and first.heap:
+    if up("traced") and not up("blocks", "objects", *COUNTED) and first.heap:
         real = max(map(slope, ("heap", "bucket blocks", "address space", "anonymous", "uss")))
         if EXISTS * real < slope("traced"):
             return Verdict.ACCOUNTING_ERROR

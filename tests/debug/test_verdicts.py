@@ -91,7 +91,7 @@ def test_what_halves_is_dropped(monkeypatch):
     assert debug.leakcheck(int).verdict == "clean"
     monkeypatch.setattr(rounds, "trial", lambda function, calls, _: made_up({"heap": calls * 1000}))
     found = debug.leakcheck(int)
-    assert (found.verdict, found.calls, len(found.trials)) == ("native leak", 200, 2)
+    assert (found.verdict, found.calls, len(found.trials)) == ("native leak", 1600, 5)
 
 
 @pytest.mark.parametrize(("waiting", "verdict"), [(650, "clean"), (5000, "cycles waiting")])
