@@ -41,8 +41,8 @@ MAIN = {
 
 # Growth of so many bytes in a trial need not last until the last trial, which would take many times as much.
 LARGE = 64 << 20
-# Meters that are compared from trial to trial. If one grows in each of the last trials by at least 0.6 times as much per
-# call as in the trial before, something is held: what doubles rarely grows by 0.67 times as much or more, noise of
+# Meters that are compared from trial to trial. If one grows in each of the last trials by at least 0.6 times as much
+# per call as in the trial before, something is held: what doubles rarely grows by 0.67 times as much or more, noise of
 # equal size per trial by half as much. The heap is too noisy for a verdict of its own.
 COMPARED = (*COUNTED, "blocks", "objects", "traced")
 COMPARED_TRIALS = 3

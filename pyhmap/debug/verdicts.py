@@ -243,8 +243,8 @@ def decide(snapshots: Sequence[Snapshot], found: dict[str, Trend]) -> Verdict:
         return Verdict.NATIVE_LEAK  # Python may hold something small as well
     if up(*ALLOCATED, *COUNTED):
         return Verdict.HELD_REFERENCES
-    if up("heap"):
-        return Verdict.HELD_REFERENCES if risen("traced") > 0 else Verdict.NATIVE_LEAK
+    if up("heap") and "traced" not in found:
+        return Verdict.NATIVE_LEAK
     if found[KEPT].is_up:
         return Verdict.RETAINED_CAPACITY
     if up("anonymous", "uss") and not up("file"):
