@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pyhmap", description="Tools around the hash map.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     check = verbs.add_parser("leakcheck", help="call a function repeatedly; report whether, how and where it leaks")
-    check.add_argument("target", metavar="module:function", help="a function without arguments; the module is imported")
+    help_on_target = "a function without parameters, also asynchronous or a generator function; the module is imported"
+    check.add_argument("target", metavar="module:function", help=help_on_target)
     check.add_argument("--rounds", type=int, default=10, help="snapshots per trial (%(default)s)")
     check.add_argument("--calls", type=int, default=100, help="calls per round in the first trial (%(default)s)")
     check.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
@@ -49,18 +50,23 @@ def checked(target: str, rounds: int, calls: int) -> Any:
 
 
 def leakchecked(debug: Any, target: str, rounds: int, calls: int) -> Any:
-    """The diagnosis; an exception of the function becomes a refusal."""
+    """The diagnosis; whatever the function raises becomes a refusal, even ``SystemExit``: its status is no verdict."""
     function = resolved(target)
     try:
         return debug.leakcheck(function, rounds=rounds, calls=calls, progress=lambda line: print(line, file=sys.stderr))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        notes = getattr(error, "__notes__", [])
+        if not notes and isinstance(error, (TypeError, ValueError)):  # no call was made
+            raise Refusal(f"{target}: {error}") from None
+        if not notes:
+            raise
         frames = traceback.extract_tb(error.__traceback__)
         own = os.path.dirname(debug.__file__)
-        if isinstance(error, ValueError) and frames[-1].filename.startswith(own):
-            raise Refusal(str(error)) from None
-        where = next((f for f in reversed(frames) if not f.filename.startswith(own)), frames[-1])
-        said = f"{target} raised {type(error).__name__}: {error} ({where.filename}:{where.lineno})"
-        raise Refusal(said) from error
+        where = next((f for f in reversed(frames) if not f.filename.startswith((own, __file__))), None)
+        place = f" ({where.filename}:{where.lineno})" if where else ""
+        raise Refusal(f"{target} raised {type(error).__name__}: {error}{place}, {notes[-1]}") from error
 
 
 def resolved(target: str) -> Callable[[], Any]:
@@ -77,13 +83,13 @@ def resolved(target: str) -> Callable[[], Any]:
                 f"there is no module {error.name!r} in {os.getcwd()} or on the path: set PYTHONPATH"
             ) from None
         raise Refusal(f"module {module_name!r} needs the module {error.name!r}: install it") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Refusal(f"importing {module_name!r} raised {type(error).__name__}: {error}") from error
     for name in path.split("."):
         try:
             found = getattr(found, name)
         except AttributeError:
-            near = ", ".join(sorted(other for other in vars(found) if callable(getattr(found, other))))[:200]
+            near = ", ".join(sorted(other for other in dir(found) if callable(getattr(found, other, None))))[:200]
             raise Refusal(f"{module_name!r} has no {path!r}; it has {near or 'no functions'}") from None
     if not callable(found):
         raise Refusal(f"{target} is a {type(found).__name__}, which cannot be called: name a function")

@@ -29,8 +29,8 @@ LAYERS = """
     pyhmap._mapping            equality views pickling mapping
     pyhmap                     introspect hmap hset nil __init__
     pyhmap._reference          batches table engine
-    pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis places rounds collector
-    pyhmap.debug               __init__
+    pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis targets places
+    pyhmap.debug               rounds collector __init__
     pyhmap                     __main__
 """
 

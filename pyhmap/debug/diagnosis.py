@@ -19,6 +19,7 @@ from pyhmap.debug.verdicts import KEPT, RETURNED, WAITING, Trend, Verdict, amoun
 
 SCHEMA_VERSION = 1
 TYPES_SHOWN = 10
+GAIN = {"entries": "maps and sets", "items": "lists, dicts, sets and deques", "maps": "containers"}  # who gains them
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,7 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
         "does not see it. Next: memray run --native.",
         Verdict.CYCLES_WAITING: f"each round leaves {d.trends[WAITING].slope.value:,.0f} objects in cycles, which only "
         "gc.collect() frees. The collector is off, or runs too seldom.",
-        Verdict.HELD_REFERENCES: f"{grows('traced', 'bucket blocks', 'blocks', 'objects')} stays because something "
-        "still refers to it.",
+        Verdict.HELD_REFERENCES: held(d, grows("traced", "bucket blocks", "blocks", "objects")),
         Verdict.RETAINED_CAPACITY: f"{maps.alive:,} map{'s' * (maps.alive != 1)} with {maps.entries:,} entries "
         f"hold{'s' * (maps.alive == 1)} {amount(maps.bytes, 'B')}, {amount(maps.idle, 'B')} of it beyond need. "
         "compact() or clear() releases it; finish_growth() ends a growth.",
@@ -211,6 +211,14 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
         Verdict.ACCOUNTING_ERROR: accounting(d, last),
     }
     return f"{d.verdict}: {told[d.verdict]}"
+
+
+def held(d: Diagnosis, grown: str) -> str:
+    """What stays: memory, or else what containers gain without allocating."""
+    gains = [f"{who} gain {d.trends[name].figure(d.calls)}" for name, who in GAIN.items() if d.trends[name].is_up]
+    if gains and not any(d.trends[name].is_up for name in verdicts.ALLOCATED if name in d.trends):
+        return f"{' and '.join(gains)}, which nothing removes."
+    return f"{grown} stays because something still refers to it."
 
 
 def retention(d: Diagnosis) -> str:

@@ -16,7 +16,8 @@ import gc
 import os
 import sys
 import tracemalloc
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -29,6 +30,9 @@ NO_TRACING = "tracemalloc: it is not tracing (start it: tracemalloc.start(), or 
 # tracemalloc's tables take more of the heap than it reports: per entry about 50 bytes (32 and a share of the table) are
 # reported, but the trace and malloc's own bytes take 48 more (CPython 3.11).
 TRACEMALLOC_TAKES = 1.9
+
+# Containers that can grow. A list or a deque with room grows without allocating anything.
+GROWING: tuple[type[Any], ...] = (list, dict, set, deque)
 
 try:
     import psutil
@@ -65,6 +69,7 @@ class Python:
     waiting_blocks: int  #: blocks that this collection freed
     may_wait: int  #: objects that may wait at any time: the collector's first threshold; 0 while it is off
     garbage: int  #: objects in ``gc.garbage``: they will never be freed
+    items: int = 0  #: in the lists, dicts, sets and deques that the collector tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,22 @@ def tracked_types() -> dict[str, int]:
     return dict(counts.most_common())
 
 
+def count_items(objects: Sequence[Any]) -> int:
+    """The number of items in the containers among some objects.
+
+    >>> count_items([[1, 2], {3: 4}, {5}, deque([6]), Counter("ab"), (7, 8)])
+    7
+    """
+    length = lengths(objects)
+    return sum(length[type(one)](one) for one in objects if type(one) in length)
+
+
+def lengths(objects: Sequence[Any]) -> dict[type, Callable[[Any], int]]:
+    """The function that gives the length of a container, for each type of containers among some objects. A subclass's
+    own ``__len__`` is not called."""
+    return {kind: base.__len__ for kind in set(map(type, objects)) for base in GROWING if issubclass(kind, base)}
+
+
 def read(*, trim: bool = False, histogram: bool = False) -> Snapshot:
     """Read the meters. The histogram of types is optional, since it takes memory."""
     blocks_before = sys.getallocatedblocks()
@@ -152,13 +173,14 @@ def read(*, trim: bool = False, histogram: bool = False) -> Snapshot:
     blocks = sys.getallocatedblocks()
     objects = gc.get_objects()
     n = len(objects)
+    items = count_items(objects)
     maps = read_maps(maps_among(objects))
     del objects
     tracing = tracemalloc.is_tracing()
     traced = tracemalloc.get_traced_memory()[0] if tracing else None
     gone = max(0, blocks_before - blocks) if waiting else 0
     may_wait = gc.get_threshold()[0] if gc.isenabled() else 0
-    python = Python(blocks, n, waiting, gone, may_wait, len(gc.garbage))
+    python = Python(blocks, n, waiting, gone, may_wait, len(gc.garbage), items)
     process, heap, missing = read_system()
     trimmed = None
     if trim and process and heap:

@@ -10,7 +10,7 @@ import os
 import sysconfig
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from pyhmap._core import HMapCore
 from pyhmap.debug import accounts, referrers
 from pyhmap.debug.diagnosis import Line, TypeGrowth, growing_types
-from pyhmap.debug.meters import tracked_types
+from pyhmap.debug.meters import lengths, tracked_types
 from pyhmap.debug.verdicts import Verdict
 
 LINES_SHOWN = 5
@@ -30,8 +30,9 @@ LIBRARIES = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib")),
     "<frozen ",
 )
-CALLER = os.path.join(LAB, "rounds.py")  # the frames below its own belong to the checked function
-SIZED = (list, dict, set)
+CALLER = os.path.join(LAB, "targets.py")  # the frames below its own belong to the checked function
+# Items that a container gains by the search itself.
+SEARCH_ADDS = 10
 
 
 def search(
@@ -45,7 +46,7 @@ def search(
     gc.collect()  # also untracks the tuples of the snapshot
     types = tracked_types()
     known = {id(one) for one in gc.get_objects()}
-    sizes = {id(one): len(one) for one in gc.get_objects() if type(one) in SIZED}
+    sizes = {id(one): n for one, n in sized(gc.get_objects())}
     cycles = verdict is Verdict.CYCLES_WAITING
     enabled = gc.isenabled()
     if cycles:
@@ -111,9 +112,10 @@ def find_paths(known: set[int], sizes: dict[int, int], calls: int) -> list[str]:
     objects = gc.get_objects()
     mine = {id(objects), id(known), id(sizes)}
     new = [one for one in objects if id(one) not in known and id(one) not in mine]
-    swollen = [one for one in objects if type(one) in SIZED and len(one) - sizes.get(id(one), len(one)) > noise(calls)]
-    swollen.sort(key=lambda one: sizes[id(one)] - len(one))
-    targets = swollen[:PATHS_SHOWN]
+    swollen = [(n - sizes.get(id(one), n), one) for one, n in sized(objects)]
+    swollen = [pair for pair in swollen if pair[0] > (0 if isinstance(pair[1], HMapCore) else SEARCH_ADDS)]
+    swollen.sort(key=lambda pair: -pair[0])
+    targets = [one for _, one in swollen[:PATHS_SHOWN]]
     inner = {id(child) for one in new for child in gc.get_referents(one)}  # referred to by a new object
     outer = [one for one in new if id(one) not in inner]
     kinds = most_common(outer, calls) or most_common(new, calls)
@@ -121,6 +123,13 @@ def find_paths(known: set[int], sizes: dict[int, int], calls: int) -> list[str]:
     del objects, new, outer, swollen
     paths = list(dict.fromkeys(referrers.paths_to(targets)))
     return [path for path in paths if not path.startswith(referrers.NOWHERE)] or paths
+
+
+def sized(objects: list[Any]) -> Iterator[tuple[Any, int]]:
+    """The containers and maps among some objects, with their number of items."""
+    length = lengths(objects)
+    yield from ((one, length[type(one)](one)) for one in objects if type(one) in length)
+    yield from ((m, HMapCore._sizes(m)["count"]) for m in accounts.maps_among(objects))
 
 
 def most_common(objects: list[Any], calls: int) -> list[type]:

@@ -2,24 +2,28 @@
 
 A trial is a number of rounds with a snapshot after each. The next trial has twice the calls per round. Growth that
 happened once is then half as large per call, and is dropped; a slow leak is twice as large per round, and is seen. A
-verdict needs two trials in a row (the idea is from psleak and CPython's ``regrtest -R``). The snapshots of a trial are
-made beforehand and then replaced, so that keeping them does not look like a leak.
+verdict needs two trials in a row (the idea is from psleak and CPython's ``regrtest -R``). Growth must last until the
+last trial, because a cache that fills grows as a leak does until it is full. A container that doubles rarely allocates
+at most once per trial, so the trials are compared as well. The snapshots of a trial are made beforehand and then
+replaced, so that keeping them does not look like a leak.
 """
 
 from __future__ import annotations
 
 import pickle
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from pyhmap.debug import meters, places
-from pyhmap.debug.diagnosis import Diagnosis, compare
+from pyhmap.debug.diagnosis import Diagnosis, compare, sentence
 from pyhmap.debug.meters import Snapshot
-from pyhmap.debug.slopes import FEWEST
-from pyhmap.debug.verdicts import WAITING, Verdict, evidence
+from pyhmap.debug.slopes import FEWEST, Slope
+from pyhmap.debug.targets import Target
+from pyhmap.debug.verdicts import ALLOCATED, COUNTED, METERS, UP, WAITING, Verdict, evidence
 
 TRIALS = 5  # the last one has 16 times the calls of the first
 FRAMES = 8  # of a traceback: deep enough to leave a library's own lines and name the caller's
@@ -29,11 +33,21 @@ MAIN = {
     Verdict.ALLOCATOR_RETENTION: ("anonymous", "uss"),
     Verdict.NATIVE_LEAK: ("heap", "anonymous", "uss"),
     Verdict.CYCLES_WAITING: (WAITING,),
-    Verdict.HELD_REFERENCES: ("traced", "bucket blocks", "blocks", "objects"),
+    Verdict.HELD_REFERENCES: (*ALLOCATED, *COUNTED),
     Verdict.RETAINED_CAPACITY: ("idle",),  # if it grows; otherwise it only has to stay
     Verdict.MAPPED_FILE_PAGES: ("file",),
     Verdict.ACCOUNTING_ERROR: ("traced", "bucket blocks"),
 }
+
+# Growth of so many bytes in a trial need not last until the last trial, which would take many times as much.
+LARGE = 64 << 20
+# Meters that are compared from trial to trial. If one grows in each of the last trials by at least 0.6 times as much
+# per call as in the trial before, something is held: what doubles rarely grows by 0.67 times as much or more, noise of
+# equal size per trial by half as much. The heap is too noisy for a verdict of its own.
+COMPARED = (*COUNTED, "blocks", "objects", "traced")
+COMPARED_TRIALS = 3
+LASTING = 0.6
+BYTES = ("traced", "heap", "bucket blocks")
 
 
 def leakcheck(
@@ -49,7 +63,8 @@ def leakcheck(
     Parameters
     ----------
     function
-        Called without arguments, in this thread. Its exceptions are not caught.
+        Called without arguments, in this thread. A coroutine that it returns is awaited, all calls in one event loop;
+        a generator is exhausted. Its exceptions are raised, with a note that says at which call.
     rounds
         Snapshots per trial, at least 4.
     calls
@@ -59,7 +74,8 @@ def leakcheck(
     progress
         Called with a line of text after each trial.
 
-    Raises ``TypeError`` if ``function`` cannot be called, and ``ValueError`` if a number is out of range.
+    Raises ``TypeError`` if ``function`` cannot be called without arguments, ``ValueError`` if a number is out of range,
+    and ``RuntimeError`` if a coroutine is to be awaited while an event loop runs in this thread.
 
     The function should leave the program as it found it. tracemalloc traces it, which makes it several times slower.
 
@@ -71,68 +87,131 @@ def leakcheck(
     >>> debug.leakcheck(lambda: [object() for _ in range(9)], rounds=6).verdict
     <Verdict.CLEAN: 'clean'>
     """
-    if not callable(function):
-        raise TypeError(f"{function!r} cannot be called: give a function without parameters")
     warm_up = calls if warm_up is None else warm_up
     for name, value, least in (("rounds", rounds, FEWEST), ("calls", calls, 1), ("warm_up", warm_up, 0)):
         if value < least:
             raise ValueError(f"{name}={value}: give at least {least}")
-    with tracing():
+    with tracing(), Target(function) as target:
         baseline = meters.read()
-        call(function, warm_up)
-        previous: Diagnosis | None = None
+        target.call(warm_up)
+        trials: list[Diagnosis] = []
+        risen: list[dict[str, float]] = []
         said: list[str] = []
         agreeing = 1
         for number in range(TRIALS):
             n = calls << number
-            diagnosis = compare(trial(function, n, rounds), calls=n, baseline=baseline)
+            series = trial(target, n, rounds)
+            diagnosis = compare(series[1:], calls=n, baseline=baseline)
+            risen.append(growth(series[0], series[-1]))
             said.append(f"{n:,} calls per round: {diagnosis.verdict}")
             if progress:
                 progress(said[-1])
-            agreeing = agreeing + 1 if previous and repeats(previous, diagnosis) else 1
-            if agreeing == trials_needed(diagnosis):
+            agreeing = agreeing + 1 if trials and repeats(trials[-1], diagnosis) else 1
+            trials.append(diagnosis)
+            agreed = agreeing >= trials_needed(diagnosis)
+            if agreed and settled(trials):
                 break
-            previous = diagnosis
         else:
-            said.append("too few trials in a row agree")
-            diagnosis = unconfirmed(diagnosis)
+            late = compared(trials, risen, series[-1])
+            if late:
+                diagnosis = late
+                said.append(f"from trial to trial: {diagnosis.verdict}")
+            elif not agreed:
+                diagnosis = unconfirmed(diagnosis)
+                said.append("too few trials in a row agree")
         diagnosis = replace(diagnosis, trials=tuple(said))
         if diagnosis.verdict.is_leak and diagnosis.verdict is not Verdict.NATIVE_LEAK:  # which Python does not see
-            lines, types, referrers = places.search(lambda: call(function, n), n, diagnosis.verdict)
+            lines, types, referrers = places.search(lambda: target.call(n), n, diagnosis.verdict)
             diagnosis = replace(diagnosis, lines=lines, types=types, referrers=referrers)
     return diagnosis
 
 
-def call(function: Callable[[], Any], times: int) -> None:
-    """Call a function so many times and drop the results."""
-    for _ in range(times):
-        function()
-
-
-def trial(function: Callable[[], Any], calls: int, rounds: int) -> list[Snapshot]:
-    """The snapshots before the first round and after each round. One more round runs before them."""
+def trial(target: Target, calls: int, rounds: int) -> list[Snapshot]:
+    """The snapshots before the first round and after each round, and one more before a round that precedes them."""
     model = meters.read(trim=True)
     plain, last = pickle.dumps(replace(model, trimmed=None)), pickle.dumps(model)
-    series: list[Snapshot] = [pickle.loads(plain) for _ in range(rounds)]  # copies would share their ints
+    series: list[Snapshot] = [pickle.loads(plain) for _ in range(rounds + 1)]  # copies would share their ints
     series.append(pickle.loads(last))
     del model, plain, last
-    call(function, calls)
-    for i in range(rounds):
+    for i in range(rounds + 1):
         series[i] = meters.read()
-        call(function, calls)
-    series[rounds] = meters.read(trim=True)
+        target.call(calls)
+    series[rounds + 1] = meters.read(trim=True)
     return series
+
+
+def growth(first: Snapshot, last: Snapshot) -> dict[str, float]:
+    """The growth of each meter that is compared from trial to trial, if it can be read."""
+    grown = {}
+    for name in (*COMPARED, "heap"):
+        before, after = METERS[name].of(first), METERS[name].of(last)
+        if before is not None and after is not None:
+            grown[name] = after - before
+    return grown
 
 
 def repeats(before: Diagnosis, now: Diagnosis) -> bool:
     """Whether a trial has the verdict of the one before it, and about the same growth per call, not half of it."""
     if before.verdict != now.verdict:
         return False
-    for name in MAIN.get(now.verdict, ()):
-        if name in before.trends and name in now.trends and before.trends[name].is_up and now.trends[name].is_up:
-            then, since = (d.trends[name].slope.value / d.calls for d in (before, now))
-            return since > 0.7 * then
-    return True
+    growing = [name for name in MAIN.get(now.verdict, ()) if name in now.trends and now.trends[name].is_up]
+    return not growing or any(
+        name in before.trends and before.trends[name].is_up and is_as_much(name, before, now) for name in growing
+    )
+
+
+def is_as_much(name: str, before: Diagnosis, now: Diagnosis) -> bool:
+    """Whether a meter grows by about as much per call as in the trial before, not half of it."""
+    then, since = (one.trends[name].slope.value / one.calls for one in (before, now))
+    return since > 0.7 * then
+
+
+def settled(trials: Sequence[Diagnosis]) -> bool:
+    """Whether more trials would not change a verdict on which the last two trials agree.
+
+    They could if something grows: a cache may still be filling; or a container that grows rarely, or too slowly to be
+    told from noise, may be a leak.
+    """
+    before, now = trials[-2:]
+    if now.verdict in (Verdict.HELD_REFERENCES, Verdict.NATIVE_LEAK):
+        grown = max(now.trends[name].last - now.trends[name].first for name in BYTES if name in now.trends)
+        return len(trials) == TRIALS or grown > LARGE
+    return now.verdict.is_leak or not any(may_grow(name, before, now) for name in COMPARED if name in now.trends)
+
+
+def may_grow(name: str, before: Diagnosis, now: Diagnosis) -> bool:
+    """Whether a meter rose in one of two trials by a step, or in both by as much per call, although below its floor."""
+    two = [one.trends[name] for one in (before, now)]
+    one_step = 1 if name in COUNTED else METERS[name].floor * now.rounds
+    if any(trend.last - trend.first >= one_step for trend in two):
+        return True
+    return all(trend.slope.low > 0 for trend in two) and is_as_much(name, before, now)
+
+
+def compared(trials: Sequence[Diagnosis], risen: Sequence[dict[str, float]], last: Snapshot) -> Diagnosis | None:
+    """The diagnosis of what grows so rarely, or so slowly, that no two trials show it; None if there is nothing."""
+    now = trials[-1]
+    verdict = Verdict.HELD_REFERENCES
+    for name in COMPARED:
+        each = lasting(name, trials, risen)
+        if not each or (name == "traced" and "heap" in now.trends and not lasting("heap", trials, risen)):
+            continue
+        slope = Slope(now.calls * each[-1], now.calls * min(each), now.calls * max(each))
+        found = now.trends | {name: replace(now.trends[name], slope=slope, is_up=True, state=UP)}
+        supporting, contradicting = evidence(verdict, found)
+        told = replace(now, verdict=verdict, trends=found, supporting=supporting, contradicting=contradicting)
+        return replace(told, sentence=sentence(told, last))
+    return None
+
+
+def lasting(name: str, trials: Sequence[Diagnosis], risen: Sequence[dict[str, float]]) -> list[float]:
+    """The growth per call of a meter in each of the last trials, or nothing if it does not last."""
+    if name not in risen[-1] or len(risen) < COMPARED_TRIALS:
+        return []
+    grown = [one[name] for one in risen[-COMPARED_TRIALS:]]
+    each = [more / one.calls / (one.rounds + 1) for more, one in zip(grown, trials[-COMPARED_TRIALS:], strict=True)]
+    least = METERS[name].floor * (trials[-1].rounds if name in BYTES else 1)
+    return each if min(grown) >= least and all(b >= LASTING * a for a, b in pairwise(each)) else []
 
 
 def trials_needed(diagnosis: Diagnosis) -> int:
@@ -149,10 +228,13 @@ def trials_needed(diagnosis: Diagnosis) -> int:
 def unconfirmed(diagnosis: Diagnosis) -> Diagnosis:
     """The diagnosis "clean", since the growth did not repeat."""
     supporting, contradicting = evidence(Verdict.CLEAN, diagnosis.trends)
+    said = "what grew in one trial did not grow in the next"
+    if diagnosis.verdict.is_leak:
+        said += f", and the last trial alone shows {diagnosis.verdict}: repeat it with more calls per round"
     return replace(
         diagnosis,
         verdict=Verdict.CLEAN,
-        sentence=f"{Verdict.CLEAN}: what grew in one trial did not grow in the next.",
+        sentence=f"{Verdict.CLEAN}: {said}.",
         supporting=supporting,
         contradicting=contradicting,
         types=(),

@@ -15,6 +15,7 @@ from pyhmap.debug.meters import Snapshot
 from pyhmap.debug.slopes import FEWEST, Slope, theil_sen
 
 UP, FLAT, YES, NO = "up", "flat", "yes", "no"
+MAY_BE_UP = "may be up"  # in a pattern: evidence for the verdict if it is up, and no evidence if it is flat
 
 
 class Verdict(StrEnum):
@@ -60,6 +61,7 @@ class Meter:
             "heap": heap.used + heap.mmapped if heap else None,
             "blocks": python.blocks,
             "objects": python.objects,
+            "items": python.items,
             "traced": snapshot.traced,
             "maps": maps.alive,
             "entries": maps.entries,
@@ -83,6 +85,7 @@ METERS = {
         Meter("heap", "B", 2048, "memory that malloc has allocated"),
         Meter("blocks", "blocks", 4, "blocks of CPython's allocator, after a collection"),
         Meter("objects", "objects", 2, "objects that the collector tracks, after a collection"),
+        Meter("items", "items", 0.5, "items in lists, dicts, sets and deques"),
         Meter("traced", "B", 512, "memory that tracemalloc knows of"),
         Meter("maps", "maps", 0.5, "maps that are alive"),
         Meter("entries", "keys", 0.5, "keys in all maps"),
@@ -94,21 +97,26 @@ METERS = {
 # Three more, without a slope: objects that a collection found, memory that trimming returned, room that maps keep.
 WAITING, RETURNED, KEPT = "waiting", "returned", "kept"
 PAGED = ("uss", "anonymous")
+# Counted one by one, from the containers themselves: they grow even if a container has room and allocates nothing.
+COUNTED = ("entries", "items", "maps")
+ALLOCATED = ("traced", "blocks", "objects", "bucket blocks")
 
 PATTERNS: dict[Verdict, dict[str, str]] = {
     Verdict.CLEAN: {
         "uss": FLAT, "anonymous": FLAT, "heap": FLAT, "blocks": FLAT, "objects": FLAT, "traced": FLAT,
-        "map bytes": FLAT, WAITING: FLAT, KEPT: NO,
+        "map bytes": FLAT, "maps": FLAT, "entries": FLAT, "items": FLAT, WAITING: FLAT, KEPT: NO,
     },
     Verdict.ALLOCATOR_RETENTION: {
-        "uss": UP, "anonymous": UP, "heap": FLAT, "traced": FLAT, "blocks": FLAT, RETURNED: YES,
+        "uss": UP, "anonymous": UP, "heap": FLAT, "traced": FLAT, "blocks": FLAT, "entries": FLAT, "items": FLAT,
+        RETURNED: YES,
     },
     Verdict.NATIVE_LEAK: {
         "uss": UP, "anonymous": UP, "heap": UP, "traced": FLAT, "blocks": FLAT, "objects": FLAT, RETURNED: NO,
     },
     Verdict.CYCLES_WAITING: {WAITING: UP, "blocks": FLAT, "objects": FLAT, "traced": FLAT},
     Verdict.HELD_REFERENCES: {
-        "uss": UP, "anonymous": UP, "blocks": UP, "objects": UP, "traced": UP, WAITING: FLAT, "file": FLAT,
+        "uss": UP, "anonymous": UP, "blocks": UP, "objects": UP, "traced": UP, "maps": MAY_BE_UP,
+        "entries": MAY_BE_UP, "items": MAY_BE_UP, WAITING: FLAT, "file": FLAT,
     },
     Verdict.RETAINED_CAPACITY: {KEPT: YES, "entries": FLAT, "maps": FLAT, "objects": FLAT, WAITING: FLAT},
     Verdict.MAPPED_FILE_PAGES: {"file": UP, "anonymous": FLAT, "heap": FLAT, "traced": FLAT, "blocks": FLAT},
@@ -215,23 +223,28 @@ def decide(snapshots: Sequence[Snapshot], found: dict[str, Trend]) -> Verdict:
     def slope(name: str) -> float:
         return found[name].slope.value if up(name) else 0.0
 
+    def risen(name: str) -> float:
+        """The growth per round, by steps as well: a container that doubles rarely has a slope of 0."""
+        trend = found.get(name)
+        return max(slope(name), (trend.last - trend.first) / (len(snapshots) - 1)) if trend else 0.0
+
     first = snapshots[0]
     if accounts_disagree(snapshots, found):
         return Verdict.ACCOUNTING_ERROR
-    if up("traced") and not up("blocks", "objects") and first.heap:
+    if up("traced") and not up("blocks", "objects", *COUNTED) and first.heap:
         real = max(map(slope, ("heap", "bucket blocks", "address space", "anonymous", "uss")))
         if EXISTS * real < slope("traced"):
             return Verdict.ACCOUNTING_ERROR
     if up(WAITING):
         return Verdict.CYCLES_WAITING
-    if up("idle") and not up("maps") and 3 * slope("idle") >= slope("map bytes"):
+    if up("idle") and not up("maps") and 3 * slope("idle") >= risen("map bytes"):
         return Verdict.RETAINED_CAPACITY
-    if up("heap") and not up("traced", "blocks", "objects", "bucket blocks"):
-        return Verdict.NATIVE_LEAK
-    if "traced" in found and slope("heap") > 2 * slope("traced") + TRACE_BYTES * slope("blocks"):
-        return Verdict.NATIVE_LEAK  # and Python holds something small as well
-    if up("traced", "blocks", "objects", "bucket blocks"):
+    if "traced" in found and slope("heap") > 2 * risen("traced") + TRACE_BYTES * slope("blocks"):
+        return Verdict.NATIVE_LEAK  # Python may hold something small as well
+    if up(*ALLOCATED, *COUNTED):
         return Verdict.HELD_REFERENCES
+    if up("heap") and "traced" not in found:
+        return Verdict.NATIVE_LEAK
     if found[KEPT].is_up:
         return Verdict.RETAINED_CAPACITY
     if up("anonymous", "uss") and not up("file"):
@@ -255,13 +268,16 @@ def evidence(verdict: Verdict, found: dict[str, Trend]) -> tuple[tuple[Trend, ..
     """The meters that show what the verdict expects, and those that do not.
 
     The process is counted in pages. If the growth is smaller than that, a process that does not grow is no evidence.
+    Nor are flat meters of allocation if containers gain items: one that has room does not allocate.
     """
     expected = [(found[name], state) for name, state in PATTERNS[verdict].items() if name in found]
     grows = max([found[name].slope.value for name in ("traced", "heap", "bucket blocks") if name in found])
     if grows < 2 * METERS["uss"].floor and verdict is not Verdict.ALLOCATOR_RETENTION:
         expected = [(trend, state) for trend, state in expected if state == trend.state or trend.meter not in PAGED]
-    supporting = tuple(trend for trend, state in expected if trend.state == state)
-    return supporting, tuple(trend for trend, state in expected if trend.state != state)
+    if any(found[name].is_up for name in COUNTED if name in found):
+        expected = [(trend, state) for trend, state in expected if state != UP or trend.is_up]
+    supporting = tuple(trend for trend, state in expected if trend.state == state.removeprefix("may be "))
+    return supporting, tuple(t for t, state in expected if state not in (t.state, MAY_BE_UP))
 
 
 def as_json(trend: Trend) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Makes the programs importable, and runs each of the two workers once per session."""
+"""Makes the programs importable, and runs each worker once per session."""
 
 import json
 import subprocess
@@ -23,7 +23,8 @@ def diagnoses(*arguments):
 @pytest.fixture(scope="session")
 def planted():
     """The diagnosis of each planted leak, by its name."""
-    return {one["name"]: one for one in diagnoses("planted")}
+    groups = map(diagnoses, ("planted", "amortised", "deferred"))
+    return {one["name"]: one for group in groups for one in group}
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,9 @@
 program leaves behind are in the globals of this module, so paths to them begin with its name.
 """
 
+import asyncio
+import collections
+import contextlib
 import ctypes
 import functools
 import gc
@@ -114,6 +117,111 @@ def bucket_array_held_after_growth():
     kept_views.append(m.bucket_arrays().keys)
 
 
+# ---- planted: held references that rarely allocate -------------------------------------------------------------------
+
+seen_in_map = HMap(np.int64, np.int64)
+seen_in_set = HSet(np.int64)
+seldom_seen = HMap(str, np.int64)
+nothings = []
+queue = collections.deque()
+table = np.zeros((64, 16))
+rows = 0
+large_log = bytearray(100_000)
+
+
+def map_that_only_grows():
+    """One key per call. Its array doubles, so that most trials do not show a slope in bytes."""
+    seen_in_map[next(counter)] = 1
+
+
+def set_that_only_grows():
+    """The same in a set."""
+    seen_in_set.add(next(counter))
+
+
+def map_that_grows_now_and_then():
+    """One key in ten calls."""
+    n = next(counter)
+    if n % 10 == 0:
+        seldom_seen[str(n)] = n
+
+
+def list_of_nothing():
+    """No new object, and a list that has room."""
+    nothings.append(None)
+
+
+def deque_of_nothing():
+    """A deque allocates once per 64 items."""
+    queue.append(None)
+
+
+def array_that_doubles():
+    """A table of numbers that doubles when it is full, as lists and maps do. No meter counts its rows."""
+    global table, rows
+    if rows == len(table):
+        table = np.concatenate([table, np.zeros_like(table)])
+    table[rows] = 1
+    rows += 1
+
+
+def bytes_with_room():
+    """A large bytearray that grows by an eighth: the C heap and tracemalloc show the same steps."""
+    large_log.extend(b"x" * 100)
+
+
+# ---- planted: functions whose body runs after the call ---------------------------------------------------------------
+
+answers = []
+
+
+async def coroutine():
+    """A handler that keeps each request."""
+    await asyncio.sleep(0)
+    answers.append(["an answer"])
+
+
+def coroutine_that_is_returned():
+    """No coroutine function, but its result must be awaited."""
+    return coroutine()
+
+
+def generator():
+    """The leak is after the first item."""
+    yield 1
+    answers.append(["an answer"])
+
+
+async def asynchronous_generator():
+    """The leak is after the first item."""
+    yield 1
+    answers.append(["an answer"])
+
+
+async def coroutine_that_returns_a_generator():
+    """A body behind a body."""
+    return generator()
+
+
+@contextlib.contextmanager
+def context_manager():
+    """The leak is at the exit."""
+    yield
+    answers.append(["an answer"])
+
+
+@contextlib.asynccontextmanager
+async def asynchronous_context_manager():
+    """The leak is at the exit."""
+    yield
+    answers.append(["an answer"])
+
+
+async def task_that_never_ends():
+    """A task that nothing cancels."""
+    answers.append(asyncio.create_task(asyncio.sleep(1e6)))
+
+
 # ---- planted: cycles -------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +318,26 @@ def memory_that_tracemalloc_is_told_of_and_does_not_exist():
     track(0, (1 << 50) + 4096 * next(counter), 1000)
 
 
+DEFERRED = [
+    "coroutine",
+    "coroutine_that_is_returned",
+    "generator",
+    "asynchronous_generator",
+    "coroutine_that_returns_a_generator",
+    "context_manager",
+    "asynchronous_context_manager",
+    "task_that_never_ends",
+]
+# One more round need not allocate anything that stays.
+AMORTISED = [
+    "map_that_only_grows",
+    "set_that_only_grows",
+    "map_that_grows_now_and_then",
+    "list_of_nothing",
+    "deque_of_nothing",
+    "array_that_doubles",
+    "bytes_with_room",
+]
 PLANTED = {
     "malloc_without_free": "native leak",
     "large_malloc_without_free": "native leak",
@@ -221,6 +349,7 @@ PLANTED = {
     "small_view_of_a_large_array": "held references",
     "closure_that_is_registered": "held references",
     "bucket_array_held_after_growth": "held references",
+    **dict.fromkeys(AMORTISED + DEFERRED, "held references"),
     "cycle_with_the_collector_off": "cycles waiting",
     "map_in_a_cycle_with_the_collector_off": "cycles waiting",
     "room_that_is_asked_for_and_never_used": "retained capacity",
@@ -296,6 +425,11 @@ def starts_a_thread():
     thread.join()
 
 
+async def awaits():
+    """A coroutine with a task that ends."""
+    await asyncio.create_task(asyncio.sleep(0))
+
+
 CLEAN = [
     "makes_and_drops_maps",
     "churns_a_map",
@@ -304,13 +438,43 @@ CLEAN = [
     "keeps_the_last_hundred",
     "uses_numpy",
     "starts_a_thread",
+    "awaits",
 ]
+
+
+# ---- mistakes --------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
 def raises():
     """Not a leak: a mistake."""
     raise LookupError("no such thing")
+
+
+def raises_at_call_30():
+    """Fails in the second round."""
+    if next(counter) == 30:
+        raise LookupError("no such thing")
+
+
+async def raises_in_its_body():
+    """Fails after the call."""
+    raise LookupError("no such thing")
+
+
+def exits():
+    """Ends the program, with the status of a function that does not leak."""
+    raise SystemExit(0)
+
+
+def needs(one, *, another=2):
+    """Has a parameter without a default."""
+
+
+def endless():
+    """A generator without an end."""
+    while True:
+        yield
 
 
 not_a_function = 3

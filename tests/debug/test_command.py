@@ -47,6 +47,14 @@ def test_json_is_all_there_is_on_stdout():
         (("programs:nothing_like_that",), "'programs' has no 'nothing_like_that'; it has "),
         (("programs:not_a_function",), "programs:not_a_function is a int, which cannot be called"),
         (("programs:raises",), "programs:raises raised LookupError: no such thing (" + str(HERE / "programs.py")),
+        (("programs:raises",), ", at call 1\n"),
+        (("programs:raises_at_call_30", *FEW), "raised LookupError: no such thing (" + str(HERE / "programs.py")),
+        (("programs:raises_at_call_30", *FEW), ", at call 30\n"),
+        (("programs:raises_in_its_body",), "raised LookupError: no such thing (" + str(HERE / "programs.py")),
+        (("programs:exits",), "programs:exits raised SystemExit: 0 ("),
+        (("programs:needs",), "needs(one, *, another=2) cannot be called without arguments (missing a required "),
+        (("programs:endless",), "programs:endless raised ValueError: one call yields more than 1,000,000 items"),
+        (("programs:not_a_function.real.name",), "'programs' has no 'not_a_function.real.name'; it has "),
         (("programs:list_of_texts", "--rounds", "2"), "rounds=2: give at least 4"),
         (("programs:list_of_texts", "--calls", "0"), "calls=0: give at least 1"),
         (("conftest:HERE.joinpath",), None),
@@ -66,9 +74,11 @@ def test_what_cannot_be_asked(arguments, complaint):
 def test_a_module_whose_import_fails(tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_that_exists\n")
     (tmp_path / "worse.py").write_text("1 / 0\n")
+    (tmp_path / "script.py").write_text("import sys; sys.exit()\n")
     for name, complaint in (
         ("broken", "needs the module 'nothing_that_exists'"),
         ("worse", "raised ZeroDivisionError"),
+        ("script", "raised SystemExit"),
     ):
         command = [sys.executable, "-P", "-m", "pyhmap", "leakcheck", f"{name}:f"]
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

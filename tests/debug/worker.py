@@ -1,6 +1,8 @@
 """A process that diagnoses programs and prints each diagnosis as a line of JSON.
 
-    worker.py planted       each planted leak once
+    worker.py planted       each planted leak once, except those of the next two
+    worker.py amortised     each that rarely allocates
+    worker.py deferred      each whose body runs after the call
     worker.py clean 50      each clean program so many times
 
 One process diagnoses all of them, as in a user's session: the objects of one program must not affect the next.
@@ -13,6 +15,13 @@ import sys
 import programs
 
 from pyhmap import debug
+
+GROUPS = {
+    "planted": [name for name in programs.PLANTED if name not in programs.AMORTISED + programs.DEFERRED],
+    "amortised": programs.AMORTISED,
+    "deferred": programs.DEFERRED,
+    "clean": programs.CLEAN,
+}
 
 
 def report(name: str, rounds: int, calls: int) -> None:
@@ -27,8 +36,8 @@ def main(what: str, times: int = 1) -> None:
     if what == "clean":
         gc.freeze()  # objects from before; without them a collection is several times faster
     for _ in range(times):
-        for name in programs.PLANTED if what == "planted" else programs.CLEAN:
-            report(name, *((5, 20) if what == "planted" else (5, 8)))
+        for name in GROUPS[what]:
+            report(name, rounds=5, calls=8 if what == "clean" else 10)
 
 
 if __name__ == "__main__":
