@@ -58,9 +58,9 @@ def command_line() -> argparse.ArgumentParser:
     compare.add_argument("before", type=Path, metavar="A.json")
     compare.add_argument("after", type=Path, metavar="B.json")
 
-    summary = "do the committed results hold, and do the documents say what they say"
+    summary = "checks that the committed results are complete and that the documents quote them correctly"
     record = verbs.add_parser("record", help=summary, description=summary)
-    write = "fill the tables of README.md and docs/ from profiling/results/ first"
+    write = "first make the tables and pictures of README.md and docs/ from profiling/results/"
     record.add_argument("--write", action="store_true", help=write)
 
     summary = "one HTML page of every verb's results, to be opened without a network"
