@@ -1,7 +1,6 @@
 """The pictures of the verb ``growth``: what a map does, at a glance. Drawn from a result document alone.
 
-Owns one function a picture, from the section of the JSON to a Figure. Imports matplotlib
-(the extra ``profiling``), numpy, and the sibling ``style``.
+Owns one function per picture, from a section of the JSON to a Figure. matplotlib comes with the extra ``profiling``.
 """
 
 import textwrap

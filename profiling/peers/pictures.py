@@ -1,6 +1,6 @@
 """The pictures of the verb ``peers``, drawn from a result document alone.
 
-Owns which picture shows what. Imports matplotlib (the extra ``profiling``), and the sibling ``style``.
+Owns which picture shows what. matplotlib comes with the extra ``profiling``.
 """
 
 from functools import partial
