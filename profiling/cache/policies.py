@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cache import rules
-from core import corpus
+from core import corpus, estimates
 from pyhmap import HMap
 from tophash_cache import TopHashCache
 
@@ -133,3 +133,8 @@ def looked_up(cache: TopHashCache) -> int:
 def evaluate(arm: str, count: int) -> list[dict[str, Any]]:
     """A row for each load of about ``count`` calls."""
     return [measure(load, arm, make()) for load, make in loads(count).items()]
+
+
+def loses(one: dict[str, float]) -> bool:
+    """Whether a cache costs more than one that is off, by their ratio: in the whole interval, and by over 2 %."""
+    return one["low"] > 1 and one["value"] > 1 + estimates.SMALLEST_CHANGE
