@@ -118,7 +118,7 @@ def rows(samples: list[Sample], builds: list[str]) -> list[dict[str, Any]]:
 
 
 def show(console: Console, document: dict[str, Any]) -> None:
-    """The table: a row a call, a column a build."""
+    """The table: a row per call, a column per build."""
     builds = document["config"]["builds"]
     title = f"CPU nanoseconds per key, and times those of {builds[0]}"
     table = terminal.plain_table(title, "call", *builds, words=("call",))

@@ -210,7 +210,7 @@ def targets(made: dict[str, Any]) -> list[dict[str, Any]]:
                 judged.append({"target": name, "most": most, "measured": row["cache_over"][other]["value"]})
         if "cache" in row["blocks_kept"]:
             kept = max(r["blocks_kept"]["cache"] for r in made["hits"] if r["length"] <= 32 and not r["new_objects"])
-            judged.append({"target": "allocations a hit", "most": 0, "measured": kept})
+            judged.append({"target": "allocations per hit", "most": 0, "measured": kept})
         if "many" in row["ns"]:
             judged.append({"target": "hash_many, ns per key", "most": MANY_NS, "measured": row["ns"]["many"]["median"]})
     if "scan" in made:
@@ -269,7 +269,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
     console.print(medians("m\\[key]", cache_worker.MAPS, {f"{row['size']:,} keys": row["ns"] for row in made["maps"]}))
     console.print("ns per look-up, str of 16 bytes in random order, the same objects, loop included.\n")
     console.print(medians("keys held", cache_worker.HELD_ARMS, {f"{row['held']:,}": row["ns"] for row in made["held"]}))
-    console.print("ns a hit by the number of keys that are held, str of 16 bytes in random order, loop included.\n")
+    console.print("ns per hit by the number of keys that are held, str of 16 bytes in random order, loop included.\n")
     show_loads(console, made["policies"])
     if "scan" in made:
         scan = made["scan"]

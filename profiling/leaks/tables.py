@@ -127,7 +127,7 @@ def seconds(value: float) -> str:
 
 
 def collector_table(rows: list[dict[str, Any]]) -> Table:
-    """A row a container and size."""
+    """A row per container and size."""
     columns = ("container", "entries", "first", "quartiles", "again", "share", "collections", "longest", "memory")
     table = terminal.plain_table("The collector", *columns, words=("container",))
     for column in table.columns:

@@ -69,7 +69,7 @@ def times(rows: list[Row]) -> Figure:
 
 
 def memory(rows: list[Row]) -> Figure:
-    """Bytes an entry, of the largest size that each library was measured at."""
+    """Bytes per entry, of the largest size that each library was measured at."""
     points = chosen(rows, "memory")
     row = points[-1]
     sizes = sorted(row["spreads"].items(), key=lambda item: -item[1]["median"])

@@ -84,7 +84,7 @@ def test_a_target_is_met_or_not(dict_ns: float, oneshot: float, many: float, sca
     assert judged(samples) == {
         "cache over dict": met,
         "cache over one-shot": met,
-        "allocations a hit": True,
+        "allocations per hit": True,
         "hash_many, ns per key": met,
         "a scan's extra cost": met,
     }
