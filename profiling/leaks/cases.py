@@ -262,7 +262,7 @@ class Case:
     name: str
     article: str  #: its section and what it says; empty where it does not speak of it
     leaking: Form
-    fixed: Form
+    mended: Form  #: the fixed form; result files call it so
     mend: str  #: what the mistake's remedy is
     prepare: Callable[[], None] = lambda: None  #: makes the places, where they are not a list of nothing yet
     rest: Callable[[], None] | None = (
@@ -343,14 +343,14 @@ CASES = {
         ),
     )
 }
-ARMS = ("leaking", "fixed")
+ARMS = ("leaking", "mended")
 
 
 def prepared(name: str, arm: str) -> Callable[[], None]:
     """The call of one form of a case, with every place filled by what the fixed form leaves."""
     case = CASES[name]
     case.prepare()
-    rest = case.rest or case.fixed.call
+    rest = case.rest or case.mended.call
     for _ in range(PLACES):
         rest()
     return getattr(case, arm).call

@@ -9,7 +9,7 @@ from leaks import zero_growth
 from render import markdown as md
 from render import terminal
 
-ARMS = ("leaking", "fixed")
+ARMS = ("leaking", "mended")
 FEW = 8  # calls that grew are listed up to here
 PATHS = 2  # of the paths to what is held
 TITLES = {
@@ -96,7 +96,7 @@ def case_table(rows: list[dict[str, Any]]) -> Table:
             row["case"],
             verdict_cell(leaking),
             size,
-            verdict_cell(row.get("fixed")),
+            verdict_cell(row.get("mended")),
             row["mend"],
             row["article"] or "-",
             end_section=True,

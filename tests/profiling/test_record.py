@@ -304,7 +304,7 @@ def leaks_figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         {"call": call, "calls": leaks.GROWTH_CALLS, "grew": grew.copy(), "beyond": []}
         for call in (zero_growth.NOTHING, "HMap.get", "HSet.add")
     ]
-    return {"cases": [{"case": "a view", "leaking": form.copy(), "fixed": form.copy()}], "growth": growth}
+    return {"cases": [{"case": "a view", "leaking": form.copy(), "mended": form.copy()}], "growth": growth}
 
 
 def test_a_public_call_that_was_added_since_needs_no_new_result(leaks_figures: dict[str, Any]) -> None:
