@@ -127,12 +127,11 @@ def seconds(value: float) -> str:
 
 
 def collector_table(rows: list[dict[str, Any]]) -> Table:
-    """A row a container and size."""
+    """A row per container and size."""
     columns = ("container", "entries", "first", "quartiles", "again", "share", "collections", "longest", "memory")
     table = terminal.plain_table("The collector", *columns, words=("container",))
     for column in table.columns:
         column.no_wrap = True
-    table.padding = (0, 1, 0, 0)  # or it would not fit into a hundred columns
     for place, row in enumerate(rows):
         counts = [f"{row['building'].get(generation, {'count': 0})['count']:.0f}" for generation in "012"]
         longest = max((generation["max"] for generation in row["building"].values()), default=0.0)
