@@ -84,7 +84,7 @@ def test_a_target_says_its_bound_and_whether_it_is_met() -> None:
     ]
 
 
-def test_the_table_of_the_article_says_its_figures_once_and_leaves_out_what_an_arm_has_not() -> None:
+def test_the_table_of_the_article_says_its_figures_once_and_leaves_out_what_an_arm_does_not_have() -> None:
     exact = ratio(0.5, 0.5, 0.5)
     shares = {"article": [18.7, 4.2, 0.775], "arms": {"before": exact, "cache": exact}}
     change = {"change": ratio(-0.155, -0.155, -0.155), "verdict": "direction only"}

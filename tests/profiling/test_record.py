@@ -325,14 +325,14 @@ def test_a_result_that_is_not_to_be_kept_is_found(
     assert any(line.startswith("FAILED  fragmentation.json: ") and said in line for line in lines)
 
 
-def test_a_commit_of_another_branch_is_none_of_this_history(project: Project) -> None:
+def test_a_commit_of_another_branch_is_not_in_this_history(project: Project) -> None:
     git(project.folder, "checkout", "-q", "--orphan", "other")
     git(project.folder, "commit", "-q", "-m", "elsewhere")
 
     assert "is no commit that HEAD descends from" in project.run()[1][0]
 
 
-def test_uncommitted_changes_may_be_owned_up_to(project: Project) -> None:
+def test_a_document_may_state_uncommitted_changes(project: Project) -> None:
     changes(project.result)
     project.store(project.result)
     project.readme.write_text(f"{DOCUMENT}\n`fragmentation.json` was made\nwith uncommitted changes.\n")
