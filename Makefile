@@ -24,7 +24,7 @@ BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml',
 help:
 	@echo "make test     build, then run the whole test suite, in parallel"
 	@echo "make check    build, then run the short form of the tests of the map and of the cache"
-	@echo "make record   the committed results and the documents agree (WRITE=1 fills the documents' tables)"
+	@echo "make record   the committed results are complete, the documents quote them (WRITE=1: makes tables, pictures)"
 	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"

@@ -23,7 +23,7 @@ VERBS = {
     "layout": "header and bucket field by field, checked against the memory itself",
     "cache": "the hash cache beside other ways to a digest: costs, where it pays, and what its rules are worth",
     "leaks": "what keeps a map's memory alive, the collector's share, and whether any public call leaves something",
-    "peers": "every operation beside dict and the other maps at hand: Python, C++ and Go",
+    "peers": "every operation beside dict and the other maps that are installed: Python, C++ and Go",
     "instructions": "does any operation execute more instructions than was recorded",
     "builds": "the same calls over several builds of the package, for judging a change to a kernel",
 }
@@ -53,14 +53,14 @@ def command_line() -> argparse.ArgumentParser:
     profile.add_argument("--out", type=Path, metavar="DIR", help="folder for the files (default: profiling/out)")
     workload.add_options(profile)
 
-    summary = "two result files of one verb side by side: what changed, and what cannot be told"
+    summary = "two result files of one verb side by side: what changed, and where no change can be shown"
     compare = verbs.add_parser("compare", help=summary, description=summary)
     compare.add_argument("before", type=Path, metavar="A.json")
     compare.add_argument("after", type=Path, metavar="B.json")
 
-    summary = "do the committed results hold, and do the documents say what they say"
+    summary = "checks that the committed results are complete and that the documents quote them correctly"
     record = verbs.add_parser("record", help=summary, description=summary)
-    write = "fill the tables of README.md and docs/ from profiling/results/ first"
+    write = "first make the tables and pictures of README.md and docs/ from profiling/results/"
     record.add_argument("--write", action="store_true", help=write)
 
     summary = "one HTML page of every verb's results, to be opened without a network"

@@ -80,6 +80,8 @@ def imports(path: Path) -> list[tuple[int, str]]:
         names = r"(\([^)]*\)|[^\n]*)"
         for match in re.finditer(rf"^[ \t]*from\s+([\w.]+)\s+c?import\s+{names}", text, flags=re.MULTILINE):
             line = text.count("\n", 0, match.start()) + 1
+            named = not match[1].startswith(".") and match[2].strip() != "*"
+            assert named, f"{path}:{line}: name the module and what it imports"
             for name in re.findall(r"(\w+)(?:\s+as\s+\w+)?", match[2]):
                 found.append((line, match[1], name))
         for match in re.finditer(r"^[ \t]*c?import\s+([\w., ]+)", text, flags=re.MULTILINE):
@@ -160,6 +162,23 @@ def test_a_planted_import_is_found(tmp_path, monkeypatch, path, line, rule):
     assert re.match(rf"{path}:\d+: ", broken[0])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from pyhmap._kernels.grow cimport *",
+        "from pyhmap._kernels.grow import *",
+        "from . cimport grow",
+        "from .grow cimport rebuild",
+        "from ..hmap import HMap",
+    ],
+)
+def test_an_import_that_does_not_name_the_module_and_its_names_is_refused(tmp_path, line):
+    planted = tmp_path / "slot.pxd"
+    planted.write_text(line + "\n")
+    with pytest.raises(AssertionError, match=r"slot\.pxd:1: name the module and what it imports"):
+        imports(planted)
+
+
 @named(sources(".py") + sorted((ROOT / "tests").rglob("*.py")))
 def test_packages_and_tests_do_not_import_their_users(path):
     """Nothing imports `profiling`; no package imports `tests` or `examples`."""
@@ -167,7 +186,8 @@ def test_packages_and_tests_do_not_import_their_users(path):
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert not users & {name.split(".")[0] for name in names}, f"{path}:{node.lineno}"
+        for name in names:
+            assert name.split(".")[0] not in users, f"{path}:{node.lineno} imports {name}, which is built on it"
 
 
 @named([path for path in sources(".pxd") if "_kernels" in path.parts or "_hmap_bytes" in path.parts])
@@ -194,7 +214,13 @@ def test_directives_are_set_in_setup_py_only(path):
         assert not re.search(r"\bcimport\s+(numpy|cython)\b", line), line
 
 
-@named([*sources(".py", ".pyx", ".pxd"), *sorted((ROOT / "tests").rglob("*.py")), ROOT / "setup.py"])
+@named(
+    [
+        *sources(".py", ".pyx", ".pxd"),
+        *sorted(path for folder in ("tests", "profiling") for path in (ROOT / folder).rglob("*.py")),
+        ROOT / "setup.py",
+    ]
+)
 def test_a_file_begins_by_saying_what_it_is(path):
     start = path.read_text().lstrip()
     assert start == "" or start.startswith(("#", '"""', 'r"""')), "no comment or docstring at the top"

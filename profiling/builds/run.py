@@ -21,7 +21,6 @@ from peers import keys
 from peers import run as peers
 from peers.figures import Blocks, pair
 from peers.plan import Workload
-from peers.tables import TIMES
 from peers.targets import power
 from render import markdown as md
 from render import terminal
@@ -119,7 +118,7 @@ def rows(samples: list[Sample], builds: list[str]) -> list[dict[str, Any]]:
 
 
 def show(console: Console, document: dict[str, Any]) -> None:
-    """The table: a row a call, a column a build."""
+    """The table: a row per call, a column per build."""
     builds = document["config"]["builds"]
     title = f"CPU nanoseconds per key, and times those of {builds[0]}"
     table = terminal.plain_table(title, "call", *builds, words=("call",))
@@ -128,7 +127,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
         for name in builds:
             text = f"{row['ns'][name]['median']:.1f}" if name in row["ns"] else "-"
             if name in row["ratios"]:
-                text += f"  {row['ratios'][name]['value']:.2f}{TIMES}"
+                text += f"\n{row['ratios'][name]['value']:.2f}{terminal.TIMES}"
             cells.append(text)
         table.add_row(*cells)
     console.print(table)

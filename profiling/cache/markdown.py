@@ -1,10 +1,8 @@
 """The documents' tables of the verb ``cache``, as Markdown, from a result document alone."""
 
-from collections import defaultdict
 from typing import Any
 
 from cache import policies, rules
-from core import estimates
 from render import markdown
 
 Document = dict[str, Any]
@@ -33,7 +31,6 @@ POLICIES = ("hit-rate", "always", "cost")
 # Where sizes differ; the mean is over all loads.
 SIZED_LOADS = ("4000 str, same objects", "8000 str, same objects", "zipf 1.0, same objects")
 SIZED_LOADS += ("source code, same objects", "1000 str, new objects", "scan, new objects")
-SMALLEST_DROP = 0.002  # of a score, below which a change of a rule loses on no trace
 
 
 def case(row: Row) -> tuple[str, int, bool]:
@@ -87,9 +84,8 @@ def held(document: Document) -> str:
 
 
 def over_off(one: dict[str, float]) -> str:
-    """A ratio with its interval, in bold where the whole interval says that it is above 1, and by over 2 %."""
-    text = f"{one['value']:.2f} ({one['low']:.2f}..{one['high']:.2f})"
-    return markdown.bold(text, one["low"] > 1 and one["value"] > 1 + estimates.SMALLEST_CHANGE)
+    """A ratio with its interval, in bold where the policy loses."""
+    return markdown.bold(f"{one['value']:.2f} ({one['low']:.2f}..{one['high']:.2f})", policies.loses(one))
 
 
 def by_policy(document: Document) -> str:
@@ -105,20 +101,13 @@ def by_policy(document: Document) -> str:
 
 def scores(document: Document) -> str:
     """The score of each change of a rule, on the traces that the values were chosen on, and on the others."""
-    by_change: dict[str, list[Row]] = {}
-    for row in document["figures"]["rules"]:
-        by_change.setdefault(row["change"], []).append(row)
     cells = []
-    for change, its in by_change.items():
+    for change, total in rules.totals(document["figures"]["rules"]).items():
         name, _, value = change.partition(" ")
         row = [change if change in (rules.DEFAULT, rules.ALWAYS) else f"`{name}` {value}"]
-        for group in (rules.TUNING, rules.HELD_OUT):
-            some = [one for one in its if one["set"] == group]
-            row += [f"{100 * sum(one['score'] for one in some):.1f}", str(sum(one["switched"] for one in some))]
-        pairs = zip(its, by_change[rules.DEFAULT], strict=True)
-        one, usual = min(pairs, key=lambda pair: pair[0]["score"] - pair[1]["score"])
-        said = f"{one['trace']}: {100 * one['score']:.1f} instead of {100 * usual['score']:.1f}"
-        cells.append([*row, said if one["score"] - usual["score"] < -SMALLEST_DROP else ""])
+        for group, score in total.scores.items():
+            row += [f"{score:.1f}", str(total.switched[group])]
+        cells.append([*row, total.loss])
     head = ["changed", rules.TUNING, "switched", rules.HELD_OUT, "switched", "what it loses most on"]
     return markdown.table(head, cells)
 
@@ -202,15 +191,13 @@ def of_maps_and_scans(made: Document) -> list[str]:
 
 def of_scores(rows: list[Row]) -> list[str]:
     """Which changes score higher on the traces held out, and what the distance between the two rates is for."""
-    held_out: defaultdict[str, float] = defaultdict(float)
-    switches: defaultdict[str, int] = defaultdict(int)
-    for row in rows:
-        held_out[row["change"]] += 100 * row["score"] * (row["set"] == rules.HELD_OUT)
-        switches[row["change"]] += row["switched"]
+    totals = rules.totals(rows)
+    held_out = {change: total.scores[rules.HELD_OUT] for change, total in totals.items()}
     usual = held_out[rules.DEFAULT]
     higher = [name for name in held_out if held_out[name] > usual and not name.startswith("max_entries")]
     said = f"On those held out, {len(higher)} {'other scores' if len(higher) == 1 else 'others score'} higher"
     if higher:
         gain = max(held_out[name] for name in higher) - usual
         said += f", by up to {gain:.1f} points: {', '.join(f'`{name}`' for name in higher)}"
-    return [said, f"makes {switches['resume_at 0.85']} switches {switches[rules.DEFAULT]}"]
+    near, far = (sum(totals[change].switched.values()) for change in ("resume_at 0.85", rules.DEFAULT))
+    return [said, f"makes {near} switches {far}"]

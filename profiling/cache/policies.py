@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cache import rules
-from core import corpus
+from core import corpus, estimates
 from pyhmap import HMap
 from tophash_cache import TopHashCache
 
@@ -34,7 +34,7 @@ CHUNK = 50_000
 SAME, NEW, IN_MAP = "same objects", "new objects", "in a map"
 
 
-def spelt(numbers: list[str]) -> list[str]:
+def written(numbers: list[str]) -> list[str]:
     """Keys of 16 bytes, the same object each time a number comes."""
     made: dict[str, str] = {}
     return [made.setdefault(number, f"{number.rpartition(' ')[2]:0>16}") for number in numbers]
@@ -53,8 +53,8 @@ def loads(count: int) -> dict[str, Callable[[], list[Any]]]:
         words = corpus.load(corpus.standard_library(), every=rules.EVERY).text.split("\n")
         return words[:count]
 
-    few = {size: lambda size=size: spelt(rules.uniform(count, size, 3)) for size in (100, 1000, 4000, 8000)}
-    skewed = {power: lambda power=power: spelt(rules.zipf(count, power, 50_000, 3)) for power in (1.0, 1.2)}
+    few = {size: lambda size=size: written(rules.uniform(count, size, 3)) for size in (100, 1000, 4000, 8000)}
+    skewed = {power: lambda power=power: written(rules.zipf(count, power, 50_000, 3)) for power in (1.0, 1.2)}
     return {
         f"100 str, {SAME}": few[100],
         f"1000 str, {SAME}": few[1000],
@@ -67,7 +67,7 @@ def loads(count: int) -> dict[str, Callable[[], list[Any]]]:
         f"1000 str, {NEW}": few[1000],
         f"zipf 1.2, {NEW}": skewed[1.2],
         f"source code, {NEW}": code,
-        f"scan, {NEW}": lambda: spelt(rules.scan(count)),
+        f"scan, {NEW}": lambda: written(rules.scan(count)),
         f"1000 str, {IN_MAP}": few[1000],
     }
 
@@ -102,7 +102,7 @@ def one_pass(call: Callable[[Any], Any], keys: list[Any]) -> int:
 
 
 def measure(load: str, arm: str, keys: list[Any]) -> dict[str, Any]:
-    """Nanoseconds a key, and the share of calls that was looked up: of all, and of the second half; the hit rate."""
+    """Nanoseconds per key, and the share of calls that was looked up: of all, and of the second half; the hit rate."""
     call, cache = hasher(load, ARMS[arm], keys)
     spent = spent_early = looked_up_early = 0
     late = len(keys) // 2 // CHUNK * CHUNK  # where the second half begins
@@ -133,3 +133,8 @@ def looked_up(cache: TopHashCache) -> int:
 def evaluate(arm: str, count: int) -> list[dict[str, Any]]:
     """A row for each load of about ``count`` calls."""
     return [measure(load, arm, make()) for load, make in loads(count).items()]
+
+
+def loses(one: dict[str, float]) -> bool:
+    """Whether a cache costs more than one that is off, by their ratio: in the whole interval, and by over 2 %."""
+    return one["low"] > 1 and one["value"] > 1 + estimates.SMALLEST_CHANGE

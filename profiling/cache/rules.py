@@ -15,7 +15,7 @@ other one depends on time.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from core import corpus
 from tophash_cache import Mode, TopHashCache, controller
@@ -24,6 +24,8 @@ PAYS_FROM = 0.85
 # Files of the standard library that make the corpus: each fourth. Each half of its text holds 400,000 identifiers.
 EVERY = 4
 TUNING, HELD_OUT = "tuning", "held out"
+# Of a score: below it a change loses nothing, since runs differ by about as much.
+SMALLEST_DROP = 0.002
 
 Trace = list[str]
 
@@ -164,3 +166,30 @@ def evaluate(count: int) -> list[dict[str, Any]]:
         for group, name, trace in traces(count)
         for label, change in CHANGES.items()
     ]
+
+
+class Total(NamedTuple):
+    """What a change comes to over all traces."""
+
+    scores: dict[str, float]  # for each set of traces the sum, in percent
+    switched: dict[str, int]
+    loss: str  # the trace on which it loses most against no change, and both scores there; empty if it loses nowhere
+
+
+def totals(rows: list[dict[str, Any]]) -> dict[str, Total]:
+    """What each change comes to, from the rows of ``evaluate``."""
+    by_change: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_change.setdefault(row["change"], []).append(row)
+    made = {}
+    for change, its in by_change.items():
+        sets = {group: [row for row in its if row["set"] == group] for group in (TUNING, HELD_OUT)}
+        pairs = zip(its, by_change[DEFAULT], strict=True)
+        row, usual = min(pairs, key=lambda pair: pair[0]["score"] - pair[1]["score"])
+        loses = usual["score"] - row["score"] > SMALLEST_DROP
+        made[change] = Total(
+            {group: 100 * sum(row["score"] for row in some) for group, some in sets.items()},
+            {group: sum(row["switched"] for row in some) for group, some in sets.items()},
+            f"{row['trace']}: {100 * row['score']:.1f} instead of {100 * usual['score']:.1f}" if loses else "",
+        )
+    return made

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -211,7 +210,7 @@ def targets(made: dict[str, Any]) -> list[dict[str, Any]]:
                 judged.append({"target": name, "most": most, "measured": row["cache_over"][other]["value"]})
         if "cache" in row["blocks_kept"]:
             kept = max(r["blocks_kept"]["cache"] for r in made["hits"] if r["length"] <= 32 and not r["new_objects"])
-            judged.append({"target": "allocations a hit", "most": 0, "measured": kept})
+            judged.append({"target": "allocations per hit", "most": 0, "measured": kept})
         if "many" in row["ns"]:
             judged.append({"target": "hash_many, ns per key", "most": MANY_NS, "measured": row["ns"]["many"]["median"]})
     if "scan" in made:
@@ -220,18 +219,10 @@ def targets(made: dict[str, Any]) -> list[dict[str, Any]]:
     return [one | {"met": one["measured"] <= one["most"]} for one in judged]
 
 
-def plain_table(*columns: str) -> Table:
-    """A table whose first column is text and whose others are numbers."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=place == 0)
-    return table
-
-
 def medians(heading: str, arms: Iterable[str], rows: dict[str, dict[str, Any]]) -> Table:
     """A table of median times: a row for each name, a column for each arm, a dash where an arm was not measured."""
     arms = list(arms)
-    table = plain_table(heading, *[arm.replace("_", "_\n") for arm in arms])
+    table = terminal.plain_table("", heading, *[arm.replace("_", "_\n") for arm in arms], words=(heading,))
     for name, ns in rows.items():
         table.add_row(name, *[f"{ns[arm]['median']:.1f}" if arm in ns else "-" for arm in arms])
     return table
@@ -266,7 +257,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
     arms = document["config"]["arms"]
     console.print(medians("ns per key", arms, {key_name(row): row["ns"] for row in made["hits"]}))
     console.print("CPU time of a call, the loop (last column: alone) included. new: the key comes as a new object.\n")
-    table = plain_table("", "hit", "miss", "xxh64()", "xxhash", "pays against\nxxh64() from", "against\nxxhash from")
+    heads = ("", "hit", "miss", "xxh64()", "xxhash", "pays against\nxxh64() from", "against\nxxhash from")
+    table = terminal.plain_table("", *heads, words=("",))
     for row in made["break_even"]:
         cells = [f"{row[name]:.1f}" for name in ("hit", "miss", "direct", "package")]
         table.add_row(key_name(row), *cells, percent(row["break_even_direct"]), percent(row["break_even_package"]))
@@ -277,7 +269,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
     console.print(medians("m\\[key]", cache_worker.MAPS, {f"{row['size']:,} keys": row["ns"] for row in made["maps"]}))
     console.print("ns per look-up, str of 16 bytes in random order, the same objects, loop included.\n")
     console.print(medians("keys held", cache_worker.HELD_ARMS, {f"{row['held']:,}": row["ns"] for row in made["held"]}))
-    console.print("ns a hit by the number of keys that are held, str of 16 bytes in random order, loop included.\n")
+    console.print("ns per hit by the number of keys that are held, str of 16 bytes in random order, loop included.\n")
     show_loads(console, made["policies"])
     if "scan" in made:
         scan = made["scan"]
@@ -297,9 +289,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
 
 def show_loads(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print what each policy and size costs on each load, and where a policy loses."""
-    table = plain_table(
-        "over off", "off, ns", "hits", "off\nagain", "hit-rate", "always", "cost", "cost,\n2nd half", "on"
-    )
+    heads = ("over off", "off, ns", "hits", "off\nagain", "hit-rate", "always", "cost", "cost,\n2nd half", "on")
+    table = terminal.plain_table("", *heads, words=("over off",))
     for row in rows:
         cells = [ratio(row["over_off"].get(arm)) for arm in (policies.AGAIN, "hit-rate", "always", "cost")]
         cells += [ratio(row["over_off_late"].get("cost")), percent(row["looked_up_late"].get("cost"))]
@@ -310,11 +301,13 @@ def show_loads(console: Console, rows: list[dict[str, Any]]) -> None:
     )
     console.print('on. on: what the policy "cost" looks up in the second half of the calls.')
     for policy in ("cost", "hit-rate"):
-        lost = [f"{row['load']} ({row['over_off_late'][policy]['value']:.2f})" for row in rows if loses(row, policy)]
+        late = [(row["load"], row["over_off_late"][policy]) for row in rows if policy in row["over_off_late"]]
+        lost = [f"{load} ({one['value']:.2f})" for load, one in late if policies.loses(one)]
         console.print(f'In the second half "{policy}" loses to off by over 2 % on: {"; ".join(lost) or "none"}.')
     for policy in ("cost", "hit-rate"):
         arms = [f"{policy} {size}" for size in policies.TRIED]
-        table = plain_table(f"{policy}, max_entries", *[str(size) for size in policies.TRIED])
+        heading = f"{policy}, max_entries"
+        table = terminal.plain_table("", heading, *map(str, policies.TRIED), words=(heading,))
         for row in [row for row in rows if any(arm in row["over_off"] for arm in arms)]:
             table.add_row(row["load"], *[ratio(row["over_off"].get(arm)) for arm in arms])
         console.print()
@@ -331,33 +324,17 @@ def ratio(one: dict[str, float] | None) -> str:
     return f"{one['value']:.2f}" if one else "-"
 
 
-def loses(row: dict[str, Any], policy: str) -> bool:
-    """Whether a policy costs more than a cache that is off: by over 2 %, in the whole of the interval."""
-    one = row["over_off_late"].get(policy)
-    return one is not None and one["low"] > 1 and one["value"] > 1 + estimates.SMALLEST_CHANGE
-
-
 def show_rules(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print the score of every change of a rule, over the traces it was chosen on and over the others."""
     if not rows:
         return
-    by_change: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_change.setdefault(row["change"], []).append(row)
-    groups = (rules.TUNING, rules.HELD_OUT)
-    table = plain_table("score, %", *[name for group in groups for name in (group, "switched")], "loses most on")
-    for change, its in by_change.items():
+    heads = [name for group in (rules.TUNING, rules.HELD_OUT) for name in (group, "switched")]
+    table = terminal.plain_table("", "score, %", *heads, "loses most on", words=("score, %", "loses most on"))
+    for change, total in rules.totals(rows).items():
         cells = []
-        for group in groups:
-            some = [row for row in its if row["set"] == group]
-            cells += [f"{100 * sum(row['score'] for row in some):.1f}", str(sum(row["switched"] for row in some))]
-        drops = [
-            (one["score"] - usual["score"], one, usual)
-            for one, usual in zip(its, by_change[rules.DEFAULT], strict=True)
-        ]
-        drop, one, usual = min(drops, key=lambda entry: entry[0])
-        worst = f"{one['trace']}: {100 * usual['score']:.1f} to {100 * one['score']:.1f}" if drop < -0.002 else ""
-        table.add_row(change, *cells, worst)
+        for group, score in total.scores.items():
+            cells += [f"{score:.1f}", str(total.switched[group])]
+        table.add_row(change, *cells, total.loss)
     console.print(table)
     console.print(
         "score: (hits - 0.85 x look-ups) / calls, the sum over the traces; switched: changes between use and bypass."

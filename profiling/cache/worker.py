@@ -68,7 +68,7 @@ def loop(keys: Keys) -> None:
 
 
 def object_form(kind: str) -> Callable[[Keys], None]:
-    """The article's before: a hash object a key, and for a str a conversion."""
+    """The article's before: a hash object per key, and for a str a conversion."""
     make = xxhash.xxh64
 
     def of_str(keys: Keys) -> None:
@@ -83,7 +83,7 @@ def object_form(kind: str) -> Callable[[Keys], None]:
 
 
 def build(arm: str, kind: str, keys: Keys) -> tuple[Callable[[Keys], None], Callable[[Any], int] | None]:
-    """A pass over keys, and the call a key that it makes, if there is one; whatever caches holds all the keys."""
+    """A pass over keys, and the call that it makes per key, if there is one; whatever caches holds all the keys."""
     oneshot = xxhash.xxh64_intdigest
     if arm == "object":
         return object_form(kind), None
@@ -122,7 +122,7 @@ ARMS = ("cache", "dict", "lru_cache", "cachetools", "cachebox", "direct", "onesh
 
 
 def measure_hits(arm: str) -> dict[str, Any]:
-    """Nanoseconds a key for each case, and blocks of memory that a call leaves behind when its result is kept."""
+    """Nanoseconds per key for each case, and blocks of memory that a call leaves behind when its result is kept."""
     rows = []
     for kind, length, new_objects in CASES:
         keys = make_keys(kind, length, range(KEYS))
@@ -143,7 +143,7 @@ def measure_hits(arm: str) -> dict[str, Any]:
 
 
 def blocks_kept(call: Callable[[Any], int], keys: Keys) -> float:
-    """Blocks that the interpreter's allocator has handed out and not taken back, a call, with all results kept."""
+    """Blocks that the interpreter's allocator has handed out and not taken back, per call, with all results kept."""
     results: list[Any] = [None] * len(keys)
     call(keys[0])
     before = sys.getallocatedblocks()
@@ -154,7 +154,7 @@ def blocks_kept(call: Callable[[Any], int], keys: Keys) -> float:
 
 
 def measure_mixes(arm: str) -> dict[str, Any]:
-    """Nanoseconds a key by the share of keys that are held, str of 16 bytes; the others are new and get stored.
+    """Nanoseconds per key by the share of keys that are held, str of 16 bytes; the others are new and get stored.
 
     Both kinds come as objects that exist already, the held ones again and again.
     """
@@ -230,7 +230,7 @@ HELD_ARMS = ("cache", "direct", "dict")
 
 
 def measure_held(arm: str) -> dict[str, Any]:
-    """Nanoseconds a key by the number of keys that are held, str of 16 bytes, the same objects in random order."""
+    """Nanoseconds per key by the number of keys that are held, str of 16 bytes, the same objects in random order."""
     rows = []
     for held in HELD:
         keys = make_keys("str", 16, range(held))

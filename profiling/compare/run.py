@@ -126,7 +126,7 @@ def is_time(line: Line) -> bool:
 
 
 def judge(before: Row | None, after: Row | None) -> Line:
-    """Change and verdict of a row: changed, ``~`` where no change can be told, or why nothing can be said."""
+    """Change and verdict of a row: changed, ``~`` where no change can be shown, or why nothing can be said."""
     if before is None or after is None:
         return Line(before, after, None, "in one file only")
     if before.exact or 0 in before.values:  # there is no ratio to nothing
@@ -303,7 +303,7 @@ def summary(lines: list[Line]) -> str:
         verdict: sum(line.verdict == verdict for line in lines) for verdict in ("changed", "~", "same", "machine")
     }
     unchanged = counts["~"] + counts["same"]
-    said = f"Of {len(lines)} rows {counts['changed']} changed, {unchanged} did not as far as can be told."
+    said = f"Of {len(lines)} rows {counts['changed']} changed, {unchanged} did not as far as can be shown."
     if counts["machine"]:
         said += " A control changed, so the machine did: no verdict on times, only on ratios and counts."
     return said
@@ -337,5 +337,5 @@ def show(console: Console, one: Document, other: Document, lines: list[Line], pa
     console.print()
     console.print(
         "first, second: medians. change: from the first to the second, median of all pairs, with its 99 % interval "
-        "(Mann-Whitney). ~: no change can be told, or less than 2 %. too few: not five values in each file."
+        "(Mann-Whitney). ~: no change can be shown, or less than 2 %. too few: not five values in each file."
     )

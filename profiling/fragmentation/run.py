@@ -89,7 +89,7 @@ def verdict(rows: list[dict[str, Any]]) -> str:
 
 def show(console: Console, document: dict[str, Any]) -> None:
     """Print the result."""
-    columns = ["", "map", "keys", "buckets", "over-\nflow", "space\nin use", "bytes\na key"]
+    columns = ["", "map", "keys", "buckets", "over-\nflow", "space\nin use", "bytes\nper key"]
     columns += ["single\nns", "times\neven", "batch\nns", "times\neven"]
     table = terminal.plain_table("", *columns, words=("", "map"))
     for row in document["figures"]:

@@ -45,7 +45,7 @@ def fragmented(state: str, seed: int) -> HMap:
         for key in rng.permutation(full)[: full - (13 << B) // 16].tolist():
             del m[key]
     else:
-        m.reserve(full)  # no growth on the way; nor is one key a bucket so few that deletion would shrink
+        m.reserve(full)  # no growth on the way; nor is one key per bucket so few that deletion would shrink
         for keys in by_bucket(m):
             for key in keys[: SLOTS + 1]:
                 m[key] = key

@@ -25,7 +25,7 @@ MEMORY = ("pyhmap", "pyhmap set_many", "dict")
 PERCENTILES = (50, 99, 99.9, 99.99, 99.999)
 BINS = 600  # of the picture: as many as it has columns
 LARGEST = 20  # inserts that are listed
-LOADS = (3.3, 4.9, 6.4)  # keys a bucket: just after a growth, between two, just before one
+LOADS = (3.3, 4.9, 6.4)  # keys per bucket: just after a growth, between two, just before one
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def steps(plan: Plan, folder: Path) -> list[Step]:
         made.append(Step("memory over time", library, plan.inserts * 5e-7, partial(memory, library, plan.inserts)))
     for load in LOADS:
         call = partial(churn, round(load * plan.churn_buckets), plan.churn_operations)
-        made.append(Step("keys that come and go", f"{load} keys a bucket", plan.churn_operations * 2e-6, call))
+        made.append(Step("keys that come and go", f"{load} keys per bucket", plan.churn_operations * 2e-6, call))
     return made
 
 
@@ -167,8 +167,8 @@ def show(console: Console, made: dict[str, Any]) -> None:
         console.print()
     if "churn" in made:
         title = "Keys that come and go at constant count, over a fresh map of the same keys"
-        columns = ["keys a bucket", "operations", "rows at most", "get_many", "delete and insert", "same-size growths"]
-        table = terminal.plain_table(title, *columns)
+        columns = ["keys per bucket", "operations", "rows at most", "get_many", "delete and insert"]
+        table = terminal.plain_table(title, *columns, "same-size growths")
         for row in made["churn"]["loads"]:
             times = row["time_over_fresh"]
             cells = [f"{row['load']:.1f}", f"{row['operations']:,}", f"{row['peak_over_fresh']:.2f} times"]

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 
 SEED = 1  # of the keys and of the map: repeats must do the same work at the same insert
-BATCH = 100_000  # keys a call, where memory is measured for set_many
+BATCH = 100_000  # keys per call, where memory is measured for set_many
 REPLACED = 100_000  # keys that are replaced and put back to time a deletion and an insertion
 
 

@@ -1,7 +1,6 @@
 """The pictures of the verb ``growth``: what a map does, at a glance. Drawn from a result document alone.
 
-Owns one function a picture, from the section of the JSON to a Figure. Imports matplotlib
-(the extra ``profiling``), numpy, and the sibling ``style``.
+Owns one function per picture, from a section of the JSON to a Figure. matplotlib comes with the extra ``profiling``.
 """
 
 import textwrap
@@ -154,7 +153,7 @@ def tophash(section: dict[str, Any]) -> Figure:
 
 
 def timeline(section: list[dict[str, int]]) -> Figure:
-    """How a map grows: keys a bucket, and bytes, over the keys inserted."""
+    """How a map grows: keys per bucket, and bytes, over the keys inserted."""
     count = np.array([row["count"] for row in section])
     load = count / np.array([row["buckets"] for row in section])
     growing = np.array([row["oldbuckets"] > 0 for row in section])
@@ -164,7 +163,7 @@ def timeline(section: list[dict[str, int]]) -> Figure:
     top.axhline(6.5, color=style.colour("red"), lw=0.8, ls="--")
     top.text(count[0], 6.6, "6.5: growth begins", color=style.colour("red"), fontsize=8, va="bottom")
     top.set_ylim(0, 9)
-    top.set_ylabel("load (keys a bucket)")
+    top.set_ylabel("load (keys per bucket)")
     top.set_title("Growing from empty, one insert at a time")
     size = np.array([row["nbytes"] for row in section]) / count
     bottom.plot(count, size, color=style.colour("blue"), lw=1.2)
@@ -239,7 +238,7 @@ def churn(section: dict[str, Any]) -> Figure:
         at = [point["operations"] for point in row["series"]]
         size = [point["nbytes"] / row["fresh_nbytes"] for point in row["series"]]
         axes.plot(at, size, color=style.colour(colour))
-        label(axes, f"{row['load']:.1f} keys a bucket", (at[-1], size[-1]), colour, (5, 0))
+        label(axes, f"{row['load']:.1f} keys per bucket", (at[-1], size[-1]), colour, (5, 0))
     axes.axhline(1.3, color=style.colour("red"), lw=0.8, ls="--")
     axes.text(0, 1.305, "1.3", color=style.colour("red"), fontsize=8, va="bottom")
     axes.set_xlim(0, row["operations"] * 1.3)
@@ -270,7 +269,7 @@ def loads(section: list[dict[str, Any]]) -> Figure:
     right.set_ylabel("share (%)")
     for axes in (left, right):
         axes.axvline(6.5, color=style.colour("red"), lw=0.8, ls="--")
-        axes.set_xlabel("load factor (keys a bucket)")
+        axes.set_xlabel("load factor (keys per bucket)")
         axes.set_ylim(0)
     label(left, "6.5", (6.5, 1), "red", (3, 0))
     drawn.suptitle("What a load factor saves, and what it costs", x=0.01, ha="left", fontsize=12)

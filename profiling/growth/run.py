@@ -18,7 +18,7 @@ from growth import cases, latency, pictures
 from render import terminal
 
 MOST_B, MOST_B_QUICK = 16, 12
-CHURN_LOADS = (3.3, 4.9, 6.4)  # keys a bucket, as where the map itself is measured
+CHURN_LOADS = (3.3, 4.9, 6.4)  # keys per bucket, as where the map itself is measured
 ARTICLE_TRIGGER = "2 buckets grow at the 13th key"
 
 

@@ -86,7 +86,7 @@ def run(*, quick: bool, out: Path) -> str:
 
 
 def medians(samples: list[Counts]) -> Counts:
-    """The figures of a result: of each case and kind the median of the runs."""
+    """The figures of a result: the median of the runs for each case and kind."""
     return {name: {kind: median(run[name][kind] for run in samples) for kind in KINDS} for name in samples[0]}
 
 

@@ -156,9 +156,9 @@ def links() -> dict[str, Any]:
 PICTURE = """
     one mapping, rows = 2 * 2^B; 8-byte keys and values
 
-    slots     │ k0 v0 │ k1 v1 │ ... │ k7 v7 │  128 bytes a row    main rows, then overflow rows
-    tophash   │ t0 t1 t2 t3 t4 t5 t6 t7 │        8 bytes a row    one 64-bit word
-    overflow  │ row of the next bucket │         4 bytes a row    0: none
+    slots     │ k0 v0 │ k1 v1 │ ... │ k7 v7 │  128 bytes per row    main rows, then overflow rows
+    tophash   │ t0 t1 t2 t3 t4 t5 t6 t7 │        8 bytes per row    one 64-bit word
+    overflow  │ row of the next bucket │         4 bytes per row    0: none
 """
 
 

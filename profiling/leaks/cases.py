@@ -99,7 +99,7 @@ class ConcurrentMap:
         self._read, self._dirty = HMap(np.int64, np.int64), filled()
 
     def promote(self) -> None:
-        """What was written becomes what is read; the copy of before is nobody's any more."""
+        """What was written becomes what is read; nothing refers to the earlier copy any more."""
         self._read, self._dirty = self._dirty, self._dirty.copy()
 
 
@@ -225,14 +225,14 @@ def burst(m: HMap) -> None:
 
 
 def reserved_leaking() -> None:
-    """Room was asked for before the burst: it is kept until somebody says that it is not needed any more."""
+    """Room was asked for before the burst: it is kept until compact() is called."""
     m = kept[next(turn) % PLACES]
     m.reserve(len(BURST))
     burst(m)
 
 
 def reserved_fixed() -> None:
-    """It is said."""
+    """The same, and compact() at the end."""
     m = kept[next(turn) % PLACES]
     m.reserve(len(BURST))
     burst(m)

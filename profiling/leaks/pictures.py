@@ -1,7 +1,6 @@
 """The pictures of the verb ``leaks``, from a result document alone: memory over the rounds, pauses over the size.
 
-Owns one function a picture, from the document's figures to a Figure. Imports matplotlib (the extra ``profiling``) and
-the sibling ``style``.
+Owns one function per picture, from the document's figures to a Figure. matplotlib comes with the extra ``profiling``.
 """
 
 import math

@@ -21,8 +21,8 @@ from leaks.worker import CONTAINERS
 SIZES, SIZES_QUICK = (10**5, 10**6, 10**7), (10**4, 10**5)
 BLOCKS, BLOCKS_QUICK = 5, 2
 GROWTH_CALLS, GROWTH_CALLS_QUICK, SLOW_CALLS_QUICK = 100_000, 500, 5
-# glibc keeps small pieces that were freed at hand, and counts them as in use: with this off, discard_many of a set of
-# objects grows by 0 instead of by 30 kB in its first ten thousand rounds, and then no more.
+# glibc keeps small pieces that were freed in a cache per thread, and counts them as in use: with this off, discard_many
+# of a set of objects grows by 0 instead of by 30 kB in its first ten thousand rounds, and then no more.
 NO_CACHE = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"
 TOGETHER = 2  # processes at a time, where nothing is timed
 UNKNOWN_PATH = "nothing that Python knows of"
@@ -70,7 +70,7 @@ def together(pool: ThreadPoolExecutor, group: str, seconds: float, jobs: dict[st
 
 
 def collector_steps(sizes: tuple[int, ...], blocks: int) -> list[Step]:
-    """Each container at each size once a block, the order within a block shuffled: these are timed, one at a time."""
+    """Each container at each size once per block, the order within a block shuffled: these are timed, one at a time."""
     steps = []
     for n in sizes:
         for block, container in runner.interleave(CONTAINERS, blocks):
@@ -139,7 +139,7 @@ def figures(samples: list[Sample]) -> dict[str, Any]:
 
 
 def case_rows(samples: list[Sample]) -> list[dict[str, Any]]:
-    """A row a case: both verdicts beside those expected, and who is named."""
+    """A row per case: both verdicts beside those expected, and who is named."""
     rows = []
     for name, known in CASES.items():
         row: dict[str, Any] = {"case": name, "article": known.article, "mend": known.mend}
@@ -168,7 +168,7 @@ def known_paths(paths: list[str]) -> list[str]:
 
 
 def collector_rows(samples: list[Sample]) -> list[dict[str, Any]]:
-    """A row a container and size: medians and quartiles over the processes, in seconds."""
+    """A row per container and size: medians and quartiles over the processes, in seconds."""
     rows = []
     for n in sorted({sample["entries"] for sample in samples}):
         for container in CONTAINERS:
@@ -203,7 +203,7 @@ def building(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, flo
 
 
 def growth_rows(samples: list[Sample]) -> list[dict[str, Any]]:
-    """A row a call: the most that each meter grew by, over the forms of keys that it was made with."""
+    """A row per call: the most that each meter grew by, over the forms of keys that it was made with."""
     rows = []
     for one in (one for sample in samples for one in sample["measured"]):
         forms = one["forms"]
@@ -220,7 +220,7 @@ def verdicts(made: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         if not all(arm in row for arm in ARMS):
             continue
         leaking, mended = row["leaking"], row["mended"]
-        found = f"{leaking['verdict']}, {amount(leaking['bytes_a_call'])} a call; fixed: {mended['verdict']}"
+        found = f"{leaking['verdict']}, {amount(leaking['bytes_a_call'])} per call; fixed: {mended['verdict']}"
         right = leaking["as_expected"] and mended["as_expected"]
         if row["article"]:
             rows.append((row["case"], row["article"], found, "reproduced" if right else "not reproduced"))

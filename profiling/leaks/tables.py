@@ -127,12 +127,11 @@ def seconds(value: float) -> str:
 
 
 def collector_table(rows: list[dict[str, Any]]) -> Table:
-    """A row a container and size."""
+    """A row per container and size."""
     columns = ("container", "entries", "first", "quartiles", "again", "share", "collections", "longest", "memory")
     table = terminal.plain_table("The collector", *columns, words=("container",))
     for column in table.columns:
         column.no_wrap = True
-    table.padding = (0, 1, 0, 0)  # or it would not fit into a hundred columns
     for place, row in enumerate(rows):
         counts = [f"{row['building'].get(generation, {'count': 0})['count']:.0f}" for generation in "012"]
         longest = max((generation["max"] for generation in row["building"].values()), default=0.0)
@@ -198,12 +197,13 @@ def sentences(document: dict[str, Any]) -> list[tuple[str, str]]:
     rows = {row["container"]: row for row in made["collector"] if row["entries"] == largest}
     first = {name: seconds(row["first"]["median"]) for name, row in rows.items()}
     share = rows["dict of lists"]["share"]["median"]
-    public = [row for row in made["growth"] if row["call"] not in (zero_growth.NOTHING, *zero_growth.EXTRAS)]
+    public = public_rows(made["growth"])
+    calls = power(min((row["calls"] for row in public), default=0))
     texts = (
         f"takes {first['dict of tuples']} for a dict of tuples, {first['dict of lists']} for one of lists and "
         f"{first['HMap']} for an `HMap`; it takes {first['nothing']} in a process without any of them",
         f"{100 * share:.0f} % of the time goes to collections",
-        f"each of {len(public)} public calls of both packages",
+        f"{calls} calls of each of {len(public)} public calls of both packages",
     )
     return [("docs/measurements.md", text) for text in texts]
 
@@ -272,6 +272,11 @@ def show_growth(console: Console, made: dict[str, Any]) -> None:
     for meter in TITLES:
         console.print(f"{meter}: {made['growth_slack'][meter]['why']}", markup=False)
     console.print()
+
+
+def public_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of public calls: without the one of no call, and without those of several calls together."""
+    return [row for row in rows if row["call"] not in (zero_growth.NOTHING, *zero_growth.EXTRAS)]
 
 
 def grew_words(row: dict[str, Any]) -> str:

@@ -225,7 +225,7 @@ class Rounds:
         assert made is not None, f"{name} has no recipe"
         self.made = made
         self.kit.subject = subject_of(name, self.kit)
-        self.each = calls_a_round(made, self.call, self.kit) if self.call else 1  # calls a round
+        self.each = calls_a_round(made, self.call, self.kit) if self.call else 1  # calls per round
 
     def run(self, times: int) -> None:
         """So many rounds."""

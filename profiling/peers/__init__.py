@@ -1,1 +1,1 @@
-"""The verb ``peers``: every operation beside ``dict`` and the other maps at hand: Python, C++ and Go."""
+"""The verb ``peers``: every operation beside ``dict`` and the other maps that are installed: Python, C++ and Go."""

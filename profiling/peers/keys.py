@@ -15,7 +15,7 @@ from core.internals import draw_hash_key, splitmix64
 
 Array = np.ndarray
 
-# At least so many look-ups a pass: a pass over fewer would be over in the noise of the clock and the caches' warming.
+# At least so many look-ups per pass: a pass over fewer would be over in the noise of the clock and the caches' warming.
 FEWEST_QUERIES = 1_000_000
 # At most so many: at 10^7 keys a random fifth of them is asked for, every read still misses the caches, and a
 # dict is done in seconds.

@@ -1,6 +1,6 @@
 """The pictures of the verb ``peers``, drawn from a result document alone.
 
-Owns which picture shows what. Imports matplotlib (the extra ``profiling``), and the sibling ``style``.
+Owns which picture shows what. matplotlib comes with the extra ``profiling``.
 """
 
 from functools import partial
@@ -69,7 +69,7 @@ def times(rows: list[Row]) -> Figure:
 
 
 def memory(rows: list[Row]) -> Figure:
-    """Bytes an entry, of the largest size that each library was measured at."""
+    """Bytes per entry, of the largest size that each library was measured at."""
     points = chosen(rows, "memory")
     row = points[-1]
     sizes = sorted(row["spreads"].items(), key=lambda item: -item[1]["median"])

@@ -151,7 +151,7 @@ SECONDS = {
     "Go Swiss": (0.2, 0.18),
     "np.take": (0.2, 0.02),
 }
-MAKING_QUESTIONS = 0.1  # a process and million keys; text takes twice as long in everything
+MAKING_QUESTIONS = 0.1  # per process and million keys; text takes twice as long in everything
 
 
 def seconds(library: str, workload: Workload) -> float:

@@ -1,4 +1,4 @@
-"""The verb ``peers``: pyhmap beside every other map at hand, in one run.
+"""The verb ``peers``: pyhmap beside every other map that is installed, in one run.
 
 Owns the run itself: files of questions, processes and their time limit, what is left out.
 """
@@ -34,7 +34,7 @@ def run(*, quick: bool, out: Path) -> str:
     plan = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="peers-") as name:
         folder = Path(name)
-        os.environ["NUMBA_CACHE_DIR"] = str(folder / "numba")  # compiled once a run, not once a process
+        os.environ["NUMBA_CACHE_DIR"] = str(folder / "numba")  # compiled once per run, not once per process
         programs, versions, not_compiled = toolchains.compile_all(folder)
         left_out = peers_plan.left_out(not_compiled)
         workloads = list(plan.workloads)

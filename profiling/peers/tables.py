@@ -6,7 +6,6 @@ Owns their wording, and the documents' tables of the same figures, as Markdown.
 from collections import defaultdict
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -24,7 +23,6 @@ Row = dict[str, Any]
 # Where the output is no terminal: as wide as the widest table, every library in a column.
 PLAIN_WIDTH = 170
 NONE = "-"
-TIMES = "\N{MULTIPLICATION SIGN}"
 LOSES_TO = "pyhmap loses to"
 LOSES = "<"  # beside a ratio below 1: the library is faster than pyhmap
 TITLES = {
@@ -37,12 +35,11 @@ ASKED_ABOUT = ("dict", "boost", "Go Swiss", FLOOR)
 SHOWN_LIBRARIES = ("np.take", "boost", "Go Swiss", "cykhash", "pandas", "dict")
 
 
-def plain(*columns: str, title: str = "") -> Table:
-    """An empty table of numbers, its first column left-aligned."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
-    table.title = title
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=bool(number))
+def plain(title: str, *columns: str) -> Table:
+    """An empty table of figures, its first column of words. Where there is no room, figures are cut, not folded."""
+    table = terminal.plain_table(title, *columns, words=columns[:1])
+    for column in table.columns[1:]:
+        column.no_wrap, column.overflow = True, "ellipsis"
     return table
 
 
@@ -75,7 +72,7 @@ def grid(rows: list[Row], title: str, lead: list[str]) -> Table:
     known = {name for row in rows for name in (*row["ratios"], *row["cut_off"]) if not name.startswith("pyhmap")}
     first = dict.fromkeys(name for row in rows for name in row["spreads"] if name.startswith("pyhmap"))
     ours, peers = list(first), sorted(known, key=column_order)
-    table = plain(*lead, *(f"{name}\nns" for name in ours), *(name.replace(" ", "\n") for name in peers), title=title)
+    table = plain(title, *lead, *(f"{name}\nns" for name in ours), *(name.replace(" ", "\n") for name in peers))
     before: list[str] = []
     for row in rows:
         cells = [TITLES.get(row[name], row[name]) if name != "size" else f"{row[name]:,}" for name in map(field, lead)]
@@ -166,7 +163,7 @@ def memory_table(document: Document) -> Table:
     inserts = document["figures"]["worst_inserts"]
     worst = f"worst insert to\n{inserts['inserts']:,} keys, ms"
     heads = [f"{row['kind']}\n{peers_targets.power(row['size'])}" for row in rows]
-    table = plain("", *heads, worst, title="Private memory, bytes per entry, and the worst single insert (CPU time)")
+    table = plain("Private memory, bytes per entry, and the worst single insert (CPU time)", "", *heads, worst)
     names = dict.fromkeys([*(name for row in rows for name in row["spreads"]), *inserts["ns"]])
     for name in sorted(names, key=lambda name: (not name.startswith("pyhmap"), name.lower())):
         cells = [digits(row["spreads"][name]["median"]) if name in row["spreads"] else NONE for row in rows]
@@ -177,7 +174,7 @@ def memory_table(document: Document) -> Table:
 
 def targets_table(targets: list[dict[str, Any]]) -> Table:
     """Each target, what was measured, and whether it is met."""
-    table = plain("target", "bound", "measured", "interval", "", title="Targets")
+    table = plain("Targets", "target", "bound", "measured", "interval", "")
     for target in targets:
         bound = f"{'≤' if target['at_most'] else '≥'} {target['bound']:g} {target['unit']}"
         if target["met"] is None:
@@ -228,7 +225,7 @@ def markdown(
             ratio = row["ratios"].get(name)
             text = NONE
             if ratio:
-                text = f"{digits(ratio['value'])}{TIMES}"
+                text = f"{digits(ratio['value'])}{terminal.TIMES}"
                 text += f" ({digits(ratio['low'])}..{digits(ratio['high'])})" if intervals else ""
             cells.append(md.bold(text, bool(ratio) and ratio["value"] < 1 and name != FLOOR))
         made.append(cells)
@@ -244,7 +241,7 @@ def targets_markdown(document: Document) -> str:
     """Each target, what was measured, and whether it is met."""
     made = []
     for target in document["figures"]["targets"]:
-        unit = TIMES if target["unit"] == "times" else f" {target['unit']}"
+        unit = terminal.TIMES if target["unit"] == "times" else f" {target['unit']}"
         cells = [target["what"], f"{'at most' if target['at_most'] else 'at least'} {target['bound']:g}{unit}"]
         if target["met"] is None:
             made.append([*cells, NONE, "not measured"])

@@ -1,1 +1,1 @@
-"""The verb ``record``: do the committed results hold, and do the documents say what they say?"""
+"""The verb ``record``: checks that the committed results are complete and that the documents quote them correctly."""

@@ -1,6 +1,6 @@
-"""What must hold of every results file: whole, in use, of a commit that exists, and its figures are its samples'.
+"""Checks of every results file: it is complete and in use, its commit exists, and its figures follow from its samples.
 
-Owns these checks, and what more is asked of single verbs. Nothing is measured.
+Owns these checks, and those of single verbs. Nothing is measured.
 """
 
 import json
@@ -30,17 +30,26 @@ Document = dict[str, Any]
 
 
 class Check(NamedTuple):
-    """What was looked at; what is wrong, with what to do; or what there was no way to look at."""
+    """What was checked; what is wrong and what to do about it; or why it could not be checked."""
 
     what: str
     wrong: str = ""
     skipped: str = ""
 
 
-def inserts(document: Document) -> Document:
-    """Of ``growth``, what its file has samples of: those of single inserts, less what only the figures hold."""
-    samples = [sample for sample in document["samples"] if sample["measure"] == "inserts"]
-    return latency.figures([sample | dict.fromkeys(NOT_IN_SAMPLES) for sample in samples])
+def of_growth(document: Document) -> Document:
+    """The figures of ``growth`` that have samples: single inserts, and keys that come and go.
+
+    The series of the latter are stored once, in the figures; their sample is put together again.
+    """
+    series = {row["load"]: row["series"] for row in document["figures"].get("churn", {}).get("loads", [])}
+    samples = []
+    for sample in document["samples"]:
+        if sample["measure"] == "inserts":
+            samples.append(sample | dict.fromkeys(NOT_IN_SAMPLES))
+        elif sample["measure"] == "churn" and sample["load"] in series:
+            samples.append(sample | {"series": series[sample["load"]]})
+    return latency.figures(samples)
 
 
 # The figures of a verb from its samples. ``layout`` times nothing, and has none.
@@ -48,27 +57,31 @@ FIGURES: dict[str, Callable[[Document], Any]] = {
     "builds": lambda document: builds.rows(document["samples"], document["config"]["builds"]),
     "cache": lambda document: cache.figures(document["samples"]),
     "fragmentation": lambda document: fragmentation.rows(document["samples"]),
-    "growth": inserts,
+    "growth": of_growth,
     "instructions": lambda document: instructions.medians(document["samples"]),
     "leaks": lambda document: leaks.figures(document["samples"]),
     "peers": lambda document: peers.figures(document["samples"]) | {"targets": targets.judge(document["samples"])},
     "table": lambda document: table.rows(document["samples"]),
 }
-NOT_IN_SAMPLES = ("series", "largest")
+# Verbs whose latest run is kept.
+KEPT = (*FIGURES, "layout")
+# Of ``growth``: the parts of its figures that have samples, and what these parts hold in place of the samples.
+SAMPLED, NOT_IN_SAMPLES = ("latency", "churn"), {"series", "largest"}
 # Words beside a figure, which may be put better without a new run.
 WORDS = {"what", "why", "target", "mend"}
 
 
 def read(folder: Path) -> tuple[dict[str, Document], list[Check]]:
-    """The files that are whole results, and a check for each file of the folder."""
+    """The complete results, and a check for each file of the folder and each file that is missing."""
     found, checks = {}, []
-    for path in sorted(folder.iterdir()):
-        what = f"{path.name}: whole result of its verb"
+    for path in sorted({*folder.iterdir(), *(folder / f"{name}.json" for name in KEPT)}):
+        what = f"{path.name}: complete result of its verb"
         try:
             document = compare.read(path)
             wrong = unlike_a_record(path.stem, document)
         except ValueError as error:
-            wrong = f"{error}: delete the file, or run its verb again"
+            way_out = "delete the file, or run its verb again" if path.exists() else "run its verb"
+            wrong = f"{error}: {way_out} with `--out profiling/results`"
         if not wrong:
             found[path.stem] = document
         checks.append(Check(what, wrong))
@@ -81,15 +94,15 @@ def unlike_a_record(name: str, document: Document) -> str:
     if document["schema_version"] != records.SCHEMA_VERSION:
         return f"it has schema {document['schema_version']}, and {records.SCHEMA_VERSION} is written now: {anew}"
     if document["mode"] != "full" or document["ended_by"]:
-        ended = document["ended_by"] or "to its end"
-        return f"it is of a {document['mode']} run that went on: {ended}; only whole full runs are kept: {anew}"
+        ended = document["ended_by"] or "complete"
+        return f"it is a {document['mode']} run that ended: {ended}; only complete full runs are kept: {anew}"
     if name != document["verb"] and not name.startswith(f"{document['verb']}-"):
         return f"it is a result of {document['verb']}: call it {document['verb']}.json or {document['verb']}-WHAT.json"
     return ""
 
 
 def checks(results: dict[str, Document], texts: dict[str, str], project: Path) -> Iterator[Check]:
-    """Everything that is asked of whole results. ``texts`` are the documents, each on one line."""
+    """All checks of complete results. ``texts`` are the documents, each on one line."""
     no_history = why_no_history(project)
     for name, document in results.items():
         yield used(name, texts)
@@ -136,30 +149,36 @@ def uncommitted(name: str, document: Document, texts: dict[str, str]) -> Check:
 
 
 def figures(name: str, document: Document) -> Check:
-    """The stored figures are those of the samples, computed anew."""
-    computed = json.loads(json.dumps(FIGURES[document["verb"]](document)))
-    stored = document["figures"]
+    """The stored figures are those that the samples give."""
+    what, anew = f"{name}.json: figures follow from its samples", f"run `{document['command']} --out profiling/results`"
+    if not document["samples"]:
+        return Check(what, f"it has no samples to compute figures from: {anew}")
+    stored, ignored = document["figures"], WORDS
     if document["verb"] == "growth":
-        stored = {part: stored[part] for part in computed}
-    found = list(differences("figures", stored, computed))
-    wrong = "; ".join(f"{path} is {mine} and by the samples {its}" for path, mine, its in found[:3])
+        stored, ignored = {part: stored.get(part) for part in SAMPLED}, WORDS | NOT_IN_SAMPLES
+    computed = json.loads(json.dumps(FIGURES[document["verb"]](document)))
+    found = list(differences("figures", stored, computed, ignored))
+    wrong = "; ".join(f"{path} is {mine}, but the samples give {its}" for path, mine, its in found[:3])
     more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-    command = f"run `{document['command']} --out profiling/results` again"
-    return Check(f"{name}.json: figures are those of its samples", f"{wrong}{more}: {command}" if found else "")
+    return Check(what, f"{wrong}{more}: {anew}" if found else "")
 
 
-def differences(path: str, stored: Any, computed: Any) -> Iterator[tuple[str, Any, Any]]:
-    """The figures at which two values differ by more than rounding.
+def differences(path: str, stored: Any, computed: Any, ignored: set[str]) -> Iterator[tuple[str, Any, Any]]:
+    """The figures at which two values differ by more than rounding; fields with an ignored name are left out.
 
-    >>> list(differences("figures", {"ns": [1.0, 2.0], "what": "a"}, {"ns": [1.0, 2.5], "what": "b"}))
+    >>> list(differences("figures", {"ns": [1.0, 2.0], "what": "a"}, {"ns": [1.0, 2.5], "what": "b"}, {"what"}))
     [('figures.ns[1]', 2.0, 2.5)]
+    >>> list(differences("figures", [1.0], [], set()))
+    [('the length of figures', 1, 0)]
     """
     if isinstance(stored, dict) and isinstance(computed, dict):
-        for name in sorted((stored.keys() | computed.keys()) - WORDS - set(NOT_IN_SAMPLES)):
-            yield from differences(f"{path}.{name}", stored.get(name), computed.get(name))
-    elif isinstance(stored, list) and isinstance(computed, list) and len(stored) == len(computed):
-        for number, (mine, its) in enumerate(zip(stored, computed, strict=True)):
-            yield from differences(f"{path}[{number}]", mine, its)
+        for name in sorted((stored.keys() | computed.keys()) - ignored):
+            yield from differences(f"{path}.{name}", stored.get(name), computed.get(name), ignored)
+    elif isinstance(stored, list) and isinstance(computed, list):
+        if len(stored) != len(computed):
+            yield f"the length of {path}", len(stored), len(computed)
+        for number, (mine, its) in enumerate(zip(stored, computed, strict=False)):
+            yield from differences(f"{path}[{number}]", mine, its, ignored)
     elif isinstance(stored, float) and isinstance(computed, float):
         if not math.isclose(stored, computed, rel_tol=1e-9):
             yield path, stored, computed
@@ -167,40 +186,48 @@ def differences(path: str, stored: Any, computed: Any) -> Iterator[tuple[str, An
         yield path, stored, computed
 
 
-# --- what is asked of single verbs ---
+# --- checks of single verbs ---
 
 
 def of_leaks(made: Any) -> Iterator[Check]:
     """Verdicts as expected, and no call that grew.
 
-    A call that was added since need not be there: it has a recipe (a test says so), and the next run measures it.
+    A call that was added since then need not be there: it has a recipe (a test says so), and the next run measures it.
     """
     measured = {row["case"]: row for row in made["cases"]}
     wrong = "; ".join(f"{name} was not measured" for name in CASES if name not in measured)
     if not all(row[arm]["as_expected"] for row in measured.values() for arm in ARMS):
         wrong = leaks_tables.case_sentence(made["cases"])
-    anew = f"{wrong}: run `make leaks OUT=profiling/results`"
-    yield Check("leaks.json: each case has the verdict expected", anew if wrong else "")
+    anew = "run `make leaks OUT=profiling/results`"
+    yield Check("leaks.json: each case has the verdict expected", f"{wrong}: {anew}" if wrong else "")
 
     grown = [leaks_tables.grew_words(row) for row in made["growth"] if row["beyond"]]
     few = [row["call"] for row in made["growth"] if row["calls"] < leaks.GROWTH_CALLS]
-    wrong = f"they leave something behind: {'; '.join(grown)}: fix them" if grown else ""
-    wrong = wrong or (f"called too seldom: {', '.join(few)}: run the verb in full" if few else "")
+    if grown:
+        wrong = f"they leave something behind: {'; '.join(grown)}: fix them"
+    elif few:
+        wrong = f"called too seldom: {', '.join(few)}: {anew}"
+    elif not leaks_tables.public_rows(made["growth"]):
+        wrong = f"no public call was measured: {anew}"
+    else:
+        wrong = ""
     yield Check(f"leaks.json: {leaks.GROWTH_CALLS:,} calls of each public call leave nothing behind", wrong)
 
 
 def of_cache(made: Any) -> Iterator[Check]:
-    """Every load and every changed rule of today was measured."""
+    """Every load and every change of a rule was measured."""
     loads, changes = {row["load"] for row in made["policies"]}, {row["change"] for row in made["rules"]}
     differing = sorted((loads ^ policies.loads(1).keys()) | (changes ^ rules.CHANGES.keys()))
-    wrong = f"not both there and measured: {', '.join(differing)}: run `make cache OUT=profiling/results`"
+    wrong = (
+        f"in the code or in the file, but not in both: {', '.join(differing)}: run `make cache OUT=profiling/results`"
+    )
     yield Check("cache.json: every load and every rule is measured", wrong if differing else "")
 
 
 def of_instructions(made: Any) -> Iterator[Check]:
-    """Every case of today has its record."""
+    """Every case is recorded."""
     differing = sorted(made.keys() ^ instructions_worker.CASES.keys())
-    wrong = f"not both there and recorded: {', '.join(differing)}: run `{instructions.RECORD_ANEW}`"
+    wrong = f"in the code or in the file, but not in both: {', '.join(differing)}: run `{instructions.RECORD_ANEW}`"
     yield Check("instructions.json: every case is recorded", wrong if differing else "")
 
 

@@ -1,10 +1,11 @@
-"""The verb ``record``: do the committed results hold, and do the documents say what they say?
+"""The verb ``record``: checks that the committed results are complete and that the documents quote them correctly.
 
 Owns which table is made of which result, and how the checks are printed. ``results`` has the checks of the files,
-``documents`` the markers. Nothing is measured: these checks fail when a verb has to be run again or a document to be
-written anew, which is why they are no tests.
+``documents`` the markers, ``pictures`` the pictures. Nothing is measured. These are not tests: they fail when a verb
+has to be run again or a document has to be changed.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from core.environment import PROJECT
 from growth import markdown as growth
 from leaks import tables as leaks
 from peers import tables as peers
-from record import documents, results
+from record import documents, pictures, results
 from record.results import Check
 from render import terminal
 from table import tables as table
@@ -48,17 +49,21 @@ SENTENCES: dict[str, Callable[[Any], list[tuple[str, str]]]] = {
 
 
 def run(*, write: bool, project: Path = PROJECT) -> str:
-    """Fill the tables if asked to, check, and print a line for each check; return how many failed, if any did."""
+    """Write tables and pictures if asked to, check, and print a line per check; return how many failed, if any did."""
     console = terminal.output_console()
     found, checks = results.read(project / "profiling" / "results")
     tables = {name: make(found[result]) for name, (result, make) in TABLES.items() if result in found}
-    if write:
-        for line in fill(project, tables):
-            console.print(line, markup=False, soft_wrap=True)
     texts = documents.read(project)
+    shown = pictures.shown(texts)
+    drawn = pictures.draw(shown, found)
+    if write:
+        for line in (*fill(project, tables), *pictures.write(project, drawn)):
+            console.print(line, markup=False, soft_wrap=True)
+        texts = documents.read(project)
     joined = {name: " ".join(text.split()) for name, text in texts.items()}
     said = [pair for name, say in SENTENCES.items() if name in found for pair in say(found[name])]
     checks += [*results.checks(found, joined, project), *table_checks(texts, tables), *sentence_checks(joined, said)]
+    checks += pictures.checks(project, shown, drawn)
     for check in checks:
         word = "FAILED" if check.wrong else "skipped" if check.skipped else "ok"
         reason = check.wrong or check.skipped
@@ -85,7 +90,7 @@ def is_stale(text: str, place: documents.Place, tables: dict[str, str]) -> bool:
 
 
 def table_checks(texts: dict[str, str], tables: dict[str, str]) -> Iterator[Check]:
-    """Every table of every document is known, made of a whole result, and says what it says; and none is lost."""
+    """Every table of every document is known and is the one that its result gives, and every known table is shown."""
     seen = set()
     for name, text in texts.items():
         try:
@@ -99,7 +104,7 @@ def table_checks(texts: dict[str, str], tables: dict[str, str]) -> Iterator[Chec
             if place.name not in TABLES:
                 wrong = f"there is no such table; known: {', '.join(TABLES)}"
             elif place.name not in tables:
-                wrong = f"profiling/results/{TABLES[place.name][0]}.json is no whole result, or not there"
+                wrong = f"profiling/results/{TABLES[place.name][0]}.json is missing or not complete"
             elif is_stale(text, place, tables):
                 wrong = "it differs from the result: run `make record WRITE=1`"
             yield Check(what, wrong)
@@ -110,9 +115,7 @@ def table_checks(texts: dict[str, str], tables: dict[str, str]) -> Iterator[Chec
 def sentence_checks(texts: dict[str, str], said: list[tuple[str, str]]) -> Iterator[Check]:
     """The documents say in words what the results say."""
     for name, words in said:
-        wrong = (
-            ""
-            if words in texts.get(name, "")
-            else "the result says this now, and no sentence of the document does: write it there"
-        )
-        yield Check(f'{name}: "{words}"', wrong)
+        # Whole figures: 5.4 is not in 15.4, 5.41 or 5.4.1.
+        whole = re.compile(rf"(?<![\d.,]){re.escape(words)}(?![.,]?\d)")
+        wrong = "the result says this now, and no sentence of the document does: write it there"
+        yield Check(f'{name}: "{words}"', "" if whole.search(texts.get(name, "")) else wrong)

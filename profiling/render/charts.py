@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from render import style
+from render import style, terminal
 
-TIMES = "\N{MULTIPLICATION SIGN}"
 # Marked ratios, where they are in view; matplotlib's own are powers of ten.
 RATIOS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
@@ -44,7 +43,7 @@ def ratios(axes: Axes, points: Iterable[tuple[str, float, float]], lost: Callabl
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     axes.set_xticks([ratio for ratio in RATIOS if low <= ratio <= high])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{TIMES}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{terminal.TIMES}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(low, high)
     axes.grid(axis="x")

@@ -5,6 +5,7 @@ see colours differently can tell apart, the dark ones lighter on a dark page; wh
 is viridis, even in lightness.
 """
 
+import io
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,11 +107,18 @@ def save_all(verb: str, drawings: Drawings, folder: Path) -> list[Path]:
     written = []
     for name, draw in drawings.items():
         for page in PAGES:
-            with on(page):
-                path = folder / f"{verb}-{name}{'' if page == 'light' else '-dark'}.svg"
-                draw().savefig(path, metadata={"Date": None})
-                written.append(path)
+            path = folder / f"{verb}-{name}{'' if page == 'light' else '-dark'}.svg"
+            path.write_bytes(svg(draw, page))
+            written.append(path)
     return written
+
+
+def svg(draw: Callable[[], Figure], page: str) -> bytes:
+    """A picture for a light or a dark page, as the content of an SVG file."""
+    written = io.BytesIO()
+    with on(page):
+        draw().savefig(written, format="svg", metadata={"Date": None})
+    return written.getvalue()
 
 
 def thousands(axis: object) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 Document = dict[str, Any]
 
+TIMES = "\N{MULTIPLICATION SIGN}"
 # Where the output is no terminal there is no width to ask for; the before/after table needs this much.
 PLAIN_WIDTH = 100
 
@@ -31,6 +32,7 @@ def progress_console() -> Console:
 def plain_table(title: str, *columns: str, words: tuple[str, ...] = ()) -> Table:
     """An empty table; the columns in ``words`` hold text, the others figures."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title or None, title_justify="left")
+    table.padding = (0, 1, 0, 0)  # with a space on both sides of a column the widest tables need more than PLAIN_WIDTH
     for column in columns:
         table.add_column(column, justify="left" if column in words else "right", overflow="fold")
     return table

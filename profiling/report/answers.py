@@ -111,7 +111,7 @@ def of_table(document: Document) -> str:
     time, memory = rows.get("time", {}), rows.get("memray", {})
     parts = []
     if time.get("change"):
-        unsure = {"~": ": no difference can be told", "invalid": ": invalid, since the null arm differs from itself"}
+        unsure = {"~": ": no difference can be shown", "invalid": ": invalid, since the null arm differs from itself"}
         interval = terminal.interval(time["change"]) + unsure.get(time["verdict"], "")
         parts.append(f"the CPU time of a request by {terminal.signed(time['change']['value'])} % ({interval})")
     if memory.get("change"):

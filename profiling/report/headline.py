@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from cache import pictures as cache_pictures
 from peers import figures as peers_figures
 from peers import tables as peers_tables
-from render import charts, style
+from render import charts, style, terminal
 from report import answers, pictures
 
 Document = dict[str, Any]
@@ -42,7 +42,7 @@ def losses(axes: Axes, document: Document) -> None:
             name = peers_tables.TITLES.get(row["operation"], row["operation"])
             points.append((name, found[1], 3 + 1.6 * (len(str(row["size"])) - 4)))
     charts.ratios(axes, points, lambda ratio: ratio < 1)
-    axes.set_xlabel("other faster  \N{LEFTWARDS ARROW} 1\N{MULTIPLICATION SIGN} \N{RIGHTWARDS ARROW}  pyhmap faster")
+    axes.set_xlabel(f"other faster  \N{LEFTWARDS ARROW} 1{terminal.TIMES} \N{RIGHTWARDS ARROW}  pyhmap faster")
     axes.set_title("Beside the fastest other map")
 
 

@@ -124,7 +124,7 @@ def doubts(document: Document) -> Iterator[str]:
 
 def words(verdict: str) -> str:
     """A verdict as it can be read in a sentence."""
-    return {"~": "no change can be told"}.get(verdict, verdict)
+    return {"~": "no change can be shown"}.get(verdict, verdict)
 
 
 def css_class(cell: str) -> str:

@@ -69,7 +69,7 @@ def hash_oneshot(of_bytes: bool) -> Callable[[Keys], list[int]]:
 
 
 def hash_one_by_one(hash_key: Callable[[Key], int]) -> Callable[[Keys], list[int]]:
-    """One call a key, of a function that takes the key as it is."""
+    """One call per key, of a function that takes the key as it is."""
 
     def hash_keys(keys: Keys) -> list[int]:
         return [hash_key(key) for key in keys]

@@ -1,7 +1,6 @@
 """The pictures of the verb ``table``: times, shares and allocations of the arms, from a result document alone.
 
-Owns one function a picture, from the document to a Figure. Imports matplotlib (the extra ``profiling``) and the
-siblings.
+Owns one function per picture, from the document to a Figure. matplotlib comes with the extra ``profiling``.
 """
 
 from functools import partial

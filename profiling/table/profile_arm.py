@@ -58,7 +58,7 @@ def sample(arm: str, against: str | None, words: Corpus, seconds: float, out: Pa
             path = Path(scratch) / f"{name}.folded"
             counted = table.sample(name, words, seconds, path)
             share = f"{counted['in_hashing']:,} of {counted['in_loop']:,} samples in hashing"
-            print(f"{name}: {share}, at {pyspy.RATE} a second")
+            print(f"{name}: {share}, at {pyspy.RATE} per second")
             stacks = flames.parse(path.read_text(encoding="utf-8", errors="replace"))
             loops[name] = flames.below(stacks, "run_requests")
             texts[f"pyspy-{name}.folded"] = flames.folded(stacks)

@@ -42,7 +42,7 @@ class Plan:
 
 
 # Full: half of the standard library, so that twelve pairs and five sampled processes an arm fit into eight minutes;
-# twelve pairs leave out two extremes at both ends, 5 x 1.6 s at 500 samples a second give ±1.6 points at 50 %.
+# twelve pairs leave out two extremes at both ends, 5 x 1.6 s at 500 samples per second give ±1.6 points at 50 %.
 FULL = Plan(every=2, blocks=12, sampled_runs=5, sampled_seconds=1.6)
 # Quick: the whole table in about a minute, the start-up of some seventy processes included.
 QUICK = Plan(every=10, blocks=6, sampled_runs=2, sampled_seconds=0.5)

@@ -172,7 +172,7 @@ def verdict_sentence(document: Document) -> str:
     if time.get("verdict") == "invalid":
         parts.append("The null arm differs from itself: believe no time of this run.")
     elif time.get("verdict") == "~":
-        parts.append("No difference in the CPU time of a request can be told.")
+        parts.append("No difference in the CPU time of a request can be shown.")
     elif "verdict" in time:
         amount = abs(time["change"]["value"])
         parts.append(f"A request takes {amount:.0%} {'less' if time['verdict'] == 'lower' else 'more'} CPU time.")

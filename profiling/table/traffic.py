@@ -1,6 +1,6 @@
 """Made workloads: keys of one type and length, asked for in a known order.
 
-Owns the traffics and how keys are spelt.
+Owns the traffics and how keys are written.
 
 Each traffic says what a cache of 8,192 entries can make of it. The cache is meant to lose two: ``scan``, where no key
 comes twice, and, with any traffic, keys of more than 32 bytes, which it does not look up.
@@ -65,8 +65,8 @@ def make(traffic: str, *, key_type: str = "str", length: int = 16, every: int = 
         raise ValueError(f"--key-bytes must be {SHORTEST} to {LONGEST}, not {length}")
     order = TRAFFICS[traffic](KEYS // every, np.random.default_rng(SEED))
     numbers, places = np.unique(order, return_inverse=True)
-    spelt = [spell(number, length) for number in numbers.tolist()]
-    words = [spelt[place] for place in places.tolist()]
+    written = [spell(number, length) for number in numbers.tolist()]
+    words = [written[place] for place in places.tolist()]
     source = f"made traffic, {traffic}: {(TRAFFICS[traffic].__doc__ or '').rstrip('.')}; keys of {length} bytes"
     name = f"{traffic}-{key_type}-{length}"
     return corpus.describe_words(words, 0, source=source, key_type=key_type, name=name)

@@ -73,7 +73,7 @@ def ablate(arm: arms.Arm, requests: Requests, *, first: int) -> dict[str, Any]:
     Every other group of requests runs whole. The groups between are hashed while nobody looks at the clock, then
     counted by the clock, so both kinds see the same map, cache and stream of keys, and slow moments of the machine hit
     both. ``first`` (0 or 1) says which kind begins. The clock's own time is taken off; the function that hands the
-    digests out, a call a request, stays: it stands for the call of ``hash_keys`` itself.
+    digests out, a call per request, stays: it stands for the call of ``hash_keys`` itself.
     """
     whole = rest = whole_ops = rest_ops = 0
     clock = clock_ns()

@@ -1,6 +1,7 @@
 """Two result files side by side: what is refused, and which verdict a planted change gets."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,11 @@ import numpy as np
 import pytest
 
 from compare import run as compare
+from core import records
 from core.environment import HARNESS
+
+# layout has no samples; those of the experiment grouping, which is no verb, have no row for each measurement.
+NO_ROWS = {"layout", "grouping"}
 
 
 def timed(arm: str, times: np.ndarray) -> list[dict[str, Any]]:
@@ -190,6 +195,15 @@ def test_the_printed_table_says_what_changed_and_what_else_differs(tmp_path: Pat
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("time, cache over before"))
     assert "10+10" in line
     assert line.rstrip().endswith("changed")
+
+
+@pytest.mark.parametrize("path", sorted(records.COMMITTED.glob("*.json")), ids=lambda path: path.stem)
+def test_compare_reads_the_results_of_every_verb(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare.run(before=path, after=path) == ""
+
+    said = re.match(r"Of (\d+) rows 0 changed", capsys.readouterr().out)
+    assert said is not None
+    assert (int(said[1]) > 0) == (path.stem not in NO_ROWS)
 
 
 def test_samples_of_an_unknown_verb_are_named_by_their_words() -> None:

@@ -39,6 +39,39 @@ def test_the_readme_has_two_sizes_no_intervals_and_no_lower_bound() -> None:
     ]
 
 
+def test_the_prose_on_peers_has_times_memory_threads_and_the_worst_insert() -> None:
+    def row(kind: str, size: int, operation: str, key_set: str = "random", **medians: float) -> dict[str, Any]:
+        spreads = {name.replace("_", " "): {"median": median} for name, median in medians.items()}
+        return {"kind": kind, "size": size, "operation": operation, "key_set": key_set, "spreads": spreads}
+
+    text = row("str17", 10**6, "memory", dict=154.0)
+    text["spreads"]["pyhmap (Arrow)"] = {"median": 46.0}
+    rows = [
+        row("int64", 10**6, "hit", pyhmap=5.44),
+        row("int64", 10**6, "hit", "zipf", pyhmap=99.0),
+        row("int64", 10**6, "miss", pyhmap=12.3),
+        row("int64", 10**7, "memory", pyhmap=30.6, dict=106.4),
+        row("int64", 10**6, "memory", pyhmap=37.7, dict=116.0),
+        text,
+    ]
+    targets = [{"what": "hit, 10^6: threads=2", "value": 1.876}, {"what": "hit, 10^7: threads=2", "value": 1.9}]
+    targets.insert(1, {"what": "hit", "value": 5.0})
+    worst = {"pyhmap": 135_400.0, "Go Swiss": 15_300.0}
+    said = peers.sentences({"figures": {"rows": rows, "targets": targets, "worst_inserts": {"ns": worst}}})
+
+    assert said == [
+        ("README.md", "5.4 ns per key that is present and 12 ns per key that is absent"),
+        (
+            "README.md",
+            "31 to 38 bytes per int64 pair (`dict`: 106 to 116), 46 per 17-character string with its value "
+            "(`dict`: 154)",
+        ),
+        ("docs/measurements.md", "divided by 1.88 at 10^6 keys and by 1.90 at 10^7"),
+        ("docs/experiments.md", "divided by 1.88 at 10^6 keys and by 1.90 at 10^7"),
+        ("docs/measurements.md", "15 µs against 135 µs for pyhmap"),
+    ]
+
+
 def test_a_target_says_its_bound_and_whether_it_is_met() -> None:
     known = {"what": "hit", "unit": "times", "bound": 1.2, "at_most": True, "met": False} | ratio(1.3, 1.25, 1.4)
     exact = {"what": "bytes", "unit": "B", "bound": 27.0, "at_most": False, "met": True} | ratio(28.04, 28.04, 28.04)
@@ -51,7 +84,7 @@ def test_a_target_says_its_bound_and_whether_it_is_met() -> None:
     ]
 
 
-def test_the_table_of_the_article_says_its_figures_once_and_leaves_out_what_an_arm_has_not() -> None:
+def test_the_table_of_the_article_says_its_figures_once_and_leaves_out_what_an_arm_does_not_have() -> None:
     exact = ratio(0.5, 0.5, 0.5)
     shares = {"article": [18.7, 4.2, 0.775], "arms": {"before": exact, "cache": exact}}
     change = {"change": ratio(-0.155, -0.155, -0.155), "verdict": "direction only"}
@@ -96,6 +129,21 @@ def test_loads_are_measured_where_a_map_can_have_them() -> None:
     assert lines(growth.loads({"figures": {"loads": rows}}))[2:] == [
         "| **6.5** | 20.8 % | 10.0 | 16.2 | 7.1 % |",
         "| 7.0 | 30.0 % | 10.0 | 16.2 | 7.1 % |",
+    ]
+
+
+def test_the_prose_on_growth_has_the_worst_inserts_and_what_coming_and_going_costs() -> None:
+    worst = {"pyhmap": {"recurring_worst_ns": 142_313}, "dict": {"recurring_worst_ns": 221_354_493}}
+    loads = [
+        {"peak_over_fresh": peak, "time_over_fresh": {"get_many": many, "replace": 9.0}}
+        for peak, many in ((1.027, 1.208), (1.233, 1.187), (1.136, 1.103))
+    ]
+
+    assert growth.sentences({"figures": {"latency": {"libraries": worst}, "churn": {"loads": loads}}}) == [
+        ("README.md", "the slowest that recurs takes 0.14 ms of CPU time (`dict`: 221 ms)"),
+        ("docs/design.md", "is now 0.14 ms, at the inserts that map a new array"),
+        ("docs/measurements.md", "at most 1.03 to 1.23 times the memory of a fresh one"),
+        ("docs/measurements.md", "batch look-ups take 1.10 to 1.21 times as long"),
     ]
 
 
@@ -184,6 +232,49 @@ def test_the_prose_says_on_how_many_loads_the_policy_is_on() -> None:
         'where `"hit-rate"` takes up to 1.20 times as long'
     )
     assert cache.of_policies(both[2:])[0] == '"cost"` is on for 0 of the 1 loads'
+
+
+def test_the_prose_on_hits_is_of_str_of_16_bytes_and_of_misses_of_the_same_objects() -> None:
+    def row(length: int, new: bool, over: float) -> dict[str, Any]:
+        ratios = {arm: ratio(over + more, 0, 9) for more, arm in enumerate(("dict", "oneshot", "object"))}
+        return {
+            "kind": "str",
+            "length": length,
+            "new_objects": new,
+            "cache_over": ratios,
+            "ns": {"loop": {"median": 7.6}},
+        }
+
+    misses = [{"new_objects": new, "miss": miss} for new, miss in ((False, 41.2), (True, 99.0), (False, 55.7))]
+    made = {"hits": [row(8, False, 7.0), row(16, True, 8.0), row(16, False, 0.25)], "break_even": misses}
+
+    assert cache.of_hits(made) == [
+        "A hit takes 0.25 times as long as `dict.get`, 1.25 times as long as the one-shot and 2.25 times as long as "
+        "the article's object form",
+        "Without the loop's 8 ns, a look-up that misses and stores takes 41 to 56 ns",
+    ]
+
+
+def test_the_prose_on_maps_and_scans_has_few_keys_many_keys_and_the_cost_of_a_scan() -> None:
+    maps = [
+        {"ns": {arm: {"median": ns + more} for more, arm in enumerate(("HMap", "HMap xxh64", "HMap xxh64, cache"))}}
+        for ns in (40.0, 90.0)
+    ]
+    scan = {
+        "extra": ratio(0.0123, 0.011, 0.0142),
+        "extra_of_off_again": ratio(0.0004, -0.001, 0.0021),
+        "ns": {"on": {"n": 12}},
+        "looked_up": 12_345,
+        "probes": 7,
+    }
+
+    assert cache.of_maps_and_scans({"maps": maps, "scan": scan}) == [
+        '42 ns against 41 with `hash="xxh64"` alone and 40 with the default hash',
+        "it takes 92 ns against 91",
+        "takes 1.2 % (1.1 to 1.4 %, 12 processes) longer",
+        "takes 0.04 % (-0.10 to 0.21 %) longer",
+        "12,345 keys are looked up, in the warm-up and 7 probes",
+    ]
 
 
 def score(change: str, tuning: float, held_out: float) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from render import style
 
 DOCUMENT = json.loads((records.COMMITTED / "growth.json").read_text())
 RESULT = DOCUMENT["figures"]
-UNITS = "count|count, log|log|%|MiB|bytes per entry|keys a bucket|buckets|CPU time, log|value of the byte"
+UNITS = "count|count, log|log|%|MiB|bytes per entry|keys per bucket|buckets|CPU time, log|value of the byte"
 UNITS += "|times a fresh map's|of 8"
 UNIT = re.compile(rf"\(({UNITS})\)$|row number")
 drawn_sections = pytest.mark.parametrize("name", pictures.drawings(DOCUMENT))

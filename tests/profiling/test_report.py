@@ -307,14 +307,14 @@ def test_targets_of_a_verbs_own_are_judged_on_the_page() -> None:
         {"what": "hit over boost", "unit": "times", "bound": 1.2, "at_most": True, "met": True, "value": 0.9},
         {"what": "dict over hit", "unit": "times", "bound": 20, "at_most": False, "met": False, "value": 12.0},
         {"what": "go over hit", "unit": "times", "bound": 2, "at_most": False, "met": None},
-        {"target": "allocations a hit", "most": 0, "measured": 0.0, "met": True},
+        {"target": "allocations per hit", "most": 0, "measured": 0.0, "met": True},
     ]
 
     assert list(verdicts.verdicts({"verb": "peers", "figures": {"targets": judged}})) == [
         ("hit over boost", "at most 1.2 times", "0.9", "target met"),
         ("dict over hit", "at least 20 times", "12", "target missed"),
         ("go over hit", "at least 2 times", "", "not measured"),
-        ("allocations a hit", "at most 0", "0", "target met"),
+        ("allocations per hit", "at most 0", "0", "target met"),
     ]
 
 

@@ -364,14 +364,14 @@ def few_keys(cache, count):
         cache.hash(f"few {number % 50}")
 
 
-def test_a_cache_whose_hits_are_cheap_comes_into_use_and_stays_there(monkeypatch):
+def test_a_cache_whose_hits_are_fast_comes_into_use_and_stays_there(monkeypatch):
     cache = TopHashCache(**SMALL | {"policy": "cost"})
     set_clock(monkeypatch, cache, hit=20, direct=25, work=500)
     few_keys(cache, 4 * 64 + TRIAL + 64 * 64 + TRIAL)
     assert modes(cache) == [Mode.TRIAL, Mode.ACTIVE, Mode.TRIAL, Mode.ACTIVE]
 
 
-def test_a_cache_whose_hits_are_dear_goes_off_whatever_its_hit_rate_and_each_probe_finds_it_so(monkeypatch):
+def test_a_cache_whose_hits_are_slow_goes_off_whatever_its_hit_rate_and_each_probe_finds_it_so(monkeypatch):
     cache = TopHashCache(**SMALL | {"policy": "cost"})
     set_clock(monkeypatch, cache, hit=26, direct=25, work=500)
     few_keys(cache, 4 * 64 + TRIAL + GAPS[0] + 2 * 64 + TRIAL + 100)
@@ -380,7 +380,7 @@ def test_a_cache_whose_hits_are_dear_goes_off_whatever_its_hit_rate_and_each_pro
     assert cache.stats().hit_rate > 0.98
 
 
-def test_a_cache_in_use_goes_off_when_its_hits_become_dear_and_comes_back_when_they_are_cheap_again(monkeypatch):
+def test_a_cache_in_use_goes_off_when_its_hits_become_slow_and_comes_back_when_they_are_fast_again(monkeypatch):
     cache = TopHashCache(**SMALL | {"policy": "cost"})
     set_clock(monkeypatch, cache, hit=20, direct=25)
     few_keys(cache, 4 * 64 + TRIAL)

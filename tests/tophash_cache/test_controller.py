@@ -356,7 +356,7 @@ TRIED = (8192 + STRETCH * len(STRETCHES), Mode.ACTIVE)
     [zipf(300_000, 5_000, 1.2), zipf(300_000, 5_000, 1.3), [call % 1_500 for call in range(300_000)]],
     ids=["zipf 1.2", "zipf 1.3", "few keys in turn"],
 )
-def test_where_hits_are_cheap_the_cache_stays_in_use_through_every_trial(trace):
+def test_where_hits_are_fast_the_cache_stays_in_use_through_every_trial(trace):
     changes = simulate(trace, policy="cost", costs=FAST_HITS)
     assert changes[:2] == [(8192, Mode.TRIAL), TRIED]
     assert {mode for _, mode in changes} == {Mode.TRIAL, Mode.ACTIVE}
@@ -368,7 +368,7 @@ def test_where_hits_are_cheap_the_cache_stays_in_use_through_every_trial(trace):
     [zipf(250_000, 5_000, 1.2), [call % 1_500 for call in range(250_000)], list(range(250_000))],
     ids=["zipf 1.2", "few keys in turn", "scan"],
 )
-def test_where_hits_are_dear_the_cache_is_never_in_use(trace):
+def test_where_hits_are_slow_the_cache_is_never_in_use(trace):
     modes = {mode for _, mode in simulate(trace, policy="cost", costs=SLOW_HITS)}
     assert Mode.BYPASS in modes
     assert Mode.ACTIVE not in modes
@@ -386,7 +386,7 @@ def test_hits_that_cost_what_a_hash_costs_are_not_kept():
 
 
 @pytest.mark.parametrize("exponent", [0.8, 0.9, 1.0])
-def test_weak_skew_is_out_of_use_even_where_hits_are_cheap(exponent):
+def test_weak_skew_is_out_of_use_even_where_hits_are_fast(exponent):
     """The rule of 85 % holds under both policies."""
     changes = simulate(zipf(200_000, 100_000, exponent), policy="cost", costs=FAST_HITS)
     assert changes[-1][1] is Mode.BYPASS

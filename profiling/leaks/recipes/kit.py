@@ -24,7 +24,7 @@ Recipe = Callable[[Call, "Kit"], object]
 
 KEYS = 20  # in the map of a round: two doublings from empty, and a walk costs microseconds
 BATCH = 600  # keys of the larger batch: from 512 on a batch gives up the GIL and takes other ways
-THREADED = 1 << 16  # keys of a batch that two threads share: from 32,768 a thread on
+THREADED = 1 << 16  # keys of a batch that two threads share: from 32,768 per thread on
 # The physical forms of keys and values that take different ways through the compiled code.
 FORMS = {"int64": (np.int64, np.int64), "str": (str, str), "object": (object, object)}
 # Of sets and views of keys and items.

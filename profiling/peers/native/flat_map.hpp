@@ -2,9 +2,9 @@
 //
 //     PROGRAM FILE KIND OPERATION,OPERATION,...
 //
-// FILE is what peers_keys.write() wrote, KIND int64 or float64. Before each operation, and at the end, a line of JSON says which
-// is next and what was measured so far: CPU nanoseconds a key (memory: private bytes an entry). A wrong answer ends the
-// program. boost.cpp and abseil.cpp instantiate it.
+// FILE is what peers/keys.py wrote, KIND int64 or float64. Before each operation, and at the end, a line of JSON says
+// which is next and what was measured so far: CPU nanoseconds per key (memory: private bytes per entry). A wrong answer
+// ends the program. boost.cpp and abseil.cpp instantiate it.
 
 #pragma once
 
@@ -23,7 +23,7 @@
 namespace peer {
 
 constexpr int64_t kMissing = -1;
-constexpr int64_t kBuilt = 300'000;  // keys built at least, as in peers_worker.py
+constexpr int64_t kBuilt = 300'000;  // keys built at least, as in peers/worker.py
 constexpr int kRuns = 3;             // of single inserts, as in latency.py
 
 inline int64_t now(clockid_t clock = CLOCK_PROCESS_CPUTIME_ID) {

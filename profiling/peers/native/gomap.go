@@ -2,10 +2,10 @@
 //
 //	PROGRAM FILE KIND OPERATION,OPERATION,...
 //
-// FILE is what peers_keys.write() wrote, KIND int64 or float64. Before each operation, and at the end, a line of JSON
-// says which is next and what was measured so far: CPU nanoseconds a key, the collector's share included (memory: private
-// bytes an entry). A wrong answer ends the program. Which design the map has depends on the Go that compiles this: Swiss
-// tables from 1.24 on, the classic one before.
+// FILE is what peers/keys.py wrote, KIND int64 or float64. Before each operation, and at the end, a line of JSON says
+// which is next and what was measured so far: CPU nanoseconds per key, the collector's share included (memory: private
+// bytes per entry). A wrong answer ends the program. Which design the map has depends on the Go that compiles this:
+// Swiss tables from 1.24 on, the classic one before.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 
 const (
 	missing         = -1
-	built           = 300_000 // keys built at least, as in peers_worker.py
+	built           = 300_000 // keys built at least, as in peers/worker.py
 	runs            = 3       // of single inserts, as in latency.py
 	processCPUClock = 2
 	threadCPUClock  = 3

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-# Samples a second. Walking native stacks takes up to half a millisecond, so more would mostly measure py-spy.
+# Samples per second. Walking native stacks takes up to half a millisecond, so more would mostly measure py-spy.
 RATE = 500
 HOW_TO_GET_IT = "install it with: pip install 'pyhmap[profiling]'"
 HOW_TO_BE_ALLOWED = "let it trace: run as root, or give the container SYS_PTRACE"
