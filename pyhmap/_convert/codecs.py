@@ -212,21 +212,25 @@ class Codec:
         return self.convert(values, valid), valid
 
     def many_values(self, items: Any) -> Array:
-        """The same for values, of which a null is NaN, NaT or None. Raises ``ValueError`` if the type has none of them."""
+        """The same for values, where a null is NaN, NaT or None. Raises ``ValueError`` if the type has none of them."""
         array, valid = self.many(items)
         return array if valid is None else self.with_nulls(array, valid)
 
     def convert(self, values: Any, valid: Array | None) -> Array:
         """The array of the values of a ``Column``."""
         if isinstance(values, Fields):
-            given = "a table" if values.names is None else f"a table or struct with the columns {', '.join(values.names)}"
+            given = (
+                "a table" if values.names is None else f"a table or struct with the columns {', '.join(values.names)}"
+            )
             raise TypeError(f"{self.what}s are {given}; this {self.holder} holds {self.name}: give one column")
         array = values if isinstance(values, np.ndarray) else self._from_list(values)
         if array.ndim != 1:
             many = f"{self.what}s"
             raise ValueError(f"{many} must be one-dimensional, not of shape {array.shape}: give {many}.ravel()")
         if valid is not None and not valid.all():
-            array = object_array(list(array)) if array.dtype.kind in "SU" and array.dtype != self.dtype else array.copy()
+            array = (
+                object_array(list(array)) if array.dtype.kind in "SU" and array.dtype != self.dtype else array.copy()
+            )
             array[~valid] = object_array([self.zero()]) if array.dtype.kind == "O" else np.zeros(1, array.dtype)
         return self._exactly(array)
 
@@ -371,9 +375,7 @@ class FloatCodec(WordCodec):
         if (self.is_key or not isinstance(exact, float | np.floating)) and number.item() != exact and exact == exact:
             # as Python compares: NumPy would make the int a float first
             nearest = f"the nearest is {number.item()!r}"
-            raise OverflowError(
-                f"{self.what} {shown(item)} has no exact {self.name}; {nearest}: round the {self.what}"
-            )
+            raise OverflowError(f"{self.what} {shown(item)} has no exact {self.name}; {nearest}: round the {self.what}")
         if np.isinf(number) and np.isfinite(float(cast("Any", exact))):
             raise self._too_large(item)
         if self.is_key:
@@ -415,7 +417,9 @@ class FloatCodec(WordCodec):
                     inexact |= floats.astype(np.float64) >= most
                 if inexact.any():
                     self._raise_at(array, int(inexact.argmax()))
-        return floats if not self.is_key or self.dtype.itemsize == 8 else _canonical_floats(floats)  # kernels do float64
+        return (
+            floats if not self.is_key or self.dtype.itemsize == 8 else _canonical_floats(floats)
+        )  # kernels do float64
 
 
 class TimeCodec(WordCodec):
@@ -499,7 +503,9 @@ class TimeCodec(WordCodec):
         if unit == "generic":
             reason = "has no unit: give one, such as np.timedelta64(1, 's')"
         elif self.dtype.kind == "m" and (unit in calendar) != (own in calendar):
-            reason = f"is in calendar units, which have no fixed length; this {self.holder} holds {self.name}: convert it"
+            reason = (
+                f"is in calendar units, which have no fixed length; this {self.holder} holds {self.name}: convert it"
+            )
         else:
             return
         times = ~np.isnat(array)
@@ -704,7 +710,9 @@ class RecordCodec(Codec):
     def _check_names(self, names: tuple[str, ...]) -> None:
         own = [name for name, _ in self.fields]
         if sorted(names) != sorted(own):
-            raise TypeError(f"{self.what}s have the fields {', '.join(names)}; this {self.holder} has {', '.join(own)}: rename them")
+            raise TypeError(
+                f"{self.what}s have the fields {', '.join(names)}; this {self.holder} has {', '.join(own)}: rename them"
+            )
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
         column = self.column(items)
@@ -728,7 +736,9 @@ class RecordCodec(Codec):
         for (name, _), (part, part_valid) in zip(self.fields, parts, strict=True):
             if len(part) != n:
                 first = self.fields[0][0]
-                raise ValueError(f"column {name!r} has {len(part)} items, {first!r} has {n}: give columns of one length")
+                raise ValueError(
+                    f"column {name!r} has {len(part)} items, {first!r} has {n}: give columns of one length"
+                )
             if part_valid is not None:
                 valid = part_valid if valid is None else valid & part_valid
         return self._joined([part for part, _ in parts], n), valid
@@ -753,7 +763,10 @@ class RecordCodec(Codec):
             return object_array(items)
         try:
             columns = zip(*items, strict=True)
-            return self._joined([codec.many(list(column))[0] for (_, codec), column in zip(self.fields, columns, strict=True)], len(items))
+            return self._joined(
+                [codec.many(list(column))[0] for (_, codec), column in zip(self.fields, columns, strict=True)],
+                len(items),
+            )
         except (TypeError, OverflowError, ValueError):
             return object_array(items)  # the error then names the item
 

@@ -76,12 +76,20 @@ def is_many_objects(items: Any) -> bool:
     """
     if isinstance(items, np.ndarray):
         return items.ndim > 0
-    return isinstance(items, MANY) or (not isinstance(items, str | bytes | bytearray | np.generic) and _is_column(items))
+    return isinstance(items, MANY) or (
+        not isinstance(items, str | bytes | bytearray | np.generic) and _is_column(items)
+    )
 
 
 def _is_column(items: Any) -> bool:
     polars_objects = _dtype_name(items) == "Object"
-    return is_arrow(items) or _of_pandas(items) or _is_buffer(items) or polars_objects or isinstance(getattr(items, "dtype", None), np.dtype)
+    return (
+        is_arrow(items)
+        or _of_pandas(items)
+        or _is_buffer(items)
+        or polars_objects
+        or isinstance(getattr(items, "dtype", None), np.dtype)
+    )
 
 
 def _is_array(items: Any) -> bool:
@@ -90,8 +98,10 @@ def _is_array(items: Any) -> bool:
 
 def _is_buffer(items: Any) -> bool:
     """Whether this is an array of the standard library: ``array.array`` or one of ``ctypes``."""
-    return type(items).__module__ in ("array", "_ctypes") or isinstance(items, memoryview) or (
-        hasattr(items, "_length_") and hasattr(items, "_type_")
+    return (
+        type(items).__module__ in ("array", "_ctypes")
+        or isinstance(items, memoryview)
+        or (hasattr(items, "_length_") and hasattr(items, "_type_"))
     )
 
 
@@ -109,8 +119,7 @@ def _is_scalar_of_arrow(item: Any) -> bool:
 
 
 def plain(item: Any) -> Any:
-    """A scalar of pyarrow, and the item of an array without dimensions, as an object of Python or NumPy; any other item as
-    it is.
+    """A scalar of pyarrow, or an array without dimensions, as an object of Python or NumPy; any other item as it is.
 
     Raises ``TypeError`` for a time zone that is not UTC.
     """
@@ -125,7 +134,9 @@ def plain(item: Any) -> Any:
         return np.timedelta64(item.value, unit) if "Duration" in type(item).__name__ else item.as_py()
     zone = item.type.tz
     if zone is not None and not is_utc(zone):
-        raise TypeError(f"the timestamp is in time zone {zone!r}: convert to UTC, with cast(pa.timestamp({unit!r}, 'UTC'))")
+        raise TypeError(
+            f"the timestamp is in time zone {zone!r}: convert to UTC, with cast(pa.timestamp({unit!r}, 'UTC'))"
+        )
     return np.datetime64(item.value, unit)
 
 
@@ -202,7 +213,9 @@ def column_of(items: Any, codec: Any) -> Column:
 def no_sequence(items: Any, codec: Any) -> TypeError:
     """The error for an argument that is no collection."""
     given = type(items).__name__
-    return TypeError(f"{codec.what}s must be an array, a column or a sequence, not {given}: give a list for a single one")
+    return TypeError(
+        f"{codec.what}s must be an array, a column or a sequence, not {given}: give a list for a single one"
+    )
 
 
 def _listed(items: Any, codec: Any) -> list[Any]:
@@ -229,7 +242,13 @@ def _from_strings(array: Array, codec: Any) -> Column:
 def _from_sequence(items: Any, codec: Any) -> Column:
     """Python objects as they stand. Among them, only what can mean nothing else is a null."""
     types = set(map(type, items))
-    if codec.is_composite and type(items) is tuple and types and not types & {tuple, np.void} and all(map(is_many, items)):
+    if (
+        codec.is_composite
+        and type(items) is tuple
+        and types
+        and not types & {tuple, np.void}
+        and all(map(is_many, items))
+    ):
         return Column(Fields(None, items), None)
     if not any(_may_be_null(each) for each in types):
         return Column(items, None)
@@ -295,7 +314,9 @@ def _from_pandas(items: Any, codec: Any) -> Column:
     if isinstance(dtype, pd.ArrowDtype) or (isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"):
         return column_of(array.__arrow_array__(), codec)
     if isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
-        raise TypeError(f"{what} are of pandas' dtype {dtype}: convert them, such as with to_timestamp(), or use object")
+        raise TypeError(
+            f"{what} are of pandas' dtype {dtype}: convert them, such as with to_timestamp(), or use object"
+        )
     if isinstance(dtype, pd.SparseDtype):
         return Column(np.asarray(array), None)
     number = getattr(dtype, "numpy_dtype", None)

@@ -17,7 +17,7 @@ ADVICE = "give a dtype, str, bytes, or object for any Python objects"
 def type_of(spec: Any, what: str) -> Any:
     """A dtype in native byte order, or ``str``, ``bytes`` or ``object``.
 
-    Raises ``TypeError`` for what names no type. (Whether keys and values of the type are supported, ``codecs`` decides.)
+    Raises ``TypeError`` for what names no type. Whether keys or values of the type are supported, ``codecs`` decides.
 
     >>> type_of(">i8", "key"), type_of("string", "key"), type_of("U", "key")
     (dtype('int64'), <class 'str'>, <class 'str'>)
@@ -88,7 +88,7 @@ def _of_pandas(pd: Any, spec: Any, what: str) -> Any:
         return str
     if isinstance(spec, pd.DatetimeTZDtype):
         if not is_utc(str(spec.tz)):
-            raise TypeError(f"the {what} type has time zone {str(spec.tz)!r}: only UTC is taken, so give M8[{spec.unit}] and convert to UTC")
+            raise TypeError(f"the {what} type has time zone {str(spec.tz)!r}: give M8[{spec.unit}], and convert to UTC")
         return np.dtype(f"M8[{spec.unit}]")
     if isinstance(spec, pd.CategoricalDtype) and spec.categories is not None:
         return type_of(spec.categories.dtype, what)

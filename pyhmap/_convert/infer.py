@@ -12,7 +12,7 @@ import numpy as np
 
 from _hmap_bytes.arrow_column import Column as ArrowColumn
 from pyhmap._convert.arrow_values import Runs, text_type
-from pyhmap._convert.columns import Column, Fields, column_of
+from pyhmap._convert.columns import Fields, column_of
 
 NUMBERS = (bool, int, float, complex, np.number, np.bool, np.datetime64)
 
@@ -50,7 +50,9 @@ def with_type(items: Any, what: str) -> tuple[Any, int, Any]:
         return column, len(values), inferred
     present = values if column.valid is None else np.asarray(values, object)[column.valid]
     if len(present) == 0:
-        raise TypeError(f"there is no {what} to infer a type from: make the map with HMap(key, value), or give an array")
+        raise TypeError(
+            f"there is no {what} to infer a type from: make the map with HMap(key, value), or give an array"
+        )
     inferred = _type_of_objects(present.ravel().tolist() if isinstance(present, np.ndarray) else present)
     return items if inferred is object else column, len(values), inferred
 
