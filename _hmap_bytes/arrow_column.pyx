@@ -101,8 +101,8 @@ cdef Column import_type(obj):
 
 
 cdef Column child_column(Column parent, int64_t i, bint shares_items):
-    """Child i of a column of a nested type. With `shares_items` it has an item for each of the parent's, as the fields of
-    a struct have, and the parent's offset counts for it too."""
+    """Child i of a column of a nested type. With `shares_items` it has an item for each of the parent's, as the fields
+    of a struct have, and the parent's offset counts for it too."""
     cdef Column column = Column()
     cdef Chunk whole, chunk
     column.schema = parent.schema.children[i][0]
@@ -118,7 +118,8 @@ cdef Column child_column(Column parent, int64_t i, bint shares_items):
         chunk.owner = whole
         if shares_items:
             if chunk.array.length < whole.array.offset + whole.array.length:
-                raise ValueError("the Arrow array is malformed: a field has fewer items than its struct; check the producer")
+                given = "a field has fewer items than its struct"
+                raise ValueError(f"the Arrow array is malformed: {given}; check the producer")
             chunk.array.offset += whole.array.offset
             if chunk.array.length != whole.array.length:
                 chunk.array.null_count = -1

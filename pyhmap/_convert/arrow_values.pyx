@@ -1,5 +1,5 @@
-"""Arrow columns as NumPy arrays: numbers, bools and times, also dictionary-encoded and run-end encoded; the columns of a
-struct. Texts are left as they are: `text_batch` reads them.
+"""Arrow columns as NumPy arrays: numbers, bools and times, also dictionary-encoded and run-end encoded; the columns of
+a struct. Texts are left as they are: `text_batch` reads them.
 
 Owns the NumPy type of each such Arrow format. A column is read in place where the layouts agree.
 """

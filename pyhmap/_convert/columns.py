@@ -280,7 +280,7 @@ def _is_null_of_column(item: Any, codec: Any) -> bool:
 
 
 def _from_masked(items: Any) -> Column:
-    mask = np.ma.getmaskarray(items)
+    mask: Any = np.ma.getmaskarray(items)
     if mask.dtype.names:  # an item whose fields are not all there
         mask = np.logical_or.reduce([mask[name].reshape(len(mask), -1).any(1) for name in mask.dtype.names])
     return _without(np.asarray(np.ma.getdata(items)), mask.reshape(len(mask), -1).any(1) if mask.ndim > 1 else mask)

@@ -279,7 +279,7 @@ cdef inline void enter_python(PyThreadState *left) noexcept:
 # ---- Python objects --------------------------------------------------------------------------------------------------
 
 cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
-    """A list, tuple or object array of str or bytes. Items at which `valid`, if it is not None, is False are empty texts.
+    """A list, tuple or object array of str or bytes. Where `valid` is False, if it is not None, texts are empty.
 
     From the first look at the items to the last no Python code runs and the GIL is kept, so nothing changes them.
     """
