@@ -225,7 +225,7 @@ cdef tuple runs_of(const ArrowSchema *schema, const ArrowArray *array, dtype, ow
     """The items of a run-end encoded array of numbers."""
     runs = run_of_each(schema, array, owner)
     values, valid = items_of(schema.children[1], array.children[1], dtype, owner)
-    if len(runs) and runs[-1] >= len(values):
+    if len(runs) and runs[len(runs) - 1] >= len(values):
         raise ValueError("the Arrow array is malformed: it has more runs than values; check the producer")
     return values[runs], None if valid is None else valid[runs]
 
@@ -236,7 +236,7 @@ cdef object run_of_each(const ArrowSchema *schema, const ArrowArray *array, owne
         raise ValueError("the Arrow array is malformed: run ends and values are missing; check the producer")
     check_buffers(array.children[0], 2)
     ends = numbers(array.children[0], np.dtype(DTYPES[schema.children[0].format.decode()]), owner)
-    if (ends[1:] <= ends[:-1]).any() or (array.length and (len(ends) == 0 or ends[0] <= 0)):
+    if (np.diff(ends) <= 0).any() or (array.length and (len(ends) == 0 or ends[0] <= 0)):
         raise ValueError("the Arrow array is malformed: its run ends do not rise; check the producer")
     if array.length and ends[len(ends) - 1] < array.offset + array.length:
         raise ValueError("the Arrow array is malformed: its runs end before its items; check the producer")
