@@ -12,7 +12,7 @@ def of_both(*names: str) -> tuple[str, ...]:
 
 
 @recipe(*of_both("__len__", "__repr__", "nbytes", "key_dtype", "header", "layout", "occupancy", "bucket_arrays"))
-@recipe(*of_both("finish_growth", "stats", "check"))
+@recipe(*of_both("finish_growth", "stats", "check", "__sizeof__"))
 @recipe("HMap.value_dtype", "HMap.keys_array", "HMap.values_array", "HMap.to_arrays", "HSet.to_array")
 @recipe("HSet.__getstate__")
 def _(call: Call, kit: Kit) -> None:
