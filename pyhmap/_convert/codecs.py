@@ -42,6 +42,7 @@ from pyhmap._convert.columns import (
     objects_of,
     plain,
 )
+from pyhmap._convert.datetimes import durations, moments
 from pyhmap._convert.dtypes import type_of
 from pyhmap._convert.text_batch import text_array, text_batch
 
@@ -457,16 +458,25 @@ class TimeCodec(WordCodec):
 
     def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
         types = set(map(type, items))
-        if types == {datetime.datetime} and self.dtype.kind == "M" and all(item.tzinfo is None for item in items):
-            return np.array(items, "M8[us]")
-        if types == {datetime.timedelta} and self.dtype.kind == "m":
-            try:
-                return np.array(items, "m8[us]")
-            except OverflowError:
-                pass
-        if types == {datetime.date} and self.dtype.kind == "M":
-            return np.array(items, "M8[D]")
-        return object_array(items)
+        array = None
+        if types == {datetime.datetime} and self.dtype.kind == "M":
+            array = moments(items)
+        elif types == {datetime.timedelta} and self.dtype.kind == "m":
+            array = durations(items)
+        elif types == {datetime.date} and self.dtype.kind == "M":
+            array = np.array(items, "M8[D]")
+        elif len(types) == 1:
+            array = self._of_pandas(items)
+        return object_array(items) if array is None else array
+
+    def _of_pandas(self, items: list[Any] | tuple[Any, ...]) -> Array | None:
+        """Times of pandas without a zone, if they have one unit."""
+        kind = type(items[0])
+        method = getattr(kind, "to_datetime64" if self.dtype.kind == "M" else "to_timedelta64", None)
+        if method is None or any(getattr(item, "tzinfo", None) is not None for item in items):
+            return None
+        units = {item.unit for item in items} if hasattr(kind, "unit") else set()
+        return np.array([method(item) for item in items]) if len(units) == 1 else None
 
     def _one_by_one(self, array: Array) -> Array:
         if len(array) and array.dtype.kind != "O":
@@ -764,7 +774,7 @@ class RecordCodec(Codec):
         try:
             columns = zip(*items, strict=True)
             return self._joined(
-                [codec.many(list(column))[0] for (_, codec), column in zip(self.fields, columns, strict=True)],
+                [codec.convert(column, None) for (_, codec), column in zip(self.fields, columns, strict=True)],
                 len(items),
             )
         except (TypeError, OverflowError, ValueError):

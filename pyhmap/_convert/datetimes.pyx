@@ -1,0 +1,81 @@
+"""Lists of Python's ``datetime`` and ``timedelta`` objects as arrays of microseconds, several times as fast as NumPy.
+
+Owns the calendar of ``datetime``: the proleptic Gregorian one, without leap seconds.
+"""
+
+import numpy as np
+
+from cpython.datetime cimport (
+    datetime_day,
+    datetime_hour,
+    datetime_microsecond,
+    datetime_minute,
+    datetime_month,
+    datetime_second,
+    datetime_tzinfo,
+    datetime_year,
+    import_datetime,
+    timedelta_days,
+    timedelta_microseconds,
+    timedelta_seconds,
+)
+from libc.stdint cimport int64_t
+
+import_datetime()
+
+cdef enum:
+    SECONDS = 86400             # of a day
+    MICROSECONDS = 1000000      # of a second
+
+
+cdef inline int64_t days_from_epoch(int64_t year, int64_t month, int64_t day) noexcept nogil:
+    """Days since 1970-01-01. Years are counted from March, so that the leap day is the last of its year.
+
+    Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
+    """
+    year -= month <= 2
+    cdef int64_t era = year // 400, of_era = year % 400     # of the years 0 to 9999: never negative
+    cdef int64_t of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+
+def moments(items):
+    """An array of dtype ``M8[us]`` of a list or tuple of exact ``datetime`` objects; None if one has a time zone.
+
+    >>> import datetime
+    >>> moments([datetime.datetime(1970, 1, 2, 0, 0, 0, 5)])
+    array(['1970-01-02T00:00:00.000005'], dtype='datetime64[us]')
+    """
+    cdef Py_ssize_t i = 0
+    cdef int64_t seconds
+    array = np.empty(len(items), np.int64)
+    cdef int64_t[::1] out = array
+    for item in items:
+        if datetime_tzinfo(item) is not None:
+            return None
+        seconds = days_from_epoch(datetime_year(item), datetime_month(item), datetime_day(item)) * SECONDS
+        seconds += datetime_hour(item) * 3600 + datetime_minute(item) * 60 + datetime_second(item)
+        out[i] = seconds * MICROSECONDS + datetime_microsecond(item)
+        i += 1
+    return array.view("M8[us]")
+
+
+def durations(items):
+    """An array of dtype ``m8[us]`` of a list or tuple of exact ``timedelta`` objects. Their limit, 10^9 days, would be
+    too much for int64: None if one has more days than it can hold.
+
+    >>> import datetime
+    >>> durations([datetime.timedelta(seconds=-1)])
+    array([-1000000], dtype='timedelta64[us]')
+    """
+    cdef Py_ssize_t i = 0
+    cdef int64_t days
+    array = np.empty(len(items), np.int64)
+    cdef int64_t[::1] out = array
+    for item in items:
+        days = timedelta_days(item)
+        if not -100000000 < days < 100000000:
+            return None
+        out[i] = (days * SECONDS + timedelta_seconds(item)) * MICROSECONDS + timedelta_microseconds(item)
+        i += 1
+    return array.view("m8[us]")
