@@ -361,6 +361,16 @@ PLANTED = {
     "maps_that_are_kept": "held references",
 }
 
+# Each group is diagnosed in a process of its own.
+GROUPS = {
+    "amortised": AMORTISED,
+    "deferred": DEFERRED,
+    "held": [
+        name for name, verdict in PLANTED.items() if verdict == "held references" and name not in AMORTISED + DEFERRED
+    ],
+    "others": [name for name, verdict in PLANTED.items() if verdict != "held references"],
+}
+
 # ---- clean -----------------------------------------------------------------------------------------------------------
 
 steady = HMap(np.int64, np.int64, ((i, i) for i in range(3000)))

@@ -1,11 +1,10 @@
 """A process that diagnoses programs and prints each diagnosis as a line of JSON.
 
-    worker.py planted       each planted leak once, except those of the next two
-    worker.py amortised     each that rarely allocates
-    worker.py deferred      each whose body runs after the call
+    worker.py amortised     each program of this group of planted leaks once
     worker.py clean 50      each clean program so many times
 
-One process diagnoses all of them, as in a user's session: the objects of one program must not affect the next.
+One process diagnoses all programs of a group, as in a user's session: the objects of one program must not affect the
+next.
 """
 
 import gc
@@ -15,13 +14,6 @@ import sys
 import programs
 
 from pyhmap import debug
-
-GROUPS = {
-    "planted": [name for name in programs.PLANTED if name not in programs.AMORTISED + programs.DEFERRED],
-    "amortised": programs.AMORTISED,
-    "deferred": programs.DEFERRED,
-    "clean": programs.CLEAN,
-}
 
 
 def report(name: str, rounds: int, calls: int) -> None:
@@ -36,7 +28,7 @@ def main(what: str, times: int = 1) -> None:
     if what == "clean":
         gc.freeze()  # objects from before; without them a collection is several times faster
     for _ in range(times):
-        for name in GROUPS[what]:
+        for name in programs.CLEAN if what == "clean" else programs.GROUPS[what]:
             report(name, rounds=5, calls=8 if what == "clean" else 10)
 
 
