@@ -98,7 +98,11 @@ def in_the_contract(container: Container, name: str, what: str, items: Items) ->
     """Whether it is said what becomes of this batch."""
     if name != "object":  # a NaN among the objects of a column may be a null: see test_other_libraries.py
         return not (container.kind == ANY and container.library != "Python" and any(x != x for x in items))
-    if "date64" in container.name or container.library == "tables" or container.kind in ("zone", "in UTC", "in UTC or NaT", "record", "4 bytes", "V"):
+    if (
+        "date64" in container.name
+        or container.library == "tables"
+        or container.kind in ("zone", "in UTC", "in UTC or NaT", "record", "4 bytes", "V")
+    ):
         return False
     if what == "values" and container.library != "polars":
         return True
