@@ -275,6 +275,8 @@ class HSet(MutableSet[_K]):
         """Compare another collection with this set. An element that the key type cannot hold equals no key."""
         codec, objects = self._map._key_codec, self.key_dtype is object
         elements = self._batch(other)
+        if not objects:
+            elements = codec.column(elements)  # read once, and converted twice if need be
         typed = other._key_map if isinstance(other, HSet) and other.key_dtype is not object else None
         if not objects or typed is None:
             try:
@@ -284,7 +286,10 @@ class HSet(MutableSet[_K]):
             except (TypeError, OverflowError):
                 if objects:
                     raise  # an error of an element's own __hash__ or __eq__
-        array, null = _without_nulls(*OBJECTS.many(list(other) if isinstance(other, HSet) else elements))
+        if objects or isinstance(other, HSet):
+            array, null = _without_nulls(*OBJECTS.many(list(other) if isinstance(other, HSet) else elements))
+        else:
+            array, null = _without_nulls(*codec.objects(elements))
         common, is_found = compared(self._map, list(array), typed)
         return _Compared(array, np.array(is_found, bool), common, null)
 
@@ -369,7 +374,7 @@ class HSet(MutableSet[_K]):
         [1, 2, 3]
         """
         for other in others:
-            elements = self._batch(other)
+            elements = self._map._key_codec.column(self._batch(other)) if self.key_dtype is not object else self._batch(other)
             try:
                 self.add_many(elements)
                 continue

@@ -107,6 +107,27 @@ def arrow_values(obj, what="items"):
     return np.concatenate([np.empty(0, dtype), *arrays]), valid
 
 
+def first_with_nanoseconds(obj, times_too):
+    """The position of the first time of day, or with `times_too` of the first time of any kind, whose nanoseconds are no
+    whole microseconds; None if there is none, or the column holds no times."""
+    cdef Column column = import_column(obj)
+    cdef Chunk chunk
+    cdef Py_ssize_t before = 0
+    format = column.schema.format.decode()
+    if format != "ttn" and not (times_too and format[:3] in ("tsn", "tDn")):
+        return None
+    for chunk in column.chunks:
+        check_buffers(&chunk.array, 2)
+        left = numbers(&chunk.array, np.dtype(np.int64), chunk) % 1000 != 0
+        valid = validity(&chunk.array, chunk)
+        if valid is not None:
+            left &= valid
+        if left.any():
+            return before + int(left.argmax())
+        before += chunk.array.length
+    return None
+
+
 def arrow_dtype(obj, what):
     """The type that an object with ``__arrow_c_schema__`` names: a dtype, ``str`` or ``bytes``. ``TypeError`` for
     others."""

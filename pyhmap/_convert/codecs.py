@@ -41,6 +41,7 @@ from pyhmap._convert.columns import (
     object_array,
     objects_of,
     plain,
+    python_items,
 )
 from pyhmap._convert.datetimes import durations, moments
 from pyhmap._convert.dtypes import type_of
@@ -234,6 +235,14 @@ class Codec:
             array[~valid] = object_array([self.zero()]) if array.dtype.kind == "O" else np.zeros(1, array.dtype)
         return self._exactly(array)
 
+    def objects(self, items: Any) -> tuple[Array, Array | None]:
+        """Many items as the objects that calls with a single one take, not checked; and which of them are there."""
+        column = self.column(items)
+        values = column.values
+        if isinstance(values, ArrowColumn | Runs):
+            return text_array(values, self)
+        return object_array(python_items(values, self) if isinstance(values, np.ndarray) else values), column.valid
+
     def text_items(self, texts: Any) -> Array:
         """The str or bytes objects of an Arrow column of texts, None at nulls."""
         array, valid = text_array(texts, self)
@@ -335,6 +344,8 @@ class IntCodec(WordCodec):
         return _int_array(items) if INTS.issuperset(map(type, items)) else object_array(items)
 
     def _exactly(self, array: Array) -> Array:
+        if array.dtype.kind == "b" and self.dtype.kind == "b":  # a byte of a view may be 2: it is True as well
+            return np.ascontiguousarray(array).view(np.uint8) != 0
         if self._plain(array):
             return array
         if array.dtype.kind not in "bui":
@@ -376,7 +387,7 @@ class FloatCodec(WordCodec):
             # as Python compares: NumPy would make the int a float first
             nearest = f"the nearest is {number.item()!r}"
             raise OverflowError(f"{self.what} {shown(item)} has no exact {self.name}; {nearest}: round the {self.what}")
-        if np.isinf(number) and np.isfinite(float(cast("Any", exact))):
+        if np.isinf(number) and (isinstance(exact, int) or np.isfinite(cast("Any", exact))):
             raise self._too_large(item)
         if self.is_key:
             number = _canonical_floats(number.reshape(1))
@@ -429,7 +440,10 @@ class TimeCodec(WordCodec):
     has_nat = True
 
     def _encode(self, item: object) -> bytes:
-        return self._exactly(self._array_of_one(item)).tobytes()
+        try:
+            return self._exactly(self._array_of_one(item)).tobytes()
+        except (TypeError, OverflowError) as error:
+            raise type(error)(str(error).removeprefix(f"{self.what}s[0]: ")) from None
 
     def _array_of_one(self, item: Any) -> Array:
         if type(item).__name__ == "NaTType":
@@ -439,7 +453,7 @@ class TimeCodec(WordCodec):
                 return np.array([item.to_timedelta64()])
             if not isinstance(item, np.timedelta64 | datetime.timedelta):
                 raise self.wrong_type(item)
-            return np.array([np.timedelta64(item)])
+            return np.array([item if isinstance(item, np.timedelta64) else self._duration(item)])
         if isinstance(item, datetime.datetime):
             conversion = ".astimezone(datetime.timezone.utc)"
             check_zone(item.tzinfo, f"{self.what} {shown(item)} is", conversion)
@@ -448,6 +462,14 @@ class TimeCodec(WordCodec):
         if not isinstance(item, np.datetime64 | datetime.date):
             raise self.wrong_type(item)
         return np.array([np.datetime64(item)])
+
+    def _duration(self, item: datetime.timedelta) -> np.timedelta64:
+        """In microseconds, or where those are too many for 64 bits, in a coarser unit that is exact."""
+        seconds = 86400 * item.days + item.seconds
+        for count, unit in (seconds * 10**6 + item.microseconds, "us"), (seconds, "s"):
+            if abs(count) < 2**63 and (unit == "us" or item.microseconds == 0):
+                return np.timedelta64(count, unit)
+        raise OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a {self.holder} of another type")
 
     def decode(self, stored: bytes) -> Any:
         return np.frombuffer(stored, self.dtype)[0]
@@ -520,7 +542,8 @@ class TimeCodec(WordCodec):
         times = ~np.isnat(array)
         if times.any():
             position = int(times.argmax())
-            raise TypeError(f"{self.what}s[{position}]: {array[position]!r} {reason}")
+            given = array.dtype if unit == "generic" else repr(array[position])
+            raise TypeError(f"{self.what}s[{position}]: {given} {reason}")
 
 
 class NumberCodec(Codec):
@@ -530,29 +553,48 @@ class NumberCodec(Codec):
     dtype: np.dtype[Any]
 
     def _encode(self, item: object) -> bytes:
-        if isinstance(item, str | bytes | bytearray):
+        given: Any = bool(item) if isinstance(item, np.bool) else item
+        real_only = self.dtype.kind == "f"
+        if isinstance(given, np.timedelta64 | np.datetime64 | np.ndarray):
             raise self.wrong_type(item)
+        if isinstance(given, complex | np.complexfloating) and real_only:
+            raise self.wrong_type(item)
+        if hasattr(given, "__index__"):
+            given = operator.index(given)
+        elif not isinstance(given, float | complex | np.inexact) and not hasattr(given, "__float__"):
+            raise self.wrong_type(item)
+        is_inexact = isinstance(given, float | complex | np.inexact)
         try:
             with np.errstate(over="ignore"):
-                exact: Any = complex(cast("Any", item)) if self.dtype.kind == "c" else item
-                number = np.array([exact], self.dtype)
-            if np.isinf(number[0]) and np.isfinite(exact):
-                raise self._too_large(item)
-            return self._without_padding(number).tobytes()
-        except (TypeError, ValueError):
-            raise self.wrong_type(item) from None
+                number = np.array([given if is_inexact or isinstance(given, int) else float(given)], self.dtype)
         except OverflowError:
             raise self._too_large(item) from None
+        except (TypeError, ValueError):
+            raise self.wrong_type(item) from None
+        stored = number[0].real
+        if not is_inexact and (not np.isfinite(stored) or given != (int(stored) if stored == int(stored) else stored)):
+            raise OverflowError(f"{self.what} {shown(item)} has no exact {self.name}: round the {self.what}")
+        if is_inexact and self._becomes_infinite(number, np.array([given])).any():
+            raise self._too_large(item)
+        return self._without_padding(number).tobytes()
 
     def _exactly(self, array: Array) -> Array:
         if array.dtype.kind not in "biufc" or (array.dtype.kind == "c" and self.dtype.kind != "c"):
             return self._one_by_one(array)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             numbers = np.require(array, self.dtype, ["C", "A"])
-        infinite = np.isinf(numbers) & np.isfinite(array)
-        if infinite.any():
-            self._raise_at(array, int(infinite.argmax()))
+            if array.dtype.kind in "iu":
+                most = 2.0 ** (8 * array.dtype.itemsize - (array.dtype.kind == "i"))  # it wraps when converted back
+                wrong = (numbers.real.astype(array.dtype) != array) | (numbers.real >= most)
+            else:
+                wrong = self._becomes_infinite(numbers, array)
+        if wrong.any():
+            self._raise_at(array, int(wrong.argmax()))
         return self._without_padding(numbers)
+
+    def _becomes_infinite(self, numbers: Array, given: Array) -> Array:
+        parts = [(numbers.real, given.real), (numbers.imag, given.imag)]
+        return np.logical_or.reduce([np.isinf(own) & np.isfinite(theirs) for own, theirs in parts])
 
     def with_nulls(self, array: Array, valid: Array) -> Array:
         return np.where(valid, array, np.array(np.nan, self.dtype))
@@ -752,6 +794,20 @@ class RecordCodec(Codec):
                 valid = part_valid if valid is None else valid & part_valid
         return self._joined([part for part, _ in parts], n), valid
 
+    def objects(self, items: Any) -> tuple[Array, Array | None]:
+        column = self.column(items)
+        fields, valid = column.values, column.valid
+        if not isinstance(fields, Fields):
+            return super().objects(column)
+        if fields.names is not None:
+            self._check_names(fields.names)
+        columns = dict(zip(fields.names or [name for name, _ in self.fields], fields.columns, strict=True))
+        parts = [codec.objects(columns[name]) for name, codec in self.fields]
+        for _, part_valid in parts:
+            if part_valid is not None:
+                valid = part_valid if valid is None else valid & part_valid
+        return object_array(list(zip(*(part for part, _ in parts), strict=True))), valid
+
     def _joined(self, parts: list[Array], n: int) -> Array:
         out = np.zeros(n, self.dtype)  # zeroes the padding
         for (name, codec), part in zip(self.fields, parts, strict=True):
@@ -804,33 +860,72 @@ class SubarrayCodec(Codec):
         self.items = _codec(base, what)
 
     def _encode(self, item: object) -> bytes:
-        array = np.asarray(item)
+        return self._row(item).tobytes()
+
+    def _row(self, item: Any) -> Array:
+        """One item. A list is converted item by item, as NumPy would merge their types."""
+        if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
+            raise TypeError(f"{self.what} has a masked item: fill it")
+        try:
+            array = np.asarray(item) if isinstance(item, np.ndarray) else np.array(item, object)
+        except ValueError:
+            array = np.empty(0, object)  # of rows of several lengths
         if array.shape != self.shape:
-            given = f"{self.what} is of shape {array.shape}"
+            given = f"{self.what} {shown(item)} is of shape {array.shape}"
             raise TypeError(f"{given}; this {self.holder} holds {self.name}: give shape {self.shape}")
-        return self._exactly(array.reshape(1, *self.shape)).tobytes()
+        flat = array.reshape(-1)
+        return self._stored(self.items.convert(flat.tolist() if flat.dtype.kind == "O" else flat, None), 1)[0]
+
+    def _stored(self, flat: Array, n: int) -> Array:
+        if self.is_key and flat.dtype.kind == "f":
+            flat = _canonical_floats(flat)
+        return flat.reshape(n, *self.shape)
 
     def decode(self, stored: bytes) -> Any:
         array = np.frombuffer(stored, self.items.dtype).reshape(self.shape).copy()
         return _as_tuples(array.tolist()) if self.is_key else array
 
     def is_scalar(self, items: Any) -> bool:
-        return not isinstance(items, Column) and bool(np.shape(items) == self.shape)
+        if isinstance(items, np.ndarray):
+            return bool(items.shape == self.shape)
+        if not isinstance(items, list | tuple):
+            return not is_many(items)
+        try:
+            return np.array(items, object).shape == self.shape
+        except ValueError:
+            return False
 
     def convert(self, values: Any, valid: Array | None) -> Array:
-        array = np.asarray(values) if isinstance(values, list | tuple | np.ndarray) else np.empty(0)
-        if array.dtype.kind == "O" and array.ndim == 1 and len(array):
-            array = np.array(array.tolist())
-        if array.shape[1:] != self.shape:
-            wanted = f"(n, {', '.join(map(str, self.shape))})"
-            raise ValueError(f"{self.what}s are of shape {array.shape}: give an array of shape {wanted}")
-        return self._exactly(array)
+        if isinstance(values, Fields):
+            raise TypeError(f"{self.what}s are a table; this {self.holder} holds {self.name}: give one column")
+        array = values if isinstance(values, np.ndarray) else object_array(values)
+        if array.dtype.kind != "O" or array.ndim > 1:
+            if array.shape[1:] != self.shape:
+                wanted = f"(n, {', '.join(map(str, self.shape))})"
+                raise ValueError(f"{self.what}s are of shape {array.shape}: give an array of shape {wanted}")
+            if array.dtype.kind != "O":
+                return self._exactly(array)
+        rows = np.zeros(len(array), self.dtype)
+        for position, row in enumerate(array):
+            if valid is None or valid[position]:
+                try:
+                    rows[position] = self._row(row)
+                except (TypeError, OverflowError) as error:
+                    text = str(error).removeprefix(f"{self.what}s[0]: ")
+                    raise type(error)(f"{self.what}s[{position}]: {text}") from None
+        return rows
 
     def _exactly(self, array: Array) -> Array:
-        flat = self.items._exactly(np.ascontiguousarray(array).reshape(-1))
-        if self.is_key and flat.dtype.kind == "f":
-            flat = _canonical_floats(flat)
-        return flat.reshape(len(array), *self.shape)
+        try:
+            flat = self.items._exactly(np.ascontiguousarray(array).reshape(-1))
+        except (TypeError, OverflowError):
+            for position, row in enumerate(array):  # an error names the item, not its part
+                try:
+                    self._row(row)
+                except (TypeError, OverflowError) as error:
+                    raise type(error)(f"{self.what}s[{position}]: {error}") from None
+            raise
+        return self._stored(flat, len(array))
 
 
 class ObjectCodec(Codec):

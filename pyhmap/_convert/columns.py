@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from _hmap_bytes.arrow_column import Column as ArrowColumn
 from _hmap_bytes.arrow_column import is_arrow
-from pyhmap._convert.arrow_values import Runs, arrow_values, is_utc
+from pyhmap._convert.arrow_values import Runs, arrow_values, first_with_nanoseconds, is_utc
 
 Array = npt.NDArray[Any]
 
@@ -49,6 +49,7 @@ class Fields:
     columns: tuple[Any, ...]  #: containers of n items each
 
 
+OF_DATETIME = (datetime.date, datetime.timedelta)
 MANY = (list, tuple, range, deque, Iterator, KeysView, ValuesView, ItemsView, memoryview, Column)
 
 
@@ -187,7 +188,7 @@ def column_of(items: Any, codec: Any) -> Column:
     if type(items) is list or type(items) is tuple:
         return _from_sequence(items, codec)
     if isinstance(items, np.ma.MaskedArray):
-        return _from_masked(items)
+        return _from_masked(items, codec)
     if isinstance(items, np.ndarray):
         return _from_array(np.asarray(items), codec)
     if isinstance(items, str | bytes):
@@ -206,7 +207,7 @@ def column_of(items: Any, codec: Any) -> Column:
             if not hasattr(items, "__array__"):
                 raise
     if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
-        return _from_array(np.asarray(items), codec)
+        return column_of(np.asanyarray(items), codec)  # perhaps a masked array
     return _from_sequence(_listed(items, codec), codec)
 
 
@@ -279,11 +280,18 @@ def _is_null_of_column(item: Any, codec: Any) -> bool:
     return not codec.has_nat and _is_nat(item)
 
 
-def _from_masked(items: Any) -> Column:
-    mask: Any = np.ma.getmaskarray(items)
-    if mask.dtype.names:  # an item whose fields are not all there
-        mask = np.logical_or.reduce([mask[name].reshape(len(mask), -1).any(1) for name in mask.dtype.names])
-    return _without(np.asarray(np.ma.getdata(items)), mask.reshape(len(mask), -1).any(1) if mask.ndim > 1 else mask)
+def _from_masked(items: Any, codec: Any) -> Column:
+    if items.ndim == 0:
+        many = f"{codec.what}s"
+        raise ValueError(f"{many} must be one-dimensional, not of shape (): give a list for a single one")
+    return _without(np.asarray(np.ma.getdata(items)), _any_masked(np.ma.getmaskarray(items)))
+
+
+def _any_masked(mask: Any) -> Array:
+    """Which items are masked, or have a field or part that is."""
+    if mask.dtype.names:
+        return np.logical_or.reduce([_any_masked(mask[name]) for name in mask.dtype.names])
+    return mask.reshape(len(mask), -1).any(1) if mask.ndim > 1 else mask
 
 
 # ---- pandas ----------------------------------------------------------------------------------------------------------
@@ -293,7 +301,8 @@ def _from_pandas(items: Any, codec: Any) -> Column:
     pd = sys.modules["pandas"]
     if isinstance(items, pd.MultiIndex):
         levels = tuple(items.get_level_values(i) for i in range(items.nlevels))
-        return Column(Fields(tuple(items.names) if all(items.names) else None, levels), None)
+        named = any(name is not None for name in items.names)
+        return Column(Fields(tuple(map(str, items.names)) if named else None, levels), None)
     array = getattr(items, "array", items)  # of a Series or an Index
     dtype = array.dtype
     what = f"{codec.what}s"
@@ -318,7 +327,7 @@ def _from_pandas(items: Any, codec: Any) -> Column:
             f"{what} are of pandas' dtype {dtype}: convert them, such as with to_timestamp(), or use object"
         )
     if isinstance(dtype, pd.SparseDtype):
-        return Column(np.asarray(array), None)
+        return column_of(pd.Series(np.asarray(array)), codec)
     number = getattr(dtype, "numpy_dtype", None)
     null = np.asarray(array.isna())
     if isinstance(number, np.dtype) and number.kind in "biuf":  # Int64, Float32, boolean, ...
@@ -369,7 +378,7 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
     if isinstance(items, list | tuple):
         return object_array(items), None
     if isinstance(items, np.ma.MaskedArray):
-        column = _from_masked(items)
+        column = _from_masked(items, codec)
         return _nulls_as_none(python_items(column.values, codec), column.valid)
     if isinstance(items, np.ndarray) and items.dtype.kind == "T" and hasattr(items.dtype, "na_object"):
         column = _from_strings(np.asarray(items), codec)
@@ -390,19 +399,36 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         return _without_none(object_array(items.to_list()))
     for method in "to_pylist", "to_list":  # of pyarrow, of polars
         if is_arrow(items) and hasattr(items, method):
-            return _without_none(object_array(getattr(items, method)()))
+            return _without_none(object_array(_python_list(items, method, codec)))
     if is_arrow(items):
         column = column_of(items, codec)
         values = column.values
         if isinstance(values, Fields):
             raise TypeError(f"{codec.what}s are a table or a struct column: give one of its columns")
         if isinstance(values, np.ndarray):
-            of_python = values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] != "ns"  # datetime has no ns
-            return _nulls_as_none(values.tolist() if of_python else python_items(values, codec), column.valid)
+            found = python_items(values, codec)
+            if values.dtype.kind in "mM":  # as objects of datetime, which have no nanoseconds and four digits of a year
+                found = [each.item() if isinstance(each.item(), OF_DATETIME) else each for each in found]
+            return _nulls_as_none(found, column.valid)
         return _without_none(codec.text_items(values))
     if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
-        return objects_of(np.asarray(items), codec)
+        return objects_of(np.asanyarray(items), codec)
     return object_array(_listed(items, codec)), None
+
+
+def _python_list(items: Any, method: str, codec: Any) -> Any:
+    """What the library of a column gives. Raises ``OverflowError`` for times that no object of Python holds."""
+    if (position := first_with_nanoseconds(items, times_too=method == "to_list")) is not None:
+        raise OverflowError(
+            f"{codec.what}s[{position}] has nanoseconds, which no object of Python's datetime holds: "
+            "round the column to microseconds, or use a typed map"
+        )
+    try:
+        return getattr(items, method)()
+    except BaseException as error:  # a panic of polars is no Exception
+        if isinstance(error, Exception | KeyboardInterrupt | SystemExit) and not isinstance(error, OverflowError | ValueError):
+            raise
+        raise OverflowError(f"{codec.what}s have an item that no object of Python holds ({error}): use a typed map") from None
 
 
 def _without_none(array: Array) -> tuple[Array, Array | None]:

@@ -13,6 +13,7 @@ import numpy as np
 from _hmap_bytes.arrow_column import Column as ArrowColumn
 from pyhmap._convert.arrow_values import Runs, text_type
 from pyhmap._convert.columns import Fields, column_of
+from pyhmap._convert.text_batch import text_array
 
 NUMBERS = (bool, int, float, complex, np.number, np.bool, np.datetime64)
 
@@ -27,6 +28,10 @@ class _AnyType:
     def __init__(self, what: str) -> None:
         self.what = what
 
+    def text_items(self, texts: Any) -> Any:
+        """The objects of a column of texts."""
+        return text_array(texts, self)[0]  # type: ignore[arg-type]
+
 
 def with_type(items: Any, what: str) -> tuple[Any, int, Any]:
     """The items, in a form that can be read again; their number; and their type as ``HMap`` accepts it.
@@ -40,6 +45,8 @@ def with_type(items: Any, what: str) -> tuple[Any, int, Any]:
         items = list(items)
     column = column_of(items, _AnyType(what))
     values = column.values
+    if isinstance(values, np.ndarray) and values.ndim == 0:
+        raise ValueError(f"{what}s must be one-dimensional, not of shape (): give a list for a single one")
     if isinstance(values, Fields):
         raise TypeError(f"{what}s are a table, for which no type is inferred: give HMap a structured dtype")
     if isinstance(values, ArrowColumn | Runs):
@@ -76,8 +83,8 @@ def _type_of_objects(items: list[Any] | tuple[Any, ...]) -> Any:
             return np.dtype(time)
     if not all(issubclass(each, NUMBERS) for each in types):
         return object
-    if all(issubclass(each, np.timedelta64) for each in types):  # a NumPy integer by class only
-        return np.asarray(items).dtype
+    if any(issubclass(each, np.timedelta64 | np.datetime64) for each in types):  # the first is an integer by class
+        return np.asarray(items).dtype if len(types) == 1 else object
     if types and all(issubclass(each, int | np.integer) for each in types):
         least, most = min(items), max(items)
         if least < -(2**63) or most >= (2**64 if least >= 0 else 2**63):
