@@ -319,7 +319,7 @@ def masked(dtype: Any) -> dict[str, Callable[[Items], Any]]:
     spec = np.dtype(dtype)
 
     def made(items: Items) -> np.ma.MaskedArray:
-        filler = next(item for item in items if item is not None)  # a key that is present hides behind the mask
+        filler = next((item for item in items if item is not None), None)  # a key that is present hides behind the mask
         plain = objects_array if spec.kind == "O" else lambda held: np.array(held, spec)
         held = plain([filler if item is None else item for item in items])
         return np.ma.array(held, mask=[item is None for item in items] if None in items else np.ma.nomask)
@@ -745,18 +745,17 @@ def fields(items: Items, *, reordered: bool = True) -> dict[str, Any]:
     return {name: columns[name] for name in (("at", "id", "name") if reordered else columns)}
 
 
-def arrow_table(items: Items) -> Any:
+def arrow_columns(items: Items) -> dict[str, Any]:
     columns = fields(items)
     types = {"id": "int64", "name": "string", "at": "timestamp[ns]"}
-    return pyarrow().table({name: arrow_array(columns[name], types[name]) for name in columns})
+    return {name: arrow_array(columns[name], types[name]) for name in columns}
 
 
 def arrow_struct(items: Items) -> Any:
-    table = arrow_table(items)
-    mask = pyarrow().array([item is None for item in items])
-    return pyarrow().StructArray.from_arrays(
-        [table[name].combine_chunks() for name in table.column_names], table.column_names, mask=mask
-    )
+    """A null record is a null of the struct and of its columns."""
+    pa, columns = pyarrow(), arrow_columns(items)
+    mask = pa.array([item is None for item in items], pa.bool_())
+    return pa.StructArray.from_arrays(list(columns.values()), list(columns), mask=mask)
 
 
 def pandas_frame(items: Items) -> Any:
@@ -790,9 +789,9 @@ def tables() -> list[Container]:
     return [
         Container("tables", "pandas DataFrame", "record", {"DataFrame": pandas_frame}, "`NA` in a column", only),
         Container("tables", "polars DataFrame", "record", {"DataFrame": polars_frame}, "null in a column", only),
-        Container("tables", "pyarrow Table", "record", {"Table": arrow_table}, "null in a column", only),
+        Container("tables", "pyarrow Table", "record", {"Table": lambda items: pyarrow().table(arrow_columns(items))}, "null in a column", only),
         Container("tables", "pyarrow RecordBatch", "record",
-                  {"RecordBatch": lambda items: arrow_table(items).to_batches()[0]}, "null in a column", only),
+                  {"RecordBatch": lambda items: pyarrow().record_batch(arrow_columns(items))}, "null in a column", only),
         Container("tables", "struct column", "record", {
             "pyarrow array": arrow_struct,
             "pyarrow slice": lambda items: arrow_struct(padded(items)).slice(1, len(items)),
