@@ -118,8 +118,9 @@ $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
 	PYHMAP_BUILD=$* $(CHECKED_VENV)$*/bin/python -m pip install --quiet --no-build-isolation '.[dev]'
 	touch $@
 
+# Tests over the plain Python reference alone are left out: no build changes it, and `make test` runs them.
 debug: $(CHECKED_VENV)debug/.built
-	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only"
+	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only and not reference"
 
 # The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
 # tests of pyhmap.debug and of profiling/ are left out: a sanitizer changes the memory and the time that they measure.

@@ -785,22 +785,28 @@ def columns_in_order(items: Items) -> Any:
 
 
 def tables() -> list[Container]:
-    only = "one column"
+    def row(name: str, variants: dict[str, Callable[[Items], Any]], null: str | None) -> Container:
+        return Container("tables", name, "record", variants, null, "one column" if null else "")
+
+    in_a_column = "null in a column"
     return [
-        Container("tables", "pandas DataFrame", "record", {"DataFrame": pandas_frame}, "`NA` in a column", only),
-        Container("tables", "polars DataFrame", "record", {"DataFrame": polars_frame}, "null in a column", only),
-        Container("tables", "pyarrow Table", "record", {"Table": lambda items: pyarrow().table(arrow_columns(items))}, "null in a column", only),
-        Container("tables", "pyarrow RecordBatch", "record",
-                  {"RecordBatch": lambda items: pyarrow().record_batch(arrow_columns(items))}, "null in a column", only),
-        Container("tables", "struct column", "record", {
-            "pyarrow array": arrow_struct,
-            "pyarrow slice": lambda items: arrow_struct(padded(items)).slice(1, len(items)),
-            "pyarrow chunks": lambda items: in_chunks(arrow_struct(items)),
-            "polars Series": lambda items: polars_frame(items).to_struct("key"),
-        }, "null", only),
-        Container("tables", "tuple of columns", "record", {"tuple": columns_in_order}),
-        Container("tables", "record array with its fields in another order", "record", {"array": other_order}),
-    ]  # fmt: skip
+        row("pandas DataFrame", {"DataFrame": pandas_frame}, "`NA` in a column"),
+        row("polars DataFrame", {"DataFrame": polars_frame}, in_a_column),
+        row("pyarrow Table", {"Table": lambda items: pyarrow().table(arrow_columns(items))}, in_a_column),
+        row("pyarrow RecordBatch", {"batch": lambda items: pyarrow().record_batch(arrow_columns(items))}, in_a_column),
+        row(
+            "struct column",
+            {
+                "pyarrow array": arrow_struct,
+                "pyarrow slice": lambda items: arrow_struct(padded(items)).slice(1, len(items)),
+                "pyarrow chunks": lambda items: in_chunks(arrow_struct(items)),
+                "polars Series": lambda items: polars_frame(items).to_struct("key"),
+            },
+            "null",
+        ),
+        row("tuple of columns", {"tuple": columns_in_order}, None),
+        row("record array with its fields in another order", {"array": other_order}, None),
+    ]
 
 
 def other_order(items: Items) -> Any:

@@ -170,7 +170,7 @@ cdef object advice(str format):
         return "cast it to integers, or to a duration"
     if format[:1] == "+":
         return "explode or cast it to a column of plain items"
-    return "cast it to numbers, bools, dates, timestamps, durations or texts"
+    return "cast it to numbers of at most 64 bits, bools, dates, timestamps, durations or texts"
 
 
 cdef tuple items_of(const ArrowSchema *schema, const ArrowArray *array, dtype, owner):

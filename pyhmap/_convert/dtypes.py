@@ -10,6 +10,7 @@ import numpy as np
 
 from pyhmap._convert.arrow_values import arrow_dtype, arrow_values, is_utc, text_type
 
+COLLECTIONS = (list, tuple, set, frozenset, dict, range)  # given where the type is expected
 OBJECT_NAMES = (object, np.object_, "object", "O", "|O")
 ADVICE = "give a dtype, str, bytes, or object for any Python objects"
 
@@ -28,11 +29,15 @@ def type_of(spec: Any, what: str) -> Any:
         return spec
     if isinstance(spec, str) and spec in ("string", "str"):
         return str
+    if hasattr(spec, "__array__") and not isinstance(spec, type):  # NumPy would take its dtype
+        raise _of_items(spec, what)
     if not isinstance(spec, np.dtype) and (found := _of_another_library(spec, what)) is not None:
         return found
     try:
         dtype = np.dtype(spec)
     except (TypeError, ValueError) as error:
+        if isinstance(spec, COLLECTIONS):
+            raise _of_items(spec, what) from None
         given = repr(spec) if isinstance(spec, str) else f"an object of type {type(spec).__name__}"
         raise TypeError(f"the {what} type is no dtype, but {given} ({error}){_meant(spec)}: {ADVICE}") from None
     if dtype.kind == "O":
@@ -44,6 +49,12 @@ def type_of(spec: Any, what: str) -> Any:
     if dtype.kind in "SU" and dtype.itemsize == 0:
         return bytes if dtype.kind == "S" else str
     return dtype.newbyteorder("=")
+
+
+def _of_items(spec: Any, what: str) -> TypeError:
+    """The error for items where their type is expected."""
+    example = "HSet(int, items)" if what == "key" else "HMap(str, int, items)"
+    return TypeError(f"the {what} type is a {type(spec).__name__}: give the type first, as in {example}")
 
 
 def _meant(spec: Any) -> str:

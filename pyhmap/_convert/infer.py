@@ -71,9 +71,9 @@ def _type_of_objects(items: list[Any] | tuple[Any, ...]) -> Any:
     for text in str, bytes:
         if types and all(issubclass(each, text) for each in types):
             return text
-    for method, dtype in ("to_datetime64", "M8[ns]"), ("to_timedelta64", "m8[ns]"):  # of pandas' times
+    for method, time in ("to_datetime64", "M8[ns]"), ("to_timedelta64", "m8[ns]"):  # of pandas' times
         if types and all(hasattr(each, method) for each in types):
-            return np.dtype(dtype)
+            return np.dtype(time)
     if not all(issubclass(each, NUMBERS) for each in types):
         return object
     if all(issubclass(each, np.timedelta64) for each in types):  # a NumPy integer by class only

@@ -386,9 +386,15 @@ def test_a_class_that_is_no_type_is_refused(hmap_type, spec):
             make()
 
 
-def test_keys_where_the_type_is_expected(hmap_type):
-    with pytest.raises(TypeError, match="type"):
-        HSet([1, 2, 3])
+@pytest.mark.parametrize("items", [[1, 2, 3], {1, 2}, {"a": 1}, range(3), np.array([1, 2])])
+def test_items_where_the_type_is_expected(items):
+    with pytest.raises(TypeError, match=r"give the type first, as in HSet\(int, items\)"):
+        HSet(items)
+
+
+def test_a_series_is_no_type_although_it_has_one(pd):
+    with pytest.raises(TypeError, match="the key type is a Series: give the type first"):
+        HSet(pd.Series([1, 2]))
 
 
 @pytest.mark.parametrize("nothing", [[], (), iter([]), np.empty(0, object)])
