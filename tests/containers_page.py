@@ -14,7 +14,7 @@ from containers import CONTAINERS, Container, samples
 from held_exactly import KEY_TYPES, NAN, VALUE_TYPES
 
 PAGE = Path(__file__).parent.parent / "docs" / "containers.md"
-OPENING, END = "<!-- containers: {} -->", "<!-- end of containers -->"
+OPENING, END = "<!-- containers: {} -->", "<!-- containers: end -->"
 WIDTH = 100  # columns of a line, tables apart
 
 # What the error says, where a column is refused for what it is.
