@@ -139,6 +139,8 @@ class Codec:
 
     form = "raw"
     holder = "map"  # what holds the items, for messages; a set says so
+    has_nan = has_nat = False  # whether NaN, and NaT, is an item like others; if not, it can mean a missing one
+    is_composite = is_array = False
 
     def __init__(self, dtype: Spec, what: str) -> None:
         self.dtype = dtype
@@ -154,9 +156,6 @@ class Codec:
     def size(self) -> int:
         """The bytes of a raw value, or of a word before it is widened."""
         return cast("np.dtype[Any]", self.dtype).itemsize
-
-    has_nan = has_nat = False  # whether NaN, and NaT, is an item like others; if not, it can mean a missing one
-    is_composite = is_array = False
 
     def encode(self, item: object) -> bytes:
         """The stored bytes of one object. Raises ``TypeError`` or ``OverflowError`` if the type cannot hold it."""
@@ -215,7 +214,7 @@ class Codec:
     def many_values(self, items: Any) -> Array:
         """The same for values, where a null is NaN, NaT or None. Raises ``ValueError`` if the type has none of them."""
         array, valid = self.many(items)
-        return array if valid is None else self.with_nulls(array, valid)
+        return array if valid is None or valid.all() else self.with_nulls(array, valid)
 
     def convert(self, values: Any, valid: Array | None) -> Array:
         """The array of the values of a ``Column``."""
