@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from container_cases import Refusal, expected_items, in_the_contract
+from container_cases import NULL, Refusal, expected_items, in_the_contract
 from containers import CONTAINERS, Container, samples
 from held_exactly import KEY_TYPES, NAN, VALUE_TYPES
 
@@ -31,7 +31,8 @@ def cell(container: Container, name: str, what: str) -> str:
         expected = expected_items(container, name, what, items, items)
         answers.append(expected.error if isinstance(expected, Refusal) else None)
         if answers[-1] is None and what == "values":
-            rounded |= any(theirs != NAN and theirs != own for theirs, own in zip(expected, items, strict=True))
+            pairs = zip(expected, items, strict=True)
+            rounded |= any(theirs is not NULL and theirs != NAN and theirs != own for theirs, own in pairs)
     if None not in answers:
         return "-" if answers else ""
     if rounded and "float" in name:
