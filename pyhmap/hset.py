@@ -17,6 +17,7 @@ import numpy.typing as npt
 from _hmap_bytes.arrow_column import is_arrow
 from pyhmap import introspect
 from pyhmap._convert.codecs import Many, key_codec, value_codec
+from pyhmap._convert.columns import Column
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import compared
 from pyhmap._mapping.mapping import first_of
@@ -268,7 +269,12 @@ class HSet(MutableSet[_K]):
         """Another collection as batch calls take it."""
         if isinstance(other, HSet):
             return other.to_array()
-        as_it_is = is_arrow(other) or hasattr(other, "__array__") or isinstance(other, list | tuple | memoryview)
+        as_it_is = (
+            isinstance(other, Column)
+            or is_arrow(other)
+            or hasattr(other, "__array__")
+            or isinstance(other, list | tuple | memoryview)
+        )
         return other if as_it_is else list(other)
 
     def _compare(self, other: Any) -> _Compared:
@@ -374,7 +380,9 @@ class HSet(MutableSet[_K]):
         [1, 2, 3]
         """
         for other in others:
-            elements = self._map._key_codec.column(self._batch(other)) if self.key_dtype is not object else self._batch(other)
+            elements = self._batch(other)
+            if self.key_dtype is not object:
+                elements = self._map._key_codec.column(elements)  # read once, and converted twice if need be
             try:
                 self.add_many(elements)
                 continue

@@ -16,7 +16,7 @@ import numpy as np
 from pyhmap import HMap
 
 # More than leakcheck calls in its longest search, so that no call meets a place that a leaking call has filled.
-PLACES = 1100
+PLACES = 6000
 ROW = 1000  # floats of a row of data, 8 kB
 SAMPLES = 10_000  # floats that the small view is one of three of, 80 kB
 KEYS = np.arange(500)

@@ -108,8 +108,8 @@ def arrow_values(obj, what="items"):
 
 
 def first_with_nanoseconds(obj, times_too):
-    """The position of the first time of day, or with `times_too` of the first time of any kind, whose nanoseconds are no
-    whole microseconds; None if there is none, or the column holds no times."""
+    """The position of the first time of day, or with `times_too` of the first time of any kind, whose nanoseconds are
+    no whole microseconds; None if there is none, or the column holds no times."""
     cdef Column column = import_column(obj)
     cdef Chunk chunk
     cdef Py_ssize_t before = 0

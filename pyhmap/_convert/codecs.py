@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import datetime
 import operator
+import re
 from collections.abc import Iterable
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -345,7 +346,7 @@ class IntCodec(WordCodec):
 
     def _exactly(self, array: Array) -> Array:
         if array.dtype.kind == "b" and self.dtype.kind == "b":  # a byte of a view may be 2: it is True as well
-            return np.ascontiguousarray(array).view(np.uint8) != 0
+            return cast("Array", np.ascontiguousarray(array).view(np.uint8) != 0)
         if self._plain(array):
             return array
         if array.dtype.kind not in "bui":
@@ -443,7 +444,7 @@ class TimeCodec(WordCodec):
         try:
             return self._exactly(self._array_of_one(item)).tobytes()
         except (TypeError, OverflowError) as error:
-            raise type(error)(str(error).removeprefix(f"{self.what}s[0]: ")) from None
+            raise type(error)(_without_position(error)) from None
 
     def _array_of_one(self, item: Any) -> Array:
         if type(item).__name__ == "NaTType":
@@ -463,12 +464,12 @@ class TimeCodec(WordCodec):
             raise self.wrong_type(item)
         return np.array([np.datetime64(item)])
 
-    def _duration(self, item: datetime.timedelta) -> np.timedelta64:
+    def _duration(self, item: datetime.timedelta) -> np.timedelta64[Any]:
         """In microseconds, or where those are too many for 64 bits, in a coarser unit that is exact."""
         seconds = 86400 * item.days + item.seconds
         for count, unit in (seconds * 10**6 + item.microseconds, "us"), (seconds, "s"):
             if abs(count) < 2**63 and (unit == "us" or item.microseconds == 0):
-                return np.timedelta64(count, unit)
+                return cast("np.timedelta64[Any]", np.array(count, f"m8[{unit}]")[()])
         raise OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a {self.holder} of another type")
 
     def decode(self, stored: bytes) -> Any:
@@ -523,7 +524,7 @@ class TimeCodec(WordCodec):
             if inexact.any():
                 position = int(inexact.argmax())
                 raise OverflowError(
-                    f"{self.what}s[{position}]: {array[position]!r} has no exact {self.name}: round it to the unit"
+                    f"{self.what}s[{position}]: {self.what} {array[position]!r} has no exact {self.name}: round it"
                 )
         return self._require(array)
 
@@ -543,7 +544,7 @@ class TimeCodec(WordCodec):
         if times.any():
             position = int(times.argmax())
             given = array.dtype if unit == "generic" else repr(array[position])
-            raise TypeError(f"{self.what}s[{position}]: {given} {reason}")
+            raise TypeError(f"{self.what}s[{position}]: {self.what} {given} {reason}")
 
 
 class NumberCodec(Codec):
@@ -594,7 +595,7 @@ class NumberCodec(Codec):
 
     def _becomes_infinite(self, numbers: Array, given: Array) -> Array:
         parts = [(numbers.real, given.real), (numbers.imag, given.imag)]
-        return np.logical_or.reduce([np.isinf(own) & np.isfinite(theirs) for own, theirs in parts])
+        return cast("Array", np.logical_or.reduce([np.isinf(own) & np.isfinite(theirs) for own, theirs in parts]))
 
     def with_nulls(self, array: Array, valid: Array) -> Array:
         return np.where(valid, array, np.array(np.nan, self.dtype))
@@ -758,6 +759,10 @@ class RecordCodec(Codec):
             return not items or not all(map(is_many, items)) or any(codec.is_array for _, codec in self.fields)
         return super().is_scalar(items)
 
+    def _wrong_number(self, fields: Fields) -> TypeError:
+        given = f"{self.what}s are {len(fields.columns)} columns; {self.name} has {len(self.fields)} fields"
+        return TypeError(f"{given}: give one column per field")
+
     def _check_names(self, names: tuple[str, ...]) -> None:
         own = [name for name, _ in self.fields]
         if sorted(names) != sorted(own):
@@ -773,8 +778,7 @@ class RecordCodec(Codec):
         if fields.names is not None:
             self._check_names(fields.names)
         elif len(fields.columns) != len(self.fields):
-            given = f"{self.what}s are {len(fields.columns)} columns; {self.name} has {len(self.fields)} fields"
-            raise TypeError(f"{given}: give one column per field")
+            raise self._wrong_number(fields)
         order = fields.names or [name for name, _ in self.fields]
         columns = dict(zip(order, fields.columns, strict=True))
         parts = []
@@ -801,6 +805,8 @@ class RecordCodec(Codec):
             return super().objects(column)
         if fields.names is not None:
             self._check_names(fields.names)
+        elif len(fields.columns) != len(self.fields):
+            raise self._wrong_number(fields)
         columns = dict(zip(fields.names or [name for name, _ in self.fields], fields.columns, strict=True))
         parts = [codec.objects(columns[name]) for name, codec in self.fields]
         for _, part_valid in parts:
@@ -874,12 +880,17 @@ class SubarrayCodec(Codec):
             given = f"{self.what} {shown(item)} is of shape {array.shape}"
             raise TypeError(f"{given}; this {self.holder} holds {self.name}: give shape {self.shape}")
         flat = array.reshape(-1)
-        return self._stored(self.items.convert(flat.tolist() if flat.dtype.kind == "O" else flat, None), 1)[0]
+        try:
+            return cast(
+                "Array", self._stored(self.items.convert(flat.tolist() if flat.dtype.kind == "O" else flat, None), 1)[0]
+            )
+        except (TypeError, OverflowError) as error:
+            raise type(error)(_without_position(error)) from None
 
     def _stored(self, flat: Array, n: int) -> Array:
         if self.is_key and flat.dtype.kind == "f":
             flat = _canonical_floats(flat)
-        return flat.reshape(n, *self.shape)
+        return cast("Array", flat.reshape(n, *self.shape))
 
     def decode(self, stored: bytes) -> Any:
         array = np.frombuffer(stored, self.items.dtype).reshape(self.shape).copy()
@@ -891,9 +902,10 @@ class SubarrayCodec(Codec):
         if not isinstance(items, list | tuple):
             return not is_many(items)
         try:
-            return np.array(items, object).shape == self.shape
-        except ValueError:
+            array = np.array(items, object)
+        except ValueError:  # of rows of several lengths
             return False
+        return array.shape == self.shape and not any(isinstance(part, list | tuple | np.ndarray) for part in array.flat)
 
     def convert(self, values: Any, valid: Array | None) -> Array:
         if isinstance(values, Fields):
@@ -911,8 +923,7 @@ class SubarrayCodec(Codec):
                 try:
                     rows[position] = self._row(row)
                 except (TypeError, OverflowError) as error:
-                    text = str(error).removeprefix(f"{self.what}s[0]: ")
-                    raise type(error)(f"{self.what}s[{position}]: {text}") from None
+                    raise type(error)(f"{self.what}s[{position}]: {_without_position(error)}") from None
         return rows
 
     def _exactly(self, array: Array) -> Array:
@@ -923,7 +934,7 @@ class SubarrayCodec(Codec):
                 try:
                     self._row(row)
                 except (TypeError, OverflowError) as error:
-                    raise type(error)(f"{self.what}s[{position}]: {error}") from None
+                    raise type(error)(f"{self.what}s[{position}]: {_without_position(error)}") from None
             raise
         return self._stored(flat, len(array))
 
@@ -961,6 +972,11 @@ def _codec_of_field(dtype: Spec, what: str) -> Codec:
     if isinstance(dtype, np.dtype) and dtype.subdtype is not None:
         return SubarrayCodec(dtype, what)
     return _codec(dtype, what)
+
+
+def _without_position(error: Exception) -> str:
+    """The message of an error in a batch that was made of one item."""
+    return re.sub(r"^(key|value)s\[\d+\]: ", "", str(error))
 
 
 def _as_tuples(items: Any) -> Any:

@@ -21,7 +21,7 @@ import sys
 from collections import deque
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -247,8 +247,7 @@ def _from_sequence(items: Any, codec: Any) -> Column:
         codec.is_composite
         and type(items) is tuple
         and types
-        and not types & {tuple, np.void}
-        and all(map(is_many, items))
+        and all(isinstance(item, list | np.ndarray) or _is_column(item) or _is_array(item) for item in items)
     ):
         return Column(Fields(None, items), None)
     if not any(_may_be_null(each) for each in types):
@@ -290,8 +289,8 @@ def _from_masked(items: Any, codec: Any) -> Column:
 def _any_masked(mask: Any) -> Array:
     """Which items are masked, or have a field or part that is."""
     if mask.dtype.names:
-        return np.logical_or.reduce([_any_masked(mask[name]) for name in mask.dtype.names])
-    return mask.reshape(len(mask), -1).any(1) if mask.ndim > 1 else mask
+        return cast("Array", np.logical_or.reduce([_any_masked(mask[name]) for name in mask.dtype.names]))
+    return cast("Array", mask.reshape(len(mask), -1).any(1) if mask.ndim > 1 else mask)
 
 
 # ---- pandas ----------------------------------------------------------------------------------------------------------
@@ -406,10 +405,10 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         if isinstance(values, Fields):
             raise TypeError(f"{codec.what}s are a table or a struct column: give one of its columns")
         if isinstance(values, np.ndarray):
-            found = python_items(values, codec)
+            objects: Any = python_items(values, codec)
             if values.dtype.kind in "mM":  # as objects of datetime, which have no nanoseconds and four digits of a year
-                found = [each.item() if isinstance(each.item(), OF_DATETIME) else each for each in found]
-            return _nulls_as_none(found, column.valid)
+                objects = [each.item() if isinstance(each.item(), OF_DATETIME) else each for each in objects]
+            return _nulls_as_none(objects, column.valid)
         return _without_none(codec.text_items(values))
     if hasattr(items, "__array__") or hasattr(items, "__array_interface__") or _is_buffer(items):
         return objects_of(np.asanyarray(items), codec)
@@ -426,9 +425,13 @@ def _python_list(items: Any, method: str, codec: Any) -> Any:
     try:
         return getattr(items, method)()
     except BaseException as error:  # a panic of polars is no Exception
-        if isinstance(error, Exception | KeyboardInterrupt | SystemExit) and not isinstance(error, OverflowError | ValueError):
+        if isinstance(error, Exception | KeyboardInterrupt | SystemExit) and not isinstance(
+            error, OverflowError | ValueError
+        ):
             raise
-        raise OverflowError(f"{codec.what}s have an item that no object of Python holds ({error}): use a typed map") from None
+        raise OverflowError(
+            f"{codec.what}s have an item that no object of Python holds ({error}): use a typed map"
+        ) from None
 
 
 def _without_none(array: Array) -> tuple[Array, Array | None]:

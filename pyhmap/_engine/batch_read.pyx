@@ -112,7 +112,7 @@ cdef class ReadCall:
 
     cdef int blank_nulls(self, uint64_t value_size) except -1:
         """A null key is a missing one, whatever bytes stand in its place."""
-        if self.keys.valid is None:
+        if self.keys.valid is None or self.keys.n == 0:
             return 0
         nulls = ~self.keys.valid
         if self.found is not None:

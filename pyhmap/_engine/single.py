@@ -27,7 +27,10 @@ def item_of(codec: Codec, given: Any, error: TypeError) -> Any:
         return given[()]
     one = isinstance(given, str | bytes | bytearray | np.generic | tuple)  # a tuple: a record of the wrong fields
     if one or not hasattr(given, "__iter__") or isinstance(codec, SubarrayCodec):
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: they would be a cycle
     what, kind = codec.what, type(given).__name__
     calls = BATCH_CALLS[codec.holder] if codec.is_key else "set_many or setdefault_many"
     if codec.form == "object":

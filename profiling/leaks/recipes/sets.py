@@ -45,6 +45,12 @@ def _(call: Call, kit: Kit) -> None:
     raises(TypeError, call, kit.s, [kit.key, kit.wrong])
 
 
+@recipe("HSet.__array__")
+def _(call: Call, kit: Kit) -> None:
+    call(kit.s)
+    raises(ValueError, call, kit.s, copy=False)
+
+
 @recipe("HSet.__iter__")
 def _(call: Call, kit: Kit) -> None:
     drain(kit.s)
