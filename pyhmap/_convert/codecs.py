@@ -881,16 +881,15 @@ class SubarrayCodec(Codec):
             raise TypeError(f"{given}; this {self.holder} holds {self.name}: give shape {self.shape}")
         flat = array.reshape(-1)
         try:
-            return cast(
-                "Array", self._stored(self.items.convert(flat.tolist() if flat.dtype.kind == "O" else flat, None), 1)[0]
-            )
+            stored = self.items.convert(flat.tolist() if flat.dtype.kind == "O" else flat, None)
+            return cast("Array", self._stored(stored, 1)[0])
         except (TypeError, OverflowError) as error:
             raise type(error)(_without_position(error)) from None
 
     def _stored(self, flat: Array, n: int) -> Array:
         if self.is_key and flat.dtype.kind == "f":
             flat = _canonical_floats(flat)
-        return cast("Array", flat.reshape(n, *self.shape))
+        return flat.reshape(n, *self.shape)
 
     def decode(self, stored: bytes) -> Any:
         array = np.frombuffer(stored, self.items.dtype).reshape(self.shape).copy()
