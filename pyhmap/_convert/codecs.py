@@ -52,6 +52,7 @@ _T = TypeVar("_T")
 Many: TypeAlias = Iterable[_T] | ArrowArray | ArrowStream  #: the keys or values of a batch call
 Array = npt.NDArray[Any]
 Spec = np.dtype[Any] | type
+Sequence: TypeAlias = "list[Any] | tuple[Any, ...]"
 
 MAX_TEXT = 2**32 - 1  # bytes: the size of a Text is a uint32
 SHOWN = 100  # characters of an item in a message
@@ -207,6 +208,10 @@ class Codec:
         Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of the first invalid
         item, or ``ValueError`` if the items are not one-dimensional.
         """
+        if type(items) is list or type(items) is tuple:
+            array = self._typed(items, set(map(type, items)))
+            if array is not None:
+                return array if self.is_composite else self._exactly(array), None
         column = self.column(items)
         values, valid = column.values, column.valid
         if isinstance(values, ArrowColumn | Runs):
@@ -255,9 +260,14 @@ class Codec:
         """The array with the type's own missing value at nulls."""
         raise ValueError(f"{self.what}s[{int((~valid).argmax())}] is null: fill or drop nulls")
 
-    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
+    def _from_list(self, items: Sequence) -> Array:
         """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
-        return object_array(items)
+        array = self._typed(items, set(map(type, items)))
+        return object_array(items) if array is None else array
+
+    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
+        """A typed array of objects of these types, if NumPy makes it without a loss; None if it does not."""
+        return None
 
     def _exactly(self, array: Array) -> Array:
         return self._one_by_one(array)
@@ -341,8 +351,8 @@ class IntCodec(WordCodec):
             raise OverflowError(f"{self.what} {shown(number)} is outside {limits}: use a {self.holder} of another type")
         return (number & ((1 << 8 * self.size) - 1)).to_bytes(self.size, "little")
 
-    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
-        return _int_array(items) if INTS.issuperset(map(type, items)) else object_array(items)
+    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
+        return _int_array(items) if types <= INTS else None
 
     def _exactly(self, array: Array) -> Array:
         if array.dtype.kind == "b" and self.dtype.kind == "b":  # a byte of a view may be 2: it is True as well
@@ -397,8 +407,7 @@ class FloatCodec(WordCodec):
     def with_nulls(self, array: Array, valid: Array) -> Array:
         return np.where(valid, array, np.array(np.nan, self.dtype))
 
-    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
-        types = set(map(type, items))
+    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
         if types == {int}:
             return _int_array(items)
         if types <= FLOATS:
@@ -407,10 +416,10 @@ class FloatCodec(WordCodec):
             try:
                 array = np.array(items, np.float64)
             except OverflowError:
-                return object_array(items)
+                return None
             if not (np.abs(array) >= 2.0**53).any():  # so the ints among them are exact
                 return array
-        return object_array(items)
+        return None
 
     def _exactly(self, array: Array) -> Array:
         if array.dtype.kind not in "biuf":
@@ -478,20 +487,16 @@ class TimeCodec(WordCodec):
     def with_nulls(self, array: Array, valid: Array) -> Array:
         return np.where(valid, array, np.array("NaT", self.dtype))
 
-    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
-        types = set(map(type, items))
-        array = None
+    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
         if types == {datetime.datetime} and self.dtype.kind == "M":
-            array = moments(items)
-        elif types == {datetime.timedelta} and self.dtype.kind == "m":
-            array = durations(items)
-        elif types == {datetime.date} and self.dtype.kind == "M":
-            array = np.array(items, "M8[D]")
-        elif len(types) == 1:
-            array = self._of_pandas(items)
-        return object_array(items) if array is None else array
+            return moments(items)
+        if types == {datetime.timedelta} and self.dtype.kind == "m":
+            return durations(items)
+        if types == {datetime.date} and self.dtype.kind == "M":
+            return np.array(items, "M8[D]")
+        return self._of_pandas(items) if len(types) == 1 else None
 
-    def _of_pandas(self, items: list[Any] | tuple[Any, ...]) -> Array | None:
+    def _of_pandas(self, items: Sequence) -> Array | None:
         """Times of pandas without a zone, if they have one unit."""
         kind = type(items[0])
         method = getattr(kind, "to_datetime64" if self.dtype.kind == "M" else "to_timedelta64", None)
@@ -828,10 +833,10 @@ class RecordCodec(Codec):
     def _plain_fields(self) -> list[tuple[str, Codec]]:
         return [(name, _codec_of_field(codec.dtype, "value")) for name, codec in self.fields]
 
-    def _from_list(self, items: list[Any] | tuple[Any, ...]) -> Array:
+    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
         """Tuples are converted field by field, as columns."""
-        if not items or set(map(type, items)) != {tuple} or set(map(len, items)) != {len(self.fields)}:
-            return object_array(items)
+        if types != {tuple} or set(map(len, items)) != {len(self.fields)}:
+            return None
         try:
             columns = zip(*items, strict=True)
             return self._joined(
@@ -839,7 +844,7 @@ class RecordCodec(Codec):
                 len(items),
             )
         except (TypeError, OverflowError, ValueError):
-            return object_array(items)  # the error then names the item
+            return None  # the error then names the item
 
     def _exactly(self, array: Array) -> Array:
         if array.dtype == self.dtype and not self.is_key and not self.dtype.hasobject:
@@ -986,12 +991,12 @@ INTS = {int, bool, *(np.dtype(code).type for code in "bBhHiIlLqQ")}
 FLOATS = {float, np.float16, np.float32, np.float64}
 
 
-def _int_array(items: list[Any] | tuple[Any, ...]) -> Array:
-    """An array of ints: of objects, if there are some that int64 cannot hold."""
+def _int_array(items: Sequence) -> Array | None:
+    """An array of ints; None if there are some that int64 cannot hold."""
     try:
         return np.array(items, np.int64)
     except OverflowError:
-        return object_array(items)
+        return None
 
 
 CANONICAL_NAN = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8000000000000}  # for each size of float, as unsigned bits

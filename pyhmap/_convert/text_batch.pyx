@@ -204,7 +204,7 @@ cdef int read_values(TextBatch batch, column, codec, bint by_windows) except -1:
         return read_runs(batch, values, codec, not variable)
     batch.as_str = codec.dtype is str or (not variable and codec.dtype.kind == "U")
     if not variable:
-        values, valid = codec.many(column)
+        values, valid = codec.many(values if valid is None and type(values) in (list, tuple) else column)
     elif type(values) is not list and type(values) is not tuple:
         values = codec.convert(values, None)
     return read_sequence(batch, values, valid, codec)
