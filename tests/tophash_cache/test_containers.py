@@ -384,7 +384,7 @@ def test_fixed_size_bytes_keep_their_nuls(hash_many, expected, size):
         (Column("tiM", 1, [None, None]), "not of month_interval"),
         (encoded_column(np.array([0], "i1"), encoded_column(np.array([0], "i1"), text_column([b"a"]))), "decode it"),
     ],
-    ids=lambda value: str(getattr(value, "type", getattr(value, "format", ""))),
+    ids=lambda value: "" if isinstance(value, str) else str(getattr(value, "type", getattr(value, "format", ""))),
 )
 def test_an_arrow_column_of_another_type_is_named_in_words(hash_many, column, message):
     with pytest.raises(TypeError, match=message):
