@@ -19,6 +19,8 @@ from containers_page import PAGE, current
 from held_exactly import KEY_TYPES, NAN, NAT, RECORD, VALUE_TYPES, canonical, held
 from pyhmap import HMap, HSet
 
+pytestmark = pytest.mark.slow  # the whole table takes half a minute
+
 
 def null_at(what: str, position: int) -> Refusal:
     return Refusal(ValueError, rf"{what}\[{position}\] is null: fill or drop nulls")
