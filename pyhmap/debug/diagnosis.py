@@ -200,7 +200,7 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
         Verdict.NATIVE_LEAK: f"native code allocates {grows('heap', 'anonymous', 'uss')} and never frees it; Python "
         "does not see it. Next: memray run --native.",
         Verdict.CYCLES_WAITING: f"each round leaves {d.trends[WAITING].slope.value:,.0f} objects in cycles, which only "
-        "gc.collect() frees. The collector is off, or runs too seldom.",
+        "gc.collect() frees. The collector is off, or runs too rarely.",
         Verdict.HELD_REFERENCES: f"{grows('traced', 'bucket blocks', 'blocks', 'objects')} stays because something "
         "still refers to it.",
         Verdict.RETAINED_CAPACITY: f"{maps.alive:,} map{'s' * (maps.alive != 1)} with {maps.entries:,} entries "
