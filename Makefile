@@ -15,7 +15,7 @@ PROFILING := $(PY) profiling
 OPTIONS := --out $(OUT) $(if $(QUICK),--quick)
 COMPILED := setup.py pyproject.toml $(wildcard $(addsuffix /*.p[yx][xd],_hmap_bytes pyhmap pyhmap/* tophash_cache))
 SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* tophash_cache))
-# An isolated environment would compile everything anew: what pyproject.toml asks of one goes into ours.
+# An isolated environment would compile everything again: what pyproject.toml asks of one goes into ours.
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
 .PHONY: help build test check record table bench cache growth leaks instructions report compare
@@ -30,7 +30,7 @@ help:
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
 	@echo "make leaks    build, then what keeps memory alive, the collector, zero growth of every call (QUICK=1, OUT=folder)"
-	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records anew)"
+	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records again)"
 	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
 	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"

@@ -2,7 +2,7 @@
 
 Owns the statistics of the harness. What SciPy has comes from there. Written here are the expanded percentile interval
 of a median and the interval that belongs to the Mann-Whitney test, which it lacks; ``scipy.stats.bootstrap`` gives the
-same percentiles, but draws the resamples anew for each interval, and a run of ``peers`` has a thousand.
+same percentiles, but draws the resamples again for each interval, and a run of ``peers`` has a thousand.
 """
 
 import math
@@ -128,7 +128,7 @@ def bootstrap_interval(ordered: np.ndarray) -> tuple[float, float]:
     """The expanded percentile interval of the median of values, float64 in order (Hesterberg 2015).
 
     The ends are quantiles of the medians of ``RESAMPLES`` resamples, drawn with replacement (Efron 1979), further
-    out than 2.5 and 97.5 %: those hold the truth as seldom as 88 times in 100 with so few values. These hold it 95
+    out than 2.5 and 97.5 %: those hold the truth only 88 times in 100 with so few values. These hold it 95
     times and more with 6, 8, 10 and 12 values, 93 at the least with other numbers (``test_estimates.py``).
 
     >>> bootstrap_interval(np.arange(1.0, 13.0))

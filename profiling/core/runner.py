@@ -77,7 +77,7 @@ def run_json(command: list[str], *, text: str = "", hash_seed: int = 0) -> dict[
 
 
 def interleave(names: Iterable[str], blocks: int) -> list[tuple[int, str]]:
-    """``(block, name)`` for each name once in every block, in an order shuffled anew (and repeatably) in each.
+    """``(block, name)`` for each name once in every block, in an order that is shuffled (repeatably) for each.
 
     >>> sorted(interleave(["a", "b"], 2))
     [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]

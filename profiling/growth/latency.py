@@ -25,6 +25,7 @@ MEMORY = ("pyhmap", "pyhmap set_many", "dict")
 PERCENTILES = (50, 99, 99.9, 99.99, 99.999)
 BINS = 600  # of the picture: as many as it has columns
 LARGEST = 20  # inserts that are listed
+NOT_IN_SAMPLES = {"series", "largest"}  # long parts of a sample, which are stored once: in the figures
 LOADS = (3.3, 4.9, 6.4)  # keys per bucket: just after a growth, between two, just before one
 
 

@@ -41,7 +41,7 @@ def run(*, quick: bool, out: Path) -> str:
     timed = [sample for sample in samples if sample["measure"] != "count"]
     made |= latency.figures(timed)
     # The figures of what is counted are the samples; only what is timed has raw samples beside them.
-    raw = [{name: sample[name] for name in sample if name not in ("series", "largest")} for sample in timed]
+    raw = [{name: sample[name] for name in sample if name not in latency.NOT_IN_SAMPLES} for sample in timed]
     document |= {"ended_by": ended_by, "figures": made, "samples": raw}
     runner.conclude(document, out, show, pictures.drawings)
     return ended_by

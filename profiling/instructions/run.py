@@ -23,7 +23,7 @@ from core import environment, records, runner
 from render import terminal
 
 RECORD = records.COMMITTED / "instructions.json"
-RECORD_ANEW = "make instructions OUT=profiling/results"
+RECORD_AGAIN = "make instructions OUT=profiling/results"
 HOW_TO_GET = "valgrind is missing, which counts the instructions: apt-get install valgrind"
 # Three instructions per key in the shortest kernel. Runs of one build differ by less than a tenth of it: see `spread`
 # in the record.
@@ -81,7 +81,7 @@ def run(*, quick: bool, out: Path) -> str:
         console.print(f"NOT COMPARED, since counts depend on the tools: {differing}", markup=False, soft_wrap=True)
         return ""
     if any(verdict(recorded["figures"].get(name), now) == "fewer" for name, now in figures.items()):
-        console.print(f"Fewer than recorded: `{RECORD_ANEW}` keeps what was gained.", markup=False, soft_wrap=True)
+        console.print(f"Fewer than recorded: `{RECORD_AGAIN}` keeps what was gained.", markup=False, soft_wrap=True)
     return complaint(recorded["figures"], figures)
 
 
@@ -193,7 +193,7 @@ def complaint(recorded: Counts, counted: Counts) -> str:
     """
     if recorded.keys() != counted.keys():
         names = ", ".join(sorted(recorded.keys() ^ counted.keys()))
-        return f"not both recorded and counted: {names}; record anew with `{RECORD_ANEW}`"
+        return f"not both recorded and counted: {names}; record again with `{RECORD_AGAIN}`"
     names = "; ".join(name for name in counted if verdict(recorded[name], counted[name]) == "MORE")
     return names and f"more than {LIMIT:.0%} more instructions than recorded: {names}".replace("%", " %")
 

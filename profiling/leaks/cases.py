@@ -193,7 +193,7 @@ def iterator_fixed() -> None:
 
 
 def growth_leaking() -> None:
-    """A shard is loaded anew, one key at a time; the last key starts a growth, and nobody touches the shard again."""
+    """A shard is loaded again, one key at a time; the last key starts a growth, and nobody touches the shard again."""
     m = HMap(np.int64, np.int64)
     for key in range(BEFORE_GROWTH + 1):
         m[key] = key
@@ -262,8 +262,8 @@ class Case:
     name: str
     article: str  #: its section and what it says; empty where it does not speak of it
     leaking: Form
-    mended: Form  #: the fixed form; result files call it so
-    mend: str  #: what the mistake's remedy is
+    fixed: Form
+    remedy: str  #: what to do instead of the mistake
     prepare: Callable[[], None] = lambda: None  #: makes the places, where they are not a list of nothing yet
     rest: Callable[[], None] | None = (
         None  #: what has been in each place when the leak begins; that of the fixed form if None
@@ -343,14 +343,14 @@ CASES = {
         ),
     )
 }
-ARMS = ("leaking", "mended")
+ARMS = ("leaking", "fixed")
 
 
 def prepared(name: str, arm: str) -> Callable[[], None]:
     """The call of one form of a case, with every place filled by what the fixed form leaves."""
     case = CASES[name]
     case.prepare()
-    rest = case.rest or case.mended.call
+    rest = case.rest or case.fixed.call
     for _ in range(PLACES):
         rest()
     return getattr(case, arm).call

@@ -21,19 +21,17 @@ COLOURS = {
     "HMap of records": ("sky", "D"),
 }
 ACROSS = 3  # panels in a row
-# The forms of a case by what result files call them.
-NAMES = {"leaking": "leaking", "mended": "fixed"}
 
 
 def rounds(figures: dict[str, Any]) -> Figure:
     """Memory that stays after each round of calls, leaking and fixed: a leak is a slope, not a level."""
-    rows = [row for row in figures["cases"] if "leaking" in row and "mended" in row]
+    rows = [row for row in figures["cases"] if "leaking" in row and "fixed" in row]
     drawn = style.figure(9.5, 2.1 * -(-len(rows) // ACROSS))
     panels = style.panels(drawn, len(rows), ACROSS)
     for axes, row in zip(panels, rows, strict=True):
-        for arm, colour, mark in (("leaking", "red", "o"), ("mended", "blue", "s")):
+        for arm, colour, mark in (("leaking", "red", "o"), ("fixed", "blue", "s")):
             held = grown(row[arm])
-            axes.plot(range(len(held)), held, marker=mark, ms=3.5, lw=1.2, color=style.colour(colour), label=NAMES[arm])
+            axes.plot(range(len(held)), held, marker=mark, ms=3.5, lw=1.2, color=style.colour(colour), label=arm)
         axes.set_title(f"{row['case']}\n{row['leaking']['verdict']}", fontsize=8)
         axes.set_xticks(range(len(row["leaking"]["traced"])))
         low, high = axes.get_ylim()

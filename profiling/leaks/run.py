@@ -142,7 +142,7 @@ def case_rows(samples: list[Sample]) -> list[dict[str, Any]]:
     """A row per case: both verdicts beside those expected, and who is named."""
     rows = []
     for name, known in CASES.items():
-        row: dict[str, Any] = {"case": name, "article": known.article, "mend": known.mend}
+        row: dict[str, Any] = {"case": name, "article": known.article, "remedy": known.remedy}
         for arm in ARMS:
             for sample in samples:
                 if (sample["case"], sample["arm"]) == (name, arm):
@@ -219,13 +219,13 @@ def verdicts(made: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     for row in made["cases"]:
         if not all(arm in row for arm in ARMS):
             continue
-        leaking, mended = row["leaking"], row["mended"]
-        found = f"{leaking['verdict']}, {amount(leaking['bytes_a_call'])} per call; fixed: {mended['verdict']}"
-        right = leaking["as_expected"] and mended["as_expected"]
+        leaking, fixed = row["leaking"], row["fixed"]
+        found = f"{leaking['verdict']}, {amount(leaking['bytes_a_call'])} per call; fixed: {fixed['verdict']}"
+        right = leaking["as_expected"] and fixed["as_expected"]
         if row["article"]:
             rows.append((row["case"], row["article"], found, "reproduced" if right else "not reproduced"))
         else:
-            target = f"{leaking['expected']}; fixed: {mended['expected']}"
+            target = f"{leaking['expected']}; fixed: {fixed['expected']}"
             rows.append((row["case"], target, found, "target met" if right else "target missed"))
     if made["header"]:
         fields = [field for rows in made["header"]["headers"].values() for field in rows]

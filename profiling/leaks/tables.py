@@ -9,7 +9,7 @@ from leaks import zero_growth
 from render import markdown as md
 from render import terminal
 
-ARMS = ("leaking", "mended")
+ARMS = ("leaking", "fixed")
 FEW = 8  # calls that grew are listed up to here
 PATHS = 2  # of the paths to what is held
 TITLES = {
@@ -96,8 +96,8 @@ def case_table(rows: list[dict[str, Any]]) -> Table:
             row["case"],
             verdict_cell(leaking),
             size,
-            verdict_cell(row.get("mended")),
-            row["mend"],
+            verdict_cell(row.get("fixed")),
+            row["remedy"],
             row["article"] or "-",
             end_section=True,
         )

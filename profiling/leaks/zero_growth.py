@@ -178,7 +178,7 @@ def debug_subject(owner: str, kit: Kit) -> Any:
 
 
 # "Use this function only to release unnecessary references and memory blocks when hunting for leaks", as Python's
-# documentation has it: the cache of attribute look-ups keeps up to 4,096 names that NumPy makes anew at each call.
+# documentation has it: the cache of attribute look-ups keeps up to 4,096 names that NumPy makes at each call.
 clear_caches = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
 found_in_cycles = 0
 

@@ -55,7 +55,7 @@ def worker(block: int, *arguments: object) -> Sample:
 
 def worst(call: partial[Sample]) -> Sample:
     """A run of single inserts without its picture's points."""
-    return {name: value for name, value in call().items() if name not in ("series", "largest")}
+    return {name: value for name, value in call().items() if name not in latency.NOT_IN_SAMPLES}
 
 
 def scalar(library: str, size: int, seed: int) -> dict[str, Any]:

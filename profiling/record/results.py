@@ -46,7 +46,7 @@ def of_growth(document: Document) -> Document:
     samples = []
     for sample in document["samples"]:
         if sample["measure"] == "inserts":
-            samples.append(sample | dict.fromkeys(NOT_IN_SAMPLES))
+            samples.append(sample | dict.fromkeys(latency.NOT_IN_SAMPLES))
         elif sample["measure"] == "churn" and sample["load"] in series:
             samples.append(sample | {"series": series[sample["load"]]})
     return latency.figures(samples)
@@ -65,10 +65,10 @@ FIGURES: dict[str, Callable[[Document], Any]] = {
 }
 # Verbs whose latest run is kept.
 KEPT = (*FIGURES, "layout")
-# Of ``growth``: the parts of its figures that have samples, and what these parts hold in place of the samples.
-SAMPLED, NOT_IN_SAMPLES = ("latency", "churn"), {"series", "largest"}
+# The parts of the figures of ``growth`` that have samples.
+SAMPLED = ("latency", "churn")
 # Words beside a figure, which may be put better without a new run.
-WORDS = {"what", "why", "target", "mend"}
+WORDS = {"what", "why", "target", "remedy"}
 
 
 def read(folder: Path) -> tuple[dict[str, Document], list[Check]]:
@@ -90,12 +90,12 @@ def read(folder: Path) -> tuple[dict[str, Document], list[Check]]:
 
 def unlike_a_record(name: str, document: Document) -> str:
     """Why a result is not one to keep; empty if it is."""
-    anew = f"run `{document['command']} --out profiling/results`"
+    rerun = f"run `{document['command']} --out profiling/results`"
     if document["schema_version"] != records.SCHEMA_VERSION:
-        return f"it has schema {document['schema_version']}, and {records.SCHEMA_VERSION} is written now: {anew}"
+        return f"it has schema {document['schema_version']}, and {records.SCHEMA_VERSION} is written now: {rerun}"
     if document["mode"] != "full" or document["ended_by"]:
         ended = document["ended_by"] or "complete"
-        return f"it is a {document['mode']} run that ended: {ended}; only complete full runs are kept: {anew}"
+        return f"it is a {document['mode']} run that ended: {ended}; only complete full runs are kept: {rerun}"
     if name != document["verb"] and not name.startswith(f"{document['verb']}-"):
         return f"it is a result of {document['verb']}: call it {document['verb']}.json or {document['verb']}-WHAT.json"
     return ""
@@ -150,17 +150,18 @@ def uncommitted(name: str, document: Document, texts: dict[str, str]) -> Check:
 
 def figures(name: str, document: Document) -> Check:
     """The stored figures are those that the samples give."""
-    what, anew = f"{name}.json: figures follow from its samples", f"run `{document['command']} --out profiling/results`"
+    what = f"{name}.json: figures follow from its samples"
+    rerun = f"run `{document['command']} --out profiling/results`"
     if not document["samples"]:
-        return Check(what, f"it has no samples to compute figures from: {anew}")
+        return Check(what, f"it has no samples to compute figures from: {rerun}")
     stored, ignored = document["figures"], WORDS
     if document["verb"] == "growth":
-        stored, ignored = {part: stored.get(part) for part in SAMPLED}, WORDS | NOT_IN_SAMPLES
+        stored, ignored = {part: stored.get(part) for part in SAMPLED}, WORDS | latency.NOT_IN_SAMPLES
     computed = json.loads(json.dumps(FIGURES[document["verb"]](document)))
     found = list(differences("figures", stored, computed, ignored))
     wrong = "; ".join(f"{path} is {mine}, but the samples give {its}" for path, mine, its in found[:3])
     more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-    return Check(what, f"{wrong}{more}: {anew}" if found else "")
+    return Check(what, f"{wrong}{more}: {rerun}" if found else "")
 
 
 def differences(path: str, stored: Any, computed: Any, ignored: set[str]) -> Iterator[tuple[str, Any, Any]]:
@@ -198,17 +199,17 @@ def of_leaks(made: Any) -> Iterator[Check]:
     wrong = "; ".join(f"{name} was not measured" for name in CASES if name not in measured)
     if not all(row[arm]["as_expected"] for row in measured.values() for arm in ARMS):
         wrong = leaks_tables.case_sentence(made["cases"])
-    anew = "run `make leaks OUT=profiling/results`"
-    yield Check("leaks.json: each case has the verdict expected", f"{wrong}: {anew}" if wrong else "")
+    rerun = "run `make leaks OUT=profiling/results`"
+    yield Check("leaks.json: each case has the verdict expected", f"{wrong}: {rerun}" if wrong else "")
 
     grown = [leaks_tables.grew_words(row) for row in made["growth"] if row["beyond"]]
     few = [row["call"] for row in made["growth"] if row["calls"] < leaks.GROWTH_CALLS]
     if grown:
         wrong = f"they leave something behind: {'; '.join(grown)}: fix them"
     elif few:
-        wrong = f"called too seldom: {', '.join(few)}: {anew}"
+        wrong = f"called too few times: {', '.join(few)}: {rerun}"
     elif not leaks_tables.public_rows(made["growth"]):
-        wrong = f"no public call was measured: {anew}"
+        wrong = f"no public call was measured: {rerun}"
     else:
         wrong = ""
     yield Check(f"leaks.json: {leaks.GROWTH_CALLS:,} calls of each public call leave nothing behind", wrong)
@@ -227,7 +228,7 @@ def of_cache(made: Any) -> Iterator[Check]:
 def of_instructions(made: Any) -> Iterator[Check]:
     """Every case is recorded."""
     differing = sorted(made.keys() ^ instructions_worker.CASES.keys())
-    wrong = f"in the code or in the file, but not in both: {', '.join(differing)}: run `{instructions.RECORD_ANEW}`"
+    wrong = f"in the code or in the file, but not in both: {', '.join(differing)}: run `{instructions.RECORD_AGAIN}`"
     yield Check("instructions.json: every case is recorded", wrong if differing else "")
 
 

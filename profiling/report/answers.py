@@ -153,7 +153,7 @@ def of_layout(document: Document) -> str:
 
 def of_leaks(document: Document) -> str:
     made = document["figures"]
-    judged = [form for case in made["cases"] for form in (case["leaking"], case["mended"])]
+    judged = [form for case in made["cases"] for form in (case["leaking"], case["fixed"])]
     grown = [row for row in made["growth"] if row["beyond"]]
     expected, calls = sum(form["as_expected"] for form in judged), len(made["growth"])
     return (

@@ -41,7 +41,7 @@ class Plan:
     sampled_seconds: float  # CPU seconds in each of them
 
 
-# Full: half of the standard library, so that twelve pairs and five sampled processes an arm fit into eight minutes;
+# Full: half of the standard library, so that twelve pairs and five sampled processes per arm fit into eight minutes;
 # twelve pairs leave out two extremes at both ends, 5 x 1.6 s at 500 samples per second give ±1.6 points at 50 %.
 FULL = Plan(every=2, blocks=12, sampled_runs=5, sampled_seconds=1.6)
 # Quick: the whole table in about a minute, the start-up of some seventy processes included.

@@ -201,7 +201,7 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
         Verdict.NATIVE_LEAK: f"native code allocates {grows('heap', 'anonymous', 'uss')} and never frees it; Python "
         "does not see it. Next: memray run --native.",
         Verdict.CYCLES_WAITING: f"each round leaves {d.trends[WAITING].slope.value:,.0f} objects in cycles, which only "
-        "gc.collect() frees. The collector is off, or runs too seldom.",
+        "gc.collect() frees. The collector is off, or runs too rarely.",
         Verdict.HELD_REFERENCES: held(d, grows("traced", "bucket blocks", "blocks", "objects")),
         Verdict.RETAINED_CAPACITY: f"{maps.alive:,} map{'s' * (maps.alive != 1)} with {maps.entries:,} entries "
         f"hold{'s' * (maps.alive == 1)} {amount(maps.bytes, 'B')}, {amount(maps.idle, 'B')} of it beyond need. "

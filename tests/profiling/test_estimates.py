@@ -81,7 +81,7 @@ def test_the_bootstraps_interval_is_that_of_all_resamples_there_could_be(n: int)
     assert held >= 0.93
 
 
-def test_how_seldom_the_usual_bootstrap_holds_the_median_of_seven_and_the_expanded_one_that_of_eleven() -> None:
+def test_how_rarely_the_usual_bootstrap_holds_the_median_of_seven_and_the_expanded_one_that_of_eleven() -> None:
     """The two figures in the harness's README."""
     assert of_all_resamples(7, 0.025)[1] == pytest.approx(0.875)
     assert of_all_resamples(11, estimates.expanded_tail(11))[1] == pytest.approx(0.935, abs=5e-4)

@@ -10,7 +10,7 @@ import pytest
 
 from core.environment import HARNESS
 
-# ``report`` shows the results of every verb; ``record`` computes their figures anew and makes the documents' tables.
+# ``report`` shows the results of every verb; ``record`` computes their figures again and makes the documents' tables.
 EVERY_FOLDER = {path.name for path in HARNESS.iterdir() if path.is_dir()}
 SHARED = {"core": {"core", "render"}, "render": {"render"}, "report": EVERY_FOLDER, "record": EVERY_FOLDER}
 # What a verb may import of another one, and why.

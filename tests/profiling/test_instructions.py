@@ -177,7 +177,7 @@ def test_a_case_without_a_record_fails(guard: Guard) -> None:
     guard.record()
     guard.counts = [RECORDED | {"pop": {"own": 1.0, "all": 2.0}}]
 
-    assert guard.check()[0].startswith("not both recorded and counted: pop; record anew with `make instructions")
+    assert guard.check()[0].startswith("not both recorded and counted: pop; record again with `make instructions")
 
 
 def test_a_record_is_the_middle_of_three_runs_and_tells_their_spread(guard: Guard) -> None:

@@ -115,11 +115,11 @@ def test_room_that_was_reserved_stays_and_deletion_alone_shrinks(places):
 def test_every_verdict_is_stated_beforehand_and_is_one_that_the_tool_knows():
     known = {str(verdict) for verdict in debug.Verdict}
     for case in leaks_cases.CASES.values():
-        assert {case.leaking.expected, case.mended.expected} <= known
-        assert case.mended.expected == "clean"
+        assert {case.leaking.expected, case.fixed.expected} <= known
+        assert case.fixed.expected == "clean"
 
 
-@pytest.mark.parametrize(("name", "arm"), [("suspended iterator", "leaking"), ("suspended iterator", "mended")])
+@pytest.mark.parametrize(("name", "arm"), [("suspended iterator", "leaking"), ("suspended iterator", "fixed")])
 def test_a_case_in_a_process_of_its_own_gets_its_verdict(name, arm):
     made = leaks.case(name, arm)
     assert made["verdict"] == getattr(leaks_cases.CASES[name], arm).expected
@@ -293,9 +293,9 @@ def document():
     """A result with one case that went as expected, one that did not, and one call that grew."""
     samples = [
         case_sample("suspended iterator", "leaking", "held references"),
-        case_sample("suspended iterator", "mended", "clean"),
+        case_sample("suspended iterator", "fixed", "clean"),
         case_sample("closure over a loop variable", "leaking", "native leak"),
-        case_sample("closure over a loop variable", "mended", "clean"),
+        case_sample("closure over a loop variable", "fixed", "clean"),
         *(collector_sample(name, 1000, 10**9) for name in leaks_worker.CONTAINERS for _ in range(3)),
         {"measure": "header"} | leaks_worker.header(),
         growth_sample("HMap.get"),

@@ -469,7 +469,7 @@ def leaks_figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         {"call": call, "calls": leaks.GROWTH_CALLS, "grew": grew.copy(), "beyond": []}
         for call in (zero_growth.NOTHING, "HMap.get", "HSet.add")
     ]
-    return {"cases": [{"case": "a view", "leaking": form.copy(), "mended": form.copy()}], "growth": growth}
+    return {"cases": [{"case": "a view", "leaking": form.copy(), "fixed": form.copy()}], "growth": growth}
 
 
 def test_a_public_call_that_was_added_since_needs_no_new_result(leaks_figures: dict[str, Any]) -> None:
@@ -477,13 +477,13 @@ def test_a_public_call_that_was_added_since_needs_no_new_result(leaks_figures: d
     assert wrong(results.of_leaks(leaks_figures)) == []
 
 
-def test_a_call_that_grew_or_was_called_too_seldom_is_named(leaks_figures: dict[str, Any]) -> None:
+def test_a_call_that_grew_or_was_called_too_few_times_is_named(leaks_figures: dict[str, Any]) -> None:
     leaks_figures["growth"][2] |= {"beyond": ["heap"], "grew": {"heap": 90_000}}
     assert wrong(results.of_leaks(leaks_figures)) == ["they leave something behind: HSet.add: heap 90,000: fix them"]
 
     leaks_figures["growth"][2] |= {"beyond": [], "calls": 500}
     assert wrong(results.of_leaks(leaks_figures)) == [
-        "called too seldom: HSet.add: run `make leaks OUT=profiling/results`"
+        "called too few times: HSet.add: run `make leaks OUT=profiling/results`"
     ]
 
 
