@@ -89,7 +89,7 @@ def cases(container: Container, name: str, what: str) -> Iterator[Case]:
 
 
 def built(build: Callable[[Items], Any], items: Items) -> Callable[[], Any]:
-    """A function that gives the container; an iterator, which can be read once, anew at each call."""
+    """A function that gives the container; an iterator, which can be read once, made again at each call."""
     made = build(items)
     return partial(build, items) if isinstance(made, Iterator) else lambda: made
 

@@ -78,12 +78,12 @@ def test_one_entry_in_a_hundred_calls_is_seen(kind, verdict_alone):
     """Although the first trials have at most one or two of them."""
     counter, kept = itertools.count(), HMap(np.int64, np.int64) if kind == "HMap" else []
 
-    def seldom():
+    def rarely():
         n = next(counter)
         if n % 100 == 0:
             kept.append(None) if kind == "list" else kept.update({n: n})
 
-    assert debug.leakcheck(seldom, rounds=5, calls=20).verdict == "held references"
+    assert debug.leakcheck(rarely, rounds=5, calls=20).verdict == "held references"
 
 
 # ---- bodies that run after the call ----------------------------------------------------------------------------------
