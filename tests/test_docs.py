@@ -15,7 +15,7 @@ MODULES += [
     "_hmap_bytes.arrow_column",
     "_hmap_bytes.arrow_types",
     "pyhmap._convert.arrow_values",
-    "pyhmap._convert.datetimes",
+    "pyhmap._convert.scalars",
     "pyhmap._convert.codecs",
     "pyhmap._convert.infer",
     "pyhmap._convert.text_batch",

@@ -44,8 +44,8 @@ from pyhmap._convert.columns import (
     plain,
     python_items,
 )
-from pyhmap._convert.datetimes import durations, moments
 from pyhmap._convert.dtypes import type_of
+from pyhmap._convert.scalars import durations, ints, moments
 from pyhmap._convert.text_batch import text_array, text_batch
 
 _T = TypeVar("_T")
@@ -209,7 +209,7 @@ class Codec:
         item, or ``ValueError`` if the items are not one-dimensional.
         """
         if type(items) is list or type(items) is tuple:
-            array = self._typed(items, set(map(type, items)))
+            array = self._typed(items)
             if array is not None:
                 return array if self.is_composite else self._exactly(array), None
         column = self.column(items)
@@ -262,11 +262,11 @@ class Codec:
 
     def _from_list(self, items: Sequence) -> Array:
         """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
-        array = self._typed(items, set(map(type, items)))
+        array = self._typed(items)
         return object_array(items) if array is None else array
 
-    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
-        """A typed array of objects of these types, if NumPy makes it without a loss; None if it does not."""
+    def _typed(self, items: Sequence) -> Array | None:
+        """A typed array of Python objects, if they are of types for which it is made at once and without a loss."""
         return None
 
     def _exactly(self, array: Array) -> Array:
@@ -351,8 +351,14 @@ class IntCodec(WordCodec):
             raise OverflowError(f"{self.what} {shown(number)} is outside {limits}: use a {self.holder} of another type")
         return (number & ((1 << 8 * self.size) - 1)).to_bytes(self.size, "little")
 
-    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
-        return _int_array(items) if types <= INTS else None
+    def _typed(self, items: Sequence) -> Array | None:
+        array = ints(items)
+        if array is not None or not set(map(type, items)) <= INTS:
+            return array
+        try:
+            return np.array(items, np.int64)
+        except OverflowError:
+            return None
 
     def _exactly(self, array: Array) -> Array:
         if array.dtype.kind == "b" and self.dtype.kind == "b":  # a byte of a view may be 2: it is True as well
@@ -407,9 +413,10 @@ class FloatCodec(WordCodec):
     def with_nulls(self, array: Array, valid: Array) -> Array:
         return np.where(valid, array, np.array(np.nan, self.dtype))
 
-    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
+    def _typed(self, items: Sequence) -> Array | None:
+        types = set(map(type, items))
         if types == {int}:
-            return _int_array(items)
+            return ints(items)
         if types <= FLOATS:
             return np.array(items, np.float64)
         if types <= FLOATS | INTS and (self.is_key or self.dtype.itemsize == 8):
@@ -487,7 +494,8 @@ class TimeCodec(WordCodec):
     def with_nulls(self, array: Array, valid: Array) -> Array:
         return np.where(valid, array, np.array("NaT", self.dtype))
 
-    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
+    def _typed(self, items: Sequence) -> Array | None:
+        types = set(map(type, items))
         if types == {datetime.datetime} and self.dtype.kind == "M":
             return moments(items)
         if types == {datetime.timedelta} and self.dtype.kind == "m":
@@ -699,6 +707,14 @@ class FixedCodec(Codec):
             return super().decode(stored)
         return stored.decode("utf-8", "surrogatepass") if self.dtype.kind == "U" else stored
 
+    def _typed(self, items: Sequence) -> Array | None:
+        own = {"U": str, "S": bytes}.get(self.dtype.kind)
+        if own is None or set(map(type, items)) != {own}:
+            return None
+        if max(map(len, items)) > self.dtype.itemsize // (4 if own is str else 1):
+            return None  # NumPy would cut it off
+        return np.array(items, self.dtype)
+
     def array_of_stored(self, stored: Array) -> Array:
         if self.dtype.kind == "V":
             return super().array_of_stored(stored)
@@ -833,9 +849,9 @@ class RecordCodec(Codec):
     def _plain_fields(self) -> list[tuple[str, Codec]]:
         return [(name, _codec_of_field(codec.dtype, "value")) for name, codec in self.fields]
 
-    def _typed(self, items: Sequence, types: set[type]) -> Array | None:
+    def _typed(self, items: Sequence) -> Array | None:
         """Tuples are converted field by field, as columns."""
-        if types != {tuple} or set(map(len, items)) != {len(self.fields)}:
+        if set(map(type, items)) != {tuple} or set(map(len, items)) != {len(self.fields)}:
             return None
         try:
             columns = zip(*items, strict=True)
@@ -989,14 +1005,6 @@ def _as_tuples(items: Any) -> Any:
 
 INTS = {int, bool, *(np.dtype(code).type for code in "bBhHiIlLqQ")}
 FLOATS = {float, np.float16, np.float32, np.float64}
-
-
-def _int_array(items: Sequence) -> Array | None:
-    """An array of ints; None if there are some that int64 cannot hold."""
-    try:
-        return np.array(items, np.int64)
-    except OverflowError:
-        return None
 
 
 CANONICAL_NAN = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8000000000000}  # for each size of float, as unsigned bits

@@ -1,6 +1,9 @@
-"""Lists of Python's ``datetime`` and ``timedelta`` objects as arrays of microseconds, several times as fast as NumPy.
+"""Lists and tuples of one of Python's own scalar types as arrays: ``int``, ``datetime``, ``timedelta``.
 
-Owns the calendar of ``datetime``: the proleptic Gregorian one, without leap seconds.
+NumPy makes such arrays too, but has to find out the type of each item first, and is several times as slow. Owns the
+calendar of ``datetime``: the proleptic Gregorian one, without leap seconds.
+
+No Python code runs while a list is read, so it keeps its size. It may run while the array is allocated: see sized().
 """
 
 import numpy as np
@@ -19,6 +22,7 @@ from cpython.datetime cimport (
     timedelta_microseconds,
     timedelta_seconds,
 )
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport int64_t
 
 import_datetime()
@@ -26,6 +30,36 @@ import_datetime()
 cdef enum:
     SECONDS = 86400             # of a day
     MICROSECONDS = 1000000      # of a second
+
+
+cdef object sized(items):
+    """An array of int64 for the items. A garbage collection meanwhile may run finalisers that change the list."""
+    cdef Py_ssize_t n = len(items)
+    array = np.empty(n, np.int64)
+    if len(items) != n:
+        raise RuntimeError("the list changed its size while it was being read: pass a copy")
+    return array
+
+
+def ints(items):
+    """An array of dtype ``int64`` of a list or tuple of exact ``int`` objects; None if another type is among them, or
+    an int outside int64.
+
+    >>> ints([1, 2, 3]), ints([1, True]), ints([2**63])
+    (array([1, 2, 3]), None, None)
+    """
+    cdef Py_ssize_t i = 0
+    cdef int overflow = 0
+    array = sized(items)
+    cdef int64_t[::1] out = array
+    for item in items:
+        if not PyLong_CheckExact(item):
+            return None
+        out[i] = PyLong_AsLongLongAndOverflow(item, &overflow)
+        if overflow:
+            return None
+        i += 1
+    return array
 
 
 cdef inline int64_t days_from_epoch(int64_t year, int64_t month, int64_t day) noexcept nogil:
@@ -48,7 +82,7 @@ def moments(items):
     """
     cdef Py_ssize_t i = 0
     cdef int64_t seconds
-    array = np.empty(len(items), np.int64)
+    array = sized(items)
     cdef int64_t[::1] out = array
     for item in items:
         if datetime_tzinfo(item) is not None:
@@ -70,7 +104,7 @@ def durations(items):
     """
     cdef Py_ssize_t i = 0
     cdef int64_t days
-    array = np.empty(len(items), np.int64)
+    array = sized(items)
     cdef int64_t[::1] out = array
     for item in items:
         days = timedelta_days(item)
