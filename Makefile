@@ -58,7 +58,7 @@ $(EXTRAS): $(VENV)/.%: setup.py pyproject.toml | $(VENV)/.built
 build: $(VENV)/.test
 
 test: $(VENV)/.dev
-	$(PY) -m pytest -n $(JOBS) --dist loadgroup
+	$(PY) -m pytest -n $(JOBS)
 
 check: $(VENV)/.test
 	@start=$$(date +%s) && \
@@ -120,7 +120,7 @@ $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
 
 # Tests over the plain Python reference alone are left out: no build changes it, and `make test` runs them.
 debug: $(CHECKED_VENV)debug/.built
-	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) --dist loadgroup -m "not release_only and not reference"
+	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) -m "not release_only and not reference"
 
 # The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
 # tests of pyhmap.debug and of profiling/ are left out: a sanitizer changes the memory and the time that they measure.
@@ -134,7 +134,7 @@ asan: $(CHECKED_VENV)sanitize/.built
 coverage: $(CHECKED_VENV)coverage/.built
 	find build/coverage -name '*.gcda' -delete
 	$(CHECKED_VENV)coverage/bin/coverage erase
-	$(CHECKED_VENV)coverage/bin/coverage run $(CHECKED_VENV)coverage/bin/pytest -q -n $(JOBS) --dist loadgroup \
+	$(CHECKED_VENV)coverage/bin/coverage run $(CHECKED_VENV)coverage/bin/pytest -q -n $(JOBS) \
 		-k "not test_clean and not holds_as_many_bytes" tests/map tests/tophash_cache tests/debug tests/test_docs.py
 	$(CHECKED_VENV)coverage/bin/coverage combine --quiet
 	$(CHECKED_VENV)coverage/bin/coverage report

@@ -1,9 +1,12 @@
-"""The fixture that runs a test over both engines of the map, and the profiles of Hypothesis."""
+"""The fixture that runs a test over both engines of the map, the profiles of Hypothesis, and what keeps a run short."""
 
+import gc
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from pyhmap import HMap
 from pyhmap._reference.engine import ReferenceMap
@@ -23,8 +26,21 @@ def hmap_type(request: pytest.FixtureRequest) -> type:
     return request.param
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With --dist loadgroup, the tests of a file stay together where they share what takes long: runs of programs."""
-    for item in items:
-        if {"debug", "profiling", "packaging"} & set(item.path.relative_to(HERE).parts):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+class TogetherWhereShared(LoadScopeScheduling):
+    """Sends each test to the process that is free. The tests of a file stay together, and come first, where they share
+    what takes long: runs of programs."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if {"debug", "profiling", "packaging"} & set(Path(file).parts) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherWhereShared:
+    """How pytest-xdist distributes the tests."""
+    return TogetherWhereShared(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Hide the tests themselves from the collector: many tests run full collections, each of which would walk them."""
+    gc.collect()
+    gc.freeze()

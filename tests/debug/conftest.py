@@ -1,6 +1,5 @@
 """Makes the programs importable, and runs each worker once per session."""
 
-import gc
 import json
 import subprocess
 import sys
@@ -30,15 +29,6 @@ class Planted(dict):
         group = next(group for group, names in programs.GROUPS.items() if name in names)
         self.update({one["name"]: one for one in diagnoses(group)})
         return self[name]
-
-
-@pytest.fixture
-def few_objects():
-    """Hides the objects of the whole session from the collector, at each of whose readings they would be walked."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

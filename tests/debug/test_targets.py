@@ -13,8 +13,6 @@ import pytest
 from pyhmap import HMap, HSet, debug
 from pyhmap.debug import places, targets
 
-pytestmark = pytest.mark.usefixtures("few_objects")
-
 FEW = {"rounds": 5, "calls": 10}
 LAST_TRIAL = 10 + 10 * (1 + 2 + 4 + 8) * 6  # calls before it
 

@@ -16,8 +16,6 @@ from pyhmap.debug import accounts, meters, rounds, verdicts
 from pyhmap.debug.accounts import Maps
 from pyhmap.debug.meters import Heap, Process, Python, Snapshot, Trimmed
 
-pytestmark = pytest.mark.usefixtures("few_objects")
-
 MB = 1 << 20
 START = {"uss": 60 * MB, "anon": 50 * MB, "file": 20 * MB, "vms": 500 * MB, "heap": 10 * MB, "traced": 5 * MB}
 START |= {"blocks": 10**5, "objects": 30_000, "allocated": 10 * MB, "bucket_blocks": 10 * MB, "maps": 3, "idle": 0}

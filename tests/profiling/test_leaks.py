@@ -174,14 +174,6 @@ def test_what_users_call_is_on_the_list():
             assert {f"{package.__name__}.{name}", f"{package.__name__}.{name}()", f"{name}()"} & set(CALLS), name
 
 
-@pytest.fixture(scope="module")
-def few_objects():
-    """Making a recipe's subject collects garbage, and a test session has a million objects to look at each time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 def test_a_new_method_without_a_recipe_is_found(monkeypatch):
     monkeypatch.setattr(HSet, "shuffle", lambda self: None, raising=False)
     calls = zero_growth.public_calls()
@@ -189,7 +181,7 @@ def test_a_new_method_without_a_recipe_is_found(monkeypatch):
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in zero_growth_kit.SLOW])
-def test_each_recipe_makes_its_call(few_objects, name):
+def test_each_recipe_makes_its_call(name):
     assert zero_growth.Rounds(name, "int64").each >= 1
 
 
