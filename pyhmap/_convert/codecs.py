@@ -45,14 +45,14 @@ from pyhmap._convert.columns import (
     python_items,
 )
 from pyhmap._convert.dtypes import type_of
-from pyhmap._convert.scalars import durations, ints, moments
+from pyhmap._convert.scalars import columns, durations, floats, ints, longest, moments
 from pyhmap._convert.text_batch import text_array, text_batch
 
 _T = TypeVar("_T")
 Many: TypeAlias = Iterable[_T] | ArrowArray | ArrowStream  #: the keys or values of a batch call
 Array = npt.NDArray[Any]
 Spec = np.dtype[Any] | type
-Sequence: TypeAlias = "list[Any] | tuple[Any, ...]"
+Sequence: TypeAlias = list[Any] | tuple[Any, ...]
 
 MAX_TEXT = 2**32 - 1  # bytes: the size of a Text is a uint32
 SHOWN = 100  # characters of an item in a message
@@ -414,6 +414,9 @@ class FloatCodec(WordCodec):
         return np.where(valid, array, np.array(np.nan, self.dtype))
 
     def _typed(self, items: Sequence) -> Array | None:
+        array = floats(items)
+        if array is not None:
+            return array
         types = set(map(type, items))
         if types == {int}:
             return ints(items)
@@ -673,6 +676,10 @@ class FixedCodec(Codec):
 
     dtype: np.dtype[Any]
 
+    def __init__(self, dtype: np.dtype[Any], what: str) -> None:
+        super().__init__(dtype, what)
+        self._most = dtype.itemsize // (4 if dtype.kind == "U" else 1)  # characters, or bytes
+
     @property
     def form(self) -> str:  # type: ignore[override]
         return "text" if self.is_key else "raw"
@@ -708,11 +715,11 @@ class FixedCodec(Codec):
         return stored.decode("utf-8", "surrogatepass") if self.dtype.kind == "U" else stored
 
     def _typed(self, items: Sequence) -> Array | None:
-        own = {"U": str, "S": bytes}.get(self.dtype.kind)
-        if own is None or set(map(type, items)) != {own}:
+        if self.dtype.kind == "V":
             return None
-        if max(map(len, items)) > self.dtype.itemsize // (4 if own is str else 1):
-            return None  # NumPy would cut it off
+        length = longest(items, str if self.dtype.kind == "U" else bytes)
+        if length is None or length > self._most:
+            return None  # NumPy would convert the one, and cut off the other
         return np.array(items, self.dtype)
 
     def array_of_stored(self, stored: Array) -> Array:
@@ -727,9 +734,8 @@ class FixedCodec(Codec):
             return self._one_by_one(array)
         if array.dtype.itemsize > self.dtype.itemsize:
             lengths = np.strings.str_len(array)
-            most = self.dtype.itemsize // (4 if self.dtype.kind == "U" else 1)
-            if (lengths > most).any():
-                self._raise_at(array, int((lengths > most).argmax()))
+            if (lengths > self._most).any():
+                self._raise_at(array, int((lengths > self._most).argmax()))
         return np.require(array, self.dtype, ["C", "A"])
 
     def _one_by_one(self, array: Array) -> Array:
@@ -792,6 +798,8 @@ class RecordCodec(Codec):
             )
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
+        if type(items) is list:  # of tuples
+            return super().many(items)
         column = self.column(items)
         fields, valid = column.values, column.valid
         if not isinstance(fields, Fields):
@@ -851,13 +859,12 @@ class RecordCodec(Codec):
 
     def _typed(self, items: Sequence) -> Array | None:
         """Tuples are converted field by field, as columns."""
-        if set(map(type, items)) != {tuple} or set(map(len, items)) != {len(self.fields)}:
+        parts = columns(items, len(self.fields))
+        if not items or parts is None:
             return None
         try:
-            columns = zip(*items, strict=True)
             return self._joined(
-                [codec.convert(column, None) for (_, codec), column in zip(self.fields, columns, strict=True)],
-                len(items),
+                [codec.convert(part, None) for (_, codec), part in zip(self.fields, parts, strict=True)], len(items)
             )
         except (TypeError, OverflowError, ValueError):
             return None  # the error then names the item

@@ -1,4 +1,4 @@
-"""Lists and tuples of one of Python's own scalar types as arrays: ``int``, ``datetime``, ``timedelta``.
+"""Lists and tuples of one of Python's own types, read in one pass: as arrays of numbers and times, and as columns.
 
 NumPy makes such arrays too, but has to find out the type of each item first, and is several times as slow. Owns the
 calendar of ``datetime``: the proleptic Gregorian one, without leap seconds.
@@ -22,7 +22,10 @@ from cpython.datetime cimport (
     timedelta_microseconds,
     timedelta_seconds,
 )
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
+from cpython.object cimport Py_TYPE, PyObject
+from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_SIZE
 from libc.stdint cimport int64_t
 
 import_datetime()
@@ -32,13 +35,18 @@ cdef enum:
     MICROSECONDS = 1000000      # of a second
 
 
-cdef object sized(items):
-    """An array of int64 for the items. A garbage collection meanwhile may run finalisers that change the list."""
+cdef object sized(items, dtype):
+    """An array for the items. A garbage collection meanwhile may run finalisers that change the list."""
     cdef Py_ssize_t n = len(items)
-    array = np.empty(n, np.int64)
+    array = np.empty(n, dtype)
+    check_size(items, n)
+    return array
+
+
+cdef int check_size(items, Py_ssize_t n) except -1:
     if len(items) != n:
         raise RuntimeError("the list changed its size while it was being read: pass a copy")
-    return array
+    return 0
 
 
 def ints(items):
@@ -50,7 +58,7 @@ def ints(items):
     """
     cdef Py_ssize_t i = 0
     cdef int overflow = 0
-    array = sized(items)
+    array = sized(items, np.int64)
     cdef int64_t[::1] out = array
     for item in items:
         if not PyLong_CheckExact(item):
@@ -60,6 +68,59 @@ def ints(items):
             return None
         i += 1
     return array
+
+
+def floats(items):
+    """An array of dtype ``float64`` of a list or tuple of exact ``float`` objects; None if another type is among them.
+
+    >>> floats([1.0, 2.5]), floats([1.0, 2])
+    (array([1. , 2.5]), None)
+    """
+    cdef Py_ssize_t i = 0
+    array = sized(items, np.float64)
+    cdef double[::1] out = array
+    for item in items:
+        if not PyFloat_CheckExact(item):
+            return None
+        out[i] = PyFloat_AS_DOUBLE(item)
+        i += 1
+    return array
+
+
+def longest(items, kind):
+    """The greatest length among exact ``str`` or ``bytes`` objects, 0 if there are none; None if one is not of this
+    type.
+
+    >>> longest(["a", "bcd"], str), longest(["a", b"b"], str)
+    (3, None)
+    """
+    cdef Py_ssize_t length, most = 0
+    for item in items:
+        if <PyObject *> Py_TYPE(item) != <PyObject *> kind:
+            return None
+        length = len(item)
+        most = max(most, length)
+    return most
+
+
+def columns(items, Py_ssize_t width):
+    """The columns, as lists, of a list or tuple of exact tuples of this width; None if another object is among them.
+
+    >>> columns([(1, "a"), (2, "b")], 2), columns([(1, "a"), [2, "b"]], 2)
+    ([[1, 2], ['a', 'b']], None)
+    """
+    cdef Py_ssize_t i = 0, j, n = len(items)
+    cdef list out = [[None] * n for _ in range(width)]
+    cdef tuple row
+    check_size(items, n)
+    for item in items:
+        if not PyTuple_CheckExact(item) or PyTuple_GET_SIZE(item) != width:
+            return None
+        row = item
+        for j in range(width):
+            (<list> out[j])[i] = row[j]
+        i += 1
+    return out
 
 
 cdef inline int64_t days_from_epoch(int64_t year, int64_t month, int64_t day) noexcept nogil:
@@ -82,7 +143,7 @@ def moments(items):
     """
     cdef Py_ssize_t i = 0
     cdef int64_t seconds
-    array = sized(items)
+    array = sized(items, np.int64)
     cdef int64_t[::1] out = array
     for item in items:
         if datetime_tzinfo(item) is not None:
@@ -104,7 +165,7 @@ def durations(items):
     """
     cdef Py_ssize_t i = 0
     cdef int64_t days
-    array = sized(items)
+    array = sized(items, np.int64)
     cdef int64_t[::1] out = array
     for item in items:
         days = timedelta_days(item)

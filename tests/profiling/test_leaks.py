@@ -1,6 +1,5 @@
 """The verb ``leaks``: the cases are what they say, the list of public calls is whole, and what is found is shown."""
 
-import gc
 import io
 import json
 import weakref
