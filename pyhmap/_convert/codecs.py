@@ -34,6 +34,7 @@ from pyhmap._convert.arrow_values import Runs
 from pyhmap._convert.columns import (
     Column,
     Fields,
+    check_code_points,
     check_zone,
     column_of,
     index_or_self,
@@ -533,7 +534,8 @@ class TimeCodec(WordCodec):
         if array.dtype != self.dtype.newbyteorder(array.dtype.byteorder):
             self._check_unit(array)
             try:
-                back = array.astype(self.dtype).astype(array.dtype)
+                times = _in_unit(array, self.dtype)
+                back = _in_unit(times, array.dtype)
             except (OverflowError, TypeError) as error:
                 raise type(error)(f"{self.what}s: {error}") from None
             inexact = (back != array) & ~np.isnat(array)
@@ -542,6 +544,7 @@ class TimeCodec(WordCodec):
                 raise OverflowError(
                     f"{self.what}s[{position}]: {self.what} {array[position]!r} has no exact {self.name}: round it"
                 )
+            array = times
         return self._require(array)
 
     def _check_unit(self, array: Array) -> None:
@@ -728,6 +731,8 @@ class FixedCodec(Codec):
         return np.array([self.decode(item) for item in stored], self.dtype)
 
     def _exactly(self, array: Array) -> Array:
+        if array.dtype.kind == "U":
+            check_code_points(array, self)
         if array.dtype == self.dtype:
             return np.require(array, self.dtype, ["C", "A"])
         if array.dtype.kind != self.dtype.kind or array.dtype.kind == "V":
@@ -999,6 +1004,18 @@ def _codec_of_field(dtype: Spec, what: str) -> Codec:
     if isinstance(dtype, np.dtype) and dtype.subdtype is not None:
         return SubarrayCodec(dtype, what)
     return _codec(dtype, what)
+
+
+def _in_unit(times: Array, dtype: np.dtype[Any]) -> Array:
+    """Times in another unit. NumPy refuses units that are too far apart, such as days and picoseconds, for one step."""
+    try:
+        return times.astype(dtype)
+    except OverflowError:
+        kind = dtype.kind
+        steps = ["s", "ns"] if np.datetime_data(dtype)[0] in ("ps", "fs", "as") else ["ns", "s"]
+        for unit in steps:
+            times = times.astype(f"{kind}8[{unit}]")
+        return times.astype(dtype)
 
 
 def _without_position(error: Exception) -> str:

@@ -32,6 +32,8 @@ from pyhmap._convert.arrow_values import Runs, arrow_values, first_with_nanoseco
 
 Array = npt.NDArray[Any]
 
+MAX_CODE_POINT = 0x10FFFF  # of Unicode; the items of a U array are 32-bit numbers
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -452,7 +454,17 @@ def python_items(array: Array, codec: Any) -> list[Any]:
     if array.ndim != 1:
         many = f"{codec.what}s"
         raise ValueError(f"{many} must be one-dimensional, not of shape {array.shape}: give {many}.ravel()")
+    if array.dtype.kind == "U":
+        check_code_points(array, codec)
     return list(array) if array.dtype.kind in "mMV" else array.tolist()
+
+
+def check_code_points(array: Array, codec: Any) -> None:
+    """Raise ``ValueError`` if an item of a U array is no text: NumPy does not check, and no str can be made of it."""
+    points = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)).view(np.uint32)
+    if points.size and points.max() > MAX_CODE_POINT:
+        position = int((points > MAX_CODE_POINT).argmax()) * len(array) // len(points)
+        raise ValueError(f"{codec.what}s[{position}] is not text: it has a number above U+10FFFF; correct the array")
 
 
 def object_array(items: Any) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pyhmap import HMap, HSet
+from support import refused
 
 BEYOND = 2**53 + 1  # no float64
 
@@ -161,3 +162,41 @@ def test_an_empty_column_of_nulls_is_an_empty_batch():
     pa = pytest.importorskip("pyarrow")
     assert HMap(str, np.int64).get_many(pa.nulls(0)).shape == (0,)
     HMap(str, np.int64).set_many([], pa.nulls(0))
+
+
+NOT_TEXT = np.array([65, 0x110000], np.uint32).view("U1")
+
+
+@pytest.mark.parametrize(
+    ("key_type", "value_type", "keys", "values"),
+    [
+        (object, np.int64, NOT_TEXT, [1, 2]),
+        ("U4", np.int64, NOT_TEXT, [1, 2]),
+        (str, np.int64, NOT_TEXT, [1, 2]),
+        (np.int64, object, [1, 2], NOT_TEXT),
+        (np.int64, "U4", [1, 2], NOT_TEXT),
+        (np.int64, "U1", [1, 2], NOT_TEXT.astype(">U1")),
+        ([("t", "U1"), ("n", "i8")], np.int64, (NOT_TEXT, [1, 2]), [1, 2]),
+    ],
+    ids=["object keys", "U4 keys", "str keys", "object values", "U4 values", "swapped values", "a field"],
+)
+def test_numbers_that_are_no_characters_are_refused(hmap_type, key_type, value_type, keys, values):
+    m = hmap_type(key_type, value_type)
+    with refused(m, ValueError, r"s\[1\] is not text: it has a number above U\+10FFFF; correct the array"):
+        m.set_many(keys, values)
+
+
+@pytest.mark.parametrize("unit", ["ps", "fs", "as"])
+def test_days_are_exact_in_the_finest_units(hmap_type, unit):
+    m = hmap_type(f"M8[{unit}]", np.int64)
+    epoch = datetime.date(1970, 1, 1)
+    m.set_many([epoch], [1])
+    m.set_many(np.array([0, 1], "M8[s]"), [2, 3])
+    assert m.get_many(np.array(["1970-01-01"], "M8[D]")).tolist() == [2]
+    assert m[datetime.datetime(1970, 1, 1, 0, 0, 1)] == 3
+    with refused(m, OverflowError, r"keys\[1\]: key .*2500-01-01.* has no exact datetime64"):
+        m.set_many(np.array(["1970-01-01", "2500-01-01"], "M8[D]"), [1, 2])
+    coarse = hmap_type("M8[D]", np.int64, {epoch: 7})
+    assert coarse[np.datetime64(0, unit)] == 7
+    with refused(coarse, OverflowError, r"keys\[1\]: key .* has no exact datetime64\[D\]"):
+        coarse.set_many(np.array([0, 1], f"M8[{unit}]"), [1, 2])
