@@ -144,7 +144,7 @@ cdef object hash_array(object keys, bint in_column):
     cdef Py_ssize_t width, done, count = len(keys) if keys.ndim == 1 else 0
     if keys.ndim != 1:
         raise ValueError(f"hash_many takes a one-dimensional array, not one of shape {keys.shape}: pass keys.ravel()")
-    if hasattr(keys.dtype, "na_object"):    # which may be a str: None takes its place
+    if hasattr(keys.dtype, "na_object"):    # it may be a str: replace it by None
         return hash_sequence(keys.astype(np.dtypes.StringDType(na_object=None)).tolist(), True)
     if keys.dtype.kind in "OT":
         return hash_sequence(keys.tolist(), in_column)

@@ -143,7 +143,7 @@ class Codec:
 
     form = "raw"
     holder = "map"  # what holds the items, for messages; a set says so
-    has_nan = has_nat = False  # whether NaN, and NaT, is an item like others; if not, it can mean a missing one
+    has_nan = has_nat = False  # whether NaN (NaT) is an item of the type; if not, it may stand for a null
     is_composite = is_array = False
 
     def __init__(self, dtype: Spec, what: str) -> None:
@@ -191,7 +191,7 @@ class Codec:
         return not is_many(items)
 
     def single(self, items: Any) -> Any:
-        """The item of a scalar batch argument: the argument itself, or the item of an array without dimensions."""
+        """The item of a scalar batch argument: the argument itself, or the item of a zero-dimensional array."""
         return items[()] if isinstance(items, np.ndarray) and items.ndim == 0 else items
 
     def array_of_stored(self, stored: Array) -> Array:
@@ -203,11 +203,11 @@ class Codec:
         return column_of(items, self)
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
-        """Many items of any container: a contiguous array of ``dtype``, and which of them are there.
+        """The items of any container: a contiguous array of ``dtype``, and which items are not null.
 
-        The second is a bool array, False at nulls, where the first has any item of the type; or None without nulls.
-        Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of the first invalid
-        item, or ``ValueError`` if the items are not one-dimensional.
+        The second is a bool array, False at nulls, or None if there are none. At nulls, the first has an arbitrary
+        item of the type. Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of
+        the first invalid item, or ``ValueError`` if the items are not one-dimensional.
         """
         if type(items) is list or type(items) is tuple:
             array = self._typed(items)
@@ -220,7 +220,7 @@ class Codec:
         return self.convert(values, valid), valid
 
     def many_values(self, items: Any) -> Array:
-        """The same for values, where a null is NaN, NaT or None. Raises ``ValueError`` if the type has none of them."""
+        """The array of ``many``, with NaN, NaT or None at nulls. Raises ``ValueError`` if the type has none."""
         array, valid = self.many(items)
         return array if valid is None or valid.all() else self.with_nulls(array, valid)
 
@@ -243,7 +243,7 @@ class Codec:
         return self._exactly(array)
 
     def objects(self, items: Any) -> tuple[Array, Array | None]:
-        """Many items as the objects that calls with a single one take, not checked; and which of them are there."""
+        """The items of any container, unchecked, as a call with one item takes them; and which items are not null."""
         column = self.column(items)
         values = column.values
         if isinstance(values, ArrowColumn | Runs):
@@ -258,16 +258,16 @@ class Codec:
         return array
 
     def with_nulls(self, array: Array, valid: Array) -> Array:
-        """The array with the type's own missing value at nulls."""
+        """The array with the type's own missing value at nulls: NaN, NaT or None."""
         raise ValueError(f"{self.what}s[{int((~valid).argmax())}] is null: fill or drop nulls")
 
     def _from_list(self, items: Sequence) -> Array:
-        """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
+        """An array of Python objects for ``_exactly``: typed if that loses nothing, otherwise of dtype object."""
         array = self._typed(items)
         return object_array(items) if array is None else array
 
     def _typed(self, items: Sequence) -> Array | None:
-        """A typed array of Python objects, if they are of types for which it is made at once and without a loss."""
+        """A typed array of Python objects, if their types allow making it in one pass without loss; otherwise None."""
         return None
 
     def _exactly(self, array: Array) -> Array:
@@ -339,7 +339,7 @@ class IntCodec(WordCodec):
     def _encode(self, item: object) -> bytes:
         if isinstance(item, np.bool):
             item = bool(item)
-        if isinstance(item, np.timedelta64 | np.ndarray):  # they have __index__: without a unit, or a mask
+        if isinstance(item, np.timedelta64 | np.ndarray):  # their __index__ drops the unit, or the mask
             raise self.wrong_type(item)
         try:
             number = operator.index(cast("Any", item))
@@ -362,7 +362,7 @@ class IntCodec(WordCodec):
             return None
 
     def _exactly(self, array: Array) -> Array:
-        if array.dtype.kind == "b" and self.dtype.kind == "b":  # a byte of a view may be 2: it is True as well
+        if array.dtype.kind == "b" and self.dtype.kind == "b":  # bytes of a view may be neither 0 nor 1: True
             return cast("Array", np.ascontiguousarray(array).view(np.uint8) != 0)
         if self._plain(array):
             return array
@@ -428,7 +428,7 @@ class FloatCodec(WordCodec):
                 array = np.array(items, np.float64)
             except OverflowError:
                 return None
-            if not (np.abs(array) >= 2.0**53).any():  # so the ints among them are exact
+            if not (np.abs(array) >= 2.0**53).any():  # below that, the ints among them are exact
                 return array
         return None
 
@@ -451,7 +451,7 @@ class FloatCodec(WordCodec):
                     self._raise_at(array, int(inexact.argmax()))
         return (
             floats if not self.is_key or self.dtype.itemsize == 8 else _canonical_floats(floats)
-        )  # kernels do float64
+        )  # the kernels make float64 keys canonical
 
 
 class TimeCodec(WordCodec):
@@ -485,7 +485,7 @@ class TimeCodec(WordCodec):
         return np.array([np.datetime64(item)])
 
     def _duration(self, item: datetime.timedelta) -> np.timedelta64[Any]:
-        """In microseconds, or where those are too many for 64 bits, in a coarser unit that is exact."""
+        """The duration in microseconds, or in seconds if 64 bits cannot hold the microseconds and seconds are exact."""
         seconds = 86400 * item.days + item.seconds
         for count, unit in (seconds * 10**6 + item.microseconds, "us"), (seconds, "s"):
             if abs(count) < 2**63 and (unit == "us" or item.microseconds == 0):
@@ -548,7 +548,7 @@ class TimeCodec(WordCodec):
         return self._require(array)
 
     def _check_unit(self, array: Array) -> None:
-        """Raise if the unit cannot be converted: NumPy takes a month for 30.44 days, and no unit for any."""
+        """Raise if the unit cannot be converted exactly: NumPy takes a month for 30.44 days, and no unit for any."""
         unit, own = np.datetime_data(array.dtype)[0], np.datetime_data(self.dtype)[0]
         calendar = {"Y", "M"}
         if unit == "generic":
@@ -722,7 +722,7 @@ class FixedCodec(Codec):
             return None
         length = longest(items, str if self.dtype.kind == "U" else bytes)
         if length is None or length > self._most:
-            return None  # NumPy would convert the one, and cut off the other
+            return None  # NumPy would convert another type, and cut off a longer text
         return np.array(items, self.dtype)
 
     def array_of_stored(self, stored: Array) -> Array:
@@ -754,7 +754,7 @@ class FixedCodec(Codec):
 
 class RecordCodec(Codec):
     """Structured dtypes: composite keys, and structured values. An item is a tuple, or a NumPy record whose fields have
-    the same names, in any order."""
+    the names of this dtype's fields, in any order."""
 
     dtype: np.dtype[Any]
     is_composite = True
@@ -997,7 +997,7 @@ class ObjectCodec(Codec):
         return objects_of(items, self)
 
     def with_nulls(self, array: Array, valid: Array) -> Array:
-        return array  # it has None there
+        return array  # objects_of() has put None there
 
 
 def _codec_of_field(dtype: Spec, what: str) -> Codec:
@@ -1007,7 +1007,7 @@ def _codec_of_field(dtype: Spec, what: str) -> Codec:
 
 
 def _in_unit(times: Array, dtype: np.dtype[Any]) -> Array:
-    """Times in another unit. NumPy refuses units that are too far apart, such as days and picoseconds, for one step."""
+    """Times in another unit. NumPy refuses to convert between distant units, such as days and ps, in one step."""
     try:
         return times.astype(dtype)
     except OverflowError:

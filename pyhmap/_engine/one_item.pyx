@@ -127,7 +127,7 @@ cdef object key_from(HMapCore map, object key, AnyKey *k):
 
 
 cdef object encoded(codec, item):
-    """The stored bytes of one item, or of the item in an array without dimensions."""
+    """The stored bytes of one item, or of the item of a zero-dimensional array."""
     try:
         return codec.encode(item)
     except TypeError as error:
@@ -135,7 +135,7 @@ cdef object encoded(codec, item):
 
 
 cdef object hashed(HMapCore map, object key, uint64_t *number):
-    """One object key, or the item in an array without dimensions, and its hash()."""
+    """One object key, or the item of a zero-dimensional array; `number` gets its hash()."""
     try:
         number[0] = <uint64_t> <int64_t> hash(key)
     except TypeError as error:
@@ -154,7 +154,7 @@ cdef int ask_cache(HMapCore map, object key, AnyKey *k) except -1:
 
 cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1:
     """Find the object key that is equal and whose hash() is `number`: k gets its index, or NO_INDEX. May run any Python
-    code. On return the map may be read, and the result is valid as long as `membership` stays the same."""
+    code. On return, the map may be read without a wait; the result is valid as long as `membership` stays the same."""
     cdef uint64_t h, row, left, index, membership, moves
     cdef const Buckets *b
     for _ in range(MAX_RESTARTS):
@@ -168,7 +168,7 @@ cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) e
         k.object_key.index = NO_INDEX
         while next_candidate(b, tophash_of(h), h, &row, &left, &index):
             candidate = map.key_objects[index]
-            if PyObject_RichCompareBool(candidate, key, Py_EQ):         # asks `is` first
+            if PyObject_RichCompareBool(candidate, key, Py_EQ):         # compares by identity first
                 k.object_key.index = index
                 break
             if membership != map.membership or moves != map.t.moves:

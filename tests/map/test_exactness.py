@@ -1,4 +1,4 @@
-"""Nothing is rounded, wrapped, merged or read twice: where NumPy or another library would do so on the way to a map."""
+"""Items that NumPy or another library would round, wrap, merge or read twice on the way to a map."""
 
 import datetime
 
