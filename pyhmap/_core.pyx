@@ -689,7 +689,7 @@ cdef int smallest_B(capacity) except -1:
     if capacity < 0:
         raise ValueError(f"capacity {capacity} is negative: give the number of keys to make room for")
     if capacity > CAPACITY_MAX:
-        raise OverflowError(f"capacity {capacity:,} is more than a table can hold ({CAPACITY_MAX:,} keys)")
+        raise OverflowError(f"capacity {capacity:,} is more than a table can hold ({CAPACITY_MAX:,} keys): divide them")
     cdef int B = 0
     while over_load(capacity, <uint64_t> 1 << B):
         B += 1

@@ -228,7 +228,7 @@ cdef tuple words_of(const ArrowSchema *schema, const ArrowArray *array, dtype, o
     if valid is not None:
         codes = np.where(valid, codes, 0)
         if len(words) == 0:
-            return np.full(len(codes), None), np.zeros(len(codes), bool)
+            return np.zeros(len(codes), words.dtype), np.zeros(len(codes), bool)
     outside = codes >= len(words)
     if codes.dtype.kind == "i":
         outside |= codes < 0

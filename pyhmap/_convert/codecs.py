@@ -94,7 +94,7 @@ def _codec(spec: Any, what: str) -> Codec:
     for path, field in _fields_within(dtype):
         if field.kind in "SU" and field.itemsize == 0:
             raise TypeError(f"field {path!r} of the {what} dtype has no length: give one, such as {field.kind}16")
-    if dtype.kind in "Mm" and np.datetime_data(dtype)[0] == "generic":
+    if dtype.kind in "Mm" and _unit(dtype) == "generic":
         raise TypeError(f"the {what} dtype {dtype} has no unit: give one that has, such as {dtype.name}[s]")
     if dtype.kind in "bui" and dtype.subdtype is None:
         return IntCodec(dtype, what)
@@ -490,7 +490,7 @@ class TimeCodec(WordCodec):
         for count, unit in (seconds * 10**6 + item.microseconds, "us"), (seconds, "s"):
             if abs(count) < 2**63 and (unit == "us" or item.microseconds == 0):
                 return cast("np.timedelta64[Any]", np.array(count, f"m8[{unit}]")[()])
-        raise OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a {self.holder} of another type")
+        raise self._too_large(item)
 
     def decode(self, stored: bytes) -> Any:
         return np.frombuffer(stored, self.dtype)[0]
@@ -541,6 +541,8 @@ class TimeCodec(WordCodec):
             inexact = (back != array) & ~np.isnat(array)
             if inexact.any():
                 position = int(inexact.argmax())
+                if TIME_UNITS.index(_unit(array.dtype)) <= TIME_UNITS.index(_unit(self.dtype)):  # too far away
+                    raise OverflowError(f"{self.what}s[{position}]: {self._too_large(array[position])}")
                 raise OverflowError(
                     f"{self.what}s[{position}]: {self.what} {array[position]!r} has no exact {self.name}: round it"
                 )
@@ -549,7 +551,7 @@ class TimeCodec(WordCodec):
 
     def _check_unit(self, array: Array) -> None:
         """Raise if the unit cannot be converted exactly: NumPy takes a month for 30.44 days, and no unit for any."""
-        unit, own = np.datetime_data(array.dtype)[0], np.datetime_data(self.dtype)[0]
+        unit, own = _unit(array.dtype), _unit(self.dtype)
         calendar = {"Y", "M"}
         if unit == "generic":
             reason = "has no unit: give one, such as np.timedelta64(1, 's')"
@@ -1006,13 +1008,20 @@ def _codec_of_field(dtype: Spec, what: str) -> Codec:
     return _codec(dtype, what)
 
 
+TIME_UNITS = ["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"]  # from coarse to fine
+
+
+def _unit(dtype: np.dtype[Any]) -> str:
+    return np.datetime_data(dtype)[0]
+
+
 def _in_unit(times: Array, dtype: np.dtype[Any]) -> Array:
     """Times in another unit. NumPy refuses to convert between distant units, such as days and ps, in one step."""
     try:
         return times.astype(dtype)
     except OverflowError:
         kind = dtype.kind
-        steps = ["s", "ns"] if np.datetime_data(dtype)[0] in ("ps", "fs", "as") else ["ns", "s"]
+        steps = ["s", "ns"] if _unit(dtype) in ("ps", "fs", "as") else ["ns", "s"]
         for unit in steps:
             times = times.astype(f"{kind}8[{unit}]")
         return times.astype(dtype)

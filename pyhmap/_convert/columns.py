@@ -394,7 +394,7 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         if not plain_array and not isinstance(items.dtype, np.dtype):  # a type with nulls of its own
             return _nulls_as_none(found, ~np.asarray(items.isna()))
         return _without_none(found) if items.dtype.kind == "O" else (found, None)
-    if _table_of(items) is not None:
+    if _table_of(items) is not None or (is_arrow(items) and hasattr(items, "num_columns")):
         raise TypeError(f"{codec.what}s are a table: give one of its columns")
     if _dtype_name(items) == "Object":
         return _without_none(object_array(items.to_list()))

@@ -691,7 +691,7 @@ class ReferenceEngine:
             codes[position] = self._value_object(value)
         for position, code in enumerate(codes):
             if code >= 2**63:
-                raise OverflowError(f"keys[{position}] has a value of 2**63 or more, which is no code")
+                raise OverflowError(f"keys[{position}] has a value of 2**63 or more, which is no code: store less")
         return np.array(codes, np.int64)
 
     def _find_next_code(self) -> int:
