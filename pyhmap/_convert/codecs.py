@@ -321,6 +321,13 @@ class WordCodec(Codec):
             return "raw"
         return "word64" if self.dtype.itemsize == 8 else "word32"
 
+    _canonical = True  # whether every array of the dtype is canonical as it is
+
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        if type(items) is np.ndarray and items.ndim == 1 and self._canonical and self._plain(items):
+            return items, None
+        return super().many(items)
+
     def _plain(self, array: Array) -> bool:
         return bool(array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned)
 
@@ -333,6 +340,7 @@ class IntCodec(WordCodec):
 
     def __init__(self, dtype: np.dtype[Any], what: str) -> None:
         super().__init__(dtype, what)
+        self._canonical = dtype.kind != "b"  # a byte of a view may be 2: it is True as well
         info = None if dtype.kind == "b" else np.iinfo(dtype)
         self.least, self.most = (int(info.min), int(info.max)) if info else (0, 1)
 
@@ -362,7 +370,7 @@ class IntCodec(WordCodec):
             return None
 
     def _exactly(self, array: Array) -> Array:
-        if array.dtype.kind == "b" and self.dtype.kind == "b":  # bytes of a view may be neither 0 nor 1: True
+        if array.dtype.kind == "b" and self.dtype.kind == "b":
             return cast("Array", np.ascontiguousarray(array).view(np.uint8) != 0)
         if self._plain(array):
             return array
@@ -384,6 +392,10 @@ class FloatCodec(WordCodec):
     values, only a wider float is rounded; an int must be held exactly, and no finite number becomes infinite."""
 
     has_nan = True
+
+    def __init__(self, dtype: np.dtype[Any], what: str) -> None:
+        super().__init__(dtype, what)
+        self._canonical = not self.is_key or dtype.itemsize == 8  # the kernels make those of 64 bits canonical
 
     def _encode(self, item: object) -> bytes:
         if isinstance(item, str | bytes | bytearray | np.complexfloating | np.timedelta64 | np.datetime64 | np.ndarray):
@@ -449,9 +461,7 @@ class FloatCodec(WordCodec):
                     inexact |= floats.astype(np.float64) >= most
                 if inexact.any():
                     self._raise_at(array, int(inexact.argmax()))
-        return (
-            floats if not self.is_key or self.dtype.itemsize == 8 else _canonical_floats(floats)
-        )  # the kernels make float64 keys canonical
+        return floats if self._canonical else _canonical_floats(floats)
 
 
 class TimeCodec(WordCodec):

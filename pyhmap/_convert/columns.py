@@ -52,6 +52,7 @@ class Fields:
 
 
 OF_DATETIME = (datetime.date, datetime.timedelta)
+SINGLE = {int, float, bool, str, bytes, type(None)}  # known at once: most scalars are of these types
 MANY = (list, tuple, range, deque, Iterator, KeysView, ValuesView, ItemsView, memoryview, Column)
 
 
@@ -64,6 +65,8 @@ def is_many(items: Any) -> bool:
     >>> is_many([1]), is_many(np.array(1)), is_many("ab"), is_many(range(3))
     (True, False, False, True)
     """
+    if type(items) in SINGLE:
+        return False
     if isinstance(items, np.ndarray):
         return items.ndim > 0
     if isinstance(items, str | bytes | np.generic) or _is_scalar_of_arrow(items):

@@ -280,19 +280,19 @@ cdef inline void enter_python(PyThreadState *left) noexcept:
 # ---- Python objects --------------------------------------------------------------------------------------------------
 
 cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
-    """A list, tuple or object array of str or bytes. `valid` is None, or False at nulls, whose texts are empty.
+    """A list, tuple or object array of str or bytes. `valid` is None, or False at nulls, which get empty texts.
 
     From the first look at the items to the last no Python code runs and the GIL is kept, so nothing changes them.
     """
     cdef PyObject **items
     cdef PyObject *item
     cdef bint as_str = codec.dtype is str
-    cdef const uint8_t *there = NULL
     cdef Py_ssize_t i, size
     batch.as_str = as_str
     if valid is not None:
         batch.valid = valid
-        there = valid_at(batch, 0)
+        sequence = np.fromiter(sequence, object, len(sequence))         # a copy
+        sequence[~valid] = codec.dtype()
     if isinstance(sequence, np.ndarray):
         sequence = np.ascontiguousarray(sequence)
         items = <PyObject **> <size_t> sequence.ctypes.data
@@ -305,9 +305,6 @@ cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
             prefetch(items[i + OBJECTS_AHEAD])
             prefetch(<char *> items[i + OBJECTS_AHEAD] + LINE)
         item = items[i]
-        if there != NULL and not there[i]:
-            batch.texts[i] = scratch_text(&batch.scratch, 0)
-            continue
         if item == NULL or not (PyUnicode_Check(item) if as_str else PyBytes_Check(item)):
             raise wrong_type(codec, i, item)
         if not as_str:

@@ -136,7 +136,8 @@ cdef object factorize(HMapCore map, keys):
     if dtype.kind == "u":
         too_large = codes < 0 if valid is None else (codes < 0) & valid
         if too_large.any():
-            raise OverflowError(f"keys[{too_large.argmax()}] has a value of 2**63 or more, which is no code: store less")
+            position = too_large.argmax()
+            raise OverflowError(f"keys[{position}] has a value of 2**63 or more, which is no code: store less")
     return codes
 
 

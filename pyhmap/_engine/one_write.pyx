@@ -49,21 +49,28 @@ cdef object write(HMapCore map, object key, object value, bint overwrite):
             w.seen = map.membership
     else:
         _key_owner = key_from(map, key, &w.k)
-        wait_to_read(&map.lock)
+        if not overwrite:
+            wait_to_read(&map.lock)
     if not overwrite and get(&map.t, &w.k) != NULL:     # a default that is not used is not converted
         return value_object(map, get(&map.t, &w.k))
     _value_owner = value_from(map, value, &w.v, &w.data)
-    _replaced = put_one(map, &w, key, value)
-    detached = None if overwrite else detach_value(map, w.stored)
+    if map.t.form == OBJECT_KEY or map.value_kind == OBJECT:
+        _replaced = put_one(map, &w, key, value)
+    else:
+        put_typed(map, &w)
+    if overwrite:
+        map.after_write(w.status == INSERTED)
+        return None
+    detached = detach_value(map, w.stored)
     map.after_write(w.status == INSERTED)
-    return None if overwrite else object_of_detached(map, detached)
+    return object_of_detached(map, detached)
 
 
 cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
-    """Put a loaded key and its value into the table, after growing it if need be. On return, no other code has run
-    since the table was changed, and the caller must call after_write(). Returns a value that was replaced, to be
-    released when the map is whole."""
-    cdef uint64_t index, need
+    """Put a loaded key and its value, at least one of which is an object, into the table, after growing it if need be.
+    On return, no other code has run since the table was changed, and the caller must call after_write(). Returns a
+    value that was replaced, to be released when the map is whole."""
+    cdef uint64_t index
     cdef int64_t code = 0
     cdef bint fresh_key = False, by_objects = map.t.form == OBJECT_KEY
     cdef bint object_value = map.value_kind == OBJECT, new_value
@@ -95,11 +102,7 @@ cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
         if fresh_key:
             remove_object(map.key_objects, map.free_keys, w.k.object_key.index)
             w.k.object_key.index = NO_INDEX
-        if w.status == NEED_GROWTH:
-            map.start_growth(False)
-        else:
-            need = w.k.text.size if map.t.form == TEXT else 0
-            map.extend_arena(need + ((<const Text *> w.data).size if map.t.text_values else 0), 0)
+        make_room(map, w)
     replaced = None
     if w.numbering:
         if w.status == INSERTED:
@@ -114,6 +117,26 @@ cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
         if new_value:
             remove_object(map.value_objects, map.free_values, w.v.word)
     return replaced
+
+
+cdef int put_typed(HMapCore map, OneWrite *w) except -1:
+    """put_one() without objects."""
+    while True:
+        wait_to_write(&map.lock)
+        w.status = put(&map.t, &w.k, w.data, w.overwrite, &w.stored)
+        if w.status <= INSERTED:
+            map.other_values = True
+            return 0
+        make_room(map, w)
+
+
+cdef int make_room(HMapCore map, OneWrite *w) except -1:
+    """Make the room for which put() stopped."""
+    cdef uint64_t size
+    if w.status == NEED_GROWTH:
+        return map.start_growth(False)
+    size = w.k.text.size if map.t.form == TEXT else 0
+    return map.extend_arena(size + ((<const Text *> w.data).size if map.t.text_values else 0), 0)
 
 
 cdef object remove(HMapCore map, object key, bint *found):
