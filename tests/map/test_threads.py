@@ -461,7 +461,8 @@ def test_an_exception_in_a_batch_leaves_the_map_usable_by_other_threads(m):
             lambda: m.set_many(keys % N, keys),
             lambda: m.lookup_many(keys, threads=2),
         ):
-            with pytest.raises(Interrupted):
+            # KeyError: from Thread.start() of the standard library, if it is interrupted while it starts a thread.
+            with pytest.raises((Interrupted, KeyError)):
                 until_alarm(call, 0.005)
             signal.setitimer(signal.ITIMER_REAL, 0)
             together(lambda: m.__setitem__(1, 2), lambda: m.set_many(keys[:N], keys[:N]), lambda: m.get_many(keys[:N]))
