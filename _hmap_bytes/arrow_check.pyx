@@ -55,7 +55,7 @@ cdef bytes CODES = b"cCsSiIlL"      # the formats of the codes of a dictionary
 cdef bytes RUN_ENDS = b"sil"
 # By layout, the buffers of an array. Without an entry: those of NULLS and RUNS are not read, those of VIEWS vary.
 cdef dict BUFFERS = {BITS: 2, FIXED: 2, OFFSETS: 3, STRUCT: 1}
-timestamp = re.compile(rb"ts[smun]:", re.DOTALL)
+cdef object TIMESTAMP = re.compile(rb"ts[smun]:")
 
 
 cdef struct Part:               # a struct under check, and how it was reached, for messages
@@ -138,11 +138,10 @@ cdef tuple layout_of(bytes format, const Part *part, const Walk *walk):
         digits = format[2:]
         # As many digits as WIDEST has: int() of more could take long.
         if not digits.isdigit() or len(digits) > 10 or int(digits) > WIDEST:
-            raise malformed(
-                f"its type has the format {format.decode()!r}, whose width is no number from 0 to {WIDEST:,}", part, walk
-            )
+            given = f"its type has the format {format.decode()!r}"
+            raise malformed(f"{given}, whose width is no number from 0 to {WIDEST:,}", part, walk)
         return FIXED, int(digits)
-    return (FIXED, 8) if timestamp.match(format) else (UNREAD, 0)
+    return (FIXED, 8) if TIMESTAMP.match(format) else (UNREAD, 0)
 
 
 cdef bint is_among(const char *format, bytes formats):
