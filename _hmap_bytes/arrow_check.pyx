@@ -15,8 +15,6 @@ import re
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t
 
-from _hmap_bytes.arrow_types import type_name
-
 from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowSchema
 from _hmap_bytes.raw_bytes cimport load64, load_signed
 
@@ -28,6 +26,7 @@ cdef enum:
     MOST_PARTS = 1 << 20
     MOST_DATA_BUFFERS = 1 << 24     # of an array of views: their pointers alone would take 128 MiB
     WIDEST = (1 << 31) - 1      # bytes of a fixed-size item: Arrow's libraries hold the width in an int32
+    MOST_SHOWN = 60             # bytes of a format or name in a message
 
 cdef enum Layout:
     UNREAD          # a type that no map takes: it is refused by its name, and nothing in it is read
@@ -113,8 +112,8 @@ cdef int check(const ArrowSchema *schema, const ArrowArray *array, const Part *p
     if schema.n_children > MOST_PARTS - walk.parts:
         raise malformed(f"its type has more than {MOST_PARTS:,} children in all levels", part, walk)
     if schema.dictionary != NULL and not is_among(schema.format, CODES):
-        name = type_name((<bytes> schema.format).decode())
-        raise malformed(f"its type is dictionary-encoded, and its codes are of type {name}, not ints", part, walk)
+        given = f"its codes have the format {shown(schema.format)}, which is not that of ints"
+        raise malformed(f"its type is dictionary-encoded, and {given}", part, walk)
     if array != NULL:
         check_counts(schema, array, part, walk)
         check_items(array, layout, width, part, walk)
@@ -133,15 +132,20 @@ cdef tuple layout_of(bytes format, const Part *part, const Walk *walk):
     try:
         format.decode()
     except UnicodeDecodeError:
-        raise malformed(f"its type has the format {format!r}, which is not UTF-8", part, walk) from None
+        raise malformed(f"its type has the format {shown(format)}, which is not UTF-8", part, walk) from None
     if format[:2] == b"w:":
         digits = format[2:]
         # As many digits as WIDEST has: int() of more could take long.
         if not digits.isdigit() or len(digits) > 10 or int(digits) > WIDEST:
-            given = f"its type has the format {format.decode()!r}"
+            given = f"its type has the format {shown(format)}"
             raise malformed(f"{given}, whose width is no number from 0 to {WIDEST:,}", part, walk)
         return FIXED, int(digits)
     return (FIXED, 8) if TIMESTAMP.match(format) else (UNREAD, 0)
+
+
+cdef object shown(bytes text):
+    """A text of the producer for a message, in which only so much of it as a line holds is read."""
+    return repr(text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + b"...").removeprefix("b")
 
 
 cdef bint is_among(const char *format, bytes formats):
@@ -280,5 +284,5 @@ cdef int check_name(const ArrowSchema *schema, const Part *part, const Walk *wal
     try:
         schema.name.decode()
     except UnicodeDecodeError:
-        raise malformed(f"its name is {<bytes> schema.name!r}, which is not UTF-8", part, walk) from None
+        raise malformed(f"its name is {shown(schema.name)}, which is not UTF-8", part, walk) from None
     return 0

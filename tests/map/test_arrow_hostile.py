@@ -247,7 +247,8 @@ def test_a_type_without_a_format(column: Column, key: Any) -> None:
 @pytest.mark.parametrize("width", ["-5", "4294967297", "2147483648", "", "x", "4,5", " 4", "+4", "0x4", "9" * 5000])
 def test_a_fixed_size_that_is_no_size(width: str) -> None:
     column = text_column(TEXTS, "w:4")
-    named = re.escape(f"its type has the format 'w:{width}', whose width is no number from 0 to 2,147,483,647")
+    shown = f"w:{width}" if len(width) < 60 else f"w:{width[:58]}..."
+    named = re.escape(f"its type has the format '{shown}', whose width is no number from 0 to 2,147,483,647")
     spoiled_is_refused(column, setting(schema_format=f"w:{width}".encode()), named)
     spoiled_is_refused(
         encoded_column(np.array([0, 1, 2], "i4"), column),
@@ -263,7 +264,7 @@ def test_items_of_no_bytes() -> None:
 
 
 def test_a_format_that_is_no_text() -> None:
-    named = r"its type has the format b'ts\\xff', which is not UTF-8"
+    named = r"its type has the format 'ts\\xff', which is not UTF-8"
     spoiled_is_refused(numbers(), setting(schema_format=b"ts\xff"), named, np.int64)
 
 
@@ -281,14 +282,17 @@ def test_a_format_that_no_type_has(format: str) -> None:
 @pytest.mark.parametrize("format", ["q", "e", "g", "u", "n", "b", "+s", "", "iU"])
 def test_codes_that_are_no_ints(format: str) -> None:
     column = Column(format, 3, [None, np.zeros(3, "i8")], dictionary=text_column(TEXTS))
-    refused(lambda: column, "its type is dictionary-encoded, and its codes are of type .*, not ints")
+    refused(
+        lambda: column,
+        f"its type is dictionary-encoded, and its codes have the format '{re.escape(format)}', which is not that of ints",
+    )
 
 
 def test_a_field_whose_name_is_no_text() -> None:
     spoiled_is_refused(
         struct(numbers(), numbers()),
         lambda schema, array: setattr(child(schema, 1), "name", b"\xff"),
-        r"in its child 1, its name is b'\\xff', which is not UTF-8",
+        r"in its child 1, its name is '\\xff', which is not UTF-8",
     )
 
 
