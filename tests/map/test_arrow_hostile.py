@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -234,6 +235,16 @@ def test_a_wrong_number_of_children(column: Column, key: Any) -> None:
     spoiled_is_refused(column, setting(schema_n_children=n + 1), f"it has {n} children, its type {n + 1}", key)
     both = setting(schema_n_children=2**31, n_children=2**31)
     spoiled_is_refused(column, both, "its type has more than 1,048,576 children in all levels", key)
+
+
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer ends the process instead")
+@pytest.mark.parametrize(
+    "column", [Column("n", 2**58, []), runs([2**58], numbers(1), 2**58, dtype="i8")], ids=["n", "+r"]
+)
+def test_a_long_column_of_few_bytes(column: Column) -> None:
+    for call in (HMap(np.int64, np.int64).lookup_many, HMap(object, np.int64).factorize):
+        with pytest.raises(MemoryError):
+            call(column)
 
 
 # ---- types -----------------------------------------------------------------------------------------------------------
