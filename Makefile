@@ -118,7 +118,7 @@ $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
 	PYHMAP_BUILD=$* $(CHECKED_VENV)$*/bin/python -m pip install --quiet --no-build-isolation '.[dev]'
 	touch $@
 
-# Tests over the plain Python reference alone are left out: no build changes it, and `make test` runs them.
+# Leaves out the tests of the plain Python reference alone: no build changes it, and `make test` runs them.
 debug: $(CHECKED_VENV)debug/.built
 	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) -m "not release_only and not reference"
 

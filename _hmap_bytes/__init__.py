@@ -1,6 +1,6 @@
 """Bytes in foreign memory: Arrow columns, UTF-8, XXH64. Shared by ``pyhmap`` and ``tophash_cache``; private to them.
 
-arrow_types     the names of Arrow types; what a type checker knows of objects that export Arrow data
+arrow_types     names of Arrow types; protocols of objects that export Arrow data, for type checkers
 raw_bytes       unaligned loads, prefetching, padding
 utf8            UTF-8 from code points
 xxh64           the XXH64 digest

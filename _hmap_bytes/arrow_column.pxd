@@ -15,12 +15,12 @@ from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowArrayStream, ArrowSchema
 
 cdef class Chunk:               # owns one array of a column, and releases it when it is deallocated
     cdef ArrowArray array
-    cdef object owner           # of a child: what owns the parent, which releases both; then array.release is NULL
+    cdef object owner           # of a child: the parent's chunk, which releases both; array.release is NULL
 
 
 cdef class Column:
     cdef ArrowSchema schema
-    cdef object owner           # as of a Chunk
+    cdef object owner           # of a child: the parent's column, which releases both
     cdef list chunks
     cdef Py_ssize_t n           # items in all chunks
 

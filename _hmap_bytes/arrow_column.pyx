@@ -49,8 +49,9 @@ cdef class Stream:
 def is_arrow(obj):
     """Whether an object is read as an Arrow column: if it has ``__arrow_c_array__`` or ``__arrow_c_stream__``.
 
-    Excepted are objects whose ``dtype`` is a NumPy one, since a pandas Series of NumPy data would be copied into Arrow
-    first; and those whose ``dtype`` is ``Object``, since polars exports the addresses of its objects.
+    Two kinds of objects are excepted: those whose ``dtype`` is a NumPy one, since a pandas Series of NumPy data would
+    be copied into Arrow first; and those whose ``dtype`` is ``Object``, since polars exports the addresses of its
+    objects.
 
     >>> import numpy as np
     >>> is_arrow(np.arange(3)), is_arrow(["a", "b"])
@@ -120,8 +121,8 @@ cdef void *in_capsule(capsule, const char *name, str method) except NULL:
 
 
 cdef Column child_column(Column parent, int64_t i, bint shares_items):
-    """Child i of a column of a nested type. With `shares_items` it has an item for each of the parent's, as the fields
-    of a struct have, and the parent's offset counts for it too."""
+    """Child i of a column of a nested type. With `shares_items` the child has one item per item of the parent, as a
+    field of a struct has, and the parent's offset and length apply to it."""
     cdef Column column = Column()
     cdef Chunk whole, chunk
     column.schema = parent.schema.children[i][0]

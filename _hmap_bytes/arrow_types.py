@@ -1,6 +1,7 @@
-"""Arrow's types in words; and what a type checker knows of objects that export Arrow data (Arrow PyCapsule interface).
+"""Names of Arrow types, for messages; and protocols of objects that export Arrow data, for type checkers.
 
-Source: "The Arrow C data interface", section "Data type description -- format strings".
+Sources: "The Arrow C data interface", section "Data type description -- format strings"; "The Arrow PyCapsule
+Interface".
 """
 
 import re
@@ -57,14 +58,14 @@ _NAMES = {
     "+vL": "large_list_view",
     "+m": "map",
     "+r": "run-end encoded",
-    # Polars exports the types that Arrow has not under formats of its own.
+    # polars exports the types that Arrow lacks under formats of its own.
     "_pli128": "int128",
     "_plu128": "uint128",
     **{f"ts{unit}:": f"timestamp[{name}]" for unit, name in _UNITS.items()},
     **{f"tD{unit}": f"duration[{name}]" for unit, name in _UNITS.items()},
 }
 
-# What comes before the colon of a format -> the name, with the place of what comes after it.
+# What comes before the colon of a format -> the name, with a placeholder for what comes after it.
 _WITH_PARAMETER = {
     "w": "fixed_size_binary({})",
     "+w": "fixed_size_list({})",

@@ -50,7 +50,7 @@ def checked(target: str, rounds: int, calls: int) -> Any:
 
 
 def leakchecked(debug: Any, target: str, rounds: int, calls: int) -> Any:
-    """The diagnosis; whatever the function raises becomes a refusal, even ``SystemExit``: its status is no verdict."""
+    """The diagnosis. Whatever the function raises becomes a refusal, even ``SystemExit``: its status is no verdict."""
     function = resolved(target)
     try:
         return debug.leakcheck(function, rounds=rounds, calls=calls, progress=lambda line: print(line, file=sys.stderr))

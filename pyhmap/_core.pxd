@@ -40,8 +40,8 @@ cdef class HMapCore:
     cdef uint64_t version           # changes whenever keys come, go, or begin to move: iterators compare it
     cdef uint64_t membership        # changes whenever keys come or go: what a search has found is valid until then
     cdef uint64_t pop_row           # where popitem() continues its search
-    cdef public int64_t _next_code  # of factorize(): above every code that it has given since the map was empty
-    cdef bint other_values          # values that factorize() did not give may be _next_code or larger
+    cdef public int64_t _next_code  # of factorize(): larger than every code it has given since the map was empty
+    cdef bint other_values          # a value that factorize() did not give may be _next_code or larger
     cdef int floor_B                # deletion does not shrink below this: room that was asked for
     cdef bint rekeyed               # at this size, because of a chain too long for a random hash
     cdef uint64_t reads_growing     # scalar reads that met a growth

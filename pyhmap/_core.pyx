@@ -72,7 +72,7 @@ cdef enum:
     LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug; changes with the meaning of any name
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
-cdef object LARGE_INDEX = 1 << 20       # as large as a list index usually is
+cdef object LARGE_INDEX = 1 << 20       # stands for the ints in the free lists: nearly all are of its size
 cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
@@ -626,9 +626,9 @@ cdef class HMapCore:
         }
 
     def __sizeof__(self):
-        """What ``sys.getsizeof`` tells: the bytes of this object, of its arrays as they were allocated, of its long
-        texts, and of the lists that refer to objects; not those of the objects themselves. Rows that were never used
-        count, although they take no memory: ``nbytes`` leaves them out.
+        """The bytes that ``sys.getsizeof`` returns: of this object, its arrays as they were allocated, its long texts,
+        and the lists that refer to objects, but not of the objects themselves. Rows that were never used count,
+        although they take no memory; ``nbytes`` leaves them out.
 
         >>> import sys, numpy as np
         >>> from pyhmap import HMap
@@ -689,7 +689,7 @@ cdef int smallest_B(capacity) except -1:
     if capacity < 0:
         raise ValueError(f"capacity {capacity} is negative: give the number of keys to make room for")
     if capacity > CAPACITY_MAX:
-        raise OverflowError(f"capacity {capacity:,} is more than a table can hold ({CAPACITY_MAX:,} keys)")
+        raise OverflowError(f"capacity {capacity:,} is more than a table can hold ({CAPACITY_MAX:,} keys): divide them")
     cdef int B = 0
     while over_load(capacity, <uint64_t> 1 << B):
         B += 1

@@ -37,7 +37,7 @@ class _Compared(NamedTuple):
 
     elements: npt.NDArray[Any]  # those of the collection that are no nulls
     found: npt.NDArray[np.bool_]  # which of them equal keys of the set
-    common: npt.NDArray[Any] | list[Any]  # those keys of the set, maybe several times
+    common: npt.NDArray[Any] | list[Any]  # the keys of the set that equal some, maybe repeatedly
     null: int | None  # the position of the first null
 
 
@@ -63,8 +63,8 @@ class HSet(MutableSet[_K]):
     A set behaves like a ``set``, also together with ``set`` and ``frozenset``, with one exception. A key that the type
     cannot hold raises ``TypeError`` or ``OverflowError`` when it is added, and in ``in``, ``remove`` and ``discard``.
     In comparisons and set algebra, such an element of the other set is just absent from this one. Operators take sets;
-    methods take any iterables, and arrays. A result is a set of the type of the left operand, or of the only HSet, and
-    what it adds to that must be of the type. ``np.asarray(s)`` is :meth:`to_array`, so ``np.isin(a, s)`` works.
+    methods take any iterables, and arrays. A result is a set of the type of the left operand, or of the only HSet. The
+    type must hold the elements that the result adds. ``np.asarray(s)`` is :meth:`to_array`, so ``np.isin(a, s)`` works.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class HSet(MutableSet[_K]):
 
     _map: HMap[_K, bytes]
     _map_type: ClassVar[Any] = HMap
-    # NumPy's operators refuse a set, as the set refuses arrays: `s & array` would combine the keys bit by bit.
+    # Operators refuse arrays. Without this, NumPy would take the set for an array, and `s & array` would combine bits.
     __array_ufunc__: ClassVar[None] = None
 
     # As in hmap.pyi: an overload for each group of key types, from which a type checker finds K.
@@ -266,7 +266,7 @@ class HSet(MutableSet[_K]):
         return self._map
 
     def _batch(self, other: Any) -> Any:
-        """Another collection as batch calls take it."""
+        """Another collection, in a form that batch calls take."""
         if isinstance(other, HSet):
             return other.to_array()
         as_it_is = (
@@ -282,7 +282,7 @@ class HSet(MutableSet[_K]):
         codec, objects = self._map._key_codec, self.key_dtype is object
         elements = self._batch(other)
         if not objects:
-            elements = codec.column(elements)  # read once, and converted twice if need be
+            elements = codec.column(elements)  # read once; it may be converted twice
         typed = other._key_map if isinstance(other, HSet) and other.key_dtype is not object else None
         if not objects or typed is None:
             try:
@@ -310,7 +310,7 @@ class HSet(MutableSet[_K]):
         try:
             self.add_many(other.elements[missing])
         except (TypeError, OverflowError):
-            for position in missing.tolist():  # in the other collection
+            for position in missing.tolist():  # a position in the other collection
                 try:
                     self._map._key_codec.check(other.elements[position])
                 except (TypeError, OverflowError) as error:
@@ -372,7 +372,7 @@ class HSet(MutableSet[_K]):
         """Add the elements of other collections: iterables, arrays or Arrow columns, each in one batch.
 
         An element that the key type cannot hold raises ``TypeError`` or ``OverflowError``, and nothing of its
-        collection is added, unless it equals a key: ``HSet("i8", [1]) | {1.0}`` has nothing to add.
+        collection is added. It is no error if it equals a key: ``HSet("i8", [1]) | {1.0}`` has nothing to add.
 
         >>> s = HSet("i8", [1])
         >>> s.update([2], np.array([3]))
@@ -382,12 +382,12 @@ class HSet(MutableSet[_K]):
         for other in others:
             elements = self._batch(other)
             if self.key_dtype is not object:
-                elements = self._map._key_codec.column(elements)  # read once, and converted twice if need be
+                elements = self._map._key_codec.column(elements)  # read once; it may be converted twice
             try:
                 self.add_many(elements)
                 continue
             except (TypeError, OverflowError):
-                pass  # what cannot be held may equal a key
+                pass  # an element that the type cannot hold may equal a key
             self._store_missing(self._compare(elements))
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
@@ -579,7 +579,7 @@ class HSet(MutableSet[_K]):
         self._map.check()
 
     def __sizeof__(self) -> int:
-        """What ``sys.getsizeof`` tells: the bytes of this object and of the map in it; see :meth:`HMap.__sizeof__`."""
+        """The bytes that ``sys.getsizeof`` returns: of this object and its map; see :meth:`HMap.__sizeof__`."""
         return object.__sizeof__(self) + sys.getsizeof(self._map)
 
     @property

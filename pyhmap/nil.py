@@ -82,7 +82,7 @@ class NilMap(HMap[Any, Any]):
     # ---- writes
 
     def _refuse_one(self, key: Any) -> NoReturn:
-        self.get(key)  # an invalid key raises its own error first
+        self.get(key)  # an invalid key raises its own error
         self._refuse()
 
     def _refuse(self, keys: Any = ()) -> NoReturn:

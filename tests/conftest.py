@@ -1,4 +1,4 @@
-"""The fixture that runs a test over both engines of the map, the profiles of Hypothesis, and what keeps a run short."""
+"""The fixture that runs a test over both engines of the map, the profiles of Hypothesis, and the order of tests."""
 
 import gc
 from pathlib import Path
@@ -27,8 +27,8 @@ def hmap_type(request: pytest.FixtureRequest) -> type:
 
 
 class TogetherWhereShared(LoadScopeScheduling):
-    """Sends each test to the process that is free. The tests of a file stay together, and come first, where they share
-    what takes long: runs of programs."""
+    """Sends each test to a free process. The files whose tests share long runs of programs come first, and the tests of
+    such a file stay in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -41,6 +41,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherWher
 
 
 def pytest_collection_finish() -> None:
-    """Hide the tests themselves from the collector: many tests run full collections, each of which would walk them."""
+    """Hide the test items from the collector. Many tests run full collections, each of which would traverse them."""
     gc.collect()
     gc.freeze()

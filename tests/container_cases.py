@@ -1,6 +1,6 @@
-"""What a map is to make of each container in tests/containers.py: its keys or values as a dict has them, or an error.
+"""What a map must read from each container in tests/containers.py: its keys or values as a dict has them, or an error.
 
-Does not import the map. A null is a mark of its own, since it depends on the call what becomes of it.
+Does not import the map. NULL stands for a null, since its effect depends on the call.
 """
 
 from collections.abc import Callable, Iterator
@@ -52,8 +52,8 @@ def expected_items(container: Container, name: str, what: str, items: Items, obj
 
 
 class Case(NamedTuple):
-    """A container built in one way from one sample. Its variants differ in how they are read and not in what follows:
-    one of them is tried with every call."""
+    """A container built in one way from one sample. Its variants are read in different ways, but then treated alike:
+    only one of them is tested with every call."""
 
     name: str
     n: int  #: how many items
@@ -94,12 +94,12 @@ def built(build: Callable[[Items], Any], items: Items) -> Callable[[], Any]:
     return partial(build, items) if isinstance(made, Iterator) else lambda: made
 
 
-# Kinds of which it is not said what objects a map of object has of them.
+# Kinds for which the contract does not say which objects a map of object gets from them.
 NO_OBJECTS = {"zone", "in UTC", "in UTC or NaT", "record", "4 bytes", "V"}
 
 
 def in_the_contract(container: Container, name: str, what: str, items: Items) -> bool:
-    """Whether it is said what becomes of this batch."""
+    """Whether the contract says what happens to this batch."""
     if name != "object":  # a NaN among the objects of a column may be a null: see test_other_libraries.py
         return not (container.kind == ANY and container.library != "Python" and any(x != x for x in items))
     if container.library == "tables" or container.kind in NO_OBJECTS:

@@ -23,7 +23,7 @@ Items = list[Any]
 
 
 class HasArray:
-    """Something of another library, with the protocol of NumPy alone."""
+    """An object of another library that has only NumPy's protocol."""
 
     def __init__(self, held: np.ndarray) -> None:
         self.held = held
@@ -100,7 +100,7 @@ TIMES = {
     "m8[s]": [spans("s", MONDAY, 0, MONDAY), spans("s", 0, 40 * MONDAY)],
 }
 
-# Samples of what a column of each kind of items holds, as items of Python and NumPy.
+# For each kind, samples of a column's items, as items of Python and NumPy.
 SAMPLES: dict[str, list[Items]] = {
     **{f"int{bits}": whole_numbers(bits, True) for bits in (8, 32, 64)},
     **{f"uint{bits}": whole_numbers(bits, False) for bits in (8, 64)},
@@ -129,7 +129,7 @@ SAMPLES: dict[str, list[Items]] = {
     "V": [[np.void(b"abcd"), np.void(b"wxyz"), np.void(b"abcd")], [np.void(b"a\0\0\0"), np.void(b"a\0b\0")]],
     "record": RECORDS,
     "null": [[None, None]],
-    # Of these, only maps of object hold any.
+    # Only maps of object hold these.
     "zone": [instants("us", 5, -5, 5)],
     "decimal": [[decimal.Decimal("1.50"), decimal.Decimal("2.00")]],
     "time of day": [[datetime.time(1, 2, 3), datetime.time(4)]],
@@ -148,7 +148,7 @@ def at(year: int, microsecond: int = 0, **rest: Any) -> datetime.datetime:
     return datetime.datetime(year, 1, 1, microsecond=microsecond, **rest)
 
 
-# Python objects for each type, for the containers that hold all objects; of each type also some that it refuses.
+# Python objects for each type, also some that it refuses, for the containers that hold any objects.
 OBJECTS: dict[str, list[Items]] = {
     "int8": [[1, -128, 127, True, np.int64(5)], [1, 200], [1, 2.0], [1, "a"], [5, None]],
     "int64": [[2**53 + 1, 2**53, -(2**63), 2**53 + 1], [0, np.uint8(1), True], [1, 2**63], [1, 0.5], [5, NOT_A_NUMBER],
@@ -209,7 +209,7 @@ PYTHON_SEQUENCES: dict[str, Callable[[Items], Any]] = {
 
 
 class HasArrow:
-    """Something of another library, with the protocol of Arrow alone."""
+    """An object of another library that has only Arrow's protocol."""
 
     def __init__(self, held: Any) -> None:
         self.held = held
@@ -325,7 +325,7 @@ def masked(dtype: Any) -> dict[str, Callable[[Items], Any]]:
     spec = np.dtype(dtype)
 
     def made(items: Items) -> np.ma.MaskedArray:
-        filler = next((item for item in items if item is not None), None)  # a key that is present hides behind the mask
+        filler = next((item for item in items if item is not None), None)  # behind the mask: a key that is present
         plain = objects_array if spec.kind == "O" else lambda held: np.array(held, spec)
         held = plain([filler if item is None else item for item in items])
         return np.ma.array(held, mask=[item is None for item in items] if None in items else np.ma.nomask)
@@ -451,7 +451,7 @@ def arrow_variants(build: Callable[[Items], Any]) -> dict[str, Callable[[Items],
     return {
         "array": build,
         "slice": lambda items: build(padded(items)).slice(1, len(items)),
-        "chunks, one of them empty": lambda items: in_chunks(build(items)),
+        "chunks (one of them empty)": lambda items: in_chunks(build(items)),
         "object with __arrow_c_array__": lambda items: HasArrow(build(items)),
     }
 
@@ -470,7 +470,7 @@ def dictionary(items: Items, name: str) -> Any:
 
 
 def null_in_dictionary(items: Items, name: str) -> Any:
-    """Every item has a place in the dictionary, a null too."""
+    """A dictionary-encoded array with an entry of the dictionary for each item, also for a null."""
     pa = pyarrow()
     return pa.DictionaryArray.from_arrays(pa.array(range(len(items)), pa.int8()), arrow_array(items, name))
 
@@ -531,7 +531,7 @@ def pyarrow_containers() -> list[Container]:
 
 
 def carriers(build: Callable[[Items], Any]) -> dict[str, Callable[[Items], Any]]:
-    """The extension array that build gives, in a Series and an Index as well. The labels of the Series mislead."""
+    """The extension array that build makes, also in a Series and an Index. The Series' labels are not positions."""
 
     def series(items: Items) -> Any:
         return pandas().Series(build(items), index=range(len(items), 0, -1))
@@ -552,7 +552,7 @@ def as_pandas(kind: str, dtype: str) -> Callable[[Items], Any]:
 
 
 def nullable(items: Items, code: str) -> Any:
-    """Of pandas' own nullable types; a null hides an item that is there."""
+    """An array of pandas' own nullable types. Behind a null is an item that is also present."""
     pd = pandas()
     mask = np.array([item is None for item in items], bool)
     filler = next((item for item in items if item is not None), 0)
@@ -732,7 +732,7 @@ def polars_containers() -> list[Container]:
         )
     ]  # fmt: skip
     made = polars_series(lambda items: polars().Series(values=items, dtype=polars().Object))
-    # Slices and chunks of Object columns are polars' own affair.
+    # Slices and chunks of Object columns are not tested: polars alone reads them.
     only = {"Series": made["Series"]}
     rows.append(Container("polars", "`Object`", ANY, only, "`None`", objects=polars_objects, positions=True))
     return rows

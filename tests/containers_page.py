@@ -17,13 +17,13 @@ PAGE = Path(__file__).parent.parent / "docs" / "containers.md"
 OPENING, END = "<!-- containers: {} -->", "<!-- containers: end -->"
 WIDTH = 100  # columns of a line, tables apart
 
-# What the error says, where a column is refused for what it is.
+# What the error matches -> what the page advises, for a column of a kind that no type but object takes.
 ADVICE = {"cast": "cast it", "UTC.*convert": "convert it to UTC", "convert": "convert it", "plain items": "explode it",
           "one column": "give one column"}  # fmt: skip
 
 
 def cell(container: Container, name: str, what: str) -> str:
-    """`yes` if all its items are held, `exact` if those that the type holds, `rounded`, or `-` if none."""
+    """`yes` if the type holds all items, `exact` if it holds some of them, `rounded`, or `-` if it holds none."""
     answers, rounded = [], False
     for items in samples(container, name):
         if not in_the_contract(container, name, what, items):
@@ -73,13 +73,13 @@ def generated(what: str) -> str:
             continue
         lines += [f"### {what.capitalize()}: {library}", ""]
         if what == "keys":
-            lines += [*wrapped(f"Tried as: {forms(found)}."), ""]
+            lines += [*wrapped(f"Tested forms: {forms(found)}."), ""]
         lines += [*table(found, names, what), ""]
     return "\n".join(lines)
 
 
 def current(page: str) -> str:
-    """The page with the tables as they are to be."""
+    """The page with tables that are up to date."""
     for what in "keys", "values":
         start = page.index(OPENING.format(what)) + len(OPENING.format(what))
         page = f"{page[:start]}\n\n{generated(what)}\n{page[page.index(END, start) :]}"

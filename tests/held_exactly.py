@@ -1,4 +1,4 @@
-"""What a key or value type holds, said once more in Python's own ints, floats and texts. Does not import the map.
+"""What a key or value type holds: the oracle, in Python's own ints, floats and texts. Does not import the map.
 
 `key_of` and `value_of` give the item as a map gives it back, in a form that a `dict` can compare: a time is a number of
 units, every NaN is the one below, a record is a tuple. They raise TypeError for an item of another type, OverflowError
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-NAN, NAT = "the key NaN", "the key NaT"  # each of them equal to itself
+NAN, NAT = "the key NaN", "the key NaT"  # unlike the floats and times, each is equal to itself
 RECORD = np.dtype([("id", "i8"), ("name", "U4"), ("at", "M8[ns]")])
 
 KEY_TYPES: dict[str, Any] = {
@@ -41,12 +41,12 @@ EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def key_of(name: str, item: Any) -> Any:
-    """The key of the type of this name that the item is."""
+    """The item as a key of the type of this name."""
     return held(KEY_TYPES[name], item, exactly=True)
 
 
 def value_of(name: str, item: Any) -> Any:
-    """The value of the type of this name that the item is."""
+    """The item as a value of the type of this name."""
     return held(VALUE_TYPES[name], item, exactly=False)
 
 

@@ -20,7 +20,7 @@ from _hmap_bytes.xxh64 cimport xxh64_bytes
 cdef dict OFFSET_WIDTHS = {"u": 4, "z": 4, "U": 8, "Z": 8, "vu": 0, "vz": 0}
 # The formats of the codes of a dictionary-encoded column.
 cdef dict CODES = {"c": "i1", "C": "u1", "s": "i2", "S": "u2", "i": "i4", "I": "u4", "l": "i8", "L": "u8"}
-# By the format, or its first character: what to do with a column of a type that cannot be hashed.
+# What to do with a column of a type that cannot be hashed, by its format, or by "+" for other nested types.
 cdef dict ADVICE = {
     "+s": "give one of its columns",
     "+r": "decode it, in pyarrow by pyarrow.compute.run_end_decode(column)",
@@ -32,7 +32,7 @@ cdef dict ADVICE = {
 def hash_arrow(keys):
     """The digests of an Arrow column, as a new uint64 array. See `TopHashCache.hash_many` for the errors.
 
-    None if `keys` cannot be exported, but is an array: a column of pandas without pyarrow, or of a type unknown to it.
+    None if `keys` cannot be exported but has `__array__`: a pandas column without pyarrow, or of a type unknown to it.
 
     Example:
         >>> hash_arrow(object())
@@ -64,7 +64,7 @@ def hash_arrow(keys):
 
 
 cdef int check_type(const ArrowSchema *schema) except -1:
-    """Raise unless the column holds text or bytes, or the words of its dictionary do."""
+    """Raise unless the items of the column, or the words of its dictionary, are text or bytes."""
     cdef const ArrowSchema *words = schema if schema.dictionary == NULL else schema.dictionary
     encoded = "dictionary-encoded " if words != schema else ""
     format = words.format.decode()
@@ -193,7 +193,7 @@ cdef int64_t hash_views(const uint8_t *views, const uint8_t **buffers, const uin
 
 
 cdef int64_t hash_fixed(const uint8_t *items, int width, int64_t n, uint64_t *out) noexcept nogil:
-    """Returns n. Items that are not valid are hashed as well: each has its bytes."""
+    """Returns n. Nulls are hashed as well: in this layout each of them has bytes."""
     cdef int64_t i
     for i in range(n):
         out[i] = xxh64_bytes(items + i * width, width, 0)

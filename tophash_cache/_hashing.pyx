@@ -66,6 +66,11 @@ cdef uint64_t hash_text(object text, uint64_t seed, Py_ssize_t *size) except? 0:
     return xxh64_bytes(<const uint8_t *>PyBytes_AS_STRING(encoded), size[0], seed)
 
 
+cdef object not_hashed(object key):
+    wanted = f"give str, bytes, bytearray or memoryview{advice(key)}"
+    return TypeError(f"cannot hash a key of type {type(key).__name__}: {wanted}")
+
+
 cdef uint64_t hash_object(object key, uint64_t seed) except? 0:
     """The digest of a key. Raises TypeError if its type cannot be hashed."""
     cdef Py_ssize_t size
@@ -76,9 +81,7 @@ cdef uint64_t hash_object(object key, uint64_t seed) except? 0:
     if PyBytes_Check(key):
         return xxh64_bytes(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), seed)
     if not isinstance(key, (bytearray, memoryview)):
-        raise TypeError(
-            f"cannot hash a key of type {type(key).__name__}: give str, bytes, bytearray or memoryview{advice(key)}"
-        )
+        raise not_hashed(key)
     PyObject_GetBuffer(key, &view, PyBUF_SIMPLE)
     digest = xxh64_bytes(<const uint8_t *>view.buf, view.len, seed)
     PyBuffer_Release(&view)
@@ -144,7 +147,7 @@ cdef object hash_array(object keys, bint in_column):
     cdef Py_ssize_t width, done, count = len(keys) if keys.ndim == 1 else 0
     if keys.ndim != 1:
         raise ValueError(f"hash_many takes a one-dimensional array, not one of shape {keys.shape}: pass keys.ravel()")
-    if hasattr(keys.dtype, "na_object"):    # which may be a str: None takes its place
+    if hasattr(keys.dtype, "na_object"):    # it may be a str: replace it by None
         return hash_sequence(keys.astype(np.dtypes.StringDType(na_object=None)).tolist(), True)
     if keys.dtype.kind in "OT":
         return hash_sequence(keys.tolist(), in_column)

@@ -1,6 +1,6 @@
-"""The keys of `hash_many` in any container but Arrow's, as a list or an array.
+"""The keys of `hash_many` in containers other than Arrow's, as a list or an array.
 
-Owns which containers are taken, and which missing items are nulls there. No other library is imported.
+Owns which of these containers are taken, and which of their items are nulls. No other library is imported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Missing items of pandas and of np.ma, by the name of their type: an import of pandas takes half a second.
+# Types of the nulls of pandas and np.ma, by name: importing pandas to compare objects would be slow.
 _NULLS = {"NAType", "NaTType", "MaskedConstant"}
 
 
@@ -70,7 +70,7 @@ def bad_item(key: object, position: int, in_column: bool) -> Exception:
 
 
 def advice(key: object) -> str:
-    """What a message about a key of a wrong type adds: a pyarrow scalar has the str or bytes.
+    """What to add to a message about a key of a wrong type: how to get the str or bytes out of a pyarrow scalar.
 
     >>> advice(5)
     ''

@@ -271,7 +271,7 @@ def measure_all(names: list[str], calls: int, slow_calls: int = 100_000) -> list
     for name in names:
         made = [Rounds(name, form) for form in forms_of(name)]
         share = -(-(slow_calls if name in SLOW else calls) // len(made))
-        gc.freeze()  # what is there already is not looked at in each collection
+        gc.freeze()  # what is there already is not looked at in each collection, from now on
         forms = [measure(rounds, share) for rounds in made]
         tracemalloc.start()
         gc.disable()
@@ -279,7 +279,6 @@ def measure_all(names: list[str], calls: int, slow_calls: int = 100_000) -> list
             form["grew"]["traced"] = trace(rounds, share // TRACED)
         gc.enable()
         tracemalloc.stop()
-        gc.unfreeze()
         measured.append({"call": name, "forms": forms})
     return measured
 

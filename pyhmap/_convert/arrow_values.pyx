@@ -1,7 +1,8 @@
-"""Arrow columns as NumPy arrays: numbers, bools and times, also dictionary-encoded and run-end encoded; the columns of
-a struct. Texts are left as they are: `text_batch` reads them.
+"""Arrow columns as NumPy arrays: numbers, bools and times, also dictionary-encoded and run-end encoded.
 
-Owns the NumPy type of each such Arrow format. A column is read in place where the layouts agree.
+A struct becomes the columns of its fields. A column of texts is returned as it is: `text_batch` reads it.
+
+Owns the NumPy type of each such Arrow format, and the names of UTC. A column is read in place where the layouts agree.
 """
 
 import numpy as np
@@ -31,7 +32,7 @@ cdef dict DTYPES = {
 }  # fmt: skip
 cdef tuple TEXTS = ("u", "U", "vu", "z", "Z", "vz")     # and w:n, of fixed size
 
-# The names of UTC, and of the zone of the same time all year, in the time zone database and as offsets.
+# The names of UTC, and of GMT, whose offset is always zero: those of the time zone database, and those of offsets.
 cdef set UTC = {
     "", "UTC", "Etc/UTC", "UCT", "Etc/UCT", "Universal", "Etc/Universal", "Zulu", "Etc/Zulu", "Z", "GMT", "Etc/GMT",
     "GMT0", "Etc/GMT0", "GMT+0", "Etc/GMT+0", "GMT-0", "Etc/GMT-0", "Greenwich", "Etc/Greenwich",
@@ -45,7 +46,7 @@ def is_utc(zone):
 
 
 class Runs:
-    """A run-end encoded column of texts: the column of the runs, and the run of each of the n items."""
+    """A run-end encoded column of texts: `texts` is the column of the runs, `runs` the index of each item's run."""
 
     def __init__(self, texts, runs):
         self.texts = texts
@@ -71,7 +72,7 @@ def arrow_values(obj, what="items"):
         For numbers, bools and times, an ndarray of shape (n,). It is no copy if the column has one chunk and is neither
         bool, date32 nor encoded. Timestamps and durations keep their unit; a date32 is ``datetime64[D]``, a date64
         ``datetime64[ms]``. Items at nulls are undefined. For the null type, an object array.
-        For texts, the column itself, or ``Runs``. For structs, ``(names, columns)``.
+        For texts, the column itself, or ``Runs``. For structs and tables, ``(names, columns)``.
     valid : ndarray of bool of shape (n,), or None
         False at the nulls; None if there are none. Also None for texts, whose nulls ``text_batch`` reads.
 
@@ -109,8 +110,8 @@ def arrow_values(obj, what="items"):
 
 
 def first_with_nanoseconds(obj, times_too):
-    """The position of the first time of day, or with `times_too` of the first time of any kind, whose nanoseconds are
-    no whole microseconds; None if there is none, or the column holds no times."""
+    """The position of the first time of day that is not a whole number of microseconds, None if there is none. With
+    `times_too`, timestamps and durations are examined as well."""
     cdef Column column = import_column(obj)
     cdef Chunk chunk
     cdef Py_ssize_t before = 0
@@ -228,7 +229,7 @@ cdef tuple words_of(const ArrowSchema *schema, const ArrowArray *array, dtype, o
     if valid is not None:
         codes = np.where(valid, codes, 0)
         if len(words) == 0 and not valid.any():
-            return np.full(len(codes), None), np.zeros(len(codes), bool)
+            return np.zeros(len(codes), words.dtype), np.zeros(len(codes), bool)
     outside = codes >= len(words)
     if codes.dtype.kind == "i":
         outside |= codes < 0

@@ -94,7 +94,7 @@ def _codec(spec: Any, what: str) -> Codec:
     for path, field in _fields_within(dtype):
         if field.kind in "SU" and field.itemsize == 0:
             raise TypeError(f"field {path!r} of the {what} dtype has no length: give one, such as {field.kind}16")
-    if dtype.kind in "Mm" and np.datetime_data(dtype)[0] == "generic":
+    if dtype.kind in "Mm" and _unit(dtype) == "generic":
         raise TypeError(f"the {what} dtype {dtype} has no unit: give one that has, such as {dtype.name}[s]")
     if dtype.kind in "bui" and dtype.subdtype is None:
         return IntCodec(dtype, what)
@@ -143,7 +143,7 @@ class Codec:
 
     form = "raw"
     holder = "map"  # what holds the items, for messages; a set says so
-    has_nan = has_nat = False  # whether NaN, and NaT, is an item like others; if not, it can mean a missing one
+    has_nan = has_nat = False  # whether NaN (NaT) is an item of the type; if not, it may stand for a null
     is_composite = is_array = False
 
     def __init__(self, dtype: Spec, what: str) -> None:
@@ -191,7 +191,7 @@ class Codec:
         return not is_many(items)
 
     def single(self, items: Any) -> Any:
-        """The item of a scalar batch argument: the argument itself, or the item of an array without dimensions."""
+        """The item of a scalar batch argument: the argument itself, or the item of a zero-dimensional array."""
         return items[()] if isinstance(items, np.ndarray) and items.ndim == 0 else items
 
     def array_of_stored(self, stored: Array) -> Array:
@@ -203,11 +203,11 @@ class Codec:
         return column_of(items, self)
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
-        """Many items of any container: a contiguous array of ``dtype``, and which of them are there.
+        """The items of any container: a contiguous array of ``dtype``, and which items are not null.
 
-        The second is a bool array, False at nulls, where the first has any item of the type; or None without nulls.
-        Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of the first invalid
-        item, or ``ValueError`` if the items are not one-dimensional.
+        The second is a bool array, False at nulls, or None if there are none. At nulls, the first has an arbitrary
+        item of the type. Keys are in canonical form. Raises ``TypeError`` or ``OverflowError`` naming the position of
+        the first invalid item, or ``ValueError`` if the items are not one-dimensional.
         """
         if type(items) is list or type(items) is tuple:
             array = self._typed(items)
@@ -220,7 +220,7 @@ class Codec:
         return self.convert(values, valid), valid
 
     def many_values(self, items: Any) -> Array:
-        """The same for values, where a null is NaN, NaT or None. Raises ``ValueError`` if the type has none of them."""
+        """The array of ``many``, with NaN, NaT or None at nulls. Raises ``ValueError`` if the type has none."""
         array, valid = self.many(items)
         return array if valid is None or valid.all() else self.with_nulls(array, valid)
 
@@ -243,7 +243,7 @@ class Codec:
         return self._exactly(array)
 
     def objects(self, items: Any) -> tuple[Array, Array | None]:
-        """Many items as the objects that calls with a single one take, not checked; and which of them are there."""
+        """The items of any container, unchecked, as a call with one item takes them; and which items are not null."""
         column = self.column(items)
         values = column.values
         if isinstance(values, ArrowColumn | Runs):
@@ -258,16 +258,16 @@ class Codec:
         return array
 
     def with_nulls(self, array: Array, valid: Array) -> Array:
-        """The array with the type's own missing value at nulls."""
+        """The array with the type's own missing value at nulls: NaN, NaT or None."""
         raise ValueError(f"{self.what}s[{int((~valid).argmax())}] is null: fill or drop nulls")
 
     def _from_list(self, items: Sequence) -> Array:
-        """An array of Python objects, which ``_exactly`` converts: typed if that loses nothing."""
+        """An array of Python objects for ``_exactly``: typed if that loses nothing, otherwise of dtype object."""
         array = self._typed(items)
         return object_array(items) if array is None else array
 
     def _typed(self, items: Sequence) -> Array | None:
-        """A typed array of Python objects, if they are of types for which it is made at once and without a loss."""
+        """A typed array of Python objects, if their types allow making it in one pass without loss; otherwise None."""
         return None
 
     def _exactly(self, array: Array) -> Array:
@@ -321,6 +321,13 @@ class WordCodec(Codec):
             return "raw"
         return "word64" if self.dtype.itemsize == 8 else "word32"
 
+    _canonical = True  # whether every array of the dtype is canonical as it is
+
+    def many(self, items: Any) -> tuple[Array, Array | None]:
+        if type(items) is np.ndarray and items.ndim == 1 and self._canonical and self._plain(items):
+            return items, None
+        return super().many(items)
+
     def _plain(self, array: Array) -> bool:
         return bool(array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned)
 
@@ -333,13 +340,14 @@ class IntCodec(WordCodec):
 
     def __init__(self, dtype: np.dtype[Any], what: str) -> None:
         super().__init__(dtype, what)
+        self._canonical = dtype.kind != "b"  # a byte of a view may be 2: it is True as well
         info = None if dtype.kind == "b" else np.iinfo(dtype)
         self.least, self.most = (int(info.min), int(info.max)) if info else (0, 1)
 
     def _encode(self, item: object) -> bytes:
         if isinstance(item, np.bool):
             item = bool(item)
-        if isinstance(item, np.timedelta64 | np.ndarray):  # they have __index__: without a unit, or a mask
+        if isinstance(item, np.timedelta64 | np.ndarray):  # their __index__ drops the unit, or the mask
             raise self.wrong_type(item)
         try:
             number = operator.index(cast("Any", item))
@@ -362,7 +370,7 @@ class IntCodec(WordCodec):
             return None
 
     def _exactly(self, array: Array) -> Array:
-        if array.dtype.kind == "b" and self.dtype.kind == "b":  # a byte of a view may be 2: it is True as well
+        if array.dtype.kind == "b" and self.dtype.kind == "b":
             return cast("Array", np.ascontiguousarray(array).view(np.uint8) != 0)
         if self._plain(array):
             return array
@@ -384,6 +392,10 @@ class FloatCodec(WordCodec):
     values, only a wider float is rounded; an int must be held exactly, and no finite number becomes infinite."""
 
     has_nan = True
+
+    def __init__(self, dtype: np.dtype[Any], what: str) -> None:
+        super().__init__(dtype, what)
+        self._canonical = not self.is_key or dtype.itemsize == 8  # the kernels make those of 64 bits canonical
 
     def _encode(self, item: object) -> bytes:
         if isinstance(item, str | bytes | bytearray | np.complexfloating | np.timedelta64 | np.datetime64 | np.ndarray):
@@ -428,7 +440,7 @@ class FloatCodec(WordCodec):
                 array = np.array(items, np.float64)
             except OverflowError:
                 return None
-            if not (np.abs(array) >= 2.0**53).any():  # so the ints among them are exact
+            if not (np.abs(array) >= 2.0**53).any():  # below that, the ints among them are exact
                 return array
         return None
 
@@ -449,9 +461,7 @@ class FloatCodec(WordCodec):
                     inexact |= floats.astype(np.float64) >= most
                 if inexact.any():
                     self._raise_at(array, int(inexact.argmax()))
-        return (
-            floats if not self.is_key or self.dtype.itemsize == 8 else _canonical_floats(floats)
-        )  # kernels do float64
+        return floats if self._canonical else _canonical_floats(floats)
 
 
 class TimeCodec(WordCodec):
@@ -485,12 +495,12 @@ class TimeCodec(WordCodec):
         return np.array([np.datetime64(item)])
 
     def _duration(self, item: datetime.timedelta) -> np.timedelta64[Any]:
-        """In microseconds, or where those are too many for 64 bits, in a coarser unit that is exact."""
+        """The duration in microseconds, or in seconds if 64 bits cannot hold the microseconds and seconds are exact."""
         seconds = 86400 * item.days + item.seconds
         for count, unit in (seconds * 10**6 + item.microseconds, "us"), (seconds, "s"):
             if abs(count) < 2**63 and (unit == "us" or item.microseconds == 0):
                 return cast("np.timedelta64[Any]", np.array(count, f"m8[{unit}]")[()])
-        raise OverflowError(f"{self.what} {shown(item)} is outside {self.name}: use a {self.holder} of another type")
+        raise self._too_large(item)
 
     def decode(self, stored: bytes) -> Any:
         return np.frombuffer(stored, self.dtype)[0]
@@ -541,6 +551,8 @@ class TimeCodec(WordCodec):
             inexact = (back != array) & ~np.isnat(array)
             if inexact.any():
                 position = int(inexact.argmax())
+                if TIME_UNITS.index(_unit(array.dtype)) <= TIME_UNITS.index(_unit(self.dtype)):  # too far away
+                    raise OverflowError(f"{self.what}s[{position}]: {self._too_large(array[position])}")
                 raise OverflowError(
                     f"{self.what}s[{position}]: {self.what} {array[position]!r} has no exact {self.name}: round it"
                 )
@@ -548,8 +560,8 @@ class TimeCodec(WordCodec):
         return self._require(array)
 
     def _check_unit(self, array: Array) -> None:
-        """Raise if the unit cannot be converted: NumPy takes a month for 30.44 days, and no unit for any."""
-        unit, own = np.datetime_data(array.dtype)[0], np.datetime_data(self.dtype)[0]
+        """Raise if the unit cannot be converted exactly: NumPy takes a month for 30.44 days, and no unit for any."""
+        unit, own = _unit(array.dtype), _unit(self.dtype)
         calendar = {"Y", "M"}
         if unit == "generic":
             reason = "has no unit: give one, such as np.timedelta64(1, 's')"
@@ -722,7 +734,7 @@ class FixedCodec(Codec):
             return None
         length = longest(items, str if self.dtype.kind == "U" else bytes)
         if length is None or length > self._most:
-            return None  # NumPy would convert the one, and cut off the other
+            return None  # NumPy would convert another type, and cut off a longer text
         return np.array(items, self.dtype)
 
     def array_of_stored(self, stored: Array) -> Array:
@@ -754,7 +766,7 @@ class FixedCodec(Codec):
 
 class RecordCodec(Codec):
     """Structured dtypes: composite keys, and structured values. An item is a tuple, or a NumPy record whose fields have
-    the same names, in any order."""
+    the names of this dtype's fields, in any order."""
 
     dtype: np.dtype[Any]
     is_composite = True
@@ -997,7 +1009,7 @@ class ObjectCodec(Codec):
         return objects_of(items, self)
 
     def with_nulls(self, array: Array, valid: Array) -> Array:
-        return array  # it has None there
+        return array  # objects_of() has put None there
 
 
 def _codec_of_field(dtype: Spec, what: str) -> Codec:
@@ -1006,13 +1018,20 @@ def _codec_of_field(dtype: Spec, what: str) -> Codec:
     return _codec(dtype, what)
 
 
+TIME_UNITS = ["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"]  # from coarse to fine
+
+
+def _unit(dtype: np.dtype[Any]) -> str:
+    return np.datetime_data(dtype)[0]
+
+
 def _in_unit(times: Array, dtype: np.dtype[Any]) -> Array:
-    """Times in another unit. NumPy refuses units that are too far apart, such as days and picoseconds, for one step."""
+    """Times in another unit. NumPy refuses to convert between distant units, such as days and ps, in one step."""
     try:
         return times.astype(dtype)
     except OverflowError:
         kind = dtype.kind
-        steps = ["s", "ns"] if np.datetime_data(dtype)[0] in ("ps", "fs", "as") else ["ns", "s"]
+        steps = ["s", "ns"] if _unit(dtype) in ("ps", "fs", "as") else ["ns", "s"]
         for unit in steps:
             times = times.astype(f"{kind}8[{unit}]")
         return times.astype(dtype)

@@ -1,4 +1,4 @@
-"""The one way in: the items of a batch call, from any container, and which of them are missing.
+"""Reads the containers of batch calls: the items of any container, and which of them are null.
 
     container                                    column_of()                           objects_of()
     ──────────────────────────────────────────   ───────────────────────────────────   ──────────────────────────────
@@ -6,11 +6,11 @@
     ndarray, np.ma, memoryview, ctypes arrays    the base array                        its items as Python objects
     pandas Series, Index, extension arrays       an array of its NumPy type            what the container gives
     pyarrow and polars columns, Arrow streams    an array; a text column as it is      what the container gives
-    tables, struct columns, tuples of columns    `Fields`, for composite keys
+    tables, struct columns, tuples of columns    `Fields`, for composite keys          its objects, or TypeError
 
-Owns what counts as missing (a *null*), what counts as many items, and which time zones are UTC. What a key or value
-type accepts is decided afterwards, in `codecs`. No other library is imported: its objects are known by their methods,
-and pandas is there already when one of its objects is given.
+Owns what counts as missing (a *null*), what counts as many items, and which time zones are taken for UTC. What a key or
+value type accepts is decided afterwards, in `codecs`. No other library is imported: its objects are recognised by their
+methods, and pandas is imported already when one of its objects is given.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAX_CODE_POINT = 0x10FFFF  # of Unicode; the items of a U array are 32-bit numbe
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """n items and which of them are there."""
+    """n items, and which of them are not null."""
 
     values: Any  #: an ndarray, a list, an Arrow column of texts (``ArrowColumn`` or ``Runs``), or ``Fields``
     valid: Array | None  #: bool, of shape (n,), False at nulls; None if there are none
@@ -47,11 +47,12 @@ class Column:
 class Fields:
     """The columns of composite items."""
 
-    names: tuple[str, ...] | None  #: None: the columns stand in the order of the fields
+    names: tuple[str, ...] | None  #: None: the columns are in the order of the fields
     columns: tuple[Any, ...]  #: containers of n items each
 
 
 OF_DATETIME = (datetime.date, datetime.timedelta)
+SINGLE = {int, float, bool, str, bytes, type(None)}  # known at once: most scalars are of these types
 MANY = (list, tuple, range, deque, Iterator, KeysView, ValuesView, ItemsView, memoryview, Column)
 
 
@@ -64,6 +65,8 @@ def is_many(items: Any) -> bool:
     >>> is_many([1]), is_many(np.array(1)), is_many("ab"), is_many(range(3))
     (True, False, False, True)
     """
+    if type(items) in SINGLE:
+        return False
     if isinstance(items, np.ndarray):
         return items.ndim > 0
     if isinstance(items, str | bytes | np.generic) or _is_scalar_of_arrow(items):
@@ -122,7 +125,7 @@ def _is_scalar_of_arrow(item: Any) -> bool:
 
 
 def plain(item: Any) -> Any:
-    """A scalar of pyarrow, or an array without dimensions, as an object of Python or NumPy; any other item as it is.
+    """A scalar of pyarrow, or a zero-dimensional array, as an object of Python or NumPy; any other item as it is.
 
     Raises ``TypeError`` for a time zone that is not UTC.
     """
@@ -155,7 +158,7 @@ def check_zone(zone: datetime.tzinfo | None, what: str, conversion: str) -> None
 
 
 def _is_missing(item: Any) -> bool:
-    """Whether an item of any sequence stands for nothing: pd.NA, np.ma.masked, a null of pyarrow."""
+    """Whether an item of a sequence is a null in every type: pd.NA, np.ma.masked, a null scalar of pyarrow."""
     if _is_scalar_of_arrow(item):
         return not item.is_valid
     return item is np.ma.masked or type(item).__name__ == "NAType"
@@ -176,8 +179,8 @@ def column_of(items: Any, codec: Any) -> Column:
     items
         The container; a ``Column`` is returned as it is.
     codec
-        The type. It is asked for its name (``what``) and for whether NaN and NaT are items like others (``has_nan``,
-        ``has_nat``); if not, they are nulls where they stand for a missing object.
+        The type. If it has no NaN (``has_nan``), a NaN in a column of objects is a null; without NaT (``has_nat``), so
+        are NaT in such a column and every ``pd.NaT``. ``what`` is "key" or "value", for messages.
 
     Raises
     ------
@@ -243,7 +246,7 @@ def _from_strings(array: Array, codec: Any) -> Column:
 
 
 def _from_sequence(items: Any, codec: Any) -> Column:
-    """Python objects as they stand. Among them, only what can mean nothing else is a null."""
+    """Python objects as they are. Only objects that can mean nothing else are nulls."""
     types = set(map(type, items))
     if (
         codec.is_composite
@@ -267,7 +270,7 @@ def _without(values: Any, null: Array) -> Column:
 
 
 def _from_objects(items: Any, codec: Any) -> Column:
-    """The objects of a column of a library, where None means a missing one, and NaN and NaT where no item is one."""
+    """The objects of a column of a library. None is a null; so are NaN and NaT if the type does not have them."""
     array = object_array(items)
     null = np.fromiter((_is_null_of_column(item, codec) for item in array), bool, len(array))
     return _without(array, null)
@@ -369,10 +372,10 @@ def _dtype_name(items: Any) -> str:
 
 
 def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
-    """The items of a batch as an object array, and which of them are there: at nulls, the array has None.
+    """The items of a batch as an object array, with None at nulls; and which items are not null.
 
-    They are the Python objects that the container itself gives. In a column, None and pd.NA are nulls; in a list or an
-    array of objects they are objects like others.
+    The items are the Python objects that the container itself gives. In a column, None and pd.NA are nulls; in a list
+    or an array of objects they are objects like others.
     """
     if isinstance(items, Column):
         return _nulls_as_none(items.values, items.valid)
@@ -394,7 +397,7 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
         if not plain_array and not isinstance(items.dtype, np.dtype):  # a type with nulls of its own
             return _nulls_as_none(found, ~np.asarray(items.isna()))
         return _without_none(found) if items.dtype.kind == "O" else (found, None)
-    if _table_of(items) is not None:
+    if _table_of(items) is not None or (is_arrow(items) and hasattr(items, "num_columns")):
         raise TypeError(f"{codec.what}s are a table: give one of its columns")
     if _dtype_name(items) == "Object":
         return _without_none(object_array(items.to_list()))
@@ -408,7 +411,7 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
             raise TypeError(f"{codec.what}s are a table or a struct column: give one of its columns")
         if isinstance(values, np.ndarray):
             objects: Any = python_items(values, codec)
-            if values.dtype.kind in "mM":  # as objects of datetime, which have no nanoseconds and four digits of a year
+            if values.dtype.kind in "mM":  # objects of datetime, where one holds the time
                 objects = [each.item() if isinstance(each.item(), OF_DATETIME) else each for each in objects]
             return _nulls_as_none(objects, column.valid)
         return _without_none(codec.text_items(values))
@@ -418,7 +421,7 @@ def objects_of(items: Any, codec: Any) -> tuple[Array, Array | None]:
 
 
 def _python_list(items: Any, method: str, codec: Any) -> Any:
-    """What the library of a column gives. Raises ``OverflowError`` for times that no object of Python holds."""
+    """The objects that a column's library makes. Raises ``OverflowError`` for times that no Python object holds."""
     if (position := first_with_nanoseconds(items, times_too=method == "to_list")) is not None:
         raise OverflowError(
             f"{codec.what}s[{position}] has nanoseconds, which no object of Python's datetime holds: "
@@ -450,7 +453,7 @@ def _nulls_as_none(items: Any, valid: Array | None) -> tuple[Array, Array | None
 
 
 def python_items(array: Array, codec: Any) -> list[Any]:
-    """The items of an array as Python objects; times, whose nanoseconds no object of Python has, as NumPy's own."""
+    """The items of an array as Python objects. Times stay NumPy scalars: no Python object has nanoseconds."""
     if array.ndim != 1:
         many = f"{codec.what}s"
         raise ValueError(f"{many} must be one-dimensional, not of shape {array.shape}: give {many}.ravel()")
@@ -460,7 +463,7 @@ def python_items(array: Array, codec: Any) -> list[Any]:
 
 
 def check_code_points(array: Array, codec: Any) -> None:
-    """Raise ``ValueError`` if an item of a U array is no text: NumPy does not check, and no str can be made of it."""
+    """Raise ``ValueError`` if an item of a U array is not text: NumPy does not check, and no str can hold it."""
     points = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)).view(np.uint32)
     if points.size and points.max() > MAX_CODE_POINT:
         position = int((points > MAX_CODE_POINT).argmax()) * len(array) // len(points)
@@ -468,7 +471,7 @@ def check_code_points(array: Array, codec: Any) -> None:
 
 
 def object_array(items: Any) -> Array:
-    """An array of the objects themselves: also of sequences, which NumPy would unpack."""
+    """A one-dimensional array of the objects themselves. NumPy would unpack those that are sequences."""
     if isinstance(items, np.ndarray) and items.dtype.kind == "O" and items.ndim == 1:
         return np.array(items)
     return np.fromiter(items, object, len(items))

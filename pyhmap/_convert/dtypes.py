@@ -18,7 +18,7 @@ ADVICE = "give a dtype, str, bytes, or object for any Python objects"
 def type_of(spec: Any, what: str) -> Any:
     """A dtype in native byte order, or ``str``, ``bytes`` or ``object``.
 
-    Raises ``TypeError`` for what names no type. Whether keys or values of the type are supported, ``codecs`` decides.
+    Raises ``TypeError`` for what names no type. ``codecs`` decides whether keys or values of the type are supported.
 
     >>> type_of(">i8", "key"), type_of("string", "key"), type_of("U", "key")
     (dtype('int64'), <class 'str'>, <class 'str'>)

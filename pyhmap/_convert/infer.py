@@ -19,11 +19,11 @@ NUMBERS = (bool, int, float, complex, np.number, np.bool, np.datetime64)
 
 
 class _AnyType:
-    """Stands for a codec while the type is not known: NaN and NaT are items like others."""
+    """Takes the place of a codec while the type is not known: NaN and NaT are items, not nulls."""
 
     has_nan = has_nat = True
     is_composite = False
-    dtype = str  # a StringDType array is taken as it is
+    dtype = str  # so that column_of() leaves a StringDType array as it is
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -36,7 +36,7 @@ class _AnyType:
 def with_type(items: Any, what: str) -> tuple[Any, int, Any]:
     """The items, in a form that can be read again; their number; and their type as ``HMap`` accepts it.
 
-    Raises ``TypeError`` if there is nothing to infer a type from, or if it is none of a map.
+    Raises ``TypeError`` if there is nothing to infer a type from, or if no map has keys or values of the type.
 
     >>> with_type(np.array(["a"]), "key")[1:], with_type(iter([5, 2**63]), "key")[1:], with_type((1, None), "key")[1:]
     ((1, <class 'str'>), (2, dtype('uint64')), (2, <class 'object'>))
@@ -78,12 +78,12 @@ def _type_of_objects(items: list[Any] | tuple[Any, ...]) -> Any:
     for text in str, bytes:
         if types and all(issubclass(each, text) for each in types):
             return text
-    for method, time in ("to_datetime64", "M8[ns]"), ("to_timedelta64", "m8[ns]"):  # of pandas' times
+    for method, time in ("to_datetime64", "M8[ns]"), ("to_timedelta64", "m8[ns]"):  # times of pandas
         if types and all(hasattr(each, method) for each in types):
             return np.dtype(time)
     if not all(issubclass(each, NUMBERS) for each in types):
         return object
-    if any(issubclass(each, np.timedelta64 | np.datetime64) for each in types):  # the first is an integer by class
+    if any(issubclass(each, np.timedelta64 | np.datetime64) for each in types):  # timedelta64 is an np.integer too
         return np.asarray(items).dtype if len(types) == 1 else object
     if types and all(issubclass(each, int | np.integer) for each in types):
         least, most = min(items), max(items)

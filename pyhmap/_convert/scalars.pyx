@@ -1,9 +1,10 @@
-"""Lists and tuples of one of Python's own types, read in one pass: as arrays of numbers and times, and as columns.
+"""Lists and tuples of one of Python's own types, read in one pass: numbers and times into arrays, tuples into columns.
 
-NumPy makes such arrays too, but has to find out the type of each item first, and is several times as slow. Owns the
-calendar of ``datetime``: the proleptic Gregorian one, without leap seconds.
+NumPy makes such arrays too, but is slower, since it first finds out the type of each item. Owns the calendar of
+``datetime``: the proleptic Gregorian one, without leap seconds.
 
-No Python code runs while a list is read, so it keeps its size. It may run while the array is allocated: see sized().
+No Python code runs while a list is read, so its size does not change. Python code may run while the array is allocated:
+see sized().
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ cdef enum:
 
 
 cdef object sized(items, dtype):
-    """An array for the items. A garbage collection meanwhile may run finalisers that change the list."""
+    """An array with room for the items. Its allocation may run finalisers, which may change the list."""
     cdef Py_ssize_t n = len(items)
     array = np.empty(n, dtype)
     check_size(items, n)
@@ -156,8 +157,9 @@ def moments(items):
 
 
 def durations(items):
-    """An array of dtype ``m8[us]`` of a list or tuple of exact ``timedelta`` objects. Their limit, 10^9 days, would be
-    too much for int64: None if one has more days than it can hold.
+    """An array of dtype ``m8[us]`` of a list or tuple of exact ``timedelta`` objects; None if one is too long.
+
+    The limit is 10^8 days. int64 holds the microseconds of 1.06 * 10^8, but a timedelta may have almost 10^9.
 
     >>> import datetime
     >>> durations([datetime.timedelta(seconds=-1)])

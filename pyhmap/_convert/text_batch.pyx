@@ -8,7 +8,7 @@ Owns which containers are accepted, and keeps alive the bytes that the Texts poi
     NumPy S, V and structured arrays     the array
     lists, tuples, object arrays         a copy in the batch's scratch; the object itself beyond COPY_MOST bytes
     NumPy U and StringDType arrays       its UTF-8 in the scratch
-    run-end encoded Arrow columns        what the text of the run points to
+    run-end encoded Arrow columns        the same bytes as the text of the run
 
 No Python object is made per key. Short str and bytes objects are copied: copying reads each object once, whereas a
 reference to it would write its reference count twice, and the hash would read the object again. Strings of StringDType
@@ -162,7 +162,7 @@ def text_batch(items, codec, by_windows=False):
         try:
             read_objects(batch, items, codec, None)
             return batch
-        except TypeError:           # perhaps they are texts or nulls of another library
+        except TypeError:           # some items may be texts or nulls of another library
             column = codec.column(items)
             if column.valid is None and column.values is items:
                 raise
@@ -174,10 +174,11 @@ def text_batch(items, codec, by_windows=False):
 
 
 def text_array(texts, codec):
-    """The str or bytes objects of a ``TextBatch``, or of an Arrow column of texts or ``Runs``, whatever their type.
+    """The str or bytes objects of a ``TextBatch``, of an Arrow column of texts or of ``Runs``; also if the codec is of
+    another type.
 
-    Returns an object array, in which nulls are empty texts, and which items are there: a bool array, or None. Messages
-    name the items as the codec does.
+    Returns an object array, with empty texts at nulls, and a bool array, False at nulls, or None if there are none. The
+    codec names the items in messages.
     """
     cdef TextBatch batch
     if isinstance(texts, TextBatch):
@@ -278,19 +279,19 @@ cdef inline void enter_python(PyThreadState *left) noexcept:
 # ---- Python objects --------------------------------------------------------------------------------------------------
 
 cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
-    """A list, tuple or object array of str or bytes. Where `valid` is False, if it is not None, texts are empty.
+    """A list, tuple or object array of str or bytes. `valid` is None, or False at nulls, which get empty texts.
 
     From the first look at the items to the last no Python code runs and the GIL is kept, so nothing changes them.
     """
     cdef PyObject **items
     cdef PyObject *item
     cdef bint as_str = codec.dtype is str
-    cdef const uint8_t *there = NULL
     cdef Py_ssize_t i, size
     batch.as_str = as_str
     if valid is not None:
         batch.valid = valid
-        there = valid_at(batch, 0)
+        sequence = np.fromiter(sequence, object, len(sequence))         # a copy
+        sequence[~valid] = codec.dtype()
     if isinstance(sequence, np.ndarray):
         sequence = np.ascontiguousarray(sequence)
         items = <PyObject **> <size_t> sequence.ctypes.data
@@ -303,9 +304,6 @@ cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
             prefetch(items[i + OBJECTS_AHEAD])
             prefetch(<char *> items[i + OBJECTS_AHEAD] + LINE)
         item = items[i]
-        if there != NULL and not there[i]:
-            batch.texts[i] = scratch_text(&batch.scratch, 0)
-            continue
         if item == NULL or not (PyUnicode_Check(item) if as_str else PyBytes_Check(item)):
             raise wrong_type(codec, i, item)
         if not as_str:
@@ -462,7 +460,7 @@ cdef Py_ssize_t load_strings(StringAPI api, Text *out, Py_ssize_t start, Py_ssiz
 # ---- Arrow columns ---------------------------------------------------------------------------------------------------
 
 cdef int read_column(TextBatch batch, ArrowColumn column, codec, bint by_windows, bint fitted) except -1:
-    """The texts of a column. With `fitted` they become items of the codec's fixed size."""
+    """The texts of a column. With `fitted`, they are converted to items of the codec's fixed size."""
     cdef Py_ssize_t start = 0
     cdef Chunk chunk
     batch.as_str = holds_str(&column.schema)
@@ -488,7 +486,7 @@ cdef int read_column(TextBatch batch, ArrowColumn column, codec, bint by_windows
 
 
 cdef int read_runs(TextBatch batch, runs, codec, bint fitted) except -1:
-    """The texts of a run-end encoded column: those of the runs, then a copy for each item."""
+    """The texts of a run-end encoded column: reads the texts of the runs, then copies one for each item."""
     cdef TextBatch words = TextBatch()
     cdef const int64_t[::1] codes = runs.runs
     cdef Py_ssize_t n = len(runs)

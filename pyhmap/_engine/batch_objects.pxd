@@ -1,4 +1,4 @@
-# Batches of object keys, as the batch calls use them; and the sums of object values.
+# The batch calls of maps of object keys; and add_many of object values under any keys.
 
 from libc.stdint cimport int64_t, uint64_t
 

@@ -1,8 +1,8 @@
 """The batch calls of maps of object keys; and add_many of object values under any keys.
 
-The keys are hashed once, before anything else is done. Then each key takes the steps that the call with a single key
-takes: its search may run any Python code, and let other threads run, so nothing that a step has read is trusted by the
-next one. A null key is absent when it is read, and refused when it is written.
+All keys are hashed once, before anything else is done. Then each key takes the steps of a call with a single key. A
+search may run any Python code and let other threads run, so no step relies on what the step before it has read. A null
+key is absent when it is read, and refused when it is written.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.write_many cimport code_of
 
 cdef enum:
-    SIGNALS_EACH = 1 << 12      # keys between two checks for signals: less than a millisecond, if nobody waits
+    SIGNALS_EACH = 1 << 12      # keys between two checks for signals: few enough that Ctrl-C acts at once
 
 
 cdef class ObjectKeys:
@@ -72,7 +72,7 @@ cdef inline int check_signals(uint64_t i) except -1:
 # ---- reads -----------------------------------------------------------------------------------------------------------
 
 cdef const uint8_t *seek(HMapCore map, ObjectKeys keys, uint64_t i) except? NULL:
-    """The stored value of a key, or NULL. No other code has run since it was found."""
+    """The stored value of a key, or NULL. On return, no other code has run since it was found."""
     cdef AnyKey k
     if keys.is_null(i):
         return NULL
@@ -131,7 +131,7 @@ cdef object contains_many(HMapCore map, keys):
 # ---- writes ----------------------------------------------------------------------------------------------------------
 
 cdef void begin_key(HMapCore map, OneWrite *w, ObjectKeys keys, uint64_t i, bint overwrite) noexcept:
-    """Begin the write of one key, which is still to be sought."""
+    """Begin the write of one key. put_one() searches for it."""
     begin_one(w, overwrite)
     w.number = keys.hashes[i]
     w.seen = map.membership - 1
@@ -185,12 +185,12 @@ cdef object setdefault_many(HMapCore map, keys, values):
 
 
 cdef tuple factorize(HMapCore map, keys, int64_t last_code, bint signed_codes):
-    """The codes, -1 for nulls; which keys are no nulls (None: all); and the position of the key for which there was no
+    """The codes, -1 for nulls; which keys are not null (None: all); and the position of the key for which there was no
     code, or the number of keys."""
     cdef ObjectKeys batch = keys_from(map, keys, True)
     cdef OneWrite w
     cdef uint64_t i
-    cdef int64_t least_code = 0     # no two keys of this batch get one code, even if the map is cleared meanwhile
+    cdef int64_t least_code = 0     # so that no code is given twice in this batch, even if the map is cleared meanwhile
     codes = np.full(batch.n, -1, np.int64)
     cdef int64_t[::1] view = codes
     for i in range(batch.n):
@@ -211,7 +211,7 @@ cdef tuple factorize(HMapCore map, keys, int64_t last_code, bint signed_codes):
 
 
 cdef bint remove_one(HMapCore map, ObjectKeys keys, uint64_t i, Answers answers) except -1:
-    """Remove a key. With answers, its value becomes one of them, and the key of the batch becomes that of the map."""
+    """Remove a key. With `answers`, store its value there, and put the map's own key object into the batch."""
     cdef AnyKey k
     cdef const uint8_t *stored = NULL
     cdef uint64_t index, seen
@@ -251,7 +251,7 @@ cdef object pop_many(HMapCore map, keys, default):
             else:
                 answers.take_given(map, i, fill)
             check_signals(i)
-    except BaseException:           # an __eq__ may raise as well: no value may be lost
+    except BaseException:           # an __eq__ may have raised: put back what was removed
         put_back(map, batch, answers, removed)
         raise
     return answers.finished(map)
@@ -282,7 +282,7 @@ cdef object discard_many(HMapCore map, keys):
 # ---- sums ------------------------------------------------------------------------------------------------------------
 
 cdef int add_many(HMapCore map, keys, values, op, Combine combine) except -1:
-    """Combine the values of any keys with objects, or those of object keys with typed values."""
+    """add_many of object values under any keys, and of typed values under object keys."""
     cdef ObjectKeys batch = None
     cdef Items typed = None
     cdef Values given
@@ -334,8 +334,8 @@ cdef object combined_objects(op, old, value):
 
 
 cdef int add_object_value(HMapCore map, OneWrite *w, object key, object value, op) except -1:
-    """Combine a stored object with another one. That may run any Python code and let other threads run: it is done
-    again if the value has changed meanwhile, so that nobody's write is lost."""
+    """Combine a stored object with another one. That may run any Python code and let other threads run. If the value
+    has changed meanwhile, it is combined again, so that no write is lost."""
     cdef const uint8_t *stored
     cdef uint64_t index
     for _ in range(MAX_RESTARTS):

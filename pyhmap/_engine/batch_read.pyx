@@ -2,8 +2,8 @@
 
 A call converts its keys first, then works through them in chunks: take the lock as a reader, run the kernel without the
 GIL, release the lock, check for signals. Between chunks other threads may write. With `threads` the keys are
-shared among threads, each of which does the same with its part. Object values are read by their indices, which the GIL
-keeps valid until they are exchanged for the objects. Object keys are for batch_objects.
+shared among threads, each of which does the same with its part. Object values are read as indices; the GIL is held
+until the indices are exchanged for the objects. batch_objects has the calls for object keys.
 """
 
 import threading
@@ -39,7 +39,7 @@ from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
 cdef enum:
     THREAD_SHARE = 1 << 15      # the fewest keys worth a thread: their look-up takes several times as long as its start
 
-cdef uint64_t no_index = NO_INDEX       # what a kernel answers for a missing key
+cdef uint64_t no_index = NO_INDEX       # what a kernel returns for a missing key
 cdef object NOTHING = np.empty(0, np.uint8)
 
 
@@ -73,7 +73,7 @@ cdef class ReadCall:
         return 0
 
     cdef int receive_objects(self, array) except -1:
-        """Receive object values. For a missing key the array keeps what it has."""
+        """Receive object values. For a missing key, the array keeps its item."""
         self.receive_values(np.empty(self.keys.n, np.uint64))
         self.object_values = True
         self.objects = array
@@ -90,7 +90,7 @@ cdef class ReadCall:
         return 0
 
     cdef int fill_each(self, uint64_t value_size) except -1:
-        """Where each key has a default of its own, give it to those that are missing."""
+        """If each key has a default of its own, copy it for the missing keys."""
         cdef uint64_t i
         if self.default is not None and self.default.typed.step != 0 and value_size:
             for i in range(self.keys.n):
@@ -99,7 +99,7 @@ cdef class ReadCall:
         return 0
 
     cdef int take_objects(self, HMapCore map, uint64_t start, uint64_t stop) except -1:
-        """Exchange indices for objects. Nobody has written since they were read."""
+        """Exchange indices for objects. No write has happened since the indices were read."""
         cdef const uint64_t *index = <const uint64_t *> self.r.values
         cdef const uint8_t[::1] valid
         cdef uint64_t i
@@ -127,16 +127,18 @@ cdef object get_many(HMapCore map, keys, default, out, threads):
     check_threads(threads)
     cdef bint strict = default is ...
     cdef bint each = not strict and not map._value_codec.is_scalar(default)     # has a default of its own
-    if not strict and not each:
-        map._value_codec.check(default)
     if map.t.form == OBJECT_KEY:
+        if not strict and not each:
+            map._value_codec.check(default)
         return copied_to(map, batch_objects.get_many(map, keys, NO_DEFAULT if strict else default), out)
+    cdef Values fill = None if strict or each else defaults_for(map, default, 0)
     cdef Items batch = keys_of(map, keys, True)
     if strict:
         batch.refuse_nulls("keys")
     if out is not None:
         check_out(map, out, batch.n)
-    cdef Values fill = None if strict else defaults_for(map, default, batch.n)
+    if each:
+        fill = defaults_for(map, default, batch.n)
     cdef ReadCall call = ReadCall(batch, map.t.value_size)
     if map.value_kind == OBJECT:
         answers = np.empty(batch.n, object)
@@ -212,7 +214,7 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
     if n:
         with nogil:
             collect(&map.t, &k[0] if len(k) else NULL, &v[0] if len(v) else NULL)
-        if by_objects:                  # before anybody else may write
+        if by_objects:                  # before another thread can write
             key_index = keys
             own_keys = gathered(map.key_objects, &key_index[0, 1], 2, n)
         if object_values:

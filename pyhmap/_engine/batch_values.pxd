@@ -1,4 +1,4 @@
-# The values of a batch call: those that it is given, and those that it answers.
+# The values of a batch call: those that it is given, and those that it returns.
 
 from libc.stdint cimport uint8_t, uint64_t
 
@@ -20,12 +20,12 @@ cdef class Values:              # for n keys: n values, or one for all
         return self.typed.data + i * self.typed.step
 
 
-cdef class Answers:             # an array for n values, which are taken one by one
+cdef class Answers:             # an array that receives n values one by one
     cdef object array
     cdef object[::1] objects    # the same array, if the values are objects
-    cdef uint8_t[::1] bytes     # and if they are not
+    cdef uint8_t[::1] bytes     # its bytes, if they are not
     cdef uint8_t *data
-    cdef Items arenas           # keeps those alive to which texts point
+    cdef Items arenas           # keeps the arenas alive that texts point into
 
     cdef int take(self, HMapCore map, uint64_t i, const uint8_t *stored) except -1
     cdef int take_given(self, HMapCore map, uint64_t i, Values values) except -1

@@ -1,9 +1,9 @@
-"""The values of a batch call, in and out, where they may be Python objects.
+"""The values that a batch call takes and returns, typed or Python objects.
 
-A slot holds the index of an object, so under typed keys the kernels of the batch calls read and write objects too: as
-indices. The object belongs to its index only as long as nobody else writes, so these batches keep the GIL and the lock
-from the choice of an index to the kernel, and from the kernel to the object. No Python code runs in between. Objects
-that a write replaces or removes are handed to the caller, to be released when the map is whole.
+A slot holds the index of an object. So under typed keys, the kernels of the batch calls read and write objects as
+indices. Another write may give an index to another object, so these batches hold the GIL and the lock from choosing an
+index until the kernel has stored it, and from reading one until its object is fetched. No Python code runs in between.
+Objects that a write replaces or removes are handed to the caller, to be released when the map is whole.
 """
 
 import numpy as np
@@ -19,11 +19,11 @@ from pyhmap._kernels.slot cimport copy_bytes, hand_out
 from pyhmap._kernels.write_many cimport SETDEFAULT, Writing, write_batch
 
 cdef enum:
-    # Keys between two exchanges of indices and objects: both then are in the cache still, and a batch that stops to
-    # grow has chosen few indices in vain.
+    # Keys between two exchanges of indices and objects: few enough that both are still in the cache, and that a batch
+    # which stops to grow takes back few indices.
     OBJECTS_AT_ONCE = 1 << 11
 
-cdef uint64_t no_index = NO_INDEX       # what a kernel answers for a missing key
+cdef uint64_t no_index = NO_INDEX       # what a kernel returns for a missing key
 
 
 cdef class Values:
@@ -51,7 +51,7 @@ cdef Values values_for(HMapCore map, values, uint64_t n):
 
 
 cdef Values defaults_for(HMapCore map, default, uint64_t n):
-    """The values for those of n keys that are missing."""
+    """The values for missing keys: n of them, or one for all. Errors begin with "default: "."""
     try:
         return values_for(map, default, n)
     except (TypeError, ValueError, OverflowError) as error:
@@ -59,18 +59,18 @@ cdef Values defaults_for(HMapCore map, default, uint64_t n):
 
 
 cdef tuple objects_of(codec, items):
-    """Many objects in a list of our own, and which are no nulls (None: all)."""
-    if type(items) is list or type(items) is tuple:     # its items are what they are, None and NA too
+    """The objects of a batch in a new list, and which are not null (None: all)."""
+    if type(items) is list or type(items) is tuple:     # its items are objects as they are, None and NA too
         return list(items), None
     array, valid = codec.many(items)
     return array.tolist(), valid
 
 
 cdef class Answers:
-    """Values that a batch answers."""
+    """The values that a batch returns."""
 
     cdef int take(self, HMapCore map, uint64_t i, const uint8_t *stored) except -1:
-        """Answer i is a stored value. A text is answered as it is loaded: its arena is kept."""
+        """Answer i is a stored value. A text still points into its arena, which is kept alive."""
         if map.value_kind == OBJECT:
             self.objects[i] = map.value_objects[(<const uint64_t *> stored)[0]]
             return 0
@@ -92,7 +92,7 @@ cdef class Answers:
 
 
 cdef Answers answers_for(HMapCore map, uint64_t n):
-    """Room for n values, all of them zero."""
+    """Answers for n keys, all of them zero values."""
     cdef Answers answers = Answers()
     answers.arenas = Items()
     answers.array = empty_values(map, n)
@@ -165,7 +165,7 @@ cdef int settle_removed(ObjectValues batch, HMapCore map, uint64_t start, uint64
 
 
 cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwriting):
-    """Let a Writing work with indices. `answers`, an object array or None, receives the values."""
+    """Make a Writing work on indices of objects. `answers`, an object array or None, receives the values."""
     cdef ObjectValues objects = ObjectValues()
     objects.given = given
     objects.overwriting = overwriting
@@ -182,7 +182,7 @@ cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwrit
 
 
 cdef object gathered(list objects, const uint64_t *index, uint64_t step, uint64_t n):
-    """The objects of n indices, which lie `step` words apart, as an array."""
+    """An array of the objects at n indices, which are `step` words apart."""
     cdef uint64_t i
     array = np.empty(n, object)
     cdef object[::1] view = array

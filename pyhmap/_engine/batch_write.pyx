@@ -2,8 +2,8 @@
 
 A call converts its keys and values first, then works through them in chunks: take the lock as the writer, run the
 kernel without the GIL, release the lock, make the room for which the kernel stopped (grow, extend the arena), check
-for signals. Between chunks other threads may write. Object values go through ObjectValues, with the GIL held; object
-keys are for batch_objects.
+for signals. Between chunks other threads may write. Object values are written by ObjectValues, with the GIL held.
+batch_objects has the calls for object keys.
 """
 
 import numpy as np
@@ -136,13 +136,14 @@ cdef object factorize(HMapCore map, keys):
     if dtype.kind == "u":
         too_large = codes < 0 if valid is None else (codes < 0) & valid
         if too_large.any():
-            raise OverflowError(f"keys[{too_large.argmax()}] has a value of 2**63 or more, which is no code")
+            position = too_large.argmax()
+            raise OverflowError(f"keys[{position}] has a value of 2**63 or more, which is no code: store less")
     return codes
 
 
 cdef tuple codes_of(HMapCore map, Items keys, bint signed_codes):
-    """The codes of typed keys, -1 for nulls; and the position of the key for which there was no code, or their number.
-    """
+    """The codes of typed keys, -1 for nulls; and the position of the key for which there was no code, or the number of
+    keys."""
     cdef Writing w
     cdef Items batch = keys
     cdef uint64_t done
@@ -164,7 +165,7 @@ cdef tuple codes_of(HMapCore map, Items keys, bint signed_codes):
 
 
 cdef Items without_nulls(Items keys):
-    """The keys that are no nulls. Their arenas and owners stay with `keys`."""
+    """The keys that are not null. `keys` must outlive them: it holds their arenas and owners."""
     cdef Items packed = Items()
     packed.take_array(np.asarray(<const uint8_t[:keys.n * keys.step]> keys.data).reshape(-1, keys.step)[keys.valid],
                       keys.step)
@@ -196,7 +197,7 @@ cdef object pop_many(HMapCore map, keys, default):
         if not strict and filling.typed.step == 0:
             w.fill = filling.typed.data
         elif not strict and len(view):
-            memcpy(w.out, filling.typed.data, len(view))        # the default of each key, until it is found
+            memcpy(w.out, filling.typed.data, len(view))        # defaults, overwritten where a key is found
     done = write_all(map, batch, &w, objects)
     if done < batch.n:
         if map.value_kind == OBJECT:
@@ -263,7 +264,7 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
             count = map.t.count
             if w.action == FACTORIZE:
                 find_next_code(map, w.last_code, w.signed_codes)
-                # No two keys of this batch get one code, even if the map was cleared between two chunks.
+                # No code is given twice in this batch, even if the map was cleared between two chunks.
                 w.next_code = max(w.next_code, map._next_code)
             if objects is not None:
                 replaced = objects.write(map, w, keys, i, stop, &done, &status)

@@ -152,7 +152,7 @@ cdef class HMapEngine(HMapCore):
         keys
             n keys in one dimension: an array of any memory layout, a sequence, or an Arrow column.
         default
-            The value for a missing key and for a null: one for all, or n of them. Without it, they raise.
+            The value for a missing key and for a null: one for all, or one per key. Without it, both raise.
         out
             A writable array of shape (n,) and the map's value dtype, which receives the values. It may overlap
             ``keys``. After an error it may hold the values of some of the keys.
@@ -168,7 +168,7 @@ cdef class HMapEngine(HMapCore):
         KeyError
             A key is missing and there is no default. The message names the key and its position.
         ValueError
-            A key is null and there is no default, or ``keys`` is not one-dimensional; ``default`` is many but not n
+            A key is null and there is no default, or ``keys`` is not one-dimensional; ``default`` has neither one nor n
             values; ``out`` has another shape or is read-only; ``threads`` is below 1.
         TypeError, OverflowError
             The key type cannot hold a key (the message names its position), or the value type ``default``; ``out`` has
@@ -249,10 +249,10 @@ cdef class HMapEngine(HMapCore):
     def add_many(self, keys, values=1, *, op="add"):
         """Combine each value with the stored one, in order: ``m[key] = m[key] + value``. Missing keys are set.
 
-        ``op`` is "add", "min" or "max"; ``ValueError`` for others. Ints wrap around as in NumPy; NaN stays NaN, and NaT
-        stays NaT. The value type must be an int of 8 to 64 bits, a float of 32 or 64 bits, timedelta64, datetime64
-        (not for "add"), or object, whose values are combined in Python; ``TypeError`` for others. Takes and raises
-        what ``set_many`` does.
+        ``op`` is "add", "min" or "max"; ``ValueError`` for others. Ints wrap around as in NumPy; the result is NaN or
+        NaT if either value is. The value type must be an int of 8 to 64 bits, a float of 32 or 64 bits, timedelta64,
+        datetime64 (not for "add"), or object, whose values are combined in Python; ``TypeError`` for others. Takes and
+        raises what ``set_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -269,7 +269,7 @@ cdef class HMapEngine(HMapCore):
 
         Codes are 0, 1, 2, ... The map stores them as values, so a key has the same code in a later batch, and new keys
         get the following codes. If the map holds other values, the codes continue after the largest. The code of a
-        deleted key is not given again, also by copies of the map, until the map is empty. A null has the code -1.
+        deleted key is not given again until the map is empty, nor by copies of the map. A null has the code -1.
 
         The value type must be an int (``TypeError``). Raises ``OverflowError`` if it cannot hold a further code: the
         message names the position of the key, and the keys before it are numbered. Takes keys and raises as
@@ -287,9 +287,9 @@ cdef class HMapEngine(HMapCore):
     def pop_many(self, keys, default=...):
         """Remove n keys. Returns their values, of shape (n,).
 
-        For a missing key, and for the second of two equal keys, the value is ``default``, which is one for all or n of
-        them. Without a default it raises ``KeyError``, which names the key and its position, and the map keeps all
-        keys. Takes and raises what ``set_many`` does, also for nulls.
+        For a missing key, and for the second of two equal keys, the value is ``default``: one for all, or one per key.
+        Without a default it raises ``KeyError``, which names the key and its position, and the map keeps all keys.
+        Takes and raises what ``set_many`` does, also for nulls.
 
         >>> import numpy as np
         >>> from pyhmap import HMap

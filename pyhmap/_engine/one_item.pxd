@@ -10,7 +10,7 @@ cdef enum:
     NO_INDEX = 0xFFFFFFFFFFFFFFFF   # of an object key that is not in the map
 
 cdef enum:
-    MAX_RESTARTS = 1000             # of a search, or a sum, in which Python code changes the map, before it is an error
+    MAX_RESTARTS = 1000             # of a search or a sum that Python code disturbs each time; then it is an error
 
 
 cdef union AnyValue:            # a loaded value

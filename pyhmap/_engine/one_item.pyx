@@ -28,6 +28,7 @@ from pyhmap._kernels.text cimport make_text, resolve, text_data
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
+    Py_hash_t PyObject_Hash(PyObject *)                     # declared without an exception: -1 means one
     unsigned long long PyLong_AsUnsignedLongLong(object)    # after -1, PyErr_Occurred tells whether it failed
     bint PyUnicode_IS_COMPACT_ASCII(object)
     const void *PyUnicode_DATA(object)
@@ -94,7 +95,6 @@ cdef inline bint word_of_number(Kind kind, object number, uint64_t *word) except
 
 cdef object key_from(HMapCore map, object key, AnyKey *k):
     """Load a key. Returns what keeps its bytes alive. May run any Python code."""
-    cdef uint64_t number = 0
     if word_of_number(map.key_kind, key, &k.word64):
         if map.key_kind == FLOAT:
             k.word64 = canonical_float(k.word64)
@@ -112,9 +112,7 @@ cdef object key_from(HMapCore map, object key, AnyKey *k):
             ask_cache(map, key, k)
         return key
     elif map.key_kind == OBJECT:
-        key = hashed(map, key, &number)
-        find_object_key(map, key, number, k)
-        return key
+        return object_key_from(map, key, k)
     map.check_initialised()
     stored = encoded(map._key_codec, key)
     if map.t.form == TEXT:
@@ -126,8 +124,15 @@ cdef object key_from(HMapCore map, object key, AnyKey *k):
     return stored
 
 
+cdef object object_key_from(HMapCore map, object key, AnyKey *k):
+    cdef uint64_t number
+    key = hashed(map, key, &number)
+    find_object_key(map, key, number, k)
+    return key
+
+
 cdef object encoded(codec, item):
-    """The stored bytes of one item, or of the item in an array without dimensions."""
+    """The stored bytes of one item, or of the item of a zero-dimensional array."""
     try:
         return codec.encode(item)
     except TypeError as error:
@@ -135,12 +140,25 @@ cdef object encoded(codec, item):
 
 
 cdef object hashed(HMapCore map, object key, uint64_t *number):
-    """One object key, or the item in an array without dimensions, and its hash()."""
+    """One object key, or the item of a zero-dimensional array; `number` gets its hash()."""
+    cdef Py_hash_t h = PyObject_Hash(<PyObject *> key)
+    if h == -1:                         # never the hash of an object
+        return hashed_item(map, key, number)
+    number[0] = <uint64_t> <int64_t> h
+    return key
+
+
+cdef int raise_what_is_set() except -1:
+    return -1
+
+
+cdef object hashed_item(HMapCore map, object key, uint64_t *number):
+    """hashed() after PyObject_Hash() has failed. Apart from it, since a try statement costs as much as the hash."""
     try:
-        number[0] = <uint64_t> <int64_t> hash(key)
+        raise_what_is_set()
     except TypeError as error:
         key = item_of(map._key_codec, key, error)
-        number[0] = <uint64_t> <int64_t> hash(key)
+    number[0] = <uint64_t> <int64_t> hash(key)
     return key
 
 
@@ -154,7 +172,7 @@ cdef int ask_cache(HMapCore map, object key, AnyKey *k) except -1:
 
 cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1:
     """Find the object key that is equal and whose hash() is `number`: k gets its index, or NO_INDEX. May run any Python
-    code. On return the map may be read, and the result is valid as long as `membership` stays the same."""
+    code. On return, the map may be read without a wait; the result is valid as long as `membership` stays the same."""
     cdef uint64_t h, row, left, index, membership, moves
     cdef const Buckets *b
     for _ in range(MAX_RESTARTS):
@@ -168,7 +186,7 @@ cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) e
         k.object_key.index = NO_INDEX
         while next_candidate(b, tophash_of(h), h, &row, &left, &index):
             candidate = map.key_objects[index]
-            if PyObject_RichCompareBool(candidate, key, Py_EQ):         # asks `is` first
+            if PyObject_RichCompareBool(candidate, key, Py_EQ):         # compares by identity first
                 k.object_key.index = index
                 break
             if membership != map.membership or moves != map.t.moves:

@@ -11,15 +11,15 @@ from pyhmap._kernels.constants cimport Status
 cdef struct OneWrite:           # one key and its value, on their way into the table
     AnyKey k
     uint64_t number             # an object key's hash()
-    uint64_t seen               # the map's membership when an object key was sought, see find_object_key()
+    uint64_t seen               # the map's membership when an object key was searched for, see find_object_key()
     AnyValue v
     const void *data            # the value's bytes as they are to be stored
     bint overwrite
-    bint numbering              # factorize(): the value of a new key is the next code, if that is in these limits
+    bint numbering              # factorize(): the value of a new key is the next code from least_code to last_code
     int64_t least_code
     int64_t last_code
     bint signed_codes
-    # what put_one() answers
+    # what put_one() returns
     Status status               # FOUND, INSERTED; NOT_FOUND: there is no further code
     uint8_t *stored             # the value in its slot
 

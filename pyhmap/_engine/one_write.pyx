@@ -1,8 +1,8 @@
 """Writing one key at a time.
 
-A write of an object key has to find it first, which may run any Python code and let other threads run. What it finds is
-valid as long as `membership` stays the same, so the write looks at that after each wait, and seeks the key again if
-need be. Everything else that a write depends on is read after the last wait.
+A write of an object key first searches for it, which may run any Python code and let other threads run. The result is
+valid as long as `membership` stays the same. So the write compares `membership` after each wait, and searches again if
+it has changed. Everything else that a write depends on is read after the last wait.
 """
 
 import numpy as np
@@ -49,21 +49,28 @@ cdef object write(HMapCore map, object key, object value, bint overwrite):
             w.seen = map.membership
     else:
         _key_owner = key_from(map, key, &w.k)
-        wait_to_read(&map.lock)
+        if not overwrite:
+            wait_to_read(&map.lock)
     if not overwrite and get(&map.t, &w.k) != NULL:     # a default that is not used is not converted
         return value_object(map, get(&map.t, &w.k))
     _value_owner = value_from(map, value, &w.v, &w.data)
-    _replaced = put_one(map, &w, key, value)
-    detached = None if overwrite else detach_value(map, w.stored)
+    if map.t.form == OBJECT_KEY or map.value_kind == OBJECT:
+        _replaced = put_one(map, &w, key, value)
+    else:
+        put_typed(map, &w)
+    if overwrite:
+        map.after_write(w.status == INSERTED)
+        return None
+    detached = detach_value(map, w.stored)
     map.after_write(w.status == INSERTED)
-    return None if overwrite else object_of_detached(map, detached)
+    return object_of_detached(map, detached)
 
 
 cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
-    """Put a loaded key and its value into the table, after making room if need be. Afterwards no other code has run
-    since the table was changed, and after_write() is still to be called. Returns a value that was replaced, to be
-    released when the map is whole."""
-    cdef uint64_t index, need
+    """Put a loaded key and its value, at least one of which is an object, into the table, after growing it if need be.
+    On return, no other code has run since the table was changed, and the caller must call after_write(). Returns a
+    value that was replaced, to be released when the map is whole."""
+    cdef uint64_t index
     cdef int64_t code = 0
     cdef bint fresh_key = False, by_objects = map.t.form == OBJECT_KEY
     cdef bint object_value = map.value_kind == OBJECT, new_value
@@ -84,7 +91,7 @@ cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
                 return None
         if fresh_key:
             w.k.object_key.index = add_object(map.key_objects, map.free_keys, key)
-        new_value = object_value and (fresh_key or not by_objects)      # a typed key may turn out to be there
+        new_value = object_value and (fresh_key or not by_objects)      # whether a typed key is there, only put() tells
         if new_value:
             w.v.word = add_object(map.value_objects, map.free_values, value)
         w.status = put(&map.t, &w.k, w.data, w.overwrite and not object_value, &w.stored)
@@ -95,11 +102,7 @@ cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
         if fresh_key:
             remove_object(map.key_objects, map.free_keys, w.k.object_key.index)
             w.k.object_key.index = NO_INDEX
-        if w.status == NEED_GROWTH:
-            map.start_growth(False)
-        else:
-            need = w.k.text.size if map.t.form == TEXT else 0
-            map.extend_arena(need + ((<const Text *> w.data).size if map.t.text_values else 0), 0)
+        make_room(map, w)
     replaced = None
     if w.numbering:
         if w.status == INSERTED:
@@ -114,6 +117,26 @@ cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
         if new_value:
             remove_object(map.value_objects, map.free_values, w.v.word)
     return replaced
+
+
+cdef int put_typed(HMapCore map, OneWrite *w) except -1:
+    """put_one() without objects."""
+    while True:
+        wait_to_write(&map.lock)
+        w.status = put(&map.t, &w.k, w.data, w.overwrite, &w.stored)
+        if w.status <= INSERTED:
+            map.other_values = True
+            return 0
+        make_room(map, w)
+
+
+cdef int make_room(HMapCore map, OneWrite *w) except -1:
+    """Make the room for which put() stopped."""
+    cdef uint64_t size
+    if w.status == NEED_GROWTH:
+        return map.start_growth(False)
+    size = w.k.text.size if map.t.form == TEXT else 0
+    return map.extend_arena(size + ((<const Text *> w.data).size if map.t.text_values else 0), 0)
 
 
 cdef object remove(HMapCore map, object key, bint *found):
@@ -136,8 +159,8 @@ cdef object remove(HMapCore map, object key, bint *found):
 
 
 cdef object remove_loaded(HMapCore map, const AnyKey *k, bint found):
-    """Remove a loaded key, which is in the map or not. Returns its object, if it is one, to be released when the map is
-    whole. The caller has its value: that must not be released before either."""
+    """Remove a loaded key; `found` says whether it is in the map. Returns the object of an object key, to be released
+    when the map is whole. The caller must hold the value until then as well."""
     cdef uint64_t index = 0
     key = None
     if found and map.value_kind == OBJECT:
@@ -156,12 +179,12 @@ cdef object remove_loaded(HMapCore map, const AnyKey *k, bint found):
 # ---- codes -----------------------------------------------------------------------------------------------------------
 
 cdef int64_t last_code(HMapCore map) except -1:
-    """The largest code that the values can hold. The next one must be an int64 as well."""
+    """The largest code that the value type can hold, below 2^63 - 1: _next_code is an int64 and may be one more."""
     return min(int(np.iinfo(map._value_codec.dtype).max), 2**63 - 2)
 
 
 cdef void find_next_code(HMapCore map, int64_t last_code, bint signed_codes) noexcept:
-    """Make _next_code larger than every value, or than the last code. The caller is the only one at the table."""
+    """Make _next_code larger than every value, but at most last_code + 1. No other thread may use the table."""
     cdef int64_t largest
     if map.other_values:
         largest = largest_code(&map.t, signed_codes)

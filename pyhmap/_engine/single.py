@@ -1,7 +1,6 @@
 """What a call with one key or value does with an array, a list or a column.
 
-An array without dimensions stands for its item. Whatever else holds many is refused, by an error that names the calls
-that take many.
+A zero-dimensional array stands for its item. Any other collection is refused, by an error that names the batch calls.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ BATCH_CALLS = {
 
 
 def item_of(codec: Codec, given: Any, error: TypeError) -> Any:
-    """The item to take for what a call was given, and which itself raised ``error``.
+    """The item of a zero-dimensional array that a call was given. The array itself has raised ``error``.
 
-    Raises ``error``, or a clearer one, if there is none.
+    Raises ``error``, or a clearer one, if ``given`` is anything else.
     """
     if isinstance(given, np.ndarray) and given.ndim == 0 and not isinstance(given[()], np.ndarray):
         return given[()]
@@ -30,7 +29,7 @@ def item_of(codec: Codec, given: Any, error: TypeError) -> Any:
         try:
             raise error
         finally:
-            del error  # its traceback has this frame: they would be a cycle
+            del error  # its traceback refers to this frame, which would be a cycle
     what, kind = codec.what, type(given).__name__
     calls = BATCH_CALLS[codec.holder] if codec.is_key else "set_many or setdefault_many"
     if codec.form == "object":

@@ -60,7 +60,7 @@ cdef inline void combine_as(Operation operation, void *stored, const void *value
 
 
 cdef inline void combine_times(Operation operation, void *stored, const void *value) noexcept nogil:
-    """The same of times: NaT wins."""
+    """The same for times. The result is NaT if either of them is."""
     cdef int64_t a, b, nat = INT64_MIN
     memcpy(&a, stored, 8)
     memcpy(&b, value, 8)

@@ -43,7 +43,7 @@ cdef struct Writing:        # what a write call is to do with each key
     const uint8_t *values   # SET, SETDEFAULT, ACCUMULATE: values to store, value_step bytes apart (0: one for all)
     uint64_t value_step
     uint8_t *out            # SETDEFAULT, POP: receives values, value_size bytes each; FACTORIZE: int64 codes
-    const void *fill        # POP: the value of a missing key; NULL if `out` has it already
+    const void *fill        # POP: the value of a missing key; NULL: `out` holds the defaults already
     bint stop_at_miss       # POP
     Combine combine         # ACCUMULATE
     int64_t next_code       # FACTORIZE: the code of the next new key, and the largest that a value can hold
@@ -79,7 +79,7 @@ cdef inline int64_t code_of(const uint8_t *stored, uint64_t size, bint signed) n
 
 
 cdef inline int64_t largest_code(const Table *t, bint signed) noexcept nogil:
-    """The largest of the int values that is a code, INT64_MAX for larger ones; -1 if there is none."""
+    """The largest int value in the table, at most INT64_MAX; -1 if there is none of 0 or more."""
     cdef int64_t largest = largest_code_of(t, &t.now, signed)
     return max(largest, largest_code_of(t, &t.old, signed)) if growing(t) else largest
 

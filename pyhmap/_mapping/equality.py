@@ -30,7 +30,7 @@ def find(m: Any, key: Any) -> Any:
 
 
 def _equal_number(key: Any, dtype: Any) -> Any:
-    """The int or float that ``dtype`` holds and that equals ``key``, if there is one; in a tuple, field by field."""
+    """The int or float of the kind of ``dtype`` that equals ``key``, or else ``key``; in a tuple, field by field."""
     if not isinstance(dtype, np.dtype):
         return key
     if dtype.names is not None and isinstance(key, tuple) and len(key) == len(dtype.names):
@@ -48,8 +48,8 @@ def _equal_number(key: Any, dtype: Any) -> Any:
 def compared(m: Any, elements: list[Any], typed: Any = None) -> tuple[list[Any], list[bool]]:
     """The map's own keys that equal elements of another collection, and which of the elements equal a key.
 
-    ``typed`` is the map whose keys the elements are, if they are keys of a map. If that one has a key type and ``m``
-    holds objects, the typed map decides which keys are equal, as in a comparison of the two maps: all its NaN are one.
+    If the elements are the keys of a map, ``typed`` is that map. If it has typed keys and ``m`` has object keys, it
+    decides which keys are equal, as in a comparison of the two maps: every NaN is the same key.
     """
     if m.key_dtype is object and typed is not None and typed.key_dtype is not object:
         pairs = [(key, its) for key in m if (its := find(typed, key)) is not ABSENT]
@@ -60,7 +60,7 @@ def compared(m: Any, elements: list[Any], typed: Any = None) -> tuple[list[Any],
 
 
 def identity(m: Any, key: Any) -> Any:
-    """What equal keys of a map have in common, and no others: hashable, also equal for two NaN of a map of floats."""
+    """A hashable object that is equal for equal keys of a map, also for two NaN of a map of floats, and no others."""
     if (type(key) in (int, float) and key == key) or m.key_dtype is object or m.key_dtype is type(key):
         return key
     codec = m._key_codec

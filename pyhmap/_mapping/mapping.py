@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-IN_REPR = 100  # items: a screenful, since a map may hold millions
+IN_REPR = 100  # items: about a screenful; a map may hold millions
 
 
 def first_of(texts: Iterable[str], n: int) -> str:
-    """The items of a ``repr``: the first ones of n, and how many more there are."""
+    """The items of a ``repr``: the first ones, and how many more of the n there are."""
     shown = list(islice(texts, IN_REPR))
     more = [f"... and {n - len(shown):,} more"] if n > len(shown) else []
     return ", ".join(shown + more)

@@ -52,7 +52,7 @@ def _text_column(as_str: bool, sizes: npt.NDArray[np.uint32], data: npt.NDArray[
 def begun(cls: Any, key: Any, value: Any, settings: dict[str, Any], capacity: int, next_code: int = 0) -> Any:
     """An empty map with room for ``capacity`` keys. Avoids ``__init__``, since that of a subclass may differ.
 
-    ``next_code`` is that of the original: ``factorize`` never gives the code of a deleted key again, nor do copies.
+    ``next_code`` is that of the original map, so that the copy does not give the code of a deleted key again.
     """
     m = cls.__new__(cls)
     m._begin(key, value, **settings)

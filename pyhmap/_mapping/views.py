@@ -10,23 +10,23 @@ from pyhmap._mapping.equality import compared, find, identity, same_value
 
 
 class SetMethods:
-    """The set algebra of keys and items. The map decides what equals its keys, on whichever side of an operator it is.
+    """The set algebra of keys and items. The map decides what equals its keys, on either side of an operator.
 
-    (The methods of ``collections.abc.Set`` ask the other collection in some of them: for a set of Python, each NaN that
-    a map returns would be another key.)
+    (In some methods of ``collections.abc.Set`` the other collection decides. For a Python ``set``, each NaN that a map
+    returns would be a key of its own.)
     """
 
     __slots__ = ()
     _mapping: Any
 
-    # What keys and items do in their own way: which keys of the map, or keys of its items, equal elements of another
-    # collection, and which elements equal one; the key of an element of the view; the element of a key.
+    # Each view has its own: the map's keys whose elements equal those of another collection, and which of the other's
+    # elements equal one; the key of an element of the view; the element of a key.
     _compared: Any
     _key_of: Any
     _element_of: Any
 
     def _split(self, other: Iterable[Any]) -> tuple[dict[Any, Any], list[Any]]:
-        """The keys of what is in both, by what identifies them, and the elements of ``other`` that are not in both."""
+        """The keys of the common elements, by their identity(), and the elements of ``other`` that are not common."""
         elements = list(other)
         common, found = self._compared(elements, other)
         missing = [element for element, is_found in zip(elements, found, strict=True) if not is_found]
@@ -118,7 +118,7 @@ class HMapItems(SetMethods, ItemsView[Any, Any]):
         return self._find(item) is not ABSENT
 
     def _find(self, item: object) -> Any:
-        """The map's own key of a pair that is in the map, or ABSENT."""
+        """The map's own key if it has this pair, or ABSENT."""
         if not isinstance(item, tuple) or len(item) != 2:
             return ABSENT
         own = find(self._mapping, item[0])

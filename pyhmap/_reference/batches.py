@@ -1,4 +1,4 @@
-"""What a batch call of the reference takes and returns."""
+"""What a batch call of the reference takes and returns. Owns how add_many combines values."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_combination(codec: codecs.Codec, op: str) -> None:
 
 
 def combine(codec: codecs.Codec, op: str, old: Any, value: Any) -> Any:
-    """What add_many stores where ``old`` was: in the arithmetic of the dtype, or of the objects themselves."""
+    """What add_many stores in place of ``old``: in the arithmetic of the dtype, or of the objects themselves."""
     if codec.dtype is object:
         return OBJECT_OPERATIONS[op](old, value)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -114,8 +114,8 @@ class ReferenceEngine:
         self._hash_key = draw_hash_key(self._seeds)
         self._count = 0
         self._changes = 0  # changes of the set of keys; iterators watch it
-        self._next_code = 0  # of factorize(): above every code that it has given since the map was empty
-        self._other_values = False  # values that factorize() did not give may be _next_code or larger
+        self._next_code = 0  # of factorize(): larger than every code it has given since the map was empty
+        self._other_values = False  # a value that factorize() did not give may be _next_code or larger
         self._old: Buckets | None = None  # not None while growing
         self._nevacuate = 0  # old buckets below this one are evacuated
         self.growths = self.same_size_growths = self.shrinks = self.rekeys = 0
@@ -464,11 +464,11 @@ class ReferenceEngine:
     # ---- batches: everything is converted, then the single calls follow one another ----
 
     def _object_keys(self) -> bool:
-        """Whether the compiled map, too, does its batches key by key."""
+        """Whether the keys are objects. The compiled map, too, then does its batches key by key."""
         return self._key_codec.form == "object"
 
     def _keys(self, keys: Any, *, nulls: bool = True) -> list[StoredKey | None]:
-        """A batch of keys, converted, with None for nulls. The batch does part of a growth that is under way."""
+        """A batch of keys, converted, with None for nulls."""
         array, valid = self._key_codec.many(keys)
         stored: list[StoredKey | None] = []
         for position, key in enumerate(array):
@@ -500,12 +500,12 @@ class ReferenceEngine:
             raise type(error)(f"default: {error}") from None
 
     def _work(self, keys: list[Any]) -> None:
-        """What a batch of typed keys does for a growth that is under way, before anything else."""
+        """While the map grows, a batch of typed keys first evacuates old buckets. Batches of object keys do not."""
         if not self._object_keys():
             self._evacuate(EVACUATE_PER_KEY * len(keys))
 
     def _writes(self, keys: list[StoredKey], values: list[Any]) -> Iterator[tuple[int, StoredKey, Any, Batch | None]]:
-        """For each write: hash, key, value, and the batch with its progress. Object keys are written one by one."""
+        """For each write: hash, key, value, and the batch with its progress, None for object keys."""
         if self._object_keys():
             for key, value in zip(keys, values, strict=True):
                 yield *self._seek(key), value, None
@@ -591,7 +591,7 @@ class ReferenceEngine:
             self._write(h, key, value, combined, batch)
 
     def _add_object(self, key: StoredKey, value: Any, op: str) -> None:
-        """Combine a stored object with another one; again, if that has changed the value of the key."""
+        """Combine a stored object with another one, and again if that has changed the value of the key."""
         while True:
             old = self._read(*self._seek(key))
             new = value if old is ABSENT else batches.combine(self._value_codec, op, old, value)
@@ -634,7 +634,7 @@ class ReferenceEngine:
                 self._tidy(removed=value is not ABSENT)
                 if value is ABSENT and defaults is None:
                     raise batches.missing(self._key_object(key), position)
-        except BaseException:  # an __eq__ may raise as well
+        except BaseException:  # an __eq__ may have raised: put back what was removed
             pairs = [(key, value) for key, value in zip(own_keys, popped, strict=True) if value is not ABSENT]
             self._put_back([key for key, _ in pairs], [value for _, value in pairs])
             raise
@@ -672,7 +672,7 @@ class ReferenceEngine:
         codes = [-1] * len(stored)
         positions = [position for position, key in enumerate(stored) if key is not None]
         present: list[Any] = [stored[position] for position in positions]
-        least = 0  # no two keys of this batch get one code, even if an __eq__ clears the map meanwhile
+        least = 0  # so that no code is given twice in this batch, even if an __eq__ clears the map
         for position, (h, key, _, batch) in zip(positions, self._writes(present, [None] * len(present)), strict=True):
             value = self._read(h, key)
             if value is ABSENT:
@@ -691,11 +691,11 @@ class ReferenceEngine:
             codes[position] = self._value_object(value)
         for position, code in enumerate(codes):
             if code >= 2**63:
-                raise OverflowError(f"keys[{position}] has a value of 2**63 or more, which is no code")
+                raise OverflowError(f"keys[{position}] has a value of 2**63 or more, which is no code: store less")
         return np.array(codes, np.int64)
 
     def _find_next_code(self) -> int:
-        """The code of the next new key: above every code that was given, and above every value."""
+        """The code of the next new key: larger than every code that was given, and than every value."""
         if self._other_values:
             tables = [self._now, self._old] if self._old else [self._now]
             values = [self._value_object(item.value) for table in tables for item in table.items()]

@@ -230,7 +230,7 @@ class Buckets:
             self.tophash[slot] = EVACUATED_Y if doubled else EVACUATED_X
 
     def items(self) -> Iterator[Slot]:
-        """The content of the full slots, in order."""
+        """The contents of the full slots, in the order of the rows."""
         slot = self.next_full(0)
         while slot is not None:
             yield self.slots[slot]

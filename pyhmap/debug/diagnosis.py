@@ -19,7 +19,7 @@ from pyhmap.debug.verdicts import KEPT, RETURNED, WAITING, Trend, Verdict, amoun
 
 SCHEMA_VERSION = 1
 TYPES_SHOWN = 10
-GAIN = {"entries": "maps and sets", "items": "lists, dicts, sets and deques", "maps": "containers"}  # who gains them
+GAIN = {"entries": "maps and sets", "items": "lists, dicts, sets and deques", "maps": "containers"}  # what gains them
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def sentence(d: Diagnosis, last: Snapshot) -> str:
 
 
 def held(d: Diagnosis, grown: str) -> str:
-    """What stays: memory, or else what containers gain without allocating."""
+    """What stays: memory, or the items that containers gain without allocating."""
     gains = [f"{who} gain {d.trends[name].figure(d.calls)}" for name, who in GAIN.items() if d.trends[name].is_up]
     if gains and not any(d.trends[name].is_up for name in verdicts.ALLOCATED if name in d.trends):
         return f"{' and '.join(gains)}, which nothing removes."

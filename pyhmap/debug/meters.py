@@ -31,7 +31,7 @@ NO_TRACING = "tracemalloc: it is not tracing (start it: tracemalloc.start(), or 
 # reported, but the trace and malloc's own bytes take 48 more (CPython 3.11).
 TRACEMALLOC_TAKES = 1.9
 
-# Containers that can grow. A list or a deque with room grows without allocating anything.
+# Containers that can grow. One with free capacity grows without allocating anything.
 GROWING: tuple[type[Any], ...] = (list, dict, set, deque)
 
 try:
@@ -159,8 +159,8 @@ def count_items(objects: Sequence[Any]) -> int:
 
 
 def lengths(objects: Sequence[Any]) -> dict[type, Callable[[Any], int]]:
-    """The function that gives the length of a container, for each type of containers among some objects. A subclass's
-    own ``__len__`` is not called."""
+    """For each container type among some objects, the function that returns the length. It is that of the base class:
+    a subclass's own ``__len__`` is not called."""
     return {kind: base.__len__ for kind in set(map(type, objects)) for base in GROWING if issubclass(kind, base)}
 
 

@@ -31,7 +31,7 @@ LIBRARIES = (
     "<frozen ",
 )
 CALLER = os.path.join(LAB, "targets.py")  # the frames below its own belong to the checked function
-# Items that a container gains by the search itself.
+# The search itself may add so many items to a container.
 SEARCH_ADDS = 10
 
 

@@ -4,8 +4,8 @@ A trial is a number of rounds with a snapshot after each. The next trial has twi
 happened once is then half as large per call, and is dropped; a slow leak is twice as large per round, and is seen. A
 verdict needs two trials in a row (the idea is from psleak and CPython's ``regrtest -R``). Growth must last until the
 last trial, because a cache that fills grows as a leak does until it is full. A container that doubles rarely allocates
-at most once per trial, so the trials are compared as well. The snapshots of a trial are made beforehand and then
-replaced, so that keeping them does not look like a leak.
+in few rounds, so whole trials are compared as well. The snapshots of a trial are made beforehand and then replaced, so
+that keeping them does not look like a leak.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ MAIN = {
     Verdict.ACCOUNTING_ERROR: ("traced", "bucket blocks"),
 }
 
-# Growth of so many bytes in a trial need not last until the last trial, which would take many times as much.
+# Bytes. If a trial grows by more, the verdict does not wait for the last trial, which would take many times as much.
 LARGE = 64 << 20
-# Meters that are compared from trial to trial. If one grows in each of the last trials by at least 0.6 times as much
-# per call as in the trial before, something is held: what doubles rarely grows by 0.67 times as much or more, noise of
-# equal size per trial by half as much. The heap is too noisy for a verdict of its own.
+# Meters that are compared from trial to trial. Something is held if one of them grows in each of the last trials, per
+# call by at least 0.6 times as much as in the trial before. What doubles rarely grows by 0.67 times as much or more.
+# Noise has the same size in each trial, so per call it is half as much. The heap is too noisy for a verdict of its own.
 COMPARED = (*COUNTED, "blocks", "objects", "traced")
 COMPARED_TRIALS = 3
 LASTING = 0.6
@@ -63,8 +63,8 @@ def leakcheck(
     Parameters
     ----------
     function
-        Called without arguments, in this thread. A coroutine that it returns is awaited, all calls in one event loop;
-        a generator is exhausted. Its exceptions are raised, with a note that says at which call.
+        Called without arguments, in this thread. A coroutine that it returns is awaited, in the same event loop for all
+        calls; a generator is exhausted. Its exceptions propagate, with a note that says at which call.
     rounds
         Snapshots per trial, at least 4.
     calls
@@ -127,7 +127,7 @@ def leakcheck(
 
 
 def trial(target: Target, calls: int, rounds: int) -> list[Snapshot]:
-    """The snapshots before the first round and after each round, and one more before a round that precedes them."""
+    """A snapshot before each round and one after the last. The first round is one more than ``rounds``: a warm-up."""
     model = meters.read(trim=True)
     plain, last = pickle.dumps(replace(model, trimmed=None)), pickle.dumps(model)
     series: list[Snapshot] = [pickle.loads(plain) for _ in range(rounds + 1)]  # copies would share their ints
@@ -169,8 +169,8 @@ def is_as_much(name: str, before: Diagnosis, now: Diagnosis) -> bool:
 def settled(trials: Sequence[Diagnosis]) -> bool:
     """Whether more trials would not change a verdict on which the last two trials agree.
 
-    They could if something grows: a cache may still be filling; or a container that grows rarely, or too slowly to be
-    told from noise, may be a leak.
+    They may change it if something grows: a cache may still be filling; a container that grows rarely, or too slowly to
+    stand out from noise, may be a leak.
     """
     before, now = trials[-2:]
     if now.verdict in (Verdict.HELD_REFERENCES, Verdict.NATIVE_LEAK):
@@ -180,7 +180,7 @@ def settled(trials: Sequence[Diagnosis]) -> bool:
 
 
 def may_grow(name: str, before: Diagnosis, now: Diagnosis) -> bool:
-    """Whether a meter rose in one of two trials by a step, or in both by as much per call, although below its floor."""
+    """Whether a meter rose by a step in one of two trials, or in both by as much per call, even if below its floor."""
     two = [one.trends[name] for one in (before, now)]
     one_step = 1 if name in COUNTED else METERS[name].floor * now.rounds
     if any(trend.last - trend.first >= one_step for trend in two):
@@ -205,7 +205,7 @@ def compared(trials: Sequence[Diagnosis], risen: Sequence[dict[str, float]], las
 
 
 def lasting(name: str, trials: Sequence[Diagnosis], risen: Sequence[dict[str, float]]) -> list[float]:
-    """The growth per call of a meter in each of the last trials, or nothing if it does not last."""
+    """The growth per call of a meter in each of the last trials; empty if the growth does not last."""
     if name not in risen[-1] or len(risen) < COMPARED_TRIALS:
         return []
     grown = [one[name] for one in risen[-COMPARED_TRIALS:]]

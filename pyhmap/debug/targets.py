@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from itertools import islice
 from typing import Any, Self
 
-# A generator that yields more in one call is taken for an endless one.
+# Items. A generator that yields more in one call is taken for endless.
 MOST_ITEMS = 1_000_000
 # Results whose body runs after the call. The abstract types include what Cython compiles.
 SYNCHRONOUS: tuple[type[Any], ...] = (Generator, contextlib._GeneratorContextManager)
@@ -40,9 +40,9 @@ class Target:
     def __init__(self, function: Callable[[], Any]) -> None:
         if not callable(function):
             raise TypeError(f"{function!r} cannot be called: give a function without parameters")
-        try:  # not that of a wrapped function: its wrapper may supply the arguments
+        try:  # of the wrapper, not the wrapped function: the wrapper may supply arguments
             parameters = inspect.signature(function, follow_wrapped=False)
-        except ValueError:  # some functions of C have none
+        except ValueError:  # some functions in C have no signature
             parameters = inspect.Signature()
         try:
             parameters.bind()
@@ -79,8 +79,8 @@ class Target:
             raise
 
     def _run_in_loop(self, first: Any, times: int) -> None:
-        """Run what a call has returned, and make the other calls, in the event loop: entering it takes far longer than
-        most calls."""
+        """Run in the event loop what a call has returned, and make the other calls there: entering the loop takes far
+        longer than most calls."""
         if asyncio._get_running_loop() is not None:
             if issubclass(type(first), Coroutine):
                 first.close()  # otherwise it warns that nothing awaited it
@@ -113,7 +113,7 @@ def run(later: Any) -> None:
 
 
 async def run_async(later: Any) -> None:
-    """Run whatever a call of an asynchronous function has returned to its end."""
+    """Run to its end whatever a call has returned, in the event loop."""
     kind = type(later)
     if issubclass(kind, Coroutine):
         await run_async(await later)  # which may be a generator

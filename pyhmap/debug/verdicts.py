@@ -97,7 +97,7 @@ METERS = {
 # Three more, without a slope: objects that a collection found, memory that trimming returned, room that maps keep.
 WAITING, RETURNED, KEPT = "waiting", "returned", "kept"
 PAGED = ("uss", "anonymous")
-# Counted one by one, from the containers themselves: they grow even if a container has room and allocates nothing.
+# Counted in the containers themselves: these meters grow even if a container with free capacity allocates nothing.
 COUNTED = ("entries", "items", "maps")
 ALLOCATED = ("traced", "blocks", "objects", "bucket blocks")
 
@@ -224,7 +224,7 @@ def decide(snapshots: Sequence[Snapshot], found: dict[str, Trend]) -> Verdict:
         return found[name].slope.value if up(name) else 0.0
 
     def risen(name: str) -> float:
-        """The growth per round, by steps as well: a container that doubles rarely has a slope of 0."""
+        """The growth per round from first to last: a container that doubles rarely has a slope of 0."""
         trend = found.get(name)
         return max(slope(name), (trend.last - trend.first) / (len(snapshots) - 1)) if trend else 0.0
 
@@ -268,7 +268,7 @@ def evidence(verdict: Verdict, found: dict[str, Trend]) -> tuple[tuple[Trend, ..
     """The meters that show what the verdict expects, and those that do not.
 
     The process is counted in pages. If the growth is smaller than that, a process that does not grow is no evidence.
-    Nor are flat meters of allocation if containers gain items: one that has room does not allocate.
+    If containers gain items, flat meters of allocation are no evidence either: free capacity needs no allocation.
     """
     expected = [(found[name], state) for name, state in PATTERNS[verdict].items() if name in found]
     grows = max([found[name].slope.value for name in ("traced", "heap", "bucket blocks") if name in found])

@@ -21,7 +21,7 @@ def diagnoses(*arguments):
 
 
 class Planted(dict):
-    """The diagnosis of each planted leak, by its name. A group of programs runs when one of them is asked for."""
+    """The diagnosis of each planted leak, by its name. Looking one up runs its group of programs."""
 
     def __missing__(self, name):
         import programs  # the path to it is set above

@@ -130,12 +130,12 @@ large_log = bytearray(100_000)
 
 
 def map_that_only_grows():
-    """One key per call. Its array doubles, so that most trials do not show a slope in bytes."""
+    """One key per call. The array doubles rarely, so most trials show no slope in bytes."""
     seen_in_map[next(counter)] = 1
 
 
 def set_that_only_grows():
-    """The same in a set."""
+    """One key per call, in a set."""
     seen_in_set.add(next(counter))
 
 
@@ -147,7 +147,7 @@ def map_that_grows_now_and_then():
 
 
 def list_of_nothing():
-    """No new object, and a list that has room."""
+    """Adds no new object to a list, which has free capacity."""
     nothings.append(None)
 
 
@@ -199,7 +199,7 @@ async def asynchronous_generator():
 
 
 async def coroutine_that_returns_a_generator():
-    """A body behind a body."""
+    """A coroutine whose result must be run as well."""
     return generator()
 
 
@@ -328,7 +328,7 @@ DEFERRED = [
     "asynchronous_context_manager",
     "task_that_never_ends",
 ]
-# One more round need not allocate anything that stays.
+# A round of these may keep items without allocating anything.
 AMORTISED = [
     "map_that_only_grows",
     "set_that_only_grows",
@@ -376,7 +376,7 @@ GROUPS = {
 steady = HMap(np.int64, np.int64, ((i, i) for i in range(3000)))
 counts = HMap(str, np.int64)
 bounded = {}
-churned = itertools.count(1)  # its own: a key that is skipped would stay for ever
+churned = itertools.count(1)  # used by churns_a_map alone: a key that is skipped would stay in `steady`
 
 
 def makes_and_drops_maps():

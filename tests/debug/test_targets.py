@@ -1,5 +1,5 @@
-"""What is checked: caches that fill and are full are no leak; bodies that run after the call; functions that cannot be
-called."""
+"""What leakcheck calls: caches that fill, which are no leak; functions whose body runs after the call; functions that
+cannot be called."""
 
 import asyncio
 import collections
@@ -19,7 +19,7 @@ LAST_TRIAL = 10 + 10 * (1 + 2 + 4 + 8) * 6  # calls before it
 
 @pytest.fixture
 def verdict_alone(monkeypatch):
-    """Without the search for the place, which takes seconds where much is imported, and is tested elsewhere."""
+    """Skips the search for the place: it is slow if much is imported, and it is tested elsewhere."""
     monkeypatch.setattr(places, "search", lambda *_: ((), (), ()))
 
 
@@ -58,14 +58,14 @@ def test_a_cache_that_fills_is_no_leak(kind, size):
 
 @pytest.mark.parametrize("kind", ["lru_cache", "deque", "dict", "HMap", "HSet"])
 def test_a_cache_without_a_bound_is_a_leak(kind, verdict_alone):
-    """The same caches, whose bound is far away."""
+    """The same caches, with a bound that is never reached."""
     found = debug.leakcheck(filling(kind, 10**6), **FEW)
     assert found.verdict == "held references", str(found)
     assert found.calls == 160
 
 
 def test_large_growth_is_not_continued(verdict_alone):
-    """A megabyte per call: hundreds of calls, not thousands, are enough."""
+    """A megabyte per call: two trials are enough."""
     kept = []
     found = debug.leakcheck(lambda: kept.append(bytes(1 << 20)), **FEW)
     assert (found.verdict, len(found.trials)) == ("held references", 2)

@@ -1,6 +1,6 @@
 """A process that diagnoses programs and prints each diagnosis as a line of JSON.
 
-    worker.py amortised     each program of this group of planted leaks once
+    worker.py amortised     each planted leak of this group once
     worker.py clean 50      each clean program so many times
 
 One process diagnoses all programs of a group, as in a user's session: the objects of one program must not affect the
@@ -14,8 +14,8 @@ import sys
 
 from pyhmap import debug
 
-# The objects of the libraries are hidden from the collector: each of some 10,000 readings would walk them. Those of
-# the programs come after.
+# Hides the objects of the libraries from the collector: each reading of the meters would traverse them. The programs
+# are imported afterwards, so that theirs are seen.
 gc.freeze()
 
 import programs  # noqa: E402

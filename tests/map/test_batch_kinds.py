@@ -249,7 +249,7 @@ def test_pop_many_without_a_default_gives_all_back_if_one_is_missing(m, kind, pr
 @value_kinds
 @pytest.mark.parametrize("key", [np.int64, str, object])
 def test_a_default_for_each_key(hmap_type, value_kind, key):
-    """As an array, or as a list where no list is a value itself."""
+    """The defaults are an array, or a list. No value of these types is itself a list."""
     values = [value_kind.values[i % len(value_kind.values)] for i in range(600)]
     keys = [str(i) if key is str else i for i in range(1200)]
     m = hmap_type(key, value_kind.spec, zip(keys[:600], values, strict=True))

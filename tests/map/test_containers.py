@@ -1,8 +1,8 @@
-"""The table: what holds a batch, times the type of the map, times the call. Each cell is the right answer or an error.
+"""Each container with each type of map in each call: the right result or an error.
 
 `tests/containers.py` has the containers, `tests/held_exactly.py` what a type holds, `tests/container_cases.py` what
-follows from both. The right answer is that of a `dict` which is given the items one by one; for a map of object, those
-that the container's own library gives. A test is a cell of the first two; its report names the call.
+follows from both. The right result is that of a `dict` which is given the items one by one; for a map of object, the
+items that the container's own library makes. Each test has one container and one type; its report names the call.
 """
 
 import re
@@ -19,7 +19,7 @@ from containers_page import PAGE, current
 from held_exactly import KEY_TYPES, NAN, NAT, RECORD, VALUE_TYPES, canonical, held
 from pyhmap import HMap, HSet
 
-pytestmark = pytest.mark.slow  # the whole table takes half a minute
+pytestmark = pytest.mark.slow  # every container with every type and call
 
 
 def null_at(what: str, position: int) -> Refusal:
@@ -164,7 +164,7 @@ def writes(cell: Cell, b: Batch) -> None:
 
 
 def numbers_keys(cell: Cell, b: Batch) -> None:
-    """factorize numbers new keys in the order in which they come; a null has no number."""
+    """factorize numbers new keys in the order of first occurrence; a null has the code -1."""
     numbers = {key: i for i, key in enumerate(dict.fromkeys(key for key in b.keys if key is not NULL))}
     m = b.new_map({})
     cell.expect("factorize", lambda: m.factorize(b.build()).tolist(), [numbers.get(key, -1) for key in b.keys])
@@ -192,7 +192,7 @@ def sets(cell: Cell, b: Batch) -> None:
     write("HSet.add_many", lambda s: s.add_many(b.build()), len(items - own), own | items)
     write("HSet.discard_many", lambda s: s.discard_many(b.build()), len(own & items), own - items)
     if isinstance(b.build(), tuple) and isinstance(b.build()[0], np.ndarray):
-        return  # a collection of three arrays, to the methods that take any iterable
+        return  # the methods that take any iterable see a collection of three arrays
     write("HSet.update", lambda s: s.update(b.build()), None, own | items)
     make("HSet(...)", lambda s: HSet(b.spec, b.build()), items)
     make("HSet.union", lambda s: s.union(b.build()), own | items)
@@ -239,7 +239,7 @@ def read_and_written(cell: Cell, b: Batch) -> None:
     cell.expect("the map after set_many", lambda: b.contents(m), after)
 
 
-# The type that data of each kind has, where it is not the kind's own name.
+# The type that is inferred for each kind, where it is not the kind's own name.
 FOUND = {"str": str, "U": str, "label": str, "bytes": bytes, "S": bytes, "4 bytes": bytes, "V": np.dtype("V4"),
          "in UTC": np.dtype("M8[ns]"), "range": np.dtype("i8")}  # fmt: skip
 
@@ -300,7 +300,7 @@ def test_values(container, value_type, hmap_type):
     if container.library == "tables":
         pytest.skip("a table as values is not in the contract")
     for cell.where, n, build, values, every_call in cases(container, value_type, "values"):
-        if value_type == "object" and isinstance(build(), HasArray):  # what holds no items of its own may be an item
+        if value_type == "object" and isinstance(build(), HasArray):  # it may itself be one object value
             continue
         expected = values
         if not isinstance(values, Refusal):
@@ -382,7 +382,7 @@ def made_from_data(cell: Cell, map_type: Any, spec: Any, made: Callable[[], Any]
 
 
 def refuses_nulls(cell: Cell, map_type: Any, spec: Any, made: Callable[[], Any]) -> None:
-    """As keys. As values, where the type has something for them, they are that."""
+    """Nulls are refused as keys. As values, they are NaN or NaT if the type has it, and refused otherwise."""
     n = 2
     cell.expect("from_arrays, keys", lambda: map_type.from_arrays(made(), range(n)), null_at("keys", 1))
     cell.expect("fromkeys", lambda: map_type.fromkeys(made(), 7), null_at("keys", 1))

@@ -1,4 +1,4 @@
-"""Nothing is rounded, wrapped, merged or read twice: where NumPy or another library would do so on the way to a map."""
+"""Items that NumPy or another library would round, wrap, merge or read twice on the way to a map."""
 
 import datetime
 
@@ -194,9 +194,30 @@ def test_days_are_exact_in_the_finest_units(hmap_type, unit):
     m.set_many(np.array([0, 1], "M8[s]"), [2, 3])
     assert m.get_many(np.array(["1970-01-01"], "M8[D]")).tolist() == [2]
     assert m[datetime.datetime(1970, 1, 1, 0, 0, 1)] == 3
-    with refused(m, OverflowError, r"keys\[1\]: key .*2500-01-01.* has no exact datetime64"):
+    with refused(m, OverflowError, r"keys\[1\]: key .*2500-01-01.* is outside datetime64"):
         m.set_many(np.array(["1970-01-01", "2500-01-01"], "M8[D]"), [1, 2])
     coarse = hmap_type("M8[D]", np.int64, {epoch: 7})
     assert coarse[np.datetime64(0, unit)] == 7
     with refused(coarse, OverflowError, r"keys\[1\]: key .* has no exact datetime64\[D\]"):
         coarse.set_many(np.array([0, 1], f"M8[{unit}]"), [1, 2])
+
+
+def test_a_chunk_of_nulls_without_words_keeps_the_type_of_the_others(hmap_type):
+    pa = pytest.importorskip("pyarrow")
+    words = pa.array([1, 2], pa.timestamp("ns"))
+    chunks = [
+        pa.DictionaryArray.from_arrays(pa.array([None, None], pa.int32()), words[:0]),
+        pa.DictionaryArray.from_arrays(pa.array([1, 0], pa.int32()), words),
+    ]
+    m = hmap_type("M8[ns]", np.int64)
+    assert m.factorize(pa.chunked_array(chunks)).tolist() == [-1, -1, 0, 1]
+    assert m.keys_array().view(np.int64).tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("what", ["keys", "values"])
+def test_an_arrow_table_is_no_column_of_objects(hmap_type, what):
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"a": [1, 2], "b": [3, 4]})
+    m = hmap_type(object, object)
+    with refused(m, TypeError, f"{what} are a table: give one of its columns"):
+        m.set_many(*((table, [1, 2]) if what == "keys" else ([1, 2], table)))

@@ -124,7 +124,7 @@ class ModelMachine(RuleBasedStateMachine):
         assert stored.tolist() == self.values.array(expected).tolist()
 
     def default(self, value, n):
-        """A default for n keys. A list is one for each key, so a default that is a list is given n times."""
+        """A default for n keys. A list would be one default per key, so a value that is a list is repeated n times."""
         return self.values.array([value] * n) if isinstance(value, list) else value
 
     @rule(n=st.integers(0, 8))
@@ -232,7 +232,7 @@ def operations(kind, value_kind):
     ranges = st.builds(lambda *bounds: kind.array(run_of(kind, *bounds)), st.integers(0, 300), st.integers(0, 200))
     some, few = st.lists(keys, max_size=40), st.lists(keys, max_size=4)
     same = values.map(lambda value: Repeated(value_kind, value))
-    default = values.filter(lambda value: not isinstance(value, list))  # a list has one default for each key
+    default = values.filter(lambda value: not isinstance(value, list))  # a list would be one default per key
     return st.one_of(
         st.tuples(st.just("__setitem__"), keys, values),
         st.tuples(st.just("pop"), keys, st.none()),

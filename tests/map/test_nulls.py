@@ -75,7 +75,7 @@ def test_a_null_key_is_not_written(hmap_type, key_type, column, write):
 
 @columns
 def test_a_null_has_the_code_minus_one_and_uses_none(hmap_type, key_type, column):
-    """Although the bytes that stand in its place are those of a key."""
+    """Although the bytes in the place of the null are those of a key."""
     m, column = hmap_type(key_type, np.int64), pa.array(column) if isinstance(column, list) else column
     assert m.factorize(column).tolist() == [0, -1, 1, 2]
     assert len(m) == 3

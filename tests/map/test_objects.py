@@ -186,7 +186,7 @@ def test_every_key_of_a_batch_is_hashed_before_anything_is_written(hmap_type, wr
 
 @pytest.mark.parametrize("value", [object, np.int64])
 def test_a_pop_many_that_fails_gives_the_very_keys_back(hmap_type, value):
-    """Whether a key is missing, or an ``__eq__`` raises in the middle."""
+    """If a key is missing, and if an ``__eq__`` raises in the middle."""
     world = World()
     m = hmap_type(object, value)
     keys = [Key(world, str(i), i) for i in range(20)]
@@ -243,7 +243,7 @@ class Sum:
 
 @pytest.mark.parametrize("key_type", [object, str])
 def test_a_sum_that_changes_its_own_value(hmap_type, key_type):
-    """No write is lost: what the first addition adds meanwhile counts, what it removes does not."""
+    """No write is lost: what the first addition adds to the map counts; what it removes from the map does not."""
     m = hmap_type(key_type, object)
     m["a"] = Sum(1, lambda: m.add_many(["a"], [Sum(10)]))
     m.add_many(["a"], [Sum(100)])

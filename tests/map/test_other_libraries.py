@@ -1,4 +1,4 @@
-"""Data of pandas, polars, pyarrow and np.ma in maps and sets, a surprise per test; test_containers.py has the table."""
+"""Data of pandas, polars, pyarrow and np.ma in maps and sets: special cases. test_containers.py has all containers."""
 
 import collections
 import ctypes
@@ -16,7 +16,7 @@ from pyhmap import HSet
 from support import refused
 
 NS = np.datetime64(1, "ns")
-ODD = 2**53 + 1  # an int that is no float64
+ODD = 2**53 + 1  # an int that float64 does not hold
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def pl():
 
 
 def test_times_keep_their_nanoseconds(hmap_type, pd):
-    """In every way in: a scalar, map() of a Series, a list, a Series of objects, a field of a record, a value."""
+    """Given as a scalar, by map() of a Series, in a list, in a Series of objects, in a record, as a value."""
     times = pd.to_datetime(range(5))
     m = hmap_type("M8[ns]", int)
     m.set_many(times, np.arange(5))
@@ -333,7 +333,7 @@ def test_other_names_are_refused_and_both_are_said(hmap_type, pd):
 
 
 def test_the_columns_of_a_record_are_exact_too(hmap_type, pd):
-    """A DataFrame's own .values would make floats of both."""
+    """The attribute .values of a DataFrame would make floats of both columns."""
     m = hmap_type([("x", "i8"), ("y", "f8")], int, {(ODD, 0.5): 1, (2**53, 0.5): 2})
     frame = pd.DataFrame({"x": pd.array([ODD, None], dtype="Int64"), "y": [0.5, 0.5]})
     assert m.get_many(frame, 0).tolist() == [1, 0]

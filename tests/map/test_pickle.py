@@ -77,7 +77,7 @@ COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda m: pick
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("key", [str, object, "U1"])
 def test_a_copy_goes_on_numbering_like_the_original(hmap_type, key, copied):
-    """The code of a deleted key is not given again, by neither."""
+    """Neither gives the code of a deleted key again."""
     m = hmap_type(key, np.int64)
     m.factorize(["a", "b", "c"])
     del m["c"]

@@ -92,7 +92,7 @@ def holds(key, element):
 
 
 def assert_results(key, keys, expected, compute):
-    """`compute` gives the expected set, or raises if that has an element, beside the keys, which no key can be."""
+    """`compute` gives the expected set, or raises if an element of it is not in `keys` and cannot be a key."""
     if all(element in set(keys) or holds(key, element) for element in expected):
         result = compute()
         assert set(result) == expected
@@ -110,7 +110,7 @@ def test_operators(set_type, key, keys, other):
         theirs = kind(other)
         for operate in RESULTS:
             assert_results(key, keys, operate(set(keys), set(other)), partial(operate, s, theirs))
-            if kind in (set, frozenset):  # the operators of the others come first, and make sets of their type
+            if kind in (set, frozenset):  # other types' operators would make sets of their own
                 assert_results(key, keys, operate(set(other), set(keys)), partial(operate, theirs, s))
         for compare in COMPARISONS:
             assert compare(s, theirs) == compare(set(keys), set(other))
@@ -203,7 +203,7 @@ def test_every_nan_of_another_collection_is_the_nan_of_a_set_of_floats(set_type,
 
 
 def test_two_elements_may_be_one_key(set_type):
-    """Sets of one size, of which each element of one is in the other, are not equal if two elements are one key."""
+    """Sets of the same size, of which one has all elements of the other, are not equal if two elements are one key."""
     for key, keys, other in (
         (np.float64, [NAN, 1.0], {NAN, float("nan")}),
         ("S4", [b"a", b"b"], {b"a", b"a\0"}),
@@ -311,7 +311,7 @@ def test_columns_are_collections_for_methods(library):
 
 
 def test_operators_refuse_arrays(set_type):
-    """NumPy would combine the keys with the array, item by item."""
+    """NumPy would apply the operator to the keys and the array, item by item."""
     s, array = set_type(np.int64, [1, 2]), np.array([1, 2])
     for operate in RESULTS:
         for one, other in ((s, array), (array, s)):

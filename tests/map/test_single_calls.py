@@ -1,4 +1,4 @@
-"""Calls with one key or value that are given an array, a list or a column."""
+"""Calls that take one key or value and are given an array, a list or a column."""
 
 import array
 

@@ -142,7 +142,7 @@ def test_threads_that_write_and_grow_one_map():
 
 @pytest.mark.parametrize(("key", "n"), [(np.int64, N), (str, N // 5), (object, N // 5)])
 def test_threads_that_number_keys_of_one_map(key, n):
-    """All keys have codes of their own, without gaps; a key that several threads bring has one code."""
+    """Each key has a code of its own, without gaps; a key that several threads number has one code."""
     m = HMap(key, np.int32)
     numbers = [str(i) if key is str else i for i in range(5 * n)]
     batches = [[*numbers[thread * n : (thread + 1) * n], *numbers[4 * n :]] for thread in range(4)]
@@ -229,7 +229,7 @@ def test_arrays_of_a_map_of_objects_that_others_change():
 
 
 def test_threads_that_add_to_objects():
-    """Fractions are added in Python, so threads change in the middle of a sum: none is lost."""
+    """Fractions are added in Python, so threads switch in the middle of an addition. No addition is lost."""
     m = HMap(str, object)
     objects = HMap(object, object)
 

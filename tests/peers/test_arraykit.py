@@ -1,4 +1,4 @@
-"""What arraykit's property tests ask of AutoMap, asked of a map that numbers its keys.
+"""What arraykit's property tests check in AutoMap, checked in a map that numbers its keys.
 
 An AutoMap maps each key to its position. Here that is a map of int64 values, numbered by `factorize`, or made by
 `from_arrays` of an array and `arange`. Where the two differ, a test names the line of docs/semantics.md.
@@ -18,13 +18,13 @@ from pyhmap import HMap
 plain = st.one_of(st.integers(), st.text(), st.floats(), st.booleans(), st.binary(), st.tuples(st.integers()))
 keys_of_objects = st.sets(plain)
 
-# The dtypes that are keys: also of the other byte order.
+# The key dtypes, also in the other byte order.
 DTYPES = ["?", "i1", "i2", "i4", "i8", ">i8", "u1", "u4", "u8", ">u2", "f2", "f4", "f8", ">f8", "M8[s]", "m8[ns]", "U5"]
 
 
 @st.composite
 def key_arrays(draw):
-    """Arrays of different keys, of each dtype, in one piece or every second of an array."""
+    """Arrays of different keys, of each dtype, contiguous or every second item of an array."""
     array = draw(arrays(draw(st.sampled_from(DTYPES)), st.integers(0, 30), unique=True))
     if array.dtype.kind in "fmM":
         array = array[array == array]  # several NaN or NaT are one key: lines 5 and 6
@@ -133,7 +133,7 @@ def test_floats_are_no_keys_of_ints():
 
 
 def test_equal_times_of_any_unit_are_one_key():
-    """Lines 1 and 6: the time is the key; an AutoMap knows only its own unit, and NaT of each."""
+    """Lines 1 and 6: equal times are one key. An AutoMap finds only times of its own unit, and NaT of any unit."""
     m = positions(np.array(["1970-01", "2023-05"], "M8[D]"))
     assert m[np.datetime64("2023-05")] == m[np.datetime64("2023-05-01T00", "h")] == 1
     assert m.get(np.datetime64("NaT")) is None
@@ -142,7 +142,7 @@ def test_equal_times_of_any_unit_are_one_key():
 
 
 def test_trailing_nuls_of_fixed_texts():
-    """Line 8: NumPy does not tell them from padding."""
+    """Line 8: NumPy cannot tell them from padding."""
     m = positions(np.array(["", "\x000\x00"], "U3"))
     assert (m[""], m["\x000"]) == (0, 1)
     assert "\x000\x00" not in m

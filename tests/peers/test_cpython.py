@@ -2,8 +2,8 @@
 
 The tests are those of the installed standard library; without its package `test` they are skipped. In a copy of a test
 module, `set` and `dict` are classes over HSet and HMap, and so are the set and dict displays. DIFFERENCES lists the
-tests that then fail, each with the line of docs/semantics.md that it follows from, or the reason why it tests something
-else. A test of that list must fail: one that passes is no difference any more.
+tests that then fail, each with the line of docs/semantics.md that says so, or with the reason why it tests something
+else. A test of that list must fail: if it passes, remove it from the list.
 """
 
 import ast
@@ -115,7 +115,7 @@ DIFFERENCES = {
     },
     **{f"TestBasicOps{of}": {"test_repr": REPR} for of in ("Empty", "Singleton", "Tuple")},
     **{f"TestBasicOps{of}": {"test_repr": REPR} for of in ("String", "Bytes", "MixedStringBytes")},
-    "TestWeirdBugs": {"test_iter_and_mutate": "line 27: adding a key ends every running iteration, without chance"},
+    "TestWeirdBugs": {"test_iter_and_mutate": "line 27: adding a key always ends a running iteration"},
     "DictTest": {
         "test_dict_copy_order": NO_ORDER,
         "test_popitem": NO_ORDER,
@@ -153,7 +153,7 @@ def differences(cls):
 
 
 def cases():
-    """The classes of CPython's tests by the names that they have here. Those of frozenset test nothing of ours."""
+    """The classes of CPython's tests by the names that they have here. Those of frozenset test none of our classes."""
     protocol = importlib.import_module("test.mapping_tests").TestHashMappingProtocol
     for engine, module in MAPS.items():
         made = type("TestHashMappingProtocol", (protocol,), {"type2test": vars(module)["dict"]})

@@ -1,4 +1,4 @@
-"""What the tests of cykhash ask of its sets and maps, which are to take the places of `set` and `dict`.
+"""What the tests of cykhash check in its sets and maps, which replace `set` and `dict`.
 
 A class of cykhash has its types in its name. Its functions are methods here: `isin(a, s)` is `s.contains_many(a)`,
 `Int64toInt64Map_to` is `get_many`. Where the two differ, a test names the line of docs/semantics.md.
@@ -259,7 +259,7 @@ def test_iteration_ends_when_keys_are_added(new_map):
 
 
 def test_maps_are_made_of_arrays_of_one_length(hmap_type):
-    """Line 19: cykhash leaves out what the longer one has more."""
+    """Line 19: cykhash ignores the rest of the longer one."""
     m = hmap_type.from_arrays(np.array([1, 2, 3]), np.array([4.0, 5.0, 6.0]))
     assert m == {1: 4.0, 2: 5.0, 3: 6.0}
     for keys, values in (([1, 2, 3, 42], [4, 5, 6]), ([1, 2, 3], [4, 5, 6, 7])):

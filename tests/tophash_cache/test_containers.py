@@ -35,7 +35,7 @@ def expected(digest):
 
 
 class Renamed(np.ndarray):
-    """An array that shows other items than it has."""
+    """An array whose own methods give wrong items: the base array must be read."""
 
     def tolist(self):
         return ["wrong"] * len(self)
@@ -112,7 +112,7 @@ TEXT_ONLY = {
     "ctypes of c_wchar_p": lambda keys: (ctypes.c_wchar_p * len(keys))(*keys),
 }
 for na_object in (None, np.nan, "missing", ""):
-    # A string that was stored as such, equal to the na_object or not, is a key.
+    # A stored string is a key, even if it equals the na_object.
     TEXT_ONLY[f"StringDType, na_object={na_object!r}"] = lambda keys, na=na_object: wide(keys).astype(
         np.dtypes.StringDType(na_object=na)
     )
@@ -217,7 +217,7 @@ def test_a_missing_item_of_a_pandas_column_of_objects_is_null(hash_many, missing
 
 
 def test_pandas_without_pyarrow(hash_many, expected):
-    """Its columns have the methods of the Arrow interface, which then raise, and are arrays as well."""
+    """Its columns have the methods of the Arrow interface, which then raise. They can be converted to arrays."""
 
     class Series(WithArray):
         def __arrow_c_stream__(self, requested_schema=None):
@@ -333,7 +333,7 @@ def test_codes_and_words_of_every_width(hash_many, expected, code, words, offset
 
 def test_a_null_word_that_no_code_names_is_no_null(hash_many, expected):
     assert hash_many(pa.DictionaryArray.from_arrays([1, 1], [None, "a"])).tolist() == expected(["a", "a"])
-    # Arrow does not define the view of a null.
+    # The view of a null is undefined, and may be malformed.
     views = np.array([[99, 0, 7, 0], [1, ord("b"), 0, 0]], "i4")
     words = Column("vu", 2, [bitmap([False, True]), views, np.zeros(0, np.int64)])
     assert hash_many(encoded_column(np.array([1], "i1"), words)).tolist() == expected(["b"])

@@ -98,7 +98,7 @@ def _(call: Call, kit: Kit) -> None:
 
 
 def one_for_all(kit: Kit) -> object:
-    """A default for all keys. A value of a map of objects may be a list, which would be one for each."""
+    """A default for all keys. In a map of objects, `kit.value` may be a list, which would be one default per key."""
     return "default" if kit.form == "object" else kit.value
 
 
