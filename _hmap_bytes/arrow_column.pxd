@@ -1,5 +1,7 @@
 # A column imported through the Arrow C data interface.
 #
+# Its structs have been checked: their counts, their pointers, and the formats that say how they are read.
+#
 #     Column ── owns ──> ArrowSchema: the type
 #        │
 #        └──> Chunk ── owns ──> ArrowArray: the buffers ──> in a dictionary-encoded column: ArrowArray of the words
@@ -25,10 +27,13 @@ cdef class Column:
     cdef int add(self, Chunk chunk) except -1
 
 
+cdef class Stream:              # owns a stream while it is read
+    cdef ArrowArrayStream stream
+
+
 cdef Column import_column(obj)
 cdef Column import_type(obj)
 cdef Column child_column(Column parent, int64_t i, bint shares_items)
-cdef int check_buffers(const ArrowArray *array, int64_t least) except -1
 cdef object validity(const ArrowArray *array, owner)
 cdef object bits(const uint8_t *data, int64_t offset, int64_t n, owner)
 cdef object over(const void *data, int64_t n, str dtype, owner)

@@ -67,26 +67,29 @@ live: dict[int, tuple[Any, ...]] = {}  # structs that are exported and not yet r
 _numbers = itertools.count(1)
 
 
-def _export(exported: Any, child: Any = None, *held: Any) -> Any:
+def _export(exported: Any, children: Sequence[Any] = (), *held: Any) -> Any:
+    """``children`` are released with it: the dictionary too."""
     exported.private_data = next(_numbers)
     exported.release = _release[type(exported)]
-    live[exported.private_data] = (exported, child, *held)
+    live[exported.private_data] = (exported, children, *held)
     return exported
 
 
 def _releaser(struct: type[ctypes.Structure]) -> Any:
     def release(address: int) -> None:
         exported = struct.from_address(address)
-        child = live.pop(exported.private_data)[1]  # a second release is a KeyError, which pytest reports
+        children = live.pop(exported.private_data)[1]  # a second release is a KeyError, which pytest reports
         exported.release = Release()
-        if child is not None:
-            child.release(ctypes.addressof(child))
+        for child in children:
+            if child.release:
+                child.release(ctypes.addressof(child))
 
     return Release(release)
 
 
 _release = {struct: _releaser(struct) for struct in (CSchema, CArray, CStream)}
 _capsules: dict[int, Any] = {}  # by address, what a capsule's destructor is to release unless somebody took it over
+_names: set[bytes] = set()
 _kept: list[object] = []  # capsules, until a moment when their destructor, Python code, finds no exception under way
 atexit.register(_kept.clear)  # and none later than the modules that the destructor uses
 _api = ctypes.pythonapi
@@ -102,17 +105,25 @@ def _destroy(capsule: int) -> None:
         exported.release(ctypes.addressof(exported))
 
 
-def _capsule(exported: Any) -> object:
-    capsule = _api.PyCapsule_New(ctypes.addressof(exported), _NAMES[type(exported)], ctypes.cast(_destroy, c_void_p))
-    _capsules[id(capsule)] = exported
-    _kept.append(capsule)
-    return capsule
+def capsule(exported: Any, name: bytes | None = None) -> object:
+    """A capsule of an exported struct, under the name that the interface gives it or another one."""
+    name = name or _NAMES[type(exported)]
+    made = _api.PyCapsule_New(ctypes.addressof(exported), name, ctypes.cast(_destroy, c_void_p))
+    _names.add(name)  # a capsule refers to its name
+    _capsules[id(made)] = exported
+    _kept.append(made)
+    return made
 
 
 def unreleased() -> int:
     """The number of structs that neither the reader nor the destructors of the capsules have released."""
     _kept.clear()
     return len(live)
+
+
+def _table(structs: Sequence[Any]) -> Any:
+    """Their addresses, as C has them."""
+    return (c_void_p * len(structs))(*map(ctypes.addressof, structs))
 
 
 class Column:
@@ -127,30 +138,41 @@ class Column:
         offset: int = 0,
         null_count: int = -1,
         dictionary: Column | None = None,
+        children: Sequence[Column] = (),
+        name: str = "",
     ) -> None:
         self.format, self.length, self.offset, self.null_count = format, length, offset, null_count
-        self.buffers, self.dictionary = buffers, dictionary
+        self.buffers, self.dictionary, self.children, self.name = buffers, dictionary, children, name
 
     def c_schema(self) -> CSchema:
-        words = self.dictionary.c_schema() if self.dictionary else None
-        exported = CSchema(format=self.format.encode())
-        if words is not None:
-            exported.dictionary = ctypes.pointer(words)
-        return _export(exported, words)
+        exported = CSchema(format=self.format.encode(), name=self.name.encode(), n_children=len(self.children))
+        return self._with_children(exported, [child.c_schema() for child in self.children], "c_schema")
 
     def c_array(self) -> CArray:
-        words = self.dictionary.c_array() if self.dictionary else None
         addresses = (c_void_p * len(self.buffers))(*(None if b is None else b.ctypes.data for b in self.buffers))
         exported = CArray(
-            length=self.length, null_count=self.null_count, offset=self.offset, n_buffers=len(self.buffers)
+            length=self.length,
+            null_count=self.null_count,
+            offset=self.offset,
+            n_buffers=len(self.buffers),
+            n_children=len(self.children),
         )
         exported.buffers = ctypes.cast(addresses, POINTER(c_void_p))
-        if words is not None:
+        children = [child.c_array() for child in self.children]
+        return self._with_children(exported, children, "c_array", addresses, self.buffers)
+
+    def _with_children(self, exported: Any, children: list[Any], kind: str, *held: Any) -> Any:
+        table = _table(children)
+        if children:
+            exported.children = ctypes.addressof(table)
+        if self.dictionary is not None:
+            words = getattr(self.dictionary, kind)()
             exported.dictionary = ctypes.pointer(words)
-        return _export(exported, words, addresses, self.buffers)
+            children = [*children, words]
+        return _export(exported, children, table, *held)
 
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
-        return _capsule(self.c_schema()), _capsule(self.c_array())
+        return capsule(self.c_schema()), capsule(self.c_array())
 
 
 class Stream:
@@ -181,7 +203,7 @@ class Stream:
             return 0
 
         calls = GetSchema(get_schema), GetNext(get_next), GetError(lambda stream: ctypes.addressof(message))
-        return _capsule(_export(CStream(*calls), None, calls, message))
+        return capsule(_export(CStream(*calls), (), calls, message))
 
 
 def bitmap(flags: Iterable[bool], offset: int = 0) -> np.ndarray:

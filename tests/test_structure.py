@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")
 
 LAYERS = """
-    _hmap_bytes                arrow_types raw_bytes utf8 xxh64 arrow_abi arrow_items arrow_column
+    _hmap_bytes                arrow_types raw_bytes utf8 xxh64 arrow_abi arrow_items arrow_check
+    _hmap_bytes                arrow_column
     tophash_cache              controller stats config containers _hashing _arrow _cache __init__ break_even __main__
     pyhmap                     errors
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow

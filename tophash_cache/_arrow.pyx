@@ -12,8 +12,8 @@ from tophash_cache.containers import null
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowSchema
-from _hmap_bytes.arrow_column cimport Chunk, Column, check_buffers, import_column, over, validity
-from _hmap_bytes.arrow_items cimport VIEW, offsets_item, view_item
+from _hmap_bytes.arrow_column cimport Chunk, Column, import_column, over, validity
+from _hmap_bytes.arrow_items cimport VIEW, buffer_at, last_offset, malformed_item, offsets_item, view_item
 from _hmap_bytes.xxh64 cimport xxh64_bytes
 
 # Arrow's text formats, and the bytes per offset of each; 0 for views. Further formats are "n", and "w:" with a width.
@@ -70,8 +70,7 @@ cdef int check_type(const ArrowSchema *schema) except -1:
     format = words.format.decode()
     if words.dictionary != NULL:
         raise TypeError("hash_many takes no Arrow column whose dictionary is dictionary-encoded: decode it")
-    fixed = format[:2] == "w:" and format[2:].isdecimal()
-    if format not in OFFSET_WIDTHS and format != "n" and not fixed:
+    if format not in OFFSET_WIDTHS and format != "n" and format[:2] != "w:":
         advice = ADVICE.get(format) or ADVICE[format[:1] if format[:1] == "+" else ""]
         raise TypeError(
             f"hash_many takes Arrow columns of text or bytes, not of {encoded}{type_name(format)}: {advice}"
@@ -84,11 +83,10 @@ cdef int refuse_nulls(const ArrowSchema *schema, const ArrowArray *array, owner,
     format = schema.format.decode()
     if format == "n":
         raise null(start)
-    check_buffers(array, 3 if format in OFFSET_WIDTHS else 2)
     valid = validity(array, owner)
     if valid is None and schema.dictionary != NULL:
         codes = codes_of(schema, array, owner)
-        words = 0 if array.dictionary == NULL else array.dictionary.length
+        words = array.dictionary.length
         wrong = (codes < 0) | (codes >= words)
         if wrong.any():
             position = wrong.argmax()
@@ -114,7 +112,6 @@ cdef object validity_of_words(const ArrowSchema *schema, const ArrowArray *array
     format = schema.format.decode()
     if format == "n":
         return np.zeros(array.length, bool)
-    check_buffers(array, 3 if format in OFFSET_WIDTHS else 2)
     return validity(array, owner)
 
 
@@ -145,7 +142,7 @@ cdef Py_ssize_t hash_items(const ArrowSchema *schema, const ArrowArray *array, v
     cdef const uint8_t *valid = NULL
     cdef uint64_t[::1] out = digests
     cdef const uint8_t **buffers = <const uint8_t **> array.buffers
-    cdef const uint8_t *items = buffers[1]
+    cdef const uint8_t *items = buffer_at(array, 1)
     cdef int64_t done, n = array.length, offset = array.offset, nbuffers = array.n_buffers - 3
     cdef int width
     format = schema.format.decode()
@@ -160,7 +157,7 @@ cdef Py_ssize_t hash_items(const ArrowSchema *schema, const ArrowArray *array, v
     width = OFFSET_WIDTHS[format]
     if width:
         with nogil:
-            done = hash_offsets(items + offset * width, width, buffers[2], n, valid, &out[0])
+            done = hash_offsets(items + offset * width, width, buffer_at(array, 2), n, valid, &out[0])
     else:
         with nogil:         # the last buffer holds the sizes of the data buffers
             done = hash_views(items + offset * VIEW, buffers + 2, buffers[2 + nbuffers], nbuffers, n, valid, &out[0])
@@ -169,14 +166,14 @@ cdef Py_ssize_t hash_items(const ArrowSchema *schema, const ArrowArray *array, v
 
 cdef int64_t hash_offsets(const uint8_t *offsets, int width, const uint8_t *data, int64_t n, const uint8_t *valid,
                           uint64_t *out) noexcept nogil:
-    """Returns n, or the position of the first valid item with a negative offset or size."""
-    cdef int64_t i, begin, size
+    """Returns n, or the position of the first valid item with offsets that are negative, fall or exceed the last."""
+    cdef int64_t i, begin, end, last = last_offset(offsets, width, n)
     for i in range(n):
         if valid != NULL and not valid[i]:
             continue
-        if not offsets_item(offsets, width, i, &begin, &size):
-            return i
-        out[i] = xxh64_bytes(data + begin, size, 0)
+        if not offsets_item(offsets, width, i, last, &begin, &end):
+            return malformed_item(offsets, width, n, i)
+        out[i] = xxh64_bytes(data + begin, end - begin, 0)
     return n
 
 

@@ -16,7 +16,6 @@ from _hmap_bytes.arrow_column cimport (
     Chunk,
     Column,
     bits,
-    check_buffers,
     child_column,
     import_column,
     import_type,
@@ -87,15 +86,17 @@ def arrow_values(obj, what="items"):
     cdef Column column = import_column(obj)
     cdef Chunk chunk
     cdef list arrays = [], masks = []
+    cdef Py_ssize_t before = 0
     if is_text(&column.schema):
         return column, None
-    if column.schema.format[:2] == b"+s":
+    if column.schema.format == b"+s":
         return fields_of(column)
-    if column.schema.format[:2] == b"+r" and column.schema.n_children == 2 and is_text(column.schema.children[1]):
+    if column.schema.format == b"+r" and is_text(column.schema.children[1]):
         return runs_of_texts(column), None
     dtype = numpy_dtype(&column.schema, what)
     for chunk in column.chunks:
-        array, valid = items_of(&column.schema, &chunk.array, dtype, chunk)
+        array, valid = items_of(&column.schema, &chunk.array, dtype, chunk, before)
+        before += chunk.array.length
         arrays.append(array)
         masks.append(valid)
     valid = None
@@ -115,10 +116,9 @@ def first_with_nanoseconds(obj, times_too):
     cdef Chunk chunk
     cdef Py_ssize_t before = 0
     format = column.schema.format.decode()
-    if format != "ttn" and not (times_too and format[:3] in ("tsn", "tDn")):
+    if format != "ttn" and not (times_too and (format == "tDn" or format[:4] == "tsn:")):
         return None
     for chunk in column.chunks:
-        check_buffers(&chunk.array, 2)
         left = numbers(&chunk.array, np.dtype(np.int64), chunk) % 1000 != 0
         valid = validity(&chunk.array, chunk)
         if valid is not None:
@@ -140,7 +140,7 @@ def arrow_dtype(obj, what):
         format = schema.format.decode()
         if format[:2] == "w:":
             return np.dtype(f"V{format[2:]}")
-        return str if format[-1] in "uU" else bytes
+        return str if format in ("u", "U", "vu") else bytes
     return numpy_dtype(schema, what)
 
 
@@ -171,9 +171,9 @@ cdef object numpy_dtype(const ArrowSchema *schema, what):
         return np.dtype(object)
     if format == "tdD":
         return np.dtype("M8[D]")
-    if format == "+r" and schema.n_children == 2:
+    if format == "+r":
         return numpy_dtype(schema.children[1], what)
-    if format[:2] == "ts":
+    if format[:2] == "ts" and format[2:3] in ("s", "m", "u", "n") and format[3:4] == ":":
         zone = format[4:]
         if zone in UTC:
             return np.dtype(f"M8[{format[2] if format[2] == 's' else format[2] + 's'}]")
@@ -195,21 +195,22 @@ cdef object advice(str format):
     return "cast it to numbers of at most 64 bits, bools, dates, timestamps, durations or texts"
 
 
-cdef tuple items_of(const ArrowSchema *schema, const ArrowArray *array, dtype, owner):
-    """The items of one array, and its validity or None."""
+cdef tuple items_of(const ArrowSchema *schema, const ArrowArray *array, dtype, owner, Py_ssize_t before):
+    """The items of one array, and its validity or None. `before` is the position of the first item in the column."""
     if schema.dictionary != NULL:
-        return words_of(schema, array, dtype, owner)
-    if schema.format[0] == c'n':
+        return words_of(schema, array, dtype, owner, before)
+    if schema.format == b"n":
         return np.full(array.length, None), np.zeros(array.length, bool)
-    if schema.format[:2] == b"+r":
+    if schema.format == b"+r":
         return runs_of(schema, array, dtype, owner)
-    check_buffers(array, 2)
     return numbers(array, dtype, owner), validity(array, owner)
 
 
 cdef object numbers(const ArrowArray *array, dtype, owner):
     cdef const uint8_t *data = <const uint8_t *> array.buffers[1]
     cdef int64_t size = dtype.itemsize
+    if array.length == 0:   # the buffer may be NULL
+        return np.empty(0, dtype)
     if dtype.kind == "b":
         return bits(data, array.offset, array.length, owner)
     if dtype == "M8[D]":    # 32 bits in Arrow
@@ -217,26 +218,28 @@ cdef object numbers(const ArrowArray *array, dtype, owner):
     return over(data + size * array.offset, array.length, dtype.str, owner)
 
 
-cdef tuple words_of(const ArrowSchema *schema, const ArrowArray *array, dtype, owner):
+cdef tuple words_of(const ArrowSchema *schema, const ArrowArray *array, dtype, owner, Py_ssize_t before):
     """The items of a dictionary-encoded array of numbers."""
-    if array.dictionary == NULL or schema.format.decode() not in DTYPES:
-        raise ValueError("the Arrow array is malformed: it is encoded and has no dictionary; check the producer")
-    check_buffers(array, 2)
-    words, words_valid = items_of(schema.dictionary, array.dictionary, dtype, owner)
+    try:
+        words, words_valid = items_of(schema.dictionary, array.dictionary, dtype, owner, 0)
+    except ValueError as error:
+        raise ValueError(f"in the dictionary, {error}") from None
     codes = numbers(array, np.dtype(DTYPES[schema.format.decode()]), owner)
     valid = validity(array, owner)
     if valid is not None:
         codes = np.where(valid, codes, 0)
-        if len(words) == 0:
+        if len(words) == 0 and not valid.any():
             return np.zeros(len(codes), words.dtype), np.zeros(len(codes), bool)
     outside = codes >= len(words)
     if codes.dtype.kind == "i":
         outside |= codes < 0
+    if valid is not None:
+        outside &= valid
     if outside.any():
         position = int(outside.argmax())
         raise ValueError(
-            f"the Arrow array is malformed: item {position} has code {codes[position]} of {len(words)} words; "
-            "check the producer"
+            f"the Arrow array is malformed: item {before + position} has code {codes[position]}, and its dictionary "
+            f"has {len(words)} words; check the producer"
         )
     if words_valid is not None:
         valid = words_valid[codes] if valid is None else valid & words_valid[codes]
@@ -246,23 +249,32 @@ cdef tuple words_of(const ArrowSchema *schema, const ArrowArray *array, dtype, o
 cdef tuple runs_of(const ArrowSchema *schema, const ArrowArray *array, dtype, owner):
     """The items of a run-end encoded array of numbers."""
     runs = run_of_each(schema, array, owner)
-    values, valid = items_of(schema.children[1], array.children[1], dtype, owner)
-    if len(runs) and runs[len(runs) - 1] >= len(values):
-        raise ValueError("the Arrow array is malformed: it has more runs than values; check the producer")
+    values, valid = items_of(schema.children[1], array.children[1], dtype, owner, 0)
     return values[runs], None if valid is None else valid[runs]
 
 
 cdef object run_of_each(const ArrowSchema *schema, const ArrowArray *array, owner):
-    """The index of the run in which each item of a run-end encoded array lies."""
-    if array.n_children != 2 or schema.children[0].format.decode() not in ("s", "i", "l"):
-        raise ValueError("the Arrow array is malformed: run ends and values are missing; check the producer")
-    check_buffers(array.children[0], 2)
+    """The index of the run in which each item of a run-end encoded array lies; there is a value for each."""
+    cdef int64_t stop = array.offset + array.length
+    if array.length == 0:
+        return np.empty(0, np.intp)
     ends = numbers(array.children[0], np.dtype(DTYPES[schema.children[0].format.decode()]), owner)
-    if (np.diff(ends) <= 0).any() or (array.length and (len(ends) == 0 or ends[0] <= 0)):
-        raise ValueError("the Arrow array is malformed: its run ends do not rise; check the producer")
-    if array.length and ends[len(ends) - 1] < array.offset + array.length:
-        raise ValueError("the Arrow array is malformed: its runs end before its items; check the producer")
-    return np.searchsorted(ends, np.arange(array.offset, array.offset + array.length), "right")
+    problem = None
+    falls = np.append(False, ends[1:] <= ends[:len(ends) - 1])
+    if len(ends) and ends[0] <= 0:
+        problem = f"run 0 ends at {ends[0]}; run ends are 1 or more"
+    elif falls.any():
+        run = int(falls.argmax())
+        problem = f"run {run} ends at {ends[run]}, the one before at {ends[run - 1]}; run ends must rise"
+    elif len(ends) == 0 or ends[len(ends) - 1] < stop:
+        problem = f"its runs end at {ends[len(ends) - 1] if len(ends) else 0}, its items at {stop}"
+    if problem is None:
+        # As many runs as reach to the last item; further ones may lack values.
+        runs = np.searchsorted(ends, np.arange(array.offset, stop), "right")
+        if runs[len(runs) - 1] < array.children[1].length:
+            return runs
+        problem = f"its items lie in {runs[len(runs) - 1] + 1} runs, and it has {array.children[1].length} values"
+    raise ValueError(f"the Arrow array is malformed: {problem}; check the producer")
 
 
 cdef object runs_of_texts(Column column):
@@ -286,7 +298,6 @@ cdef tuple fields_of(Column column):
         names.append(f"field {i}" if name == NULL else name.decode())
         columns.append(child_column(column, i, True))
     for chunk in column.chunks:
-        check_buffers(&chunk.array, 1)
         mask = validity(&chunk.array, chunk)
         masks.append(np.ones(chunk.array.length, bool) if mask is None else mask)
     valid = np.concatenate([np.empty(0, bool), *masks])

@@ -28,8 +28,8 @@ from _hmap_bytes.arrow_types import type_name
 from pyhmap._convert.arrow_values import Runs
 
 from _hmap_bytes.arrow_abi cimport ArrowArray, ArrowSchema
-from _hmap_bytes.arrow_column cimport Chunk, Column as ArrowColumn, check_buffers, validity
-from _hmap_bytes.arrow_items cimport VIEW, offsets_item
+from _hmap_bytes.arrow_column cimport Chunk, Column as ArrowColumn, validity
+from _hmap_bytes.arrow_items cimport NO_BYTES, VIEW, buffer_at, last_offset, malformed_item, offsets_item
 from _hmap_bytes.raw_bytes cimport load_unsigned, prefetch
 from _hmap_bytes.utf8 cimport encode_utf8, utf8_bound
 from pyhmap._kernels.constants cimport MAX_TEXT, RELEASE_GIL_FROM
@@ -79,7 +79,6 @@ cdef enum:
     NUMPY_ABI = 0x02000000      # NPY_ABI_VERSION of NumPy 2; StringAPI reads its C API table
 
 cdef tuple OFFSETS = (b"u", b"U", b"z", b"Z")           # Arrow's text formats with offsets
-cdef const uint8_t *NO_BYTES = <const uint8_t *> b""    # stands for a NULL buffer, in which all texts are empty
 
 
 cdef class TextBatch:
@@ -117,7 +116,7 @@ cdef class TextBatch:
         """One text. Raises if item i of a column is malformed."""
         cdef Text text
         if not text_from(&self.source, i, &text):
-            raise bad_offsets(self.source.offsets, self.source.width, i, codec, i)
+            raise bad_offsets(self.source.offsets, self.source.width, self.n, i, codec, i)
         return text
 
 
@@ -468,12 +467,12 @@ cdef int read_column(TextBatch batch, ArrowColumn column, codec, bint by_windows
     batch.owners.append(column)
     if by_windows and len(column.chunks) == 1 and column.schema.dictionary == NULL and column.schema.format in OFFSETS:
         chunk = column.chunks[0]
-        check_buffers(&chunk.array, 3)
         if chunk.array.length > 0 and (chunk.array.null_count == 0 or chunk.array.buffers[0] == NULL):
             batch.n = column.n
             batch.source.offsets = offsets_at(&chunk.array, offset_width(&column.schema))
             batch.source.data = buffer_at(&chunk.array, 2)
             batch.source.width = offset_width(&column.schema)
+            batch.source.last = last_offset(batch.source.offsets, batch.source.width, batch.n)
             return 0
     batch.allocate(column.n)
     for chunk in column.chunks:
@@ -490,18 +489,16 @@ cdef int read_runs(TextBatch batch, runs, codec, bint fitted) except -1:
     """The texts of a run-end encoded column: reads the texts of the runs, then copies one for each item."""
     cdef TextBatch words = TextBatch()
     cdef const int64_t[::1] codes = runs.runs
-    cdef Py_ssize_t n = len(runs), done
+    cdef Py_ssize_t n = len(runs)
     read_column(words, runs.texts, codec, False, fitted)
     batch.as_str = words.as_str
     batch.allocate(n)
     batch.owners.append(words)
     if words.valid is not None:
         batch.valid = np.ones(n, bool)
-    if n:
-        done = read_dictionary(batch.texts, n, <const uint8_t *> &codes[0], 8, words.texts, words.n,
-                               valid_at(words, 0), valid_at(batch, 0))
-        if done < n:
-            raise ValueError("the Arrow array is malformed: it has more runs than values; check the producer")
+    if n:                       # arrow_values has compared the runs with their values
+        read_dictionary(batch.texts, n, <const uint8_t *> &codes[0], 8, words.texts, words.n, valid_at(words, 0),
+                        valid_at(batch, 0))
     return 0
 
 
@@ -556,7 +553,6 @@ cdef int read_arrow(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema
         set_valid(batch, start, np.zeros(n, bool))
         read_fixed(out, n, NO_BYTES, 0, 0, False, NULL)
         return 0
-    check_buffers(array, 3 if format[:1] in b"uzUZv" else 2)
     set_valid(batch, start, validity(array, owner))
     if schema.dictionary != NULL:
         return read_encoded(batch, start, schema, array, codec, owner)
@@ -580,10 +576,10 @@ cdef int read_arrow(TextBatch batch, Py_ssize_t start, const ArrowSchema *schema
         width = offset_width(schema)
         data = offsets_at(array, width)
         left = leave_python(n)
-        done = read_offsets(out, n, data, width, buffer_at(array, 2), valid)
+        done = read_offsets(out, n, data, width, buffer_at(array, 2), last_offset(data, width, n), valid)
         enter_python(left)
         if done < n:
-            raise bad_offsets(data, width, done, codec, start + done)
+            raise bad_offsets(data, width, n, done, codec, start + done)
     return 0
 
 
@@ -596,12 +592,18 @@ cdef const uint8_t *offsets_at(const ArrowArray *array, int width) noexcept:
     return buffer_at(array, 1) + array.offset * width
 
 
-cdef object bad_offsets(const uint8_t *offsets, int width, Py_ssize_t i, codec, Py_ssize_t position):
-    """The error in item i, at which read_offsets() stopped. `position` is its position in the whole batch."""
-    cdef int64_t begin, size
-    if offsets_item(offsets, width, i, &begin, &size):
-        return too_long(codec, position, size)
-    problem = "offset is negative" if begin < 0 else "offsets run backwards"
+cdef object bad_offsets(const uint8_t *offsets, int width, Py_ssize_t n, Py_ssize_t i, codec, Py_ssize_t position):
+    """The error in item i of n, at which read_offsets() stopped. `position` is its position in the whole batch."""
+    cdef int64_t begin, end, last = last_offset(offsets, width, n)
+    if offsets_item(offsets, width, i, last, &begin, &end):
+        return too_long(codec, position, end - begin)
+    worst = malformed_item(offsets, width, n, i)
+    offsets_item(offsets, width, worst, last, &begin, &end)
+    problem = (
+        "offset is negative" if begin < 0 else "offsets run backwards" if end < begin else
+        "offset is larger than any memory"
+    )
+    position += worst - i
     return ValueError(f"{codec.what}s[{position}]: its Arrow {problem}; the column is malformed: check the producer")
 
 
@@ -615,8 +617,6 @@ cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *sche
     cdef uint8_t *valid
     cdef uint8_t *words_valid
     cdef PyThreadState *left
-    if array.dictionary == NULL:
-        raise ValueError("the Arrow array is malformed: it is encoded and has no dictionary; check the producer")
     words.allocate(array.dictionary.length)
     try:
         read_arrow(words, 0, schema.dictionary, array.dictionary, codec, owner)
@@ -636,10 +636,6 @@ cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *sche
             "check the producer"
         )
     return 0
-
-
-cdef const uint8_t *buffer_at(const ArrowArray *array, int64_t i) noexcept:
-    return NO_BYTES if array.buffers[i] == NULL else <const uint8_t *> array.buffers[i]
 
 
 cdef int set_valid(TextBatch batch, Py_ssize_t start, mask) except -1:

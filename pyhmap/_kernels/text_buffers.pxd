@@ -85,18 +85,21 @@ cdef inline Py_ssize_t read_points(Text *out, Py_ssize_t start, Py_ssize_t n, co
 
 
 cdef inline Py_ssize_t read_offsets(Text *out, Py_ssize_t n, const uint8_t *offsets, int width, const uint8_t *data,
-                                    const uint8_t *valid) noexcept nogil:
-    """Item i is data[offsets[i]:offsets[i + 1]]. Stops at an item of more than MAX_TEXT or less than 0 bytes."""
+                                    int64_t last, const uint8_t *valid) noexcept nogil:
+    """Item i is data[offsets[i]:offsets[i + 1]]; `last` is the last offset of the column. Stops at an item of more than
+    MAX_TEXT or less than 0 bytes, and at one that lies before the data or ends after `last`."""
     cdef Py_ssize_t i
     cdef int64_t begin, end = load_signed(offsets, width) if n else 0
     cdef uint64_t size
-    if end < 0:
+    if valid == NULL and not 0 <= end <= last:      # each further begin is the end of an item that was accepted
         return 0
     for i in range(n):
         begin = end
         end = load_signed(offsets + (i + 1) * width, width)
-        size = 0 if valid != NULL and not valid[i] else <uint64_t> (end - begin)    # one less than 0 wraps around
-        if size > MAX_TEXT:
+        size = <uint64_t> end - <uint64_t> begin            # one less than 0 wraps around
+        if valid != NULL and not valid[i]:
+            size = 0
+        elif size > MAX_TEXT or end > last or (valid != NULL and not 0 <= begin <= last):
             return i
         prefetch(<const void *> (<uint64_t> data + begin + COLUMN_AHEAD))   # an address: it may lie outside the data
         out[i] = make_text(data + begin, <uint32_t> size)

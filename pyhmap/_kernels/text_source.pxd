@@ -5,7 +5,7 @@
 #
 # Reading a column by windows saves writing and reading 16 bytes of fresh memory per key.
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from pyhmap._kernels.constants cimport WINDOW
 from pyhmap._kernels.layout cimport Text
@@ -16,6 +16,7 @@ cdef struct TextSource:
     const Text *texts
     const uint8_t *offsets      # of the column's first item; item i is data[offsets[i]:offsets[i + 1]]
     const uint8_t *data
+    int64_t last                # the last offset of the column
     int width                   # bytes of an offset
 
 
@@ -27,7 +28,7 @@ cdef inline bint loaded(const TextSource *source) noexcept nogil:
 cdef inline uint64_t read_window(const TextSource *source, uint64_t start, uint64_t n, Text *window) noexcept nogil:
     """Load up to WINDOW of the n texts from position `start` on. Returns how many: none if the first is no text."""
     return read_offsets(window, min(n, <uint64_t> WINDOW), source.offsets + start * source.width, source.width,
-                        source.data, NULL)
+                        source.data, source.last, NULL)
 
 
 cdef inline bint text_from(const TextSource *source, uint64_t i, Text *text) noexcept nogil:
