@@ -3,7 +3,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
-from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory
+from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory, FreePlaces
 from pyhmap._engine.rwlock cimport RWLock
 from pyhmap._kernels.layout cimport Table
 
@@ -32,8 +32,7 @@ cdef class HMapCore:
     cdef ArenaBlocks texts          # the blocks of t.arena
     cdef list key_objects           # object keys and values, by index; freed places hold None
     cdef list value_objects
-    cdef list free_keys             # indices of freed places
-    cdef list free_values
+    cdef FreePlaces free_keys, free_values
     cdef readonly object _key_codec, _value_codec
     cdef Kind key_kind, value_kind
     cdef uint64_t value_at, stride  # of a slot
@@ -52,7 +51,7 @@ cdef class HMapCore:
     cdef uint64_t seed_state        # of splitmix64, when there is a seed
 
     # growing and shrinking
-    cdef int start_over(self, BucketMemory arrays) except -1
+    cdef int start_over(self, BucketMemory arrays, const uint64_t *hash_key) except -1
     cdef int draw_hash_key(self, uint64_t *hash_key) except -1
     cdef int start_growth(self, bint huge) except -1
     cdef bint grow_at_once(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1
@@ -73,6 +72,7 @@ cdef class HMapCore:
     cdef int end_growth(self) except -1
     # after writes
     cdef int after_write(self, bint keys_changed) except -1
+    cdef int check_after_write(self) except -1
     cdef int after_removal(self) except -1
     cdef int after_last_removal(self) except -1
     # the rest

@@ -23,14 +23,15 @@ import numpy as np
 
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert import codecs
 from pyhmap._inspect.check import check
 from pyhmap._inspect.state import HASH_WRITING, SAME_SIZE_GROW, RawTable, RawTexts, slot_dtype
 
-from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory, new_block
+from pyhmap._engine.forks cimport fork_count
+from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory, FreePlaces, new_block
 from pyhmap._engine.rwlock cimport (
     begin_read,
     begin_write,
@@ -72,7 +73,6 @@ cdef enum:
     LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug; changes with the meaning of any name
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
-cdef object LARGE_INDEX = 1 << 20       # stands for the ints in the free lists: nearly all are of its size
 cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
@@ -108,7 +108,7 @@ cdef class HMapCore:
         self.layout_mark = <uint64_t> 0x70616d68 | <uint64_t> LAYOUT_VERSION << 32 | <uint64_t> sizeof(Table) << 48
         self.value_at, self.stride = 8, 16
         self.t.value_size = 8
-        self.start_over(BucketMemory(0, 8, 16))
+        self.start_over(BucketMemory(0, 8, 16), NULL)
 
     def __dealloc__(self):
         global maps_gone
@@ -137,7 +137,7 @@ cdef class HMapCore:
         self.t.form = <Form> form
         self.t.value_size = value_codec.size
         self.value_at, self.stride = value_at, stride
-        self.start_over(arrays)
+        self.start_over(arrays, NULL)
         self.floor_B = B
         self._key_codec, self._value_codec = key_codec, value_codec
         self.value_kind = kind_of(value_codec)
@@ -151,18 +151,30 @@ cdef class HMapCore:
 
     # ---- growing and shrinking -------------------------------------------------------------------------------------
 
-    cdef int start_over(self, BucketMemory arrays) except -1:
-        """Replace everything by empty arrays. What they replace is released on return, when the map is whole."""
-        _replaced = self.key_objects, self.value_objects, self.texts, self.now, self.old
-        self.now = arrays
-        self.old = None
-        self.t.now = arrays.raw
+    cdef int start_over(self, BucketMemory arrays, const uint64_t *hash_key) except -1:
+        """Replace everything by empty arrays, and the hash key if one is given.
+
+        All that is new is made first, since an allocation may run any code. What is replaced stays in the variables,
+        and is released on return, when the map is whole.
+        """
+        cdef BucketMemory old = None
+        cdef ArenaBlocks texts = ArenaBlocks()
+        cdef list keys = [], values = []
+        cdef FreePlaces free_keys = FreePlaces(), free_values = FreePlaces()
+        wait_to_write(&self.lock)
+        self.now, arrays = arrays, self.now
+        self.old, old = old, self.old
+        self.texts, texts = texts, self.texts
+        self.key_objects, keys = keys, self.key_objects
+        self.value_objects, values = values, self.value_objects
+        self.free_keys, self.free_values = free_keys, free_values
+        if hash_key != NULL:
+            memcpy(self.t.hash_key, hash_key, 32)
+        self.t.now = self.now.raw
         self.t.old.tophash = NULL
         self.t.count = 0
         self.t.nevacuate = 0
-        self.texts = ArenaBlocks()
         empty_arena(&self.t.arena)
-        self.key_objects, self.value_objects, self.free_keys, self.free_values = [], [], [], []
         self.pop_row = 0
         self.floor_B = 0
         self.rekeyed = False
@@ -230,8 +242,11 @@ cdef class HMapCore:
         cdef int B
         while True:
             B = max(least_B, smallest_B(self.t.count))
-            if B >= self.B() or self.try_rebuild(B, NULL):
-                return 0
+            try:
+                if B >= self.B() or self.try_rebuild(B, NULL):
+                    return 0
+            except MemoryError:
+                return 0                # the batch is written all the same
 
     cdef int start_shrink(self, bint huge) except -1:
         """After deletions: install the smaller arrays that wants_shrink() asks for. Returns whether that was done."""
@@ -303,9 +318,12 @@ cdef class HMapCore:
         if self.t.form != OBJECT_KEY and not self.rekeyed:
             self.rekeyed = True
             self._rekeys += 1
-            self.draw_hash_key(hash_key)
-            while not self.try_rebuild(self.B(), hash_key):
-                pass
+            try:
+                self.draw_hash_key(hash_key)
+                while not self.try_rebuild(self.B(), hash_key):
+                    pass
+            except MemoryError:
+                self.rekeyed = False    # the key is written all the same; the next long chain asks again
             self.t.now.long_chain = False
         return 0
 
@@ -315,15 +333,16 @@ cdef class HMapCore:
         """Make room in the arena for `least` bytes: add a block, or move the live texts to a new arena. `expected` are
         the bytes that a batch will probably store; 0 for single writes."""
         cdef Arena *a = &self.t.arena
-        cdef unsigned char[::1] block
+        cdef uint8_t[::1] view
         while not arena_has_room(a, least):
             if a.dead > a.live and a.dead > DEAD_MINIMUM:
                 self.move_arena(a.live + least, a.live + expected if expected else 0)
             else:
                 block = new_block(least, a.size, expected)     # may release the GIL, as each allocation here
+                view = block
                 wait_to_write(&self.lock)
                 if not arena_has_room(a, least):
-                    self.texts.add(block, a)
+                    self.texts.add(block, view, a)
         return 0
 
     cdef int move_arena(self, uint64_t spare, uint64_t expected) except -1:
@@ -332,10 +351,11 @@ cdef class HMapCore:
         cdef Arena *a = &self.t.arena
         cdef ArenaBlocks blocks = ArenaBlocks()
         cdef uint64_t live = a.live
-        cdef unsigned char[::1] block = new_block(live + spare, 0, expected)
+        block = new_block(live + spare, 0, expected)
+        cdef uint8_t[::1] view = block
         fresh.current = -1
         fresh.live = fresh.dead = 0
-        blocks.add(block, &fresh)
+        blocks.add(block, view, &fresh)
         begin_write(&self.lock)
         if a.live == live:
             with nogil:
@@ -405,8 +425,15 @@ cdef class HMapCore:
         if self.t.now.long_chain:
             self.rekey()
         if DEBUG and self.t.count <= (CHECK_OFTEN if self.version % CHECK_EACH == 0 else CHECK_ALWAYS):
+            self.check_after_write()
+        return 0
+
+    cdef int check_after_write(self) except -1:
+        try:
             with self._frozen():
                 check(self._state())
+        except MemoryError:
+            pass                        # of the check, which says nothing about the map
         return 0
 
     cdef int after_removal(self) except -1:
@@ -421,7 +448,12 @@ cdef class HMapCore:
         """The map is empty: draw a new hash key, as Go does, so that knowledge of the old one is worthless; and release
         an arena that holds only dead texts."""
         cdef uint64_t hash_key[4]
-        self.draw_hash_key(hash_key)        # may release the GIL
+        cdef ArenaBlocks texts
+        try:
+            self.draw_hash_key(hash_key)    # may release the GIL
+            texts = ArenaBlocks()           # may run any code
+        except MemoryError:
+            return 0                        # the key is deleted all the same
         wait_to_write(&self.lock)
         if self.t.count == 0:
             memcpy(self.t.hash_key, hash_key, 32)
@@ -429,7 +461,7 @@ cdef class HMapCore:
             self._next_code = 0
             self.other_values = False
             if self.t.arena.dead > DEAD_MINIMUM:
-                _released, self.texts = self.texts, ArenaBlocks()
+                self.texts, texts = texts, self.texts       # released on return, when the map is whole
                 empty_arena(&self.t.arena)
         return 0
 
@@ -455,10 +487,8 @@ cdef class HMapCore:
         self.check_initialised()
         cdef uint64_t hash_key[4]
         arrays = BucketMemory(0, self.value_at, self.stride)
-        self.draw_hash_key(hash_key)        # may release the GIL
-        wait_to_write(&self.lock)
-        memcpy(self.t.hash_key, hash_key, 32)
-        self.start_over(arrays)
+        self.draw_hash_key(hash_key)
+        self.start_over(arrays, hash_key)
 
     def reserve(self, n, /):
         """Make room for ``n`` keys in all: the map will not grow before it holds them, and deletion will not shrink it
@@ -508,29 +538,38 @@ cdef class HMapCore:
             self.compact_objects()
 
     cdef int compact_objects(self) except -1:
-        """Renumber the objects, without the free places. Runs no Python code."""
-        cdef list keys = [], values = []
-        cdef uint64_t row
+        """Renumber the objects, without the free places. The lists are made before the first index changes."""
+        cdef list keys, values
+        cdef FreePlaces free_keys = FreePlaces(), free_values = FreePlaces()
+        cdef uint64_t n, row, next_key = 0, next_value = 0
         cdef unsigned i
         cdef Buckets *b
         cdef uint64_t *index
-        self.end_growth()
-        wait_to_write(&self.lock)
-        if growing(&self.t):
-            return 0                    # a write of another thread came between: leave it
+        while True:
+            n = self.t.count
+            keys = [None] * (n if self.t.form == OBJECT_KEY else 0)
+            values = [None] * (n if self.value_kind == OBJECT else 0)
+            self.end_growth()
+            wait_to_write(&self.lock)
+            if not growing(&self.t) and self.t.count == n:
+                break
         b = &self.t.now
         for row in range(b.next_row):
             for i in range(SLOTS):
                 if b.tophash[row * SLOTS + i] > EMPTY_ONE:
                     if self.t.form == OBJECT_KEY:
                         index = &(<ObjectKey *> slot_at(b, row, i)).index
-                        keys.append(self.key_objects[index[0]])
-                        index[0] = len(keys) - 1
+                        keys[next_key] = self.key_objects[index[0]]
+                        index[0] = next_key
+                        next_key += 1
                     if self.value_kind == OBJECT:
                         index = <uint64_t *> (slot_at(b, row, i) + self.value_at)
-                        values.append(self.value_objects[index[0]])
-                        index[0] = len(values) - 1
-        self.key_objects, self.value_objects, self.free_keys, self.free_values = keys, values, [], []
+                        values[next_value] = self.value_objects[index[0]]
+                        index[0] = next_value
+                        next_value += 1
+        self.key_objects, keys = keys, self.key_objects
+        self.value_objects, values = values, self.value_objects
+        self.free_keys, self.free_values = free_keys, free_values
         self.membership += 1            # indices that searches have found are stale
         return 0
 
@@ -592,8 +631,9 @@ cdef class HMapCore:
         same_size = growing(&t) and t.old.nmain == t.now.nmain
         flags = (SAME_SIZE_GROW if same_size else 0) | (HASH_WRITING if self.lock.writing else 0)
         counters = self._growths, self._same_size_growths, self._shrinks, self._rekeys
-        texts = RawTexts(self.texts.blocks, t.arena.used, t.arena.live, t.arena.dead)
-        objects = self.key_objects, self.value_objects
+        # In variables, too: Cython passes an attribute to a call without a reference of its own.
+        blocks, key_objects, value_objects = self.texts.blocks, self.key_objects, self.value_objects
+        texts = RawTexts(blocks, t.arena.used, t.arena.live, t.arena.dead)
         record = slot_dtype(self._key_codec, self._value_codec, self.value_at, self.stride)
         old_arrays, returned = None, 0
         if growing(&t):
@@ -602,7 +642,7 @@ cdef class HMapCore:
         key = t.hash_key[0], t.hash_key[1], t.hash_key[2], t.hash_key[3]
         return RawTable(
             t.count, flags, B, t.nevacuate if old_arrays else 0, key, now.rows_in_use(&t.now, record), old_arrays,
-            self._key_codec, self._value_codec, *counters, self.hash_name, texts, *objects, returned,
+            self._key_codec, self._value_codec, *counters, self.hash_name, texts, key_objects, value_objects, returned,
         )
 
     def _memory(self):
@@ -636,10 +676,9 @@ cdef class HMapCore:
         >>> sys.getsizeof(m) > m.nbytes > 1_000_000 * 16
         True
         """
-        cdef list lists = [self.key_objects, self.value_objects, self.free_keys, self.free_values, self.texts.blocks]
+        cdef list lists = [self.key_objects, self.value_objects, self.texts.blocks]
         size = object.__sizeof__(self) + self._sizes()["blocks"]
-        indices = len(self.free_keys) + len(self.free_values)
-        return size + sum(map(sys.getsizeof, lists)) + indices * sys.getsizeof(LARGE_INDEX)
+        return size + sum(map(sys.getsizeof, lists)) + 8 * (self.free_keys.room + self.free_values.room)
 
     def _sizes(self):
         """What the map holds, by name, for pyhmap.debug. Cheap, and never waits: during a batch write of another thread
@@ -664,8 +703,10 @@ cdef class HMapCore:
 
     @contextmanager
     def _frozen(self):
-        """While inside, writes by other threads wait and writes by this one raise RuntimeError."""
+        """While inside, writes by other threads wait and writes by this one raise RuntimeError. In a child process that
+        is forked meanwhile, the lock is free."""
         begin_read(&self.lock)
+        cdef unsigned long forks = fork_count()
         cdef long me = threading.get_ident()
         outermost = self.lock.held_by != me
         self.lock.held_by = me
@@ -674,7 +715,8 @@ cdef class HMapCore:
         finally:
             if outermost and self.lock.held_by == me:   # else a check of another thread has begun since
                 self.lock.held_by = 0
-            end_read(&self.lock)
+            if forks == fork_count():
+                end_read(&self.lock)
 
 
 cdef inline void empty_arena(Arena *a) noexcept:

@@ -23,7 +23,7 @@ LAYERS = """
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many
     pyhmap._convert            sentinels scalars arrow_values text_batch columns dtypes codecs infer
     pyhmap._inspect            state views hashes stats check
-    pyhmap._engine             rwlock memory
+    pyhmap._engine             forks rwlock memory
     pyhmap                     _core
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects batch_read
     pyhmap._engine             batch_write map

@@ -139,11 +139,12 @@ cdef object finished_keys(HMapCore map, keys):
 
 
 cdef object check_out(HMapCore map, out, uint64_t n):
-    """Raise unless `out` can receive n values."""
+    """The base array of `out`, whose methods are NumPy's own. Raises unless it can receive n values."""
     dtype = map._value_codec.dtype
     wanted = np.dtype(object) if isinstance(dtype, type) else dtype
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is of type {type(out).__name__}: give a NumPy array")
+    out = np.asarray(out)
     base = wanted.subdtype[0] if wanted.subdtype else wanted
     if out.dtype != base:
         raise TypeError(f"out is of dtype {out.dtype}; the values are of dtype {wanted}: give an array of that dtype")
@@ -151,13 +152,15 @@ cdef object check_out(HMapCore map, out, uint64_t n):
         raise ValueError(f"out is of shape {out.shape}; {n} keys need shape {(n, *wanted.shape)}")
     if not out.flags.writeable:
         raise ValueError("out is read-only: give a writable array")
+    return out
 
 
 cdef object copied_to(HMapCore map, values, out):
     """What the caller gets: the values; or `out` if it was given, with the values copied to it unless the kernel wrote
     there."""
-    if out is None or out is values:
+    if out is None:
         return values
-    check_out(map, out, len(values))
-    out[...] = values
+    array = check_out(map, out, len(values))
+    if array.ctypes.data != values.ctypes.data:
+        array[...] = values
     return out

@@ -29,7 +29,7 @@ from pyhmap._engine.batch_items cimport (
     key_at,
     keys_of,
 )
-from pyhmap._engine.batch_values cimport Values, defaults_for, gathered, missing
+from pyhmap._engine.batch_values cimport Values, defaults_for, gather, missing
 from pyhmap._engine.one_item cimport NO_INDEX
 from pyhmap._engine.rwlock cimport begin_read, end_read
 from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, OBJECT_KEY, RELEASE_GIL_FROM
@@ -50,6 +50,7 @@ cdef class ReadCall:
     cdef Values default             # keeps the bytes of r.fill alive
     cdef uint8_t[::1] values_view, found_view, zero
     cdef object[::1] objects        # receives the objects whose indices are in `values`
+    cdef const uint8_t[::1] is_valid    # for these: False at nulls, if there are some
     cdef bint object_values
     cdef Reading r
 
@@ -75,6 +76,8 @@ cdef class ReadCall:
     cdef int receive_objects(self, array) except -1:
         """Receive object values. For a missing key, the array keeps its item."""
         self.receive_values(np.empty(self.keys.n, np.uint64))
+        if self.keys.valid is not None:
+            self.is_valid = self.keys.valid.view(np.uint8)
         self.object_values = True
         self.objects = array
         self.r.fill = &no_index
@@ -99,14 +102,12 @@ cdef class ReadCall:
         return 0
 
     cdef int take_objects(self, HMapCore map, uint64_t start, uint64_t stop) except -1:
-        """Exchange indices for objects. No write has happened since the indices were read."""
+        """Exchange indices for objects. No write has happened since the indices were read, and nothing here may run any
+        code."""
         cdef const uint64_t *index = <const uint64_t *> self.r.values
-        cdef const uint8_t[::1] valid
         cdef uint64_t i
-        if self.keys.valid is not None:
-            valid = self.keys.valid.view(np.uint8)
         for i in range(start, stop):
-            if index[i] != NO_INDEX and (self.keys.valid is None or valid[i]):
+            if index[i] != NO_INDEX and (self.keys.valid is None or self.is_valid[i]):
                 self.objects[i] = map.value_objects[index[i]]
         return 0
 
@@ -135,8 +136,7 @@ cdef object get_many(HMapCore map, keys, default, out, threads):
     cdef Items batch = keys_of(map, keys, True)
     if strict:
         batch.refuse_nulls("keys")
-    if out is not None:
-        check_out(map, out, batch.n)
+    array = None if out is None else check_out(map, out, batch.n)
     if each:
         fill = defaults_for(map, default, batch.n)
     cdef ReadCall call = ReadCall(batch, map.t.value_size)
@@ -146,7 +146,7 @@ cdef object get_many(HMapCore map, keys, default, out, threads):
             set_objects(answers, fill)
         call.receive_objects(answers)
     else:
-        call.receive_values(out if not each and takes_answers(map, out, batch) else empty_values(map, batch.n))
+        call.receive_values(array if not each and takes_answers(map, array, batch) else empty_values(map, batch.n))
         if not strict:
             call.fill_with(fill)
     cdef uint64_t missed = read(map, call, strict, threads)
@@ -192,10 +192,10 @@ cdef object contains_many(HMapCore map, keys, threads):
 
 
 cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
-    """Copies of all keys and values, in the order of iteration; None for what is not wanted."""
+    """Copies of all keys and values, in the order of iteration; None for what is not wanted. All arrays are made before
+    the lock is taken, since an allocation may run any code."""
     cdef uint8_t[::1] k, v
-    cdef uint64_t[:, ::1] key_index
-    cdef uint64_t[::1] value_index
+    cdef object[::1] own_keys_view, own_values_view
     cdef uint64_t n
     cdef bint by_objects = want_keys and map.t.form == OBJECT_KEY
     cdef bint object_values = want_values and map.value_kind == OBJECT
@@ -205,27 +205,26 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
         keys = np.empty((n if want_keys else 0, 2), np.uint64)      # room for any form
         values = np.empty(n, np.uint64) if object_values else empty_values(map, n) if want_values else NOTHING
         k, v = keys.reshape(-1).view(np.uint8), values.reshape(-1).view(np.uint8)
+        own_keys, own_values = np.empty(n * by_objects, object), np.empty(n * object_values, object)
+        own_keys_view, own_values_view = own_keys, own_values
         begin_read(&map.lock)
+        _texts = map.texts              # what text answers point to
         if not growing(&map.t) and map.t.count == n:        # nobody wrote while the arrays were made
             break
         end_read(&map.lock)
-    _texts = map.texts                  # what text answers point to
-    own_keys = np.empty(0, object) if by_objects else None
     if n:
         with nogil:
             collect(&map.t, &k[0] if len(k) else NULL, &v[0] if len(v) else NULL)
         if by_objects:                  # before another thread can write
-            key_index = keys
-            own_keys = gathered(map.key_objects, &key_index[0, 1], 2, n)
+            gather(own_keys_view, map.key_objects, <const uint64_t *> &k[8], 2)
         if object_values:
-            value_index = values
-            values = gathered(map.value_objects, &value_index[0], 1, n)
+            gather(own_values_view, map.value_objects, <const uint64_t *> &v[0], 1)
     end_read(&map.lock)
     if want_keys and not by_objects:
         own_keys = finished_keys(map, keys)
     if want_values and not object_values:
-        values = finished_values(map, values)
-    return own_keys, values if want_values else None
+        own_values = finished_values(map, values)
+    return own_keys if want_keys else None, own_values if want_values else None
 
 
 cdef bint takes_answers(HMapCore map, out, Items keys):
@@ -263,17 +262,19 @@ cdef int64_t read_part(HMapCore map, ReadCall call, uint64_t start, uint64_t sto
     while start < stop:
         chunk_stop = min(stop, start + CHUNK)
         begin_read(&map.lock)
-        keys.keep_arena(map.texts)
-        if call.object_values:
-            first = start
-            start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
-            call.take_objects(map, first, start)
-        elif stop - start < RELEASE_GIL_FROM:
-            start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
-        else:
-            with nogil:
+        try:
+            keys.keep_arena(map.texts)
+            if call.object_values:
+                first = start
                 start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
-        end_read(&map.lock)
+                call.take_objects(map, first, start)
+            elif stop - start < RELEASE_GIL_FROM:
+                start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
+            else:
+                with nogil:
+                    start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
+        finally:
+            end_read(&map.lock)
         if start < chunk_stop:
             return start
         PyErr_CheckSignals()

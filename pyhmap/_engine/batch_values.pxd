@@ -37,15 +37,18 @@ cdef class ObjectValues:        # the object values of a batch of typed keys tha
     cdef object[::1] answers    # receives the values that are stored or were removed
     cdef bint answering, overwriting
     cdef uint64_t[::1] given_index, stored_index
+    cdef list released          # objects that a write replaced or removed, until the map is whole
+    cdef uint64_t n_released
 
-    cdef list write(self, HMapCore map, Writing *w, Items keys, uint64_t start, uint64_t stop, uint64_t *done,
-                    Status *status)
+    cdef int write(self, HMapCore map, Writing *w, Items keys, uint64_t start, uint64_t stop, uint64_t *done,
+                   Status *status) except -1
+    cdef int release(self) except -1
 
 
 cdef Values values_for(HMapCore map, values, uint64_t n)
 cdef Values defaults_for(HMapCore map, default, uint64_t n)
 cdef Answers answers_for(HMapCore map, uint64_t n)
-cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwriting)
+cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwriting, uint64_t n)
 cdef tuple objects_of(codec, items)
-cdef object gathered(list objects, const uint64_t *index, uint64_t step, uint64_t n)
+cdef int gather(object[::1] out, list objects, const uint64_t *index, uint64_t step) except -1
 cdef object missing(key, uint64_t position)

@@ -14,7 +14,7 @@ from libc.string cimport memset
 from pyhmap._core cimport HMapCore, OBJECT
 from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, values_of
 from pyhmap._engine.one_item cimport NO_INDEX, add_object, remove_object
-from pyhmap._kernels.constants cimport Status
+from pyhmap._kernels.constants cimport CHUNK, Status
 from pyhmap._kernels.slot cimport copy_bytes, hand_out
 from pyhmap._kernels.write_many cimport SETDEFAULT, Writing, write_batch
 
@@ -108,32 +108,59 @@ cdef Answers answers_for(HMapCore map, uint64_t n):
 cdef class ObjectValues:
     """Object values that a batch of typed keys stores or removes."""
 
-    cdef list write(self, HMapCore map, Writing *w, Items keys, uint64_t start, uint64_t stop, uint64_t *done,
-                    Status *status):
-        """write_batch() for keys[start:stop]; the caller has the lock. Returns the objects to be released."""
-        cdef list released = []
-        cdef uint64_t i, n, at
+    cdef int write(self, HMapCore map, Writing *w, Items keys, uint64_t start, uint64_t stop, uint64_t *done,
+                   Status *status) except -1:
+        """write_batch() for keys[start:stop], at most CHUNK of them. The caller has the lock, so nothing
+        here may collect garbage; and it calls release() when it has released the lock."""
+        cdef uint64_t n, at
         done[0] = start
         while done[0] < stop:
             start = done[0]
             n = min(stop - start, <uint64_t> OBJECTS_AT_ONCE)
+            map.free_values.make_room(n)
             if w.action == SETDEFAULT:
-                for i in range(n):
-                    item = self.given.object_at(start + i)
-                    self.given_index[i] = add_object(map.value_objects, map.free_values, item)
+                choose_places(self, map, start, n)
             at = write_batch(&map.t, w, keys.data + start * keys.step, 0, n, status)
             if w.action == SETDEFAULT:
-                settle_stored(self, map, start, at, n, released)
+                settle_stored(self, map, start, at, n)
             else:
-                settle_removed(self, map, start, at, released)
+                settle_removed(self, map, start, at)
             done[0] = start + at
             if at < n:
                 break
-        return released
+        return 0
+
+    cdef int release(self) except -1:
+        """Release the objects that write() replaced or removed. May run any Python code."""
+        while self.n_released:
+            self.n_released -= 1
+            self.released[self.n_released] = None
+        return 0
 
 
-cdef int settle_stored(ObjectValues batch, HMapCore map, uint64_t start, uint64_t at, uint64_t n,
-                       list released) except -1:
+cdef int choose_places(ObjectValues batch, HMapCore map, uint64_t start, uint64_t n) except -1:
+    """Put n objects into the map's list: all of them, or none if there is no memory."""
+    cdef uint64_t i = 0
+    try:
+        while i < n:
+            item = batch.given.object_at(start + i)
+            batch.given_index[i] = add_object(map.value_objects, map.free_values, item)
+            i += 1
+    except MemoryError:
+        while i:
+            i -= 1
+            remove_object(map.value_objects, map.free_values, batch.given_index[i])
+        raise
+    return 0
+
+
+cdef inline int release_later(ObjectValues batch, value) except -1:
+    batch.released[batch.n_released] = value
+    batch.n_released += 1
+    return 0
+
+
+cdef int settle_stored(ObjectValues batch, HMapCore map, uint64_t start, uint64_t at, uint64_t n) except -1:
     """Of n indices that were chosen, `at` were offered to the kernel: take back those that it did not store."""
     cdef uint64_t i, index
     for i in range(at):
@@ -141,7 +168,7 @@ cdef int settle_stored(ObjectValues batch, HMapCore map, uint64_t start, uint64_
         if index != batch.given_index[i]:        # the key was there
             value = remove_object(map.value_objects, map.free_values, batch.given_index[i])
             if batch.overwriting:
-                released.append(map.value_objects[index])
+                release_later(batch, map.value_objects[index])
                 map.value_objects[index] = value
         if batch.answering:
             batch.answers[start + i] = map.value_objects[index]
@@ -150,7 +177,7 @@ cdef int settle_stored(ObjectValues batch, HMapCore map, uint64_t start, uint64_
     return 0
 
 
-cdef int settle_removed(ObjectValues batch, HMapCore map, uint64_t start, uint64_t at, list released) except -1:
+cdef int settle_removed(ObjectValues batch, HMapCore map, uint64_t start, uint64_t at) except -1:
     cdef uint64_t i
     for i in range(at):
         if batch.stored_index[i] != NO_INDEX:
@@ -158,15 +185,16 @@ cdef int settle_removed(ObjectValues batch, HMapCore map, uint64_t start, uint64
             if batch.answering:
                 batch.answers[start + i] = value
             else:
-                released.append(value)
+                release_later(batch, value)
         elif batch.answering:
             batch.answers[start + i] = batch.given.object_at(start + i)
     return 0
 
 
-cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwriting):
-    """Make a Writing work on indices of objects. `answers`, an object array or None, receives the values."""
+cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwriting, uint64_t n):
+    """Make a Writing of n keys work on indices of objects. `answers`, an object array or None, receives the values."""
     cdef ObjectValues objects = ObjectValues()
+    objects.released = [None] * min(n, <uint64_t> CHUNK)     # room for what one write() replaces
     objects.given = given
     objects.overwriting = overwriting
     objects.answering = answers is not None
@@ -181,14 +209,12 @@ cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwrit
     return objects
 
 
-cdef object gathered(list objects, const uint64_t *index, uint64_t step, uint64_t n):
-    """An array of the objects at n indices, which are `step` words apart."""
-    cdef uint64_t i
-    array = np.empty(n, object)
-    cdef object[::1] view = array
-    for i in range(n):
-        view[i] = objects[index[i * step]]
-    return array
+cdef int gather(object[::1] out, list objects, const uint64_t *index, uint64_t step) except -1:
+    """The objects of as many indices, which are `step` words apart."""
+    cdef Py_ssize_t i
+    for i in range(len(out)):
+        out[i] = objects[index[<uint64_t> i * step]]
+    return 0
 
 
 cdef object missing(key, uint64_t position):

@@ -23,6 +23,7 @@ from pyhmap._engine.one_write cimport find_next_code, last_code
 from pyhmap._engine.rwlock cimport begin_write, end_write
 from pyhmap._kernels.combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation, TIME64
 from pyhmap._kernels.constants cimport (
+    CHANGED,
     CHUNK,
     EVACUATE_PER_KEY,
     FOUND,
@@ -61,7 +62,7 @@ cdef int set_many(HMapCore map, keys, values) except -1:
     cdef Values given = values_for(map, values, batch.n)
     if map.value_kind == OBJECT:
         start_writing(&w, SETDEFAULT, None)
-        write_all(map, batch, &w, object_values(&w, given, None, True))
+        write_all(map, batch, &w, object_values(&w, given, None, True, batch.n))
     else:
         start_writing(&w, SET, given.typed)
         write_all(map, batch, &w)
@@ -77,7 +78,7 @@ cdef object setdefault_many(HMapCore map, keys, values):
     out = empty_values(map, batch.n)
     start_writing(&w, SETDEFAULT, given.typed)
     if map.value_kind == OBJECT:
-        write_all(map, batch, &w, object_values(&w, given, out, False))
+        write_all(map, batch, &w, object_values(&w, given, out, False, batch.n))
         return out
     cdef uint8_t[::1] view = out.reshape(-1).view(np.uint8)
     if len(view):
@@ -189,7 +190,7 @@ cdef object pop_many(HMapCore map, keys, default):
     start_writing(&w, POP, None)
     w.stop_at_miss = strict
     if map.value_kind == OBJECT:
-        objects = object_values(&w, filling, out, False)
+        objects = object_values(&w, filling, out, False, batch.n)
     else:
         view = out.reshape(-1).view(np.uint8)
         if len(view):
@@ -204,7 +205,7 @@ cdef object pop_many(HMapCore map, keys, default):
             start_writing(&back, SETDEFAULT, None)
             filling = Values()
             filling.objects = out[:done].tolist()
-            write_some(map, batch, &back, done, object_values(&back, filling, None, True))
+            write_some(map, batch, &back, done, object_values(&back, filling, None, True, done))
         else:
             popped = Items()
             popped.take_array(out, map.t.value_size)
@@ -220,7 +221,7 @@ cdef object discard_many(HMapCore map, keys):
     cdef Writing w
     cdef Items batch = keys_of(map, keys, False)
     start_writing(&w, DISCARD, None)
-    write_all(map, batch, &w, object_values(&w, None, None, False) if map.value_kind == OBJECT else None)
+    write_all(map, batch, &w, object_values(&w, None, None, False, batch.n) if map.value_kind == OBJECT else None)
     return w.removed
 
 
@@ -257,7 +258,6 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
     map.evacuate(EVACUATE_PER_KEY * n)
     while i < n:
         stop = min(n, i + CHUNK)
-        replaced = None
         begin_write(&map.lock)
         try:
             keys.keep_arena(map.texts)
@@ -267,7 +267,7 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
                 # No code is given twice in this batch, even if the map was cleared between two chunks.
                 w.next_code = max(w.next_code, map._next_code)
             if objects is not None:
-                replaced = objects.write(map, w, keys, i, stop, &done, &status)
+                objects.write(map, w, keys, i, stop, &done, &status)
             elif stop - i < RELEASE_GIL_FROM:
                 done = write_batch(&map.t, w, keys.data, i, stop, &status)
             else:
@@ -281,7 +281,8 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
         finally:
             end_write(&map.lock)
         map.release_old()
-        replaced = None         # released here, while the map is whole
+        if objects is not None:
+            objects.release()
         i = done
         if status == NEED_GROWTH:
             if map.grow_at_once(n - i, i - grown_at, map.t.count - count_then):
@@ -293,6 +294,8 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
         elif status == NEED_ARENA:
             needed = bytes_needed(map, keys, w, i)
             map.extend_arena(needed, needed * (n - i))      # as if the rest were as long
+        elif status == CHANGED:
+            raise RuntimeError(f"keys[{i}] was changed by another thread while it was being stored: pass a copy")
         elif status == NOT_FOUND:
             break
         PyErr_CheckSignals()

@@ -39,7 +39,17 @@ cdef class BucketMemory:
 cdef class ArenaBlocks:
     cdef list blocks            # keeps them alive: a reader of texts without the lock holds this object
 
-    cdef int add(self, unsigned char[::1] block, Arena *a) except -1
+    cdef int add(self, array, uint8_t[::1] view, Arena *a) except -1
 
 
-cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, uint64_t expected)
+cdef class FreePlaces:          # indices of the places of a list of objects that are free
+    cdef uint64_t *indices
+    cdef uint64_t n
+    cdef uint64_t room          # for so many
+
+    cdef int make_room(self, uint64_t more) except -1
+    cdef void push(self, uint64_t index) noexcept
+    cdef uint64_t pop(self) noexcept
+
+
+cdef object new_block(uint64_t least, uint64_t last, uint64_t expected)

@@ -8,6 +8,7 @@ growth has emptied is returned a piece at a time, at most one piece per call wit
 import numpy as np
 
 from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -177,19 +178,46 @@ cdef class ArenaBlocks:
     def __init__(self):
         self.blocks = []
 
-    cdef int add(self, unsigned char[::1] block, Arena *a) except -1:
-        """Make a block the current one of the arena."""
+    cdef int add(self, array, uint8_t[::1] view, Arena *a) except -1:
+        """Make a block the current one of the arena: an array, and a view of it, which must not be made here. Between
+        the caller's last look at the arena and this no other code may run."""
         if len(self.blocks) == ARENA_BLOCKS:
             raise OverflowError("the table cannot hold more text, its arena is full: divide the keys among several")
-        self.blocks.append(block.base)
+        self.blocks.append(array)
         a.current += 1
-        a.blocks[a.current] = &block[0]
+        a.blocks[a.current] = &view[0]
         a.used = 0
-        a.size = len(block)
+        a.size = len(view)
         return 0
 
 
-cdef unsigned char[::1] new_block(uint64_t least, uint64_t last, uint64_t expected):
+cdef class FreePlaces:
+    """The free places of a list of objects. Room for a place is made before an object is added or removed, so that
+    neither the removal nor taking back the addition needs memory."""
+
+    def __dealloc__(self):
+        PyMem_Free(self.indices)
+
+    cdef int make_room(self, uint64_t more) except -1:
+        cdef uint64_t room = max(self.n + more, 2 * self.room)
+        cdef uint64_t *indices
+        if self.n + more > self.room:
+            indices = <uint64_t *> PyMem_Realloc(self.indices, room * sizeof(uint64_t))
+            if indices == NULL:
+                raise MemoryError(f"no memory for {room:,} free places of objects")
+            self.indices, self.room = indices, room
+        return 0
+
+    cdef void push(self, uint64_t index) noexcept:
+        self.indices[self.n] = index
+        self.n += 1
+
+    cdef uint64_t pop(self) noexcept:
+        self.n -= 1
+        return self.indices[self.n]
+
+
+cdef object new_block(uint64_t least, uint64_t last, uint64_t expected):
     """Memory for an arena's next block, of at least `least` bytes, after one of `last` bytes.
 
     Only the `expected` part, which will be used soon, gets huge pages: touching any byte of a huge page commits all of

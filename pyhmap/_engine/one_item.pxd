@@ -3,6 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from pyhmap._core cimport HMapCore
+from pyhmap._engine.memory cimport FreePlaces
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.layout cimport Text
 
@@ -18,8 +19,8 @@ cdef union AnyValue:            # a loaded value
     Text text
 
 
-cdef uint64_t add_object(list objects, list free, item) except? 0xFFFFFFFFFFFFFFFF
-cdef object remove_object(list objects, list free, uint64_t index)
+cdef uint64_t add_object(list objects, FreePlaces free, item) except? 0xFFFFFFFFFFFFFFFF
+cdef object remove_object(list objects, FreePlaces free, uint64_t index)
 cdef object hashed(HMapCore map, object key, uint64_t *number)
 cdef object key_from(HMapCore map, object key, AnyKey *k)
 cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1

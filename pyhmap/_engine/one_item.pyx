@@ -18,6 +18,7 @@ from libc.string cimport memcpy
 from pyhmap._engine.single import item_of
 
 from pyhmap._core cimport BYTES, FLOAT, HMapCore, INT, Kind, OBJECT, OTHER, STR, UINT
+from pyhmap._engine.memory cimport FreePlaces
 from pyhmap._engine.rwlock cimport wait_to_read
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport MAX_TEXT, TEXT
@@ -54,23 +55,26 @@ cdef inline object bytes_of(const Text *text):
     return PyBytes_FromStringAndSize(<const char *> text_data(text), text.size)
 
 
-cdef uint64_t add_object(list objects, list free, item) except? 0xFFFFFFFFFFFFFFFF:
-    """Put an object into a free place of a list, or a new one, and return its index. Runs no Python code."""
+cdef uint64_t add_object(list objects, FreePlaces free, item) except? 0xFFFFFFFFFFFFFFFF:
+    """Put an object into a free place of a list, or a new one, and return its index. Runs no Python code. After a
+    ``MemoryError`` the list is as it was."""
     cdef uint64_t index
-    if free:
+    if free.n:
         index = free.pop()
         objects[index] = item
     else:
         index = len(objects)
+        free.make_room(1)
         objects.append(item)
     return index
 
 
-cdef object remove_object(list objects, list free, uint64_t index):
-    """Empty a place, and return its object: the caller releases it when the map is whole."""
+cdef object remove_object(list objects, FreePlaces free, uint64_t index):
+    """Empty a place, and return its object: the caller releases it when the map is whole. It has made room among the
+    free places, so this cannot fail."""
     item = objects[index]
     objects[index] = None
-    free.append(index)
+    free.push(index)
     return item
 
 

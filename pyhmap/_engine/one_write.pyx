@@ -61,8 +61,15 @@ cdef object write(HMapCore map, object key, object value, bint overwrite):
     if overwrite:
         map.after_write(w.status == INSERTED)
         return None
-    detached = detach_value(map, w.stored)
-    map.after_write(w.status == INSERTED)
+    return value_written(map, &w)
+
+
+cdef object value_written(HMapCore map, OneWrite *w):
+    """after_write(), and the value that is now stored. Apart from write(), which a try statement would slow down."""
+    try:
+        detached = detach_value(map, w.stored)
+    finally:                                            # also if there is no memory for the answer
+        map.after_write(w.status == INSERTED)
     return object_of_detached(map, detached)
 
 
@@ -89,11 +96,16 @@ cdef object put_one(HMapCore map, OneWrite *w, object key, object value):
             if code > w.last_code:
                 w.status = NOT_FOUND
                 return None
-        if fresh_key:
-            w.k.object_key.index = add_object(map.key_objects, map.free_keys, key)
         new_value = object_value and (fresh_key or not by_objects)      # whether a typed key is there, only put() tells
         if new_value:
             w.v.word = add_object(map.value_objects, map.free_values, value)
+        if fresh_key:
+            try:
+                w.k.object_key.index = add_object(map.key_objects, map.free_keys, key)
+            except MemoryError:
+                if new_value:
+                    remove_object(map.value_objects, map.free_values, w.v.word)
+                raise
         w.status = put(&map.t, &w.k, w.data, w.overwrite and not object_value, &w.stored)
         if w.status <= INSERTED:
             break
@@ -163,6 +175,9 @@ cdef object remove_loaded(HMapCore map, const AnyKey *k, bint found):
     when the map is whole. The caller must hold the value until then as well."""
     cdef uint64_t index = 0
     key = None
+    if found:
+        map.free_keys.make_room(1)
+        map.free_values.make_room(1)
     if found and map.value_kind == OBJECT:
         memcpy(&index, get(&map.t, k), 8)
     delete(&map.t, k, NULL)             # also of an absent key: each write evacuates

@@ -10,7 +10,8 @@
 # Waiting releases the GIL, so afterwards the table's state must be read again: others have run. Never run Python code
 # while holding the lock: a callback that used the same map would wait for itself. Where Python code has to run (check()
 # under `held_by`), a write by the same thread raises instead of waiting for ever. After a fork() the threads that held
-# the lock do not exist in the child: its readers are forgotten, a half-done write is an error.
+# the lock do not exist in the child: its readers are forgotten, a half-done write is an error. Each call that looks at
+# more than `writing` asks for that first.
 
 from cpython.pythread cimport (
     NOWAIT_LOCK,
@@ -22,7 +23,8 @@ from cpython.pythread cimport (
     PyThread_type_lock,
     WAIT_LOCK,
 )
-from posix.unistd cimport getpid, pid_t
+
+from pyhmap._engine.forks cimport fork_count
 
 
 cdef struct RWLock:
@@ -31,13 +33,15 @@ cdef struct RWLock:
     long waiting                # writers that wait for the lock
     bint writing                # a batch write is under way
     long held_by                # the reader that may run Python code (its thread), or 0
-    pid_t pid                   # process in which the lock was taken
+    unsigned long forks         # fork_count() when the fields were last true
 
 
 cdef inline int lock_init(RWLock *lock) except -1:
-    lock.mutex = PyThread_allocate_lock()
-    if lock.mutex == NULL:
-        raise MemoryError("no lock for a new HMap")
+    cdef PyThread_type_lock mutex = PyThread_allocate_lock()
+    if mutex == NULL:
+        raise MemoryError("no lock for an HMap")
+    lock.mutex = mutex
+    lock.forks = fork_count()
     return 0
 
 
@@ -51,27 +55,35 @@ cdef inline bint _mine(const RWLock *lock) noexcept:
     return lock.held_by != 0 and lock.held_by == <long> PyThread_get_thread_ident()
 
 
+cdef inline int _after_fork(RWLock *lock) except -1:
+    """In a child process, the first time: forget the threads that held the lock, or waited for it, at the fork."""
+    if lock.forks == fork_count():
+        return 0
+    if lock.writing:
+        raise RuntimeError("a thread of the parent was in a batch write at the fork: rebuild this HMap")
+    if PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK):
+        PyThread_release_lock(lock.mutex)
+        lock.forks = fork_count()
+    else:
+        lock_init(lock)             # the old mutex stays locked by a thread that is gone; it is left, not freed
+    lock.readers = lock.waiting = lock.held_by = 0
+    return 0
+
+
 cdef inline int _take(RWLock *lock) except -1:
     """Take the lock, waiting without the GIL if need be."""
     if not PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK):
-        if lock.pid != getpid():
-            if lock.writing:
-                raise RuntimeError("a thread of the parent was in a batch write at the fork: rebuild this HMap")
-            lock_init(lock)         # the old mutex stays locked by a thread that is gone; it is left, not freed
-            lock.readers = lock.waiting = 0
-            PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK)
-        elif _mine(lock):
+        if _mine(lock):
             raise RuntimeError("HMap is written while check(), stats() or occupancy() runs in the same thread")
-        else:
-            with nogil:
-                PyThread_acquire_lock(lock.mutex, WAIT_LOCK)
-    lock.pid = getpid()
+        with nogil:
+            PyThread_acquire_lock(lock.mutex, WAIT_LOCK)
     return 0
 
 
 cdef inline int wait_to_read(RWLock *lock) except -1:
     """Before a scalar read. May release the GIL."""
     while lock.writing:
+        _after_fork(lock)
         _take(lock)
         PyThread_release_lock(lock.mutex)
     return 0
@@ -80,6 +92,7 @@ cdef inline int wait_to_read(RWLock *lock) except -1:
 cdef inline int wait_to_write(RWLock *lock) except -1:
     """Before a scalar write, or before installing new arrays. May release the GIL."""
     while lock.readers or lock.writing:
+        _after_fork(lock)
         lock.waiting += 1
         try:
             _take(lock)
@@ -90,6 +103,7 @@ cdef inline int wait_to_write(RWLock *lock) except -1:
 
 
 cdef inline int begin_read(RWLock *lock) except -1:
+    _after_fork(lock)
     if lock.readers == 0 or (lock.waiting and not _mine(lock)):
         _take(lock)        # on return no other reader is inside: it would hold the lock
     lock.readers += 1
@@ -103,6 +117,7 @@ cdef inline void end_read(RWLock *lock) noexcept:
 
 
 cdef inline int begin_write(RWLock *lock) except -1:
+    _after_fork(lock)
     lock.waiting += 1
     try:
         _take(lock)

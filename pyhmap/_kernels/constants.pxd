@@ -93,3 +93,4 @@ cdef enum Status:
     NOT_FOUND = 2
     NEED_GROWTH = 3         # nothing was written: install a larger (or fresh) array, then call again
     NEED_ARENA = 4          # nothing was written: install a new arena block, then call again
+    CHANGED = 5             # nothing was written: another thread changed the bytes of a key after they were hashed

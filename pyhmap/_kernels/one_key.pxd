@@ -5,13 +5,15 @@
 # only see the new array.
 
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcmp
 
 from pyhmap._kernels.grow cimport grow_work, must_grow
 from pyhmap._kernels.hash cimport tophash_of
-from pyhmap._kernels.layout cimport Buckets, Table, growing, home, key_t
+from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, home, key_t
 from pyhmap._kernels.probe cimport Place, erase, find, find_or_place, occupy
 from pyhmap._kernels.slot cimport drop_key, drop_value, hand_out, room_for, store_key, store_value, value_of
-from pyhmap._kernels.constants cimport FOUND, INSERTED, NOT_FOUND, NEED_ARENA, NEED_GROWTH, Status
+from pyhmap._kernels.text cimport hash_text, resolve
+from pyhmap._kernels.constants cimport FOUND, INLINE_TEXT, INSERTED, NOT_FOUND, NEED_ARENA, NEED_GROWTH, Status
 
 
 cdef inline uint8_t *get(const Table *t, const key_t *key, uint64_t h) noexcept nogil:
@@ -56,6 +58,17 @@ cdef inline void remove(Table *t, uint64_t bucket, uint8_t *slot, const key_t *k
     drop_value(t, value_of(slot, key))
     erase(&t.now, bucket, slot)
     t.count -= 1
+
+
+cdef inline bint is_stored_as_hashed(const Table *t, const uint8_t *slot, const key_t *key, uint64_t h) noexcept nogil:
+    """Whether a key that was just stored has the hash under which it was stored. Others may write to the array that a
+    long text comes from, while it is hashed and copied; the copy in the arena is the map's own."""
+    cdef Text text
+    if key_t is Text:
+        if key.size > INLINE_TEXT:
+            text = resolve(&t.arena, <const Text *> slot)
+            return hash_text(t, &text) == h and memcmp(&text.head, <const void *> text.tail, 4) == 0
+    return True
 
 
 cdef inline Status delete(Table *t, const key_t *key, uint64_t h, void *value) noexcept nogil:

@@ -11,6 +11,7 @@ from _hmap_bytes.raw_bytes cimport prefetch
 from pyhmap._kernels.combine cimport Combine, combine_value
 from pyhmap._kernels.constants cimport (
     BLOCK,
+    CHANGED,
     FOUND,
     INSERTED,
     IN_FLIGHT,
@@ -23,7 +24,7 @@ from pyhmap._kernels.constants cimport (
 )
 from pyhmap._kernels.hash cimport tophash_of
 from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, slot_at
-from pyhmap._kernels.one_key cimport delete, get, put
+from pyhmap._kernels.one_key cimport delete, get, is_stored_as_hashed, put, remove
 from pyhmap._kernels.pipeline cimport block_size, hash_block, unlikely
 from pyhmap._kernels.probe cimport first_slot, match, match_empty
 from pyhmap._kernels.slot cimport copy_bytes, hand_out
@@ -112,6 +113,9 @@ cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t 
             (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)
             return FOUND
     status = put(t, key, h, value, w.action == SET, &stored)
+    if status == INSERTED and unlikely(not is_stored_as_hashed(t, stored - t.now.value_at, key, h)):
+        remove(t, h & (t.now.nmain - 1), stored - t.now.value_at, key)
+        return CHANGED
     if w.action == SET or status > INSERTED:
         return status
     if w.action == ACCUMULATE:

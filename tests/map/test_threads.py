@@ -496,15 +496,78 @@ def test_a_fork_while_batches_run(m):
     m.check()
 
 
-def exit_code_of_a_child_that_uses(m):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.slow
+def test_readers_and_a_writer_of_a_child_take_turns(m):
+    """Also after a fork in the middle of a batch read: the child forgets the reader, a thread of the parent."""
+    done = threading.Event()
+    keys = np.arange(20 * N) % N
+
+    def read_and_write():
+        again = threading.Event()
+
+        def read():
+            while not again.is_set():
+                m.get_many(keys[: 2 * N], 0)
+
+        def write():
+            try:
+                for start in range(0, 3 * N, N):
+                    m.set_many(np.arange(start, start + N), 7)
+                m.clear()
+                m.set_many(np.arange(N), 5)
+            finally:
+                again.set()
+
+        together(read, read, write, done=again)
+        return m.get_many(np.arange(N)).tolist() == [5] * N and len(m) == N
+
+    def read():
+        while not done.is_set():
+            m.get_many(keys, 0)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        for _ in range(3):
+            assert exit_code_of_a_child_that_uses(m, read_and_write) == 0
+    finally:
+        done.set()
+        reader.join(SECONDS)
+    m.check()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_in_the_middle_of_a_check(monkeypatch):
+    """The thread that holds the lock as a reader is the one that goes on in the child."""
+    m = HMap(object, np.int64, {1: 1})
+    codes = []
+
+    def fork_and_check(state):
+        if not codes:
+            codes.append(None)  # a child does not fork again
+            codes[0] = exit_code_of_a_child_that_uses(m, lambda: m.set_many([2, 3], 5) is None and len(m) == 3)
+
+    monkeypatch.setattr(check, "check", fork_and_check)
+    m.check()
+    monkeypatch.undo()
+    assert codes == [0]
+    m[2] = 1
+    m.check()
+
+
+def exit_code_of_a_child_that_uses(m, use=None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on, for a fork of a process with threads
         child = os.fork()
     if child == 0:
         try:
-            m[N] = 1
-            m.set_many(np.arange(N), 5)
-            ok = m.get_many(np.arange(N)).tolist() == [5] * N and len(m) == N + 1
+            if use:
+                ok = use()
+            else:
+                m[N] = 1
+                m.set_many(np.arange(N), 5)
+                ok = m.get_many(np.arange(N)).tolist() == [5] * N and len(m) == N + 1
             m.check()
             os._exit(0 if ok else 1)
         finally:
@@ -518,3 +581,73 @@ def exit_code_of_a_child_that_uses(m):
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return "deadlock"
+
+
+def test_a_search_that_waits_for_compact_looks_again():
+    """Compacting renumbers the objects: what a search found before it must not be looked for after it."""
+    m = HMap(object, np.int64)
+    turn = threading.Event()
+
+    class Key:
+        def __init__(self, number):
+            self.number = number
+
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            turn.set()
+            time.sleep(0)  # lets the other thread in
+            return self.number == other.number
+
+    for number in range(8):
+        m[Key(number)] = number
+    done = threading.Event()
+
+    def compact():
+        while not done.is_set():
+            turn.wait(1)
+            m[-1] = 0
+            del m[-1]
+            m.compact()
+            turn.clear()
+            time.sleep(0.001)  # or every comparison of the search would find the map changed, which is an error
+
+    def search():
+        try:
+            for _ in range(50):
+                for number in range(8):
+                    assert m[Key(number)] == number
+        finally:
+            done.set()
+
+    together(search, compact, done=done)
+    m.check()
+
+
+@pytest.mark.slow
+def test_texts_that_another_thread_changes_meanwhile():
+    """What is hashed is what is stored: the call raises, or each key is found under what it was when it was stored."""
+    keys = np.array([f"a text that is long: {i:09}" for i in range(50_000)], "S40")
+    done = threading.Event()
+    outcomes = []
+
+    def change():
+        octets = keys.view(np.uint8).reshape(len(keys), -1)
+        while not done.is_set():
+            octets[:, 20] ^= 1
+
+    def write():
+        try:
+            for _ in range(5):
+                m = HMap("S40", np.int64)
+                try:
+                    m.set_many(keys, np.arange(len(keys)))
+                except RuntimeError as error:
+                    outcomes.append(str(error))
+                m.check()
+        finally:
+            done.set()
+
+    together(write, change, done=done)
+    assert all("was changed by another thread while it was being stored: pass a copy" in said for said in outcomes)
