@@ -240,34 +240,33 @@ cdef object pop_many(HMapCore map, keys, default):
     cdef ObjectKeys batch = keys_from(map, keys, False)
     cdef Values fill = None if strict else defaults_for(map, default, batch.n)
     cdef Answers answers = answers_for(map, batch.n)
-    cdef list removed = []
     cdef uint64_t i
+    cdef uint8_t[::1] is_removed = np.zeros(batch.n, np.uint8)
+    cdef Values back = Values()     # made before memory may end
+    if map.value_kind != OBJECT:
+        back.typed = Items()
+        back.typed.data, back.typed.step = answers.data, map.t.value_size
     try:
         for i in range(batch.n):
-            if remove_one(map, batch, i, answers):
-                removed.append(i)
-            elif strict:
-                raise missing(batch.items[i], i)
-            else:
+            is_removed[i] = remove_one(map, batch, i, answers)
+            if not is_removed[i]:
+                if strict:
+                    raise missing(batch.items[i], i)
                 answers.take_given(map, i, fill)
             check_signals(i)
-    except BaseException:           # an __eq__ may have raised: put back what was removed
-        put_back(map, batch, answers, removed)
+    except BaseException:           # an __eq__ may have raised, or memory ended: put back what was removed
+        for i in range(batch.n):
+            if is_removed[i]:
+                put_back(map, batch, answers, back, i)
         raise
     return answers.finished(map)
 
 
-cdef int put_back(HMapCore map, ObjectKeys keys, Answers answers, list removed) except -1:
-    cdef Values values = Values()
-    cdef uint64_t i
+cdef int put_back(HMapCore map, ObjectKeys keys, Answers answers, Values back, uint64_t i) except -1:
+    """Set a key to its answer."""
     if map.value_kind == OBJECT:
-        values.objects = answers.array.tolist()
-    else:
-        values.typed = Items()
-        values.typed.data, values.typed.step = answers.data, map.t.value_size
-    for i in removed:
-        set_one(map, keys, values, i)
-    return 0
+        back.single = answers.objects[i]
+    return set_one(map, keys, back, i)
 
 
 cdef object discard_many(HMapCore map, keys):

@@ -124,7 +124,7 @@ cdef class BucketMemory:
         cdef uint64_t rows = <uint64_t> 2 << B, slots = rows * SLOTS * stride
         cdef uint64_t tophash = (rows * SLOTS + LINE - 1) // LINE * LINE
         self.block = Block(slots + tophash + rows * 4)
-        memory = np.asarray(self.block, np.uint8)
+        memory = np.frombuffer(self.block, np.uint8)    # asarray() hides a MemoryError, and takes the bytes for text
         self.slots = memory[:slots].reshape(-1, SLOTS, stride)
         self.tophash = memory[slots:slots + rows * SLOTS].reshape(-1, SLOTS)
         self.overflow = memory[slots + tophash:].view(np.uint32)
@@ -224,4 +224,4 @@ cdef object new_block(uint64_t least, uint64_t last, uint64_t expected):
     it."""
     cdef Block block = Block(max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last))
     block.advise(0, min(block.size, expected), True)
-    return np.asarray(block, np.uint8)
+    return np.frombuffer(block, np.uint8)

@@ -15,6 +15,14 @@ from pyhmap import HMap
 
 pytestmark = pytest.mark.release_only  # tens of thousands of writes
 
+
+@pytest.fixture(scope="module", autouse=True)
+def few_objects():
+    """Hides what the session holds from the collector, which each round calls."""
+    gc.collect()
+    gc.freeze()
+
+
 N = 40  # keys: the map is in the middle of a growth
 FIRST = 30  # allocations of containers until the collection, from 1 on: more than any call makes between two steps
 
@@ -216,3 +224,45 @@ def test_the_methods_of_key_arrays_are_not_trusted(key_type):
     m.check()
     assert m.get_many(keys).tolist() == numbers.tolist()
     assert m.contains_many(lying(keys)).all()
+
+
+# Calls that do several things one after the other: a failure leaves the first of them done.
+IN_STEPS = {"pop all", "update", "update from a map", "set_many", "setdefault_many", "set_many again", "discard_many"}
+# NumPy 2.4 reads the module that dtype.__reduce__ could not import.
+CRASH_NUMPY = {"copy.deepcopy", "pickle"}
+
+
+def pairs_of(m):
+    return {repr(pair) for pair in m.items()}
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call not in CRASH_NUMPY])
+@pytest.mark.parametrize("name", KINDS)
+def test_each_allocation_of_a_call_may_fail(name, call):
+    """After a MemoryError the map is as it was, or as it should be; and nothing else is raised."""
+    testcapi = pytest.importorskip("_testcapi")
+    kind = Kind(name)
+    old = pairs_of(kind.map)
+    CALLS[call](kind, kind.map)
+    new = pairs_of(kind.map)
+    succeeded, n = 0, 0
+    while succeeded < 30:  # in a row: a failed allocation may also be none that the call needs
+        kind = Kind(name)
+        gc.collect()
+        testcapi.set_nomemory(n, n + 1)
+        try:
+            CALLS[call](kind, kind.map)
+            succeeded += 1
+        except MemoryError:
+            succeeded = 0
+        finally:
+            testcapi.remove_mem_hooks()
+        kind.map.check()
+        now = pairs_of(kind.map)
+        if succeeded:
+            assert now == new or call == "popitem", f"after allocation {n}"
+        elif call in IN_STEPS:
+            assert old & new <= now <= old | new, f"after allocation {n}"
+        else:
+            assert now in (old, new), f"after allocation {n}"
+        n += 1
