@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import disjoint_base
 
-from pyhmap._convert.codecs import Codec
+from pyhmap._convert.codec import Codec
 from pyhmap._inspect.state import RawTable
 
 def map_counts() -> tuple[int, int]: ...

@@ -27,6 +27,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert import codecs
+from pyhmap._convert.codec import WordCodec
 from pyhmap._inspect.check import check
 from pyhmap._inspect.state import HASH_WRITING, SAME_SIZE_GROW, RawTable, RawTexts, slot_dtype
 
@@ -92,7 +93,7 @@ cdef Kind kind_of(codec):
         return Kind.BYTES
     if codec.dtype is object:
         return Kind.OBJECT
-    kind = codec.dtype.kind if codec.size == 8 and isinstance(codec, codecs.WordCodec) else ""
+    kind = codec.dtype.kind if codec.size == 8 and isinstance(codec, WordCodec) else ""
     return {"i": Kind.INT, "u": Kind.UINT, "f": Kind.FLOAT}.get(kind, Kind.OTHER)
 
 

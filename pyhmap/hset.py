@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from _hmap_bytes.arrow_column import is_arrow
 from pyhmap import introspect
-from pyhmap._convert.codecs import Many, key_codec, value_codec
+from pyhmap._convert.codec import Many
+from pyhmap._convert.codecs import key_codec, value_codec
 from pyhmap._convert.columns import Column
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import compared

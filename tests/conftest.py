@@ -40,7 +40,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherWher
     return TogetherWhereShared(config, log)
 
 
-def pytest_collection_finish() -> None:
-    """Hide the test items from the collector. Many tests run full collections, each of which would traverse them."""
+@pytest.fixture(scope="module", autouse=True)
+def few_objects() -> None:
+    """Hides what the session holds from the collector. Many tests run full collections, which would traverse it."""
     gc.collect()
     gc.freeze()

@@ -16,6 +16,7 @@ MODULES += [
     "_hmap_bytes.arrow_types",
     "pyhmap._convert.arrow_values",
     "pyhmap._convert.scalars",
+    "pyhmap._convert.codec",
     "pyhmap._convert.codecs",
     "pyhmap._convert.infer",
     "pyhmap._convert.text_batch",

@@ -5,7 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pyhmap._convert.codecs import Codec, key_codec
+from pyhmap._convert.codec import Codec
+from pyhmap._convert.codecs import key_codec
 from pyhmap._convert.text_batch import _as_list, text_batch
 
 STR, BYTES = key_codec(str), key_codec(bytes)

@@ -9,8 +9,8 @@
     tables, struct columns, tuples of columns    `Fields`, for composite keys          its objects, or TypeError
 
 Owns what counts as missing (a *null*), what counts as many items, and which time zones are taken for UTC. What a key or
-value type accepts is decided afterwards, in `codecs`. No other library is imported: its objects are recognised by their
-methods, and pandas is imported already when one of its objects is given.
+value type accepts is decided afterwards, by its codec. No other library is imported: its objects are recognised by
+their methods, and pandas is imported already when one of its objects is given.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import disjoint_base
 
-from pyhmap._convert.codecs import Codec
+from pyhmap._convert.codec import Codec
 
 @disjoint_base
 class TextBatch:

@@ -129,16 +129,12 @@ cdef object get_many(HMapCore map, keys, default, out, threads):
     cdef bint strict = default is ...
     cdef bint each = not strict and not map._value_codec.is_scalar(default)     # has a default of its own
     if map.t.form == OBJECT_KEY:
-        if not strict and not each:
-            map._value_codec.check(default)
         return copied_to(map, batch_objects.get_many(map, keys, NO_DEFAULT if strict else default), out)
-    cdef Values fill = None if strict or each else defaults_for(map, default, 0)
     cdef Items batch = keys_of(map, keys, True)
     if strict:
         batch.refuse_nulls("keys")
-    array = None if out is None else check_out(map, out, batch.n)
-    if each:
-        fill = defaults_for(map, default, batch.n)
+    cdef Values fill = None if strict else defaults_for(map, default, batch.n)
+    array = None if out is None else check_out(map, out, batch.n)      # after all code of the caller's
     cdef ReadCall call = ReadCall(batch, map.t.value_size)
     if map.value_kind == OBJECT:
         answers = np.empty(batch.n, object)

@@ -176,8 +176,6 @@ cdef Items without_nulls(Items keys):
 
 cdef object pop_many(HMapCore map, keys, default):
     cdef bint strict = default is ...
-    if not strict and map._value_codec.is_scalar(default):
-        map._value_codec.check(default)
     if map.t.form == OBJECT_KEY:
         return batch_objects.pop_many(map, keys, NO_DEFAULT if strict else default)
     cdef Writing w, back

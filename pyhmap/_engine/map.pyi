@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from pyhmap._convert.codecs import Many
+from pyhmap._convert.codec import Many
 from pyhmap._core import HMapCore
 
 _K = TypeVar("_K")

@@ -153,6 +153,7 @@ cdef object hashed(HMapCore map, object key, uint64_t *number):
 
 
 cdef int raise_what_is_set() except -1:
+    """Raise the exception that a C function has set."""
     return -1
 
 

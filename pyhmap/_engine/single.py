@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pyhmap._convert.codecs import Codec, SubarrayCodec
+from pyhmap._convert.codec import Codec
+from pyhmap._convert.records import SubarrayCodec
 
 BATCH_CALLS = {
     "map": "get_many, contains_many, set_many, pop_many or discard_many",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pyhmap._convert.codecs import CANONICAL_NAN
+from pyhmap._convert.numbers import CANONICAL_NAN
 from pyhmap._inspect.hashes import key_hashes, text_bytes, tophashes
 from pyhmap._inspect.state import (
     EMPTY_ONE,

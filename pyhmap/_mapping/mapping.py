@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import numpy as np
 
 from pyhmap._convert import infer
-from pyhmap._convert.codecs import Many
+from pyhmap._convert.codec import Many
 from pyhmap._convert.sentinels import ABSENT
 from pyhmap._inspect import check, stats, views
 from pyhmap._mapping import pickling

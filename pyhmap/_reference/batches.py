@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyhmap._convert import codecs
+from pyhmap._convert.codec import Codec
 
 Array = npt.NDArray[Any]
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {"add": operator.add, "min": np.minimum, "max": np.maximum}
@@ -17,7 +17,7 @@ OBJECT_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {"add": operator.add, 
 NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] + [np.dtype("f4"), np.dtype("f8")]
 
 
-def array_of(codec: codecs.Codec, items: list[Any]) -> Array:
+def array_of(codec: Codec, items: list[Any]) -> Array:
     """The array in which a batch call returns items: of the codec's dtype; of objects for str, bytes and object."""
     array = np.empty(len(items), object if isinstance(codec.dtype, type) else codec.dtype)
     for position, item in enumerate(items):
@@ -25,7 +25,7 @@ def array_of(codec: codecs.Codec, items: list[Any]) -> Array:
     return array
 
 
-def values_of(codec: codecs.Codec, values: Any, n: int) -> list[Any]:
+def values_of(codec: Codec, values: Any, n: int) -> list[Any]:
     """n values for n keys."""
     array = codec.many_values(values)
     if len(array) != n:
@@ -33,7 +33,7 @@ def values_of(codec: codecs.Codec, values: Any, n: int) -> list[Any]:
     return list(array)
 
 
-def check_combination(codec: codecs.Codec, op: str) -> None:
+def check_combination(codec: Codec, op: str) -> None:
     """Raise unless ``add_many`` can combine values of this type in this way."""
     dtype = codec.dtype
     if op not in OPERATIONS:
@@ -45,7 +45,7 @@ def check_combination(codec: codecs.Codec, op: str) -> None:
         raise TypeError(f"add_many cannot combine values of type {codec.name}: give ints, floats, times or objects")
 
 
-def combine(codec: codecs.Codec, op: str, old: Any, value: Any) -> Any:
+def combine(codec: Codec, op: str, old: Any, value: Any) -> Any:
     """What add_many stores in place of ``old``: in the arithmetic of the dtype, or of the objects themselves."""
     if codec.dtype is object:
         return OBJECT_OPERATIONS[op](old, value)

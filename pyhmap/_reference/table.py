@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyhmap._convert.codecs import Codec
+from pyhmap._convert.codec import Codec
 from pyhmap._inspect.state import (
     EMPTY_ONE,
     EMPTY_REST,

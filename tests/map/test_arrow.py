@@ -14,7 +14,8 @@ import arrow_source
 from _hmap_bytes.arrow_column import is_arrow
 from arrow_source import Column, Stream, bitmap, encoded_column, text_column
 from pyhmap._convert.arrow_values import arrow_values
-from pyhmap._convert.codecs import MAX_TEXT, key_codec
+from pyhmap._convert.codec import MAX_TEXT
+from pyhmap._convert.codecs import key_codec
 from pyhmap._convert.text_batch import _as_list, text_batch
 from text_support import BYTES, ENCODABLE, STR, texts, utf8
 

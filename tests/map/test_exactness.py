@@ -221,3 +221,14 @@ def test_an_arrow_table_is_no_column_of_objects(hmap_type, what):
     m = hmap_type(object, object)
     with refused(m, TypeError, f"{what} are a table: give one of its columns"):
         m.set_many(*((table, [1, 2]) if what == "keys" else ([1, 2], table)))
+
+
+def test_an_array_in_a_composite_key_is_a_tuple(hmap_type):
+    key = ((1, 2), b"x")
+    m = hmap_type([("pair", "i4", (2,)), ("name", "S4")], np.int64, {key: 5})
+    assert list(m) == [key]
+    assert set(m.items()) == {(key, 5)}
+    assert m.popitem() == (key, 5)
+    m.set_many([key, ((3, 4), b"y")], [6, 7])
+    assert dict(m) == {key: 6, ((3, 4), b"y"): 7}
+    assert m.copy() == m

@@ -16,13 +16,6 @@ from pyhmap import HMap
 pytestmark = pytest.mark.release_only  # tens of thousands of writes
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_objects():
-    """Hides what the session holds from the collector, which each round calls."""
-    gc.collect()
-    gc.freeze()
-
-
 N = 40  # keys: the map is in the middle of a growth
 FIRST = 30  # allocations of containers until the collection, from 1 on: more than any call makes between two steps
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import arrow_source
 from arrow_source import Stream, encoded_column, text_column
-from pyhmap._convert.codecs import MAX_TEXT, key_codec, value_codec
+from pyhmap._convert.codec import MAX_TEXT
+from pyhmap._convert.codecs import key_codec, value_codec
 from pyhmap._convert.text_batch import _as_list, text_batch
 from text_support import BYTES, ENCODABLE, STR, TEXTS, anything, texts, utf8
 

@@ -510,5 +510,5 @@ for bad in ([None], [5], 5):
         pass
 print(sorted({"pyhmap", "pandas", "polars", "pyarrow", "numpy.ma"} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
