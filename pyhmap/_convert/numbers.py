@@ -141,10 +141,12 @@ class FloatCodec(WordCodec):
         if array.dtype.kind not in "biuf":
             return self._one_by_one(array)
         ints = array.dtype.kind in "iu"
-        with np.errstate(over="ignore", invalid="ignore"):
+        # NumPy calls the cast of 64-bit ints to float64 safe.
+        if np.can_cast(array.dtype, self.dtype, "safe") and not (ints and array.dtype.itemsize == 8):
             floats = self._require(array)
-            # NumPy calls the cast of 64-bit ints to float64 safe.
-            if (ints and array.dtype.itemsize == 8) or not np.can_cast(array.dtype, self.dtype, "safe"):
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                floats = self._require(array)
                 if self.is_key or ints:
                     inexact = (floats.astype(array.dtype) != array) & (array == array)
                 else:
