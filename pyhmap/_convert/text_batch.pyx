@@ -294,7 +294,7 @@ cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
         sequence[~valid] = codec.dtype()
     if isinstance(sequence, np.ndarray):
         sequence = np.ascontiguousarray(sequence)
-        items = <PyObject **> <size_t> sequence.ctypes.data
+        items = <PyObject **> address_of(sequence)
         batch.allocate(len(sequence))
     else:
         batch.allocate(PySequence_Fast_GET_SIZE(sequence))
@@ -350,7 +350,7 @@ cdef inline Py_ssize_t transcode(TextBatch batch, Py_ssize_t i, PyObject *item) 
 cdef int read_bytes(TextBatch batch, array, bint strip) except -1:
     """S, V and structured items, in place."""
     cdef Py_ssize_t step = array.strides[0], size = array.dtype.itemsize
-    cdef const uint8_t *data = <const uint8_t *> <size_t> array.ctypes.data
+    cdef const uint8_t *data = <const uint8_t *> address_of(array)
     cdef PyThreadState *left
     batch.allocate(len(array))
     batch.owners.append(array)
@@ -364,7 +364,7 @@ cdef int read_unicode(TextBatch batch, array, codec) except -1:
     """U items, as UTF-8."""
     array = np.require(array, array.dtype.newbyteorder("="), "A")
     cdef Py_ssize_t step = array.strides[0], size = array.dtype.itemsize, done = 0
-    cdef const uint8_t *data = <const uint8_t *> <size_t> array.ctypes.data
+    cdef const uint8_t *data = <const uint8_t *> address_of(array)
     cdef PyThreadState *left
     batch.allocate(len(array))
     while True:
@@ -410,7 +410,7 @@ cdef int read_strings(TextBatch batch, array, codec) except -1:
     """StringDType items."""
     cdef StringAPI api = string_api()
     cdef Py_ssize_t step = array.strides[0], done = 0
-    cdef const uint8_t *data = <const uint8_t *> <size_t> array.ctypes.data
+    cdef const uint8_t *data = <const uint8_t *> address_of(array)
     cdef PyObject *dtype = <PyObject *> array.dtype
     cdef Unpacked string
     cdef int status = 0
@@ -638,6 +638,14 @@ cdef int read_encoded(TextBatch batch, Py_ssize_t start, const ArrowSchema *sche
     return 0
 
 
+cdef void *address_of(array) except? NULL:
+    """Where the first item of a NumPy array is."""
+    try:
+        return <void *> <size_t> array.ctypes.data
+    except SystemError:                 # how NumPy reports that it found no memory
+        raise MemoryError("no memory for the address of an array") from None
+
+
 cdef int set_valid(TextBatch batch, Py_ssize_t start, mask) except -1:
     """Store the validity of the texts from `start` on; a mask of None means that there are no nulls."""
     if mask is not None:
@@ -648,4 +656,4 @@ cdef int set_valid(TextBatch batch, Py_ssize_t start, mask) except -1:
 
 
 cdef uint8_t *valid_at(TextBatch batch, Py_ssize_t i) except? NULL:
-    return NULL if batch.valid is None else <uint8_t *> <size_t> batch.valid.ctypes.data + i
+    return NULL if batch.valid is None else <uint8_t *> address_of(batch.valid) + i

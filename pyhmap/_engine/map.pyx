@@ -6,18 +6,33 @@ rule in _core.pyx.
 
 from pyhmap._convert.sentinels import NO_DEFAULT
 
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_read, batch_write
-from pyhmap._engine.one_item cimport detach_value, key_from, key_object, object_of_detached, value_object
-from pyhmap._engine.one_write cimport remove, remove_loaded, write
+from pyhmap._engine.one_item cimport key_from, key_object, value_object
+from pyhmap._engine.one_write cimport remove, remove_loaded, value_to_remove, write
 from pyhmap._engine.iterate cimport ITEMS, KEYS, VALUES, iterator
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
 from pyhmap._kernels.any_key cimport AnyKey, load_key
 from pyhmap._kernels.constants cimport EMPTY_ONE, OBJECT_KEY, SLOTS
 from pyhmap._kernels.dispatch cimport get
 from pyhmap._kernels.layout cimport growing, slot_at
+
+
+cdef void load_first(HMapCore map, AnyKey *k) noexcept:
+    """Load the first key from pop_row on. The map has keys, and does not grow."""
+    cdef uint64_t row = map.pop_row
+    cdef unsigned i
+    while True:
+        for i in range(SLOTS):
+            if map.t.now.tophash[row * SLOTS + i] > EMPTY_ONE:
+                map.pop_row = row
+                load_key(&map.t, slot_at(&map.t.now, row, i), k)
+                return
+        row = row + 1 if row + 1 < map.t.now.next_row else 0
 
 
 cdef class HMapEngine(HMapCore):
@@ -79,7 +94,7 @@ cdef class HMapEngine(HMapCore):
 
     def __delitem__(self, key):
         cdef bint found
-        remove(self, key, &found)
+        remove(self, key, False, &found)
         if not found:
             raise KeyError(key)
 
@@ -92,9 +107,9 @@ cdef class HMapEngine(HMapCore):
         (1, None)
         """
         cdef bint found
-        detached = remove(self, key, &found)
+        value = remove(self, key, True, &found)
         if found:
-            return object_of_detached(self, detached)
+            return value
         if default is NO_DEFAULT:
             raise KeyError(key)
         return default
@@ -108,28 +123,29 @@ cdef class HMapEngine(HMapCore):
         >>> HMap(str, "i8", {"a": 1}).popitem()
         ('a', 1)
         """
-        cdef uint64_t row
-        cdef unsigned i
         cdef AnyKey k
-        wait_to_write(&self.lock)
-        while growing(&self.t):
-            self.end_growth()
+        cdef uint64_t seen
+        cdef bint found = False
+        while not found:
             wait_to_write(&self.lock)
-        if self.t.count == 0:
-            raise KeyError("popitem(): HMap is empty")
-        row = self.pop_row
-        while True:
-            for i in range(SLOTS):
-                if self.t.now.tophash[row * SLOTS + i] > EMPTY_ONE:
-                    self.pop_row = row
-                    load_key(&self.t, slot_at(&self.t.now, row, i), &k)
-                    _blocks = self.texts             # keeps the key's bytes
-                    detached = detach_value(self, get(&self.t, &k))
-                    key = remove_loaded(self, &k, True)
-                    if self.t.form != OBJECT_KEY:
-                        key = key_object(self, &k)
-                    return key, object_of_detached(self, detached)
-            row = row + 1 if row + 1 < self.t.now.next_row else 0
+            while growing(&self.t):
+                self.end_growth()
+                wait_to_write(&self.lock)
+            if self.t.count == 0:
+                raise KeyError("popitem(): HMap is empty")
+            load_first(self, &k)
+            _blocks = self.texts                        # keeps the key's bytes
+            seen = self.membership
+            key = key_object(self, &k)
+            item = PyTuple_New(2)                       # like the two objects, before anything is removed
+            value = value_to_remove(self, &k, seen, True, &found)
+            found = found and seen == self.membership   # else other code has run, and it may be another map by now
+        Py_INCREF(key)
+        PyTuple_SET_ITEM(item, 0, key)
+        Py_INCREF(value)
+        PyTuple_SET_ITEM(item, 1, value)
+        remove_loaded(self, &k, True)
+        return item
 
     # ---- iteration --------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ cdef object key_from(HMapCore map, object key, AnyKey *k)
 cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data)
 cdef object key_object(HMapCore map, const AnyKey *k)
+cdef object bytes_of(const Text *text)
 cdef object detach_value(HMapCore map, const void *stored)
 cdef object object_of_detached(HMapCore map, object detached)
 cdef object value_object(HMapCore map, const void *stored)

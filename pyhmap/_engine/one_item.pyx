@@ -50,7 +50,7 @@ cdef inline bint is_short_ascii(text):
     return PyUnicode_CheckExact(text) and PyUnicode_IS_COMPACT_ASCII(text) and PyUnicode_GET_LENGTH(text) <= MAX_TEXT
 
 
-cdef inline object bytes_of(const Text *text):
+cdef object bytes_of(const Text *text):
     """The bytes of a loaded text."""
     return PyBytes_FromStringAndSize(<const char *> text_data(text), text.size)
 

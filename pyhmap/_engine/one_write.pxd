@@ -27,7 +27,8 @@ cdef struct OneWrite:           # one key and its value, on their way into the t
 cdef void begin_one(OneWrite *w, bint overwrite) noexcept
 cdef object put_one(HMapCore map, OneWrite *w, object key, object value)
 cdef object write(HMapCore map, object key, object value, bint overwrite)
-cdef object remove(HMapCore map, object key, bint *found)
+cdef object remove(HMapCore map, object key, bint wanted, bint *found)
+cdef object value_to_remove(HMapCore map, const AnyKey *k, uint64_t seen, bint wanted, bint *found)
 cdef object remove_loaded(HMapCore map, const AnyKey *k, bint found)
 cdef int64_t last_code(HMapCore map) except -1
 cdef void find_next_code(HMapCore map, int64_t last_code, bint signed_codes) noexcept

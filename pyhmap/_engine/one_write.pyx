@@ -10,10 +10,11 @@ import numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._core cimport HMapCore, OBJECT, OTHER, STR
 from pyhmap._engine.one_item cimport (
     NO_INDEX,
     add_object,
+    bytes_of,
     detach_value,
     find_object_key,
     hashed,
@@ -54,22 +55,30 @@ cdef object write(HMapCore map, object key, object value, bint overwrite):
     if not overwrite and get(&map.t, &w.k) != NULL:     # a default that is not used is not converted
         return value_object(map, get(&map.t, &w.k))
     _value_owner = value_from(map, value, &w.v, &w.data)
+    answer = None if overwrite else new_value(map, value, w.data)       # first: it takes memory
     if map.t.form == OBJECT_KEY or map.value_kind == OBJECT:
         _replaced = put_one(map, &w, key, value)
     else:
         put_typed(map, &w)
-    if overwrite:
-        map.after_write(w.status == INSERTED)
-        return None
-    return value_written(map, &w)
+    if not overwrite and w.status == FOUND:             # the key has come meanwhile
+        return value_found(map, w.stored)
+    map.after_write(w.status == INSERTED)
+    return answer
 
 
-cdef object value_written(HMapCore map, OneWrite *w):
-    """after_write(), and the value that is now stored. Apart from write(), which a try statement would slow down."""
+cdef object new_value(HMapCore map, object value, const void *data):
+    """The Python object of a value that is to be stored."""
+    if map.value_kind == OBJECT:
+        return value
+    return object_of_detached(map, bytes_of(<const Text *> data)) if map.t.text_values else value_object(map, data)
+
+
+cdef object value_found(HMapCore map, const uint8_t *stored):
+    """after_write(), and the value that is stored. Apart from write(), which a try statement would slow down."""
     try:
-        detached = detach_value(map, w.stored)
+        detached = detach_value(map, stored)
     finally:                                            # also if there is no memory for the answer
-        map.after_write(w.status == INSERTED)
+        map.after_write(False)
     return object_of_detached(map, detached)
 
 
@@ -151,23 +160,41 @@ cdef int make_room(HMapCore map, OneWrite *w) except -1:
     return map.extend_arena(size + ((<const Text *> w.data).size if map.t.text_values else 0), 0)
 
 
-cdef object remove(HMapCore map, object key, bint *found):
-    """Remove a key; returns its detached value."""
+cdef object remove(HMapCore map, object key, bint wanted, bint *found):
+    """Remove a key; returns the Python object of its value, which is made first, if it is wanted."""
     cdef AnyKey k
     cdef uint64_t seen
-    cdef uint8_t *stored
     _owner = key_from(map, key, &k)
     seen = map.membership
-    wait_to_write(&map.lock)
-    while map.t.form == OBJECT_KEY and seen != map.membership:      # other threads ran during the wait
+    value = value_to_remove(map, &k, seen, wanted, found)
+    while map.t.form == OBJECT_KEY and seen != map.membership:      # other threads ran during a wait
         key_from(map, key, &k)
         seen = map.membership
-        wait_to_write(&map.lock)
-    stored = get(&map.t, &k)
-    found[0] = stored != NULL
-    detached = detach_value(map, stored) if found[0] else None
+        value = value_to_remove(map, &k, seen, wanted, found)
     _key = remove_loaded(map, &k, found[0])
-    return detached
+    return value
+
+
+cdef object value_to_remove(HMapCore map, const AnyKey *k, uint64_t seen, bint wanted, bint *found):
+    """The Python object of the value of a loaded key that is to be removed; None if there is no such key. On return, no
+    code has run since the table was looked at, and nobody else uses it. A result is void if `membership` is not `seen`
+    and the keys are objects."""
+    cdef const uint8_t *stored
+    cdef bint decoded = map.value_kind == STR or map.value_kind == OTHER
+    bytes_before = value = None
+    while True:
+        wait_to_write(&map.lock)
+        if map.t.form == OBJECT_KEY and seen != map.membership:
+            return None
+        stored = get(&map.t, k)
+        found[0] = stored != NULL
+        if stored == NULL or not (wanted or map.value_kind == OBJECT):
+            return None
+        detached = detach_value(map, stored)
+        if not decoded or detached == bytes_before:
+            return value if decoded else detached
+        bytes_before = detached
+        value = object_of_detached(map, detached)       # may run any code: look again
 
 
 cdef object remove_loaded(HMapCore map, const AnyKey *k, bint found):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyhmap._convert.numbers import CANONICAL_NAN
-from pyhmap._inspect.hashes import key_hashes, text_bytes, tophashes
+from pyhmap._inspect.hashes import key_hashes, texts_bytes, tophashes
 from pyhmap._inspect.state import (
     EMPTY_ONE,
     EMPTY_REST,
@@ -169,25 +169,27 @@ def _check_states(
 def _check_texts_and_objects(raw: RawTable) -> None:
     """Check the number of live bytes in the arena, that slots share no object, and that no text key is in two slots."""
     arrays = [raw.now, raw.old] if raw.old else [raw.now]
-    full = np.concatenate([array.slots[array.tophash >= MIN_TOPHASH] for array in arrays])
+    full = [array.tophash >= MIN_TOPHASH for array in arrays]
+    live = 0
     for codec, field, objects in (
         (raw.key_codec, "key", raw.key_objects),
         (raw.value_codec, "value", raw.value_objects),
     ):
+        held = [array.slots[field] for array in arrays]
         if codec.form == "object":
-            index = full[field]["index"] if field == "key" else full[field]
+            places = [part["index"] for part in held] if field == "key" else held
+            index = np.concatenate([part[where] for part, where in zip(places, full, strict=True)])
             if len(np.unique(index)) != len(index) or (len(index) and index.max() >= len(objects)):
                 raise CorruptMapError(f"the indices of the {field} objects are not all different or too large")
-    texts = [
-        full[field] for codec, field in ((raw.key_codec, "key"), (raw.value_codec, "value")) if codec.form == "text"
-    ]
-    live = sum(int(part["size"][part["size"] > INLINE_TEXT].sum()) for part in texts)
+        if codec.form == "text":
+            stored = []
+            for part, where in zip(held, full, strict=True):
+                stored += texts_bytes(raw, part[where])
+            live += sum(len(text) for text in stored if len(text) > INLINE_TEXT)
+            if field == "key" and len(set(stored)) != len(stored):
+                raise CorruptMapError("a text key is in two slots")
     if live != raw.texts.live:
         raise CorruptMapError(f"texts of {live} bytes are in use, but {raw.texts.live} are accounted for")
-    for part in texts:
-        stored = [text_bytes(raw, text) for text in part]
-        if part is texts[0] and raw.key_codec.form == "text" and len(set(stored)) != len(stored):
-            raise CorruptMapError("a text key is in two slots")
 
 
 def _check_unique(array: RawBuckets, rows_live: npt.NDArray[np.bool_], name: str) -> None:

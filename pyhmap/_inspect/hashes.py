@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from pyhmap._inspect.state import INLINE_TEXT, MIN_TOPHASH, OFFSET_BITS, RawTable
+from pyhmap._inspect.state import INLINE_TEXT, MIN_TOPHASH, OFFSET_BITS, TEXT, RawTable
 from pyhmap.errors import CorruptMapError
 
 
@@ -102,13 +102,23 @@ def _sip_round(v: list[Any]) -> None:
 
 def text_bytes(raw: RawTable, text: Any) -> bytes:
     """The bytes of a stored text, which is a record of dtype TEXT."""
-    size = int(text["size"])
-    if size <= INLINE_TEXT:
-        return bytes(text.tobytes()[4 : 4 + size])
-    block, offset = divmod(int(text["where"]), 1 << OFFSET_BITS)
-    if block >= len(raw.texts.blocks) or offset + size > len(raw.texts.blocks[block]):
-        raise CorruptMapError(f"a text of {size} bytes at {offset} of arena block {block} is outside the arena")
-    return bytes(raw.texts.blocks[block][offset : offset + size])
+    return texts_bytes(raw, np.array([text], TEXT))[0]
+
+
+def texts_bytes(raw: RawTable, texts: npt.NDArray[Any]) -> list[bytes]:
+    """The bytes of each stored text of an array of dtype TEXT."""
+    records = texts.tobytes()  # a view of one record would crash in NumPy where memory fails
+    stored = []
+    for i, (size, where) in enumerate(zip(texts["size"].tolist(), texts["where"].tolist(), strict=True)):
+        if size <= INLINE_TEXT:
+            start = i * TEXT.itemsize + TEXT.fields["head"][1]  # type: ignore[index]
+            stored.append(records[start : start + size])
+            continue
+        block, offset = divmod(where, 1 << OFFSET_BITS)
+        if block >= len(raw.texts.blocks) or offset + size > len(raw.texts.blocks[block]):
+            raise CorruptMapError(f"a text of {size} bytes at {offset} of arena block {block} is outside the arena")
+        stored.append(bytes(raw.texts.blocks[block][offset : offset + size]))
+    return stored
 
 
 def key_hashes(raw: RawTable, slots: npt.NDArray[Any], full: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
@@ -120,7 +130,7 @@ def key_hashes(raw: RawTable, slots: npt.NDArray[Any], full: npt.NDArray[np.bool
         return np.where(full, hash_words(words, raw.hash_key), hashes)
     keys = slots["key"][full]
     if form == "text":
-        texts = [text_bytes(raw, key) for key in keys]
+        texts = texts_bytes(raw, keys)
         if raw.hash_name == "xxh64":
             digests = np.array([xxhash.xxh64_intdigest(text) for text in texts], np.uint64)
             hashes[full] = hash_words(digests, raw.hash_key)

@@ -1,0 +1,96 @@
+"""Calls of a map in the middle of a growth, for tests in which something fails or runs in the middle of each of them."""
+
+import copy
+import pickle
+
+import numpy as np
+
+from pyhmap import HMap
+
+N = 40  # keys: the map is in the middle of a growth
+
+
+def texts(numbers):
+    return [f"a text that is too long for its slot: {i}" for i in numbers]
+
+
+def objects(numbers):
+    return [(i, str(i)) for i in numbers]
+
+
+KINDS = {
+    "int64 to int64": (np.int64, np.int64, list, list),
+    "int64 to object": (np.int64, object, list, objects),
+    "str to str": (str, str, texts, texts),
+    "object to object": (object, object, objects, objects),
+    "object to float64": (object, np.float64, objects, lambda numbers: [float(i) for i in numbers]),
+}
+OLD, NEW = range(N), range(N, N + 30)
+
+
+class Kind:
+    """A map of one kind, and keys and values for it."""
+
+    def __init__(self, name):
+        self.key_type, self.value_type, self.keys, self.values = KINDS[name]
+        self.map = HMap(self.key_type, self.value_type, zip(self.keys(OLD), self.values(OLD), strict=True))
+
+    def pairs(self, numbers):
+        return self.keys(numbers), self.values(numbers)
+
+
+CALLS = {
+    "get": lambda kind, m: m.get(kind.keys([3])[0]),
+    "getitem": lambda kind, m: m[kind.keys([3])[0]],
+    "contains": lambda kind, m: kind.keys([1000])[0] in m,
+    "set a new key": lambda kind, m: m.__setitem__(kind.keys([50])[0], kind.values([50])[0]),
+    "set a key again": lambda kind, m: m.__setitem__(kind.keys([5])[0], kind.values([50])[0]),
+    "setdefault": lambda kind, m: m.setdefault(kind.keys([50])[0], kind.values([50])[0]),
+    "del": lambda kind, m: m.__delitem__(kind.keys([5])[0]),
+    "pop": lambda kind, m: m.pop(kind.keys([5])[0]),
+    "popitem": lambda kind, m: m.popitem(),
+    "pop all": lambda kind, m: [m.popitem() for _ in range(len(m))],
+    "clear": lambda kind, m: m.clear(),
+    "update": lambda kind, m: m.update(zip(*kind.pairs(NEW), strict=True)),
+    "update from a map": lambda kind, m: m.update(m.copy()),
+    "get_many": lambda kind, m: m.get_many(kind.keys(OLD), kind.values(OLD)),
+    "lookup_many": lambda kind, m: m.lookup_many(kind.keys(NEW)),
+    "contains_many": lambda kind, m: m.contains_many(kind.keys(OLD)),
+    "set_many": lambda kind, m: m.set_many(*kind.pairs(NEW)),
+    "set_many again": lambda kind, m: m.set_many(kind.keys(OLD), kind.values(reversed(OLD))),
+    "setdefault_many": lambda kind, m: m.setdefault_many(*kind.pairs(NEW)),
+    "pop_many": lambda kind, m: m.pop_many(kind.keys(OLD[:20])),
+    "pop_many with defaults": lambda kind, m: m.pop_many(kind.keys(NEW), kind.values(NEW)),
+    "discard_many": lambda kind, m: m.discard_many(kind.keys(OLD)),
+    "compact": lambda kind, m: m.compact(),
+    "reserve": lambda kind, m: m.reserve(500),
+    "finish_growth": lambda kind, m: m.finish_growth(),
+    "copy": lambda kind, m: m.copy(),
+    "copy.deepcopy": lambda kind, m: copy.deepcopy(m),
+    "pickle": lambda kind, m: pickle.loads(pickle.dumps(m)),
+    "equal": lambda kind, m: m == m.copy(),
+    "to_arrays": lambda kind, m: m.to_arrays(),
+    "keys_array": lambda kind, m: m.keys_array(),
+    "values_array": lambda kind, m: m.values_array(),
+    "iterate": lambda kind, m: list(m.items()),
+    "repr": lambda kind, m: repr(m),
+    "stats": lambda kind, m: m.stats(),
+    "check": lambda kind, m: m.check(),
+    "bucket_arrays": lambda kind, m: m.bucket_arrays(),
+}
+
+# Calls that do several things one after the other: a failure leaves the first of them done.
+IN_STEPS = {"pop all", "update", "update from a map", "set_many", "setdefault_many", "set_many again", "discard_many"}
+# They make their answer, an array, after all keys have gone.
+ANSWER_LAST = {"pop_many", "pop_many with defaults"}
+
+
+def pairs_of(m):
+    return {repr(pair) for pair in m.items()}
+
+
+def may_be_left(call, now, old, new):
+    """Whether a call that failed may leave these pairs: mostly, only those before it."""
+    if call in IN_STEPS:
+        return old & new <= now <= old | new
+    return now == old or (call in ANSWER_LAST and now == new)
