@@ -48,6 +48,7 @@ class Codec:
     holder = "map"  # what holds the items, for messages; a set says so
     has_nan = has_nat = False  # whether NaN (NaT) is an item of the type; if not, it may stand for a null
     is_composite = is_array = False
+    has_padding = False  # bytes that are part of no field: never copied from a caller's array, they may be anything
 
     def __init__(self, dtype: Spec, what: str) -> None:
         self.dtype = dtype

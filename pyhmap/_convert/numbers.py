@@ -165,6 +165,10 @@ class NumberCodec(Codec):
     has_nan = True
     dtype: np.dtype[Any]
 
+    def __init__(self, dtype: np.dtype[Any], what: str) -> None:
+        super().__init__(dtype, what)
+        self.has_padding = dtype.char in "gG" and np.finfo(np.longdouble).nmant == 63  # 10 bytes of 16 are used
+
     def _encode(self, item: object) -> bytes:
         given: Any = bool(item) if isinstance(item, np.bool) else item
         real_only = self.dtype.kind == "f"
@@ -214,7 +218,7 @@ class NumberCodec(Codec):
 
     def _without_padding(self, numbers: Array) -> Array:
         """Zero the bytes behind the 10 that an 80-bit long double uses: they are undefined."""
-        if self.dtype.char not in "gG" or np.finfo(np.longdouble).nmant != 63:
+        if not self.has_padding:
             return numbers
         stored = numbers.copy()
         stored.view(np.uint8).reshape(-1, np.dtype(np.longdouble).itemsize)[:, 10:] = 0

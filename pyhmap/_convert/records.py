@@ -31,6 +31,9 @@ class RecordCodec(Codec):
             (name, FixedCodec(codec.dtype, "value") if isinstance(codec, FixedCodec) else codec)
             for name, codec in fields
         ]
+        self.has_padding = dtype.itemsize != sum(codec.dtype.itemsize for _, codec in fields) or any(
+            codec.has_padding for _, codec in fields
+        )
 
     @property
     def form(self) -> str:  # type: ignore[override]
@@ -138,7 +141,7 @@ class RecordCodec(Codec):
             return None  # the error then names the item
 
     def _exactly(self, array: Array) -> Array:
-        if array.dtype == self.dtype and not self.is_key and not self.dtype.hasobject:
+        if array.dtype == self.dtype and not self.is_key and not self.has_padding:
             return np.require(array, self.dtype, ["C", "A"])
         if array.dtype.kind == "O":
             return self._one_by_one(array)
@@ -160,6 +163,7 @@ class SubarrayCodec(Codec):
         super().__init__(dtype, what)
         self.shape = dtype.shape
         self.items = items
+        self.has_padding = items.has_padding
 
     def _encode(self, item: object) -> bytes:
         return self._row(item).tobytes()

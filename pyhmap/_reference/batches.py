@@ -19,7 +19,7 @@ NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] 
 
 def array_of(codec: Codec, items: list[Any]) -> Array:
     """The array in which a batch call returns items: of the codec's dtype; of objects for str, bytes and object."""
-    array = np.empty(len(items), object if isinstance(codec.dtype, type) else codec.dtype)
+    array = np.zeros(len(items), object if isinstance(codec.dtype, type) else codec.dtype)  # also what is padding
     for position, item in enumerate(items):
         array[position] = item
     return array
