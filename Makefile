@@ -9,6 +9,8 @@ WRITE ?=
 OUT ?= profiling/out
 # Processes that run tests. logical: one per hyperthread; auto: one per core.
 JOBS ?= logical
+# A process that crashes ends the run, as a failure.
+PARALLEL := -n $(JOBS) --max-worker-restart=0
 
 PY := $(VENV)/bin/python
 PROFILING := $(PY) profiling
@@ -58,11 +60,11 @@ $(EXTRAS): $(VENV)/.%: setup.py pyproject.toml | $(VENV)/.built
 build: $(VENV)/.test
 
 test: $(VENV)/.dev
-	$(PY) -m pytest -n $(JOBS)
+	$(PY) -m pytest $(PARALLEL)
 
 check: $(VENV)/.test
 	@start=$$(date +%s) && \
-	$(PY) -m pytest -q -n $(JOBS) --hypothesis-profile=short -m "not slow and not reference" \
+	$(PY) -m pytest -q $(PARALLEL) --hypothesis-profile=short -m "not slow and not reference" \
 		tests/map tests/tophash_cache tests/test_structure.py && \
 	echo "A short form: Hypothesis tries 5 examples for each test. Left out: tests marked slow, tests over the plain" && \
 	echo "Python reference alone, and the tests of pyhmap.debug, stubs, packages, documents and profiling/." && \
@@ -120,21 +122,21 @@ $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
 
 # Leaves out the tests of the plain Python reference alone: no build changes it, and `make test` runs them.
 debug: $(CHECKED_VENV)debug/.built
-	$(CHECKED_VENV)debug/bin/pytest -n $(JOBS) -m "not release_only and not reference"
+	$(CHECKED_VENV)debug/bin/pytest $(PARALLEL) -m "not release_only and not reference"
 
 # The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
 # tests of pyhmap.debug and of profiling/ are left out: a sanitizer changes the memory and the time that they measure.
 asan: $(CHECKED_VENV)sanitize/.built
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) -m "not release_only" -s tests/map tests/tophash_cache
+	$(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) -m "not release_only" -s tests/map tests/tophash_cache
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
 # out are tests of what Python allocates (test_clean.py and one of the cache): a tracer allocates too.
 coverage: $(CHECKED_VENV)coverage/.built
 	find build/coverage -name '*.gcda' -delete
 	$(CHECKED_VENV)coverage/bin/coverage erase
-	$(CHECKED_VENV)coverage/bin/coverage run $(CHECKED_VENV)coverage/bin/pytest -q -n $(JOBS) \
+	$(CHECKED_VENV)coverage/bin/coverage run $(CHECKED_VENV)coverage/bin/pytest -q $(PARALLEL) \
 		-k "not test_clean and not holds_as_many_bytes" tests/map tests/tophash_cache tests/debug tests/test_docs.py
 	$(CHECKED_VENV)coverage/bin/coverage combine --quiet
 	$(CHECKED_VENV)coverage/bin/coverage report
