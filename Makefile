@@ -6,6 +6,7 @@ VENV ?= .venv
 CHECKED_VENV ?= .venv-
 QUICK ?=
 WRITE ?=
+SECONDS ?= 600
 OUT ?= profiling/out
 # Processes that run tests. logical: one per hyperthread; auto: one per core.
 JOBS ?= logical
@@ -19,7 +20,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
 .PHONY: help build test check record table bench cache growth leaks instructions report compare
-.PHONY: lint type coverage debug asan clean
+.PHONY: lint type coverage debug asan stress clean
 
 help:
 	@echo "make test     build, then run the whole test suite, in parallel"
@@ -37,6 +38,7 @@ help:
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on"
 	@echo "make asan     the tests of the map and the cache under AddressSanitizer and UndefinedBehaviourSanitizer"
+	@echo "make stress   random calls in eight threads on shared maps, with forks and signals (SECONDS=600; QUICK=1: 20)"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
 $(VENV)/.tools: pyproject.toml
@@ -125,10 +127,16 @@ debug: $(CHECKED_VENV)debug/.built
 
 # The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
 # tests of pyhmap.debug and of profiling/ are left out: a sanitizer changes the memory and the time that they measure.
+SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 asan: $(CHECKED_VENV)sanitize/.built
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) -m "not release_only" -s tests/map tests/tophash_cache
+	$(SANITIZED) $(CHECKED_VENV)sanitize/bin/pytest -n $(JOBS) -m "not release_only" -s tests/map tests/tophash_cache
+
+# BUILD=debug or BUILD=sanitize runs it over that build.
+BUILD ?=
+stress: $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/.built,$(VENV)/.test)
+	$(if $(filter sanitize,$(BUILD)),$(SANITIZED)) $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/bin/python,$(PY)) \
+	tests/stress/threads.py --seconds $(if $(QUICK),20,$(SECONDS))
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
 # out are tests of what Python allocates (test_clean.py and one of the cache): a tracer allocates too.
