@@ -6,6 +6,7 @@ VENV ?= .venv
 CHECKED_VENV ?= .venv-
 QUICK ?=
 WRITE ?=
+SECONDS ?= 600
 OUT ?= profiling/out
 # Processes that run tests. logical: one per hyperthread; auto: one per core.
 JOBS ?= logical
@@ -21,7 +22,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
 .PHONY: help build test check record table bench cache growth leaks instructions report compare
-.PHONY: lint type coverage debug asan clean
+.PHONY: lint type coverage debug asan stress clean
 
 help:
 	@echo "make test     build, then run the whole test suite, in parallel"
@@ -30,7 +31,7 @@ help:
 	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
-	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
+	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; floods; layout (QUICK=1, OUT=folder)"
 	@echo "make leaks    build, then what keeps memory alive, the collector, zero growth of every call (QUICK=1, OUT=folder)"
 	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records again)"
 	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
@@ -39,6 +40,7 @@ help:
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on"
 	@echo "make asan     the tests of the map and the cache under AddressSanitizer and UndefinedBehaviourSanitizer"
+	@echo "make stress   random calls in eight threads on shared maps, with forks and signals (SECONDS=600; QUICK=1: 20)"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
 $(VENV)/.tools: pyproject.toml
@@ -85,6 +87,7 @@ cache: $(VENV)/.peers
 growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)
 	$(PROFILING) fragmentation $(OPTIONS)
+	$(PROFILING) floods $(OPTIONS)
 	$(PROFILING) layout $(OPTIONS)
 
 leaks: $(VENV)/.dev
@@ -126,10 +129,16 @@ debug: $(CHECKED_VENV)debug/.built
 
 # The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
 # tests of pyhmap.debug and of profiling/ are left out: a sanitizer changes the memory and the time that they measure.
+SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 asan: $(CHECKED_VENV)sanitize/.built
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) -m "not release_only" -s tests/map tests/tophash_cache
+	$(SANITIZED) $(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) -m "not release_only" -s tests/map tests/tophash_cache
+
+# BUILD=debug or BUILD=sanitize runs it over that build.
+BUILD ?=
+stress: $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/.built,$(VENV)/.test)
+	$(if $(filter sanitize,$(BUILD)),$(SANITIZED)) $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/bin/python,$(PY)) \
+	tests/stress/threads.py --seconds $(if $(QUICK),20,$(SECONDS))
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
 # out are tests of what Python allocates (test_clean.py and one of the cache): a tracer allocates too.
