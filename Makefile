@@ -1,5 +1,6 @@
 # Every verb sets up what it needs: a virtual environment in $(VENV), the build, the extras.
-# On a fresh machine with Python >= 3.11, gcc and make, `make test` and `make table` are enough.
+# On a fresh machine with Python >= 3.11, gcc and make, `make test` and `make table` are enough. `make asan` and
+# `make fuzz` need clang and its runtimes (Debian: clang, libclang-rt-14-dev) besides.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,6 +8,8 @@ CHECKED_VENV ?= .venv-
 QUICK ?=
 WRITE ?=
 OUT ?= profiling/out
+# What make fuzz takes for each target.
+SECONDS ?= $(if $(QUICK),25,300)
 # Processes that run tests. logical: one per hyperthread; auto: one per core.
 JOBS ?= logical
 # A process that crashes ends the run, as a failure.
@@ -21,7 +24,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
 .PHONY: help build test check record table bench cache growth leaks instructions report compare
-.PHONY: lint type coverage debug asan clean
+.PHONY: lint type coverage debug asan fuzz clean
 
 help:
 	@echo "make test     build, then run the whole test suite, in parallel"
@@ -38,7 +41,8 @@ help:
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on"
-	@echo "make asan     the tests of the map and the cache under AddressSanitizer and UndefinedBehaviourSanitizer"
+	@echo "make asan     the tests of the map and the cache under the sanitizers of addresses, leaks, undefined behaviour"
+	@echo "make fuzz     each target of the fuzzer, then the planted faults (QUICK=1 or SECONDS=300 for each target)"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
 $(VENV)/.tools: pyproject.toml
@@ -117,19 +121,26 @@ $(CHECKED_VENV)%/.tools: pyproject.toml
 	touch $@
 
 $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
-	PYHMAP_BUILD=$* $(CHECKED_VENV)$*/bin/python -m pip install --quiet --no-build-isolation '.[dev]'
+	PYHMAP_BUILD=$* $(CHECKED_VENV)$*/bin/python -m pip install --quiet --no-build-isolation \
+		'.[$(if $(filter sanitize,$*),fuzz,dev)]'
 	touch $@
 
 # Leaves out the tests of the plain Python reference alone: no build changes it, and `make test` runs them.
 debug: $(CHECKED_VENV)debug/.built
 	$(CHECKED_VENV)debug/bin/pytest $(PARALLEL) -m "not release_only and not reference"
 
-# The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
-# tests of pyhmap.debug and of profiling/ are left out: a sanitizer changes the memory and the time that they measure.
+# The runtime of the sanitizers comes before the interpreter. Reports go to stderr, which pytest's workers pass on. Leaks
+# are looked for once, when the tests of a process are over (tests/conftest.py). The tests of pyhmap.debug and of
+# profiling/ are left out: a sanitizer changes the memory and the time that they measure.
 asan: $(CHECKED_VENV)sanitize/.built
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	LD_PRELOAD="$$(clang -print-file-name=libclang_rt.asan-$$(uname -m).so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0 LSAN_OPTIONS=suppressions=tests/fuzz/leaks.supp \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	$(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) -m "not release_only" -s tests/map tests/tophash_cache
+
+fuzz: $(CHECKED_VENV)sanitize/.built
+	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/run.py --seconds $(SECONDS)
+	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/planted.py
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
 # out are tests of what Python allocates (test_clean.py and one of the cache): a tracer allocates too.
