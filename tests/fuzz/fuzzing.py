@@ -13,12 +13,14 @@ from typing import Any, NamedTuple, TypeVar
 import atheris
 import numpy as np
 
+from kinds import KINDS, Kind
+
 PACKAGES = ["_hmap_bytes", "pyhmap", "tophash_cache"]
-with atheris.instrument_imports(include=PACKAGES, exclude=["pyhmap._inspect.check", "pyhmap._inspect.hashes", "pyhmap._inspect.state"]):
+with atheris.instrument_imports(
+    include=PACKAGES, exclude=["pyhmap._inspect.check", "pyhmap._inspect.hashes", "pyhmap._inspect.state"]
+):
     import tophash_cache  # noqa: F401
     from pyhmap import HMap, HSet
-
-from kinds import KINDS, VALUE_KINDS, Kind
 
 T = TypeVar("T")
 NAN = float("nan")
@@ -119,4 +121,3 @@ def start(target: Callable[[Source], None]) -> None:
     gc.freeze()  # so that the collector, which runs often, looks only at what an input has made
     atheris.Setup(sys.argv, lambda data: target(Source(data)))
     atheris.Fuzz()
-

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from fuzzing import VALUE_KINDS, HMap, Keys, Source, keys_of, one_nan, start
+from fuzzing import HMap, Keys, Source, keys_of, one_nan, start
 
+from kinds import VALUE_KINDS
 from tophash_cache import TopHashCache
 
 # Each physical form of keys and of values, and each kind of conversion. The first ones are the commonest.

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzzing import KINDS, VALUE_KINDS, HMap, HSet, Source, restored_well, start
+from fuzzing import HMap, HSet, Source, restored_well, start
 
+from kinds import KINDS, VALUE_KINDS
 from pyhmap._mapping import pickling
 
 

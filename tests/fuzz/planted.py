@@ -1,8 +1,9 @@
-"""Whether the targets find faults: each fault is planted in a copy of the packages, and a target must fail on it.
+"""Whether the targets and `make asan` find faults: each is planted in a copy of the packages, and must be found there.
 
     python tests/fuzz/planted.py [--seconds 60]
 
-A target begins with the committed inputs. A fault in a .pyx needs only its own module built again.
+A target begins with the committed inputs; for `make asan` stand a few of its tests. A fault in a .pyx needs only its
+own module built again.
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ class Fault(NamedTuple):
     module: str = ""  # the one that is built again, for a .pxd
 
 
+TESTS = "tests/map/test_arena.py"
 FAULTS = [
+    Fault(
+        "asan", "the memory of a table is lost", "pyhmap/_engine/memory.pyx",
+        "free(self.start)", "pass", "LeakSanitizer: detected memory leaks",
+    ),
     Fault(
         "operations", "a removed key does not end iterations", "pyhmap/_core.pyx",
         "self.version += keys_changed", "self.version += 0", "AssertionError",
@@ -108,22 +114,35 @@ def plant(fault: Fault, folder: Path) -> Path:
     return installed
 
 
+def command(fault: Fault, folder: Path, seconds: int) -> list[str]:
+    if fault.target == "asan":  # as in the Makefile
+        return [sys.executable, "-P", "-m", "pytest", "-q", "-s", "-n", "1", "-m", "not release_only", TESTS]
+    corpora = [folder / "found", run.HERE / "corpus" / fault.target]
+    corpora[0].mkdir()
+    return run.command(fault.target, f"-max_total_time={seconds}", f"-artifact_prefix={folder}/", *corpora)
+
+
+def environment(fault: Fault, installed: Path) -> dict[str, str]:
+    made = run.environment()
+    made["PYTHONPATH"] = f"{installed}{os.pathsep}{made['PYTHONPATH']}"
+    if fault.target == "asan":
+        made["ASAN_OPTIONS"] = "detect_leaks=1:leak_check_at_exit=0"
+        made["LSAN_OPTIONS"] = f"suppressions={run.HERE / 'leaks.supp'}"
+    return made
+
+
 def is_found(fault: Fault, seconds: int) -> bool:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        environment = run.environment()
-        environment["PYTHONPATH"] = f"{plant(fault, folder)}{os.pathsep}{environment['PYTHONPATH']}"
-        corpus = run.HERE / "corpus" / fault.target
-        (folder / "found").mkdir()
-        limits = f"-max_total_time={seconds}", f"-artifact_prefix={folder}/"
+        installed = plant(fault, folder)
         done = subprocess.run(
-            run.command(fault.target, *limits, folder / "found", *([corpus] if corpus.exists() else [])),
-            env=environment, capture_output=True, text=True, errors="replace",
+            command(fault, folder, seconds), cwd=ROOT, env=environment(fault, installed),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         )  # fmt: skip
-        found = done.returncode != 0 and fault.seen_by in done.stderr
-        if done.returncode and not found:
-            print(done.stderr[-5000:])
+    found = done.returncode != 0 and fault.seen_by in done.stdout
     print(f"{fault.target}: {fault.what}: {'found' if found else 'NOT FOUND'}", flush=True)
+    if not found:
+        print(f"It ended with {done.returncode}, without {fault.seen_by!r}:", done.stdout[-3000:], sep="\n", flush=True)
     return found
 
 
@@ -131,7 +150,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60, help="for each fault")
     options = parser.parse_args()
-    sys.exit(not all([is_found(fault, options.seconds) for fault in FAULTS]))
+    found = [is_found(fault, options.seconds) for fault in FAULTS]
+    sys.exit(not all(found))
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ def main() -> None:
         for target in targets:
             merge(target)
     else:
-        sys.exit(not all([fuzz(target, options.seconds) for target in targets]))
+        passed = [fuzz(target, options.seconds) for target in targets]
+        sys.exit(not all(passed))
 
 
 if __name__ == "__main__":

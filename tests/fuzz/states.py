@@ -13,10 +13,9 @@ from fuzzing import HMap, HSet, Source, restored_well, start
 from pyhmap._mapping.pickling import _array_column, _text_column, begun, restored_map, restored_set
 
 TYPES = [
-    str, bytes, object, np.dtype("i8"), np.dtype("f4"), np.dtype("?"), np.dtype("M8[s]"), np.dtype("S3"), np.dtype("U2"),
-    np.dtype("V2"), np.dtype([("a", "i4"), ("b", "S2")]), np.dtype([("a", "f8", (2,)), ("b", "?")], align=True),
-    np.dtype("V0"), np.dtype("O"), np.dtype("S0"), np.dtype("M8"), np.dtype([("o", "O")]), np.dtype("c16"),
-    np.dtypes.StringDType(), "i8", None, 7, HMap,
+    str, bytes, object, *map(np.dtype, ["i8", "f4", "?", "M8[s]", "S3", "U2", "V2", "V0", "O", "S0", "M8", "c16"]),
+    np.dtype([("a", "i4"), ("b", "S2")]), np.dtype([("a", "f8", (2,)), ("b", "?")], align=True),
+    np.dtype([("o", "O")]), np.dtypes.StringDType(), "i8", None, 7, HMap,
 ]  # fmt: skip
 ODD = [None, -1, 0, 1, 2**31, 2**62, 2**63, -(2**63), 2**70, 1.5, "a", b"a", (), object()]
 
@@ -39,7 +38,9 @@ def column(source: Source) -> Any:
         dtype = source.pick(TYPES)
         data = source.take(source.byte() % 64)
         size = dtype.itemsize if isinstance(dtype, np.dtype) and dtype.itemsize else 8
-        shape = source.pick([(len(data) // size,), (len(data) // size, 1), (), (2,), (-1,), (2**62,), (2**40, 0), 3, None])
+        shape = source.pick(
+            [(len(data) // size,), (len(data) // size, 1), (), (2,), (-1,), (2**62,), (2**40, 0), 3, None]
+        )
         return _array_column(dtype, shape, np.frombuffer(data, source.pick(["u1", "u1", "i1"])))
     if kind < 6:
         texts = [source.take(source.byte() % 16) for _ in range(source.byte() % 8)]
