@@ -1,12 +1,14 @@
 # Every verb sets up what it needs: a virtual environment in $(VENV), the build, the extras.
-# On a fresh machine with Python >= 3.11, gcc and make, `make test` and `make table` are enough.
+# On a fresh machine with Python >= 3.11, gcc and make, `make test` and `make table` are enough. `make asan` and
+# `make fuzz` need clang and its runtimes (Debian: clang, libclang-rt-14-dev) besides.
 
 PYTHON ?= python3
 VENV ?= .venv
 CHECKED_VENV ?= .venv-
 QUICK ?=
 WRITE ?=
-SECONDS ?= 600
+# How long `make stress` runs, and each target of `make fuzz`; without it 600 and 300, in the quick form 20.
+SECONDS ?=
 OUT ?= profiling/out
 # Processes that run tests. logical: one per hyperthread; auto: one per core.
 JOBS ?= logical
@@ -22,7 +24,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
 .PHONY: help build test check record table bench cache growth leaks instructions report compare
-.PHONY: lint type coverage debug asan stress clean
+.PHONY: lint type coverage debug asan stress fuzz clean
 
 help:
 	@echo "make test     build, then run the whole test suite, in parallel"
@@ -39,8 +41,9 @@ help:
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on"
-	@echo "make asan     the tests of the map and the cache under AddressSanitizer and UndefinedBehaviourSanitizer"
+	@echo "make asan     the tests of the map and the cache under the sanitizers of addresses, leaks, undefined behaviour"
 	@echo "make stress   random calls in eight threads on shared maps, with forks and signals (SECONDS=600; QUICK=1: 20)"
+	@echo "make fuzz     each target of the fuzzer, then the planted faults (SECONDS=300 for each target; QUICK=1: 20)"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
 $(VENV)/.tools: pyproject.toml
@@ -120,17 +123,20 @@ $(CHECKED_VENV)%/.tools: pyproject.toml
 	touch $@
 
 $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
-	PYHMAP_BUILD=$* $(CHECKED_VENV)$*/bin/python -m pip install --quiet --no-build-isolation '.[dev]'
+	PYHMAP_BUILD=$* $(CHECKED_VENV)$*/bin/python -m pip install --quiet --no-build-isolation \
+		'.[$(if $(filter sanitize,$*),fuzz,dev)]'
 	touch $@
 
 # Leaves out the tests of the plain Python reference alone: no build changes it, and `make test` runs them.
 debug: $(CHECKED_VENV)debug/.built
 	$(CHECKED_VENV)debug/bin/pytest $(PARALLEL) -m "not release_only and not reference"
 
-# The runtimes of the sanitizers come before the interpreter. Reports go to stderr, which pytest's workers pass on. The
-# tests of pyhmap.debug and of profiling/ are left out: a sanitizer changes the memory and the time that they measure.
-SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+# The runtime of the sanitizers comes before the interpreter. Reports go to stderr, which pytest's workers pass on. Leaks
+# are looked for once, when the tests of a process are over (tests/conftest.py). The tests of pyhmap.debug and of
+# profiling/ are left out: a sanitizer changes the memory and the time that they measure.
+SANITIZED = LD_PRELOAD="$$(clang -print-file-name=libclang_rt.asan-$$(uname -m).so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0 LSAN_OPTIONS=suppressions=tests/fuzz/leaks.supp \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 asan: $(CHECKED_VENV)sanitize/.built
 	$(SANITIZED) $(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) -m "not release_only" -s tests/map tests/tophash_cache
 
@@ -138,7 +144,11 @@ asan: $(CHECKED_VENV)sanitize/.built
 BUILD ?=
 stress: $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/.built,$(VENV)/.test)
 	$(if $(filter sanitize,$(BUILD)),$(SANITIZED)) $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/bin/python,$(PY)) \
-	tests/stress/threads.py --seconds $(if $(QUICK),20,$(SECONDS))
+	tests/stress/threads.py --seconds $(or $(SECONDS),$(if $(QUICK),20,600))
+
+fuzz: $(CHECKED_VENV)sanitize/.built
+	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/run.py --seconds $(or $(SECONDS),$(if $(QUICK),20,300))
+	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/planted.py
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
 # out are tests of what Python allocates (test_clean.py and one of the cache): a tracer allocates too.

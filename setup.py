@@ -4,7 +4,8 @@ PYHMAP_BUILD chooses the variant:
 
     release   (default)  -O3, no checks, symbols kept so that py-spy --native can name the frames
     debug                bounds checks in Cython, C asserts in the kernels, check() after writes
-    sanitize             debug, plus AddressSanitizer and UndefinedBehaviourSanitizer (run through `make asan`)
+    sanitize             bounds checks, C asserts, AddressSanitizer, UndefinedBehaviourSanitizer and libFuzzer's
+                         counters, by clang (run through `make asan` and `make fuzz`)
     coverage             no optimisation, and gcov's counters (run through `make coverage`)
 
 Each variant has a folder of its own below build/, and a source is compiled there only if it, or a .pxd that it
@@ -21,12 +22,13 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-SANITIZERS = "-fsanitize=address,undefined"
-CHECKED = ["-O1", "-g", "-UNDEBUG", "-DPYHMAP_DEBUG=1"]
+SANITIZERS = "-fsanitize=address,undefined,fuzzer-no-link"
+CHECKED = ["-O1", "-g", "-UNDEBUG"]
 VARIANTS = {
     # -g costs disk, not time; without it a profiler sees addresses instead of kernels.
     "release": ["-O3", "-g", "-DNDEBUG"],
-    "debug": CHECKED,
+    "debug": [*CHECKED, "-DPYHMAP_DEBUG=1"],
+    # Without check() after writes: the debug build has it, and a fuzzer calls it less often.
     "sanitize": [*CHECKED, "-fno-omit-frame-pointer", SANITIZERS],
     # Atomic counters: kernels run without the GIL.
     "coverage": ["-O0", "-g", "-DNDEBUG", "--coverage", "-fprofile-update=atomic"],
@@ -37,6 +39,8 @@ variant = os.environ.get("PYHMAP_BUILD", "release")
 if variant not in VARIANTS:
     raise SystemExit(f"PYHMAP_BUILD={variant!r}: choose one of {', '.join(VARIANTS)}")
 checked = variant in ("debug", "sanitize")
+if variant == "sanitize":
+    os.environ.setdefault("CC", "clang")  # gcc has no counters for libFuzzer
 build = f"build/{variant}"
 jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -1,6 +1,8 @@
 """The fixture that runs a test over both engines of the map, the profiles of Hypothesis, and the order of tests."""
 
+import ctypes
 import gc
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,24 @@ class TogetherWhereShared(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherWhereShared:
     """How pytest-xdist distributes the tests."""
     return TogetherWhereShared(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """`make asan`: memory that a process of tests has lost fails the run. LeakSanitizer names where it came from."""
+    if "detect_leaks=1" in os.environ.get("ASAN_OPTIONS", ""):
+        gc.collect()
+        leaks = bool(ctypes.CDLL(None).__lsan_do_recoverable_leak_check())
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["leaks"] = leaks
+        elif leaks or getattr(session.config, "leaks", False):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of pytest-xdist tells the process that started it."""
+    if getattr(node, "workeroutput", {}).get("leaks"):
+        node.config.leaks = True
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -37,6 +37,9 @@ class Packed:
 
 
 def _array_column(dtype: np.dtype[Any], shape: tuple[int, ...], data: npt.NDArray[np.uint8]) -> Packed:
+    # NumPy would take the bytes for pointers. It takes -1 for as many items as there are, by a division by their size.
+    if dtype.hasobject or min(shape, default=0) < 0:
+        raise ValueError(f"the pickle is damaged, an array of dtype {dtype} and shape {shape}: write it again")
     return Packed(np.ndarray(shape, dtype, data))
 
 

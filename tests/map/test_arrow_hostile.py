@@ -751,6 +751,22 @@ def test_a_stream_without_end_can_be_interrupted() -> None:
         signal.signal(signal.SIGVTALRM, before)
 
 
+# ---- what is not checked ---------------------------------------------------------------------------------------------
+
+
+def test_texts_that_are_not_utf_8() -> None:
+    column = text_column([b"a", b"\xff\xfe"])
+    m, objects = HMap(str, np.int64), HMap(object, np.int64, {"a": 1})
+    assert m.factorize(column).tolist() == m.factorize(column).tolist() == [0, 1]
+    assert m["a"] == 0
+    m.check()
+    for call in (lambda: list(m), m.keys_array, lambda: objects.factorize(column)):
+        with pytest.raises(UnicodeDecodeError):
+            call()
+    assert objects == {"a": 1}
+    assert m.discard_many(column) == 2
+
+
 # ---- any one or two fields -------------------------------------------------------------------------------------------
 
 ROOM = (

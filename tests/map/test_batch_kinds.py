@@ -480,3 +480,15 @@ class TestTextBatches:
 
 def test_every_key_type_is_gone_through():
     assert len(KINDS) == 24
+
+
+@pytest.mark.parametrize("key", [np.int64, str, object])
+def test_values_without_bytes(hmap_type, key):
+    """An array of them has no memory; the sanitizers watch what is done with its address."""
+    keys = {np.int64: [1, 2, 3], str: ["a", "b", "c"], object: [(1,), (2,), (3,)]}[key]
+    m = hmap_type(key, "V0")
+    m.set_many(keys[:2], np.zeros(2, "V0"))
+    assert m.setdefault_many(keys, np.zeros(3, "V0")).tolist() == [b""] * 3
+    assert m.get_many(keys, np.zeros(3, "V0")).tolist() == m.pop_many(keys).tolist() == [b""] * 3
+    assert len(m) == 0
+    m.check()

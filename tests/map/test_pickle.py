@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pyhmap import HMap, HSet
+from pyhmap._mapping import pickling
 from support import fragmented, growing
 
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
@@ -196,3 +197,10 @@ def test_a_key_that_comes_while_objects_are_pickled(hmap_type):
         pickle.dumps(m)
     assert len(m) == 4
     m.check()
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("S0", (-1,)), ("V0", (-1, 2)), ("i8", (-1,)), ("O", (1,)), ([("a", "i4"), ("b", "O")], (0,))]
+)
+def test_an_array_that_is_none_of_a_map_is_refused(dtype, shape):
+    """NumPy would divide by zero, or take the bytes for pointers."""
+    with pytest.raises(ValueError, match="the pickle is damaged, an array of dtype"):
+        pickling._array_column(np.dtype(dtype), shape, np.ones(8, np.uint8))
