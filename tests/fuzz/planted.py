@@ -109,8 +109,10 @@ def plant(fault: Fault, folder: Path) -> Path:
         shutil.copy(ROOT / name, source)
     module = fault.module or fault.file.removesuffix(".pyx").replace("/", ".")
     build = [sys.executable, "-c", BUILD, module, str(installed)]
-    environment = os.environ | {"PYHMAP_BUILD": "sanitize", "CFLAGS": "-w"}
-    subprocess.run(build, cwd=source, env=environment, check=True, stdout=subprocess.DEVNULL)
+    environment = os.environ | {"PYHMAP_BUILD": "sanitize"}
+    done = subprocess.run(build, cwd=source, env=environment, capture_output=True, text=True)  # warnings by the hundred
+    if done.returncode:
+        raise SystemExit(f"{module} could not be built:\n{done.stderr[-3000:]}")
     return installed
 
 
