@@ -27,7 +27,7 @@ WIDTHS = {
     "w:0": 0, "w:1": 1, "w:3": 3, "w:16": 16,
 }  # fmt: skip
 OFFSETS = {"u": 4, "z": 4, "U": 8, "Z": 8}
-FORMATS = ["u", "U", "vu", "z", "Z", "vz", "+s", "+r", "n", "b", *WIDTHS]
+FORMATS = [*("u", "U", "vu", "z", "Z", "vz") * 2, "+s", "+r", "n", "b", *WIDTHS]
 NONSENSE = [
     "",
     "q",
@@ -125,14 +125,16 @@ def offsets(source: Source, rows: int, size: int) -> list[int]:
 
 
 def view(source: Source, data: list[bytes]) -> bytes:
-    """A short text, a long one that is there, or any 16 bytes."""
-    kind = source.byte() % 4
-    if kind < 2:
+    """A short text, a long one that is there, one that may be, or any 16 bytes."""
+    kind = source.byte() % 8
+    if kind < 3:
         text = source.take(source.byte() % 13)
         return packed([len(text)], 4) + text.ljust(12, b"\0")
-    if kind == 2 and data:
+    if kind < 5 and data:
         number = source.byte() % len(data)
         return packed([len(data[number])], 4) + data[number][:4].ljust(4, b"\0") + packed([number, 0], 4)
+    if kind < 7:
+        return packed([10 + source.byte() % 16, 0, source.byte() % 3, source.byte() % 16], 4)
     return source.take(16)
 
 
