@@ -40,10 +40,10 @@ help:
 	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
-	@echo "make debug    the test suite over a build with every check on"
-	@echo "make asan     the tests of the map and the cache under the sanitizers of addresses, leaks, undefined behaviour"
+	@echo "make debug    the test suite over a build with every check on (QUICK=1: a short form)"
+	@echo "make asan     the tests of the map and the cache under the sanitizers of addresses, leaks, UB (QUICK=1)"
 	@echo "make stress   random calls in eight threads on shared maps, with forks and signals (SECONDS=600; QUICK=1: 20)"
-	@echo "make fuzz     each target of the fuzzer, then the planted faults (SECONDS=300 for each target; QUICK=1: 20)"
+	@echo "make fuzz     each target of the fuzzer (SECONDS=300 for each), then planted faults (QUICK=1: 20 s, without)"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
 $(VENV)/.tools: pyproject.toml
@@ -128,8 +128,9 @@ $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
 	touch $@
 
 # Leaves out the tests of the plain Python reference alone: no build changes it, and `make test` runs them.
+CHECKED = $(if $(QUICK),--hypothesis-profile=short) -m "not release_only and not reference$(if $(QUICK), and not slow)"
 debug: $(CHECKED_VENV)debug/.built
-	$(CHECKED_VENV)debug/bin/pytest $(PARALLEL) -m "not release_only and not reference"
+	$(CHECKED_VENV)debug/bin/pytest $(PARALLEL) $(CHECKED)
 
 # The runtime of the sanitizers comes before the interpreter. Reports go to stderr, which pytest's workers pass on. Leaks
 # are looked for once, when the tests of a process are over (tests/conftest.py). The tests of pyhmap.debug and of
@@ -138,7 +139,7 @@ SANITIZED = LD_PRELOAD="$$(clang -print-file-name=libclang_rt.asan-$$(uname -m).
 	ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0 LSAN_OPTIONS=suppressions=tests/fuzz/leaks.supp \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 asan: $(CHECKED_VENV)sanitize/.built
-	$(SANITIZED) $(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) -m "not release_only" -s tests/map tests/tophash_cache
+	$(SANITIZED) $(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) $(CHECKED) -s tests/map tests/tophash_cache
 
 # BUILD=debug or BUILD=sanitize runs it over that build.
 BUILD ?=
@@ -148,7 +149,7 @@ stress: $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/.built,$(VENV)/.test)
 
 fuzz: $(CHECKED_VENV)sanitize/.built
 	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/run.py --seconds $(or $(SECONDS),$(if $(QUICK),20,300))
-	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/planted.py
+	$(if $(QUICK),,$(CHECKED_VENV)sanitize/bin/python tests/fuzz/planted.py)
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left
 # out are tests of what Python allocates (test_clean.py and one of the cache): a tracer allocates too.
