@@ -24,6 +24,7 @@ from cache import pictures as cache_pictures
 from cache import run as cache
 from compare import run as compare
 from core import records
+from floods import pictures as floods_pictures
 from floods import run as floods
 from fragmentation import pictures as fragmentation_pictures
 from fragmentation import run as fragmentation
@@ -64,7 +65,7 @@ VERBS = {
     "cache": Verb(cache.show, cache_pictures.drawings),
     "growth": Verb(growth.show, growth_pictures.drawings),
     "fragmentation": Verb(fragmentation.show, fragmentation_pictures.drawings),
-    "floods": Verb(floods.show),
+    "floods": Verb(floods.show, floods_pictures.drawings),
     "leaks": Verb(leaks_tables.show, leaks_pictures.drawings),
     "layout": Verb(layout.show),
     "instructions": Verb(instructions.show_recorded, instructions_pictures.drawings),
