@@ -25,6 +25,7 @@ cdef class Items:
     cdef int refuse_nulls(self, what) except -1
 
 
+cdef uint8_t *no_bytes() noexcept
 cdef Items keys_of(HMapCore map, keys, bint by_windows)
 cdef Items values_of(HMapCore map, values, uint64_t n)
 cdef object key_at(HMapCore map, Items keys, uint64_t i)

@@ -19,6 +19,14 @@ from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport make_text
 
 
+cdef uint8_t nothing = 0
+
+
+cdef uint8_t *no_bytes() noexcept:
+    """Where items without bytes are: memcpy must not be given NULL, even for no bytes."""
+    return &nothing
+
+
 cdef class Items:
     """n keys, or n values, as the kernels read them."""
 
@@ -34,6 +42,8 @@ cdef class Items:
         if array.nbytes:
             view = array.reshape(-1).view(np.uint8)
             self.data = &view[0]
+        else:
+            self.data = no_bytes()
         return 0
 
     cdef int take_texts(self, TextBatch texts) except -1:

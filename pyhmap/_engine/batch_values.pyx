@@ -12,7 +12,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memset
 
 from pyhmap._core cimport HMapCore, OBJECT
-from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, values_of
+from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, no_bytes, values_of
 from pyhmap._engine.one_item cimport NO_INDEX, add_object, remove_object
 from pyhmap._kernels.constants cimport CHUNK, LONG_CHAIN, Status
 from pyhmap._kernels.slot cimport copy_bytes, hand_out
@@ -95,6 +95,7 @@ cdef Answers answers_for(HMapCore map, uint64_t n):
     """Answers for n keys, all of them zero values."""
     cdef Answers answers = Answers()
     answers.arenas = Items()
+    answers.data = no_bytes()
     answers.array = empty_values(map, n)
     if map.value_kind == OBJECT:
         answers.objects = answers.array

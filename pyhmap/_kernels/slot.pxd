@@ -74,8 +74,6 @@ cdef inline void copy_bytes(void *target, const void *source, uint64_t size) noe
         memcpy(target, source, 8)
     elif size == 4:
         memcpy(target, source, 4)
-    elif size == 0:
-        pass                    # an array of items without bytes may have no memory, and memcpy must not be given NULL
     else:
         memcpy(target, source, size)
 
