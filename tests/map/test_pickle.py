@@ -197,6 +197,8 @@ def test_a_key_that_comes_while_objects_are_pickled(hmap_type):
         pickle.dumps(m)
     assert len(m) == 4
     m.check()
+
+
 @pytest.mark.parametrize(
     ("dtype", "shape"), [("S0", (-1,)), ("V0", (-1, 2)), ("i8", (-1,)), ("O", (1,)), ([("a", "i4"), ("b", "O")], (0,))]
 )
