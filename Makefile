@@ -7,9 +7,9 @@ VENV ?= .venv
 CHECKED_VENV ?= .venv-
 QUICK ?=
 WRITE ?=
+# How long `make stress` runs, and each target of `make fuzz`; without it 600 and 300, in the quick form 20.
+SECONDS ?=
 OUT ?= profiling/out
-# What make fuzz takes for each target.
-SECONDS ?= $(if $(QUICK),25,300)
 # Processes that run tests. logical: one per hyperthread; auto: one per core.
 JOBS ?= logical
 # A process that crashes ends the run, as a failure.
@@ -24,7 +24,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
 .PHONY: help build test check record table bench cache growth leaks instructions report compare
-.PHONY: lint type coverage debug asan fuzz clean
+.PHONY: lint type coverage debug asan stress fuzz clean
 
 help:
 	@echo "make test     build, then run the whole test suite, in parallel"
@@ -33,7 +33,7 @@ help:
 	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
-	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; layout (QUICK=1, OUT=folder)"
+	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; floods; layout (QUICK=1, OUT=folder)"
 	@echo "make leaks    build, then what keeps memory alive, the collector, zero growth of every call (QUICK=1, OUT=folder)"
 	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records again)"
 	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
@@ -42,7 +42,8 @@ help:
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on"
 	@echo "make asan     the tests of the map and the cache under the sanitizers of addresses, leaks, undefined behaviour"
-	@echo "make fuzz     each target of the fuzzer, then the planted faults (QUICK=1 or SECONDS=300 for each target)"
+	@echo "make stress   random calls in eight threads on shared maps, with forks and signals (SECONDS=600; QUICK=1: 20)"
+	@echo "make fuzz     each target of the fuzzer, then the planted faults (SECONDS=300 for each target; QUICK=1: 20)"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
 $(VENV)/.tools: pyproject.toml
@@ -89,6 +90,7 @@ cache: $(VENV)/.peers
 growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)
 	$(PROFILING) fragmentation $(OPTIONS)
+	$(PROFILING) floods $(OPTIONS)
 	$(PROFILING) layout $(OPTIONS)
 
 leaks: $(VENV)/.dev
@@ -132,14 +134,20 @@ debug: $(CHECKED_VENV)debug/.built
 # The runtime of the sanitizers comes before the interpreter. Reports go to stderr, which pytest's workers pass on. Leaks
 # are looked for once, when the tests of a process are over (tests/conftest.py). The tests of pyhmap.debug and of
 # profiling/ are left out: a sanitizer changes the memory and the time that they measure.
-asan: $(CHECKED_VENV)sanitize/.built
-	LD_PRELOAD="$$(clang -print-file-name=libclang_rt.asan-$$(uname -m).so)" PYTHONMALLOC=malloc \
+SANITIZED = LD_PRELOAD="$$(clang -print-file-name=libclang_rt.asan-$$(uname -m).so)" PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0 LSAN_OPTIONS=suppressions=tests/fuzz/leaks.supp \
-	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) -m "not release_only" -s tests/map tests/tophash_cache
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+asan: $(CHECKED_VENV)sanitize/.built
+	$(SANITIZED) $(CHECKED_VENV)sanitize/bin/pytest $(PARALLEL) -m "not release_only" -s tests/map tests/tophash_cache
+
+# BUILD=debug or BUILD=sanitize runs it over that build.
+BUILD ?=
+stress: $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/.built,$(VENV)/.test)
+	$(if $(filter sanitize,$(BUILD)),$(SANITIZED)) $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/bin/python,$(PY)) \
+	tests/stress/threads.py --seconds $(or $(SECONDS),$(if $(QUICK),20,600))
 
 fuzz: $(CHECKED_VENV)sanitize/.built
-	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/run.py --seconds $(SECONDS)
+	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/run.py --seconds $(or $(SECONDS),$(if $(QUICK),20,300))
 	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/planted.py
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left

@@ -20,6 +20,7 @@ VERBS = {
     "table": "the before/after table of the hash cache, beside the article's figures",
     "growth": "when and why the table grows, what an insert costs at worst, and pictures of it",
     "fragmentation": "what holes and overflow buckets cost, and what compact() gives back",
+    "floods": "keys that patterns, or somebody who knows the hash, put together, beside random keys",
     "layout": "header and bucket field by field, checked against the memory itself",
     "cache": "the hash cache beside other ways to a digest: costs, where it pays, and what its rules are worth",
     "leaks": "what keeps a map's memory alive, the collector's share, and whether any public call leaves something",

@@ -1,4 +1,4 @@
-"""Calls of a map in the middle of a growth, for tests in which something fails or runs in the middle of each of them."""
+"""Calls of a map that is growing, for tests in which something fails, or other code runs, in the middle of each."""
 
 import copy
 import pickle

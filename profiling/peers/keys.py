@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.internals import draw_hash_key, splitmix64
+from core.internals import keys_of
 
 Array = np.ndarray
 
@@ -104,18 +104,9 @@ def random_texts(length: int, n: int, rng: np.random.Generator) -> Array:
 
 
 def one_tophash(n: int, rng: np.random.Generator) -> Array:
-    """Keys of the same tophash in a map made with ``seed=SEED``: a look-up there must compare keys, not tophashes.
-
-    The hash is a bijection, so it is run backwards from hashes with the same top byte.
-    """
-    k, m0, m1, m2 = draw_hash_key(splitmix64(SEED))
+    """Keys of the same tophash in a map made with ``seed=SEED``: a look-up there must compare keys, not tophashes."""
     x = random_words(n + n // 1000 + 100, rng).view(np.uint64) >> np.uint64(8)
-    x = rng.permutation(np.unique(x))[:n] | np.uint64(ONE_TOPHASH << 56)
-    for shift, multiplier in ((32, m2), (29, m1), (32, m0)):
-        # Undoes x ^= x >> shift, of which two steps are enough, then the multiplication.
-        x = x ^ (x >> np.uint64(shift)) ^ (x >> np.uint64(2 * shift) if 2 * shift < 64 else np.uint64(0))
-        x *= np.uint64(pow(multiplier, -1, 2**64))
-    return (x ^ np.uint64(k)).view(np.int64)
+    return keys_of(rng.permutation(np.unique(x))[:n] | np.uint64(ONE_TOPHASH << 56), SEED)
 
 
 def high_bits(n: int, rng: np.random.Generator) -> Array:

@@ -13,6 +13,7 @@ from typing import Any
 from builds import run as builds
 from cache import markdown as cache
 from core.environment import PROJECT
+from floods import run as floods
 from growth import markdown as growth
 from leaks import tables as leaks
 from peers import tables as peers
@@ -29,6 +30,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "table": ("table", table.markdown),
     "growth": ("growth", growth.inserts),
     "loads": ("growth", growth.loads),
+    "floods": ("floods", floods.markdown),
     "leaks": ("leaks", leaks.markdown),
     "builds": ("builds", builds.markdown),
     "cache-hits": ("cache", cache.hits),

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from floods import run as floods
 from peers.figures import FLOOR
 from render import terminal
 
@@ -20,6 +21,7 @@ TITLES = {
     "cache": "Beside other caches",
     "growth": "Growth",
     "fragmentation": "Fragmentation",
+    "floods": "Floods",
     "leaks": "Leaks",
     "layout": "Memory layout",
     "instructions": "Instructions",
@@ -144,6 +146,14 @@ def over_even(row: Row) -> float:
     return row["single_ns_over_even"]["value"]
 
 
+def of_floods(document: Document) -> str:
+    rows = sorted(document["figures"], key=lambda row: row["worst"])
+    within = [row for row in rows if row["worst"] <= floods.LIMIT]
+    beyond = ", ".join(f"{row['flood']} ({row['worst']:.1f} times)" for row in rows[len(within) :])
+    said = f"{len(within)} of {len(rows)} floods take at most {floods.LIMIT} times as long as random keys"
+    return f"{said}; not so: {beyond}." if beyond else f"{said}."
+
+
 def of_layout(document: Document) -> str:
     header, buckets = document["figures"]["header"], document["figures"]["buckets"]
     said = "agrees with" if header["agree"] else "DIFFERS FROM"
@@ -198,6 +208,7 @@ ANSWERS: dict[str, Callable[[Document], str]] = {
     "table": of_table,
     "growth": of_growth,
     "fragmentation": of_fragmentation,
+    "floods": of_floods,
     "layout": of_layout,
     "leaks": of_leaks,
     "builds": of_builds,

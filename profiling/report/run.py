@@ -24,6 +24,7 @@ from cache import pictures as cache_pictures
 from cache import run as cache
 from compare import run as compare
 from core import records
+from floods import run as floods
 from fragmentation import pictures as fragmentation_pictures
 from fragmentation import run as fragmentation
 from growth import pictures as growth_pictures
@@ -63,6 +64,7 @@ VERBS = {
     "cache": Verb(cache.show, cache_pictures.drawings),
     "growth": Verb(growth.show, growth_pictures.drawings),
     "fragmentation": Verb(fragmentation.show, fragmentation_pictures.drawings),
+    "floods": Verb(floods.show),
     "leaks": Verb(leaks_tables.show, leaks_pictures.drawings),
     "layout": Verb(layout.show),
     "instructions": Verb(instructions.show_recorded, instructions_pictures.drawings),

@@ -31,7 +31,7 @@ class RecordCodec(Codec):
             (name, FixedCodec(codec.dtype, "value") if isinstance(codec, FixedCodec) else codec)
             for name, codec in fields
         ]
-        self.has_padding = dtype.itemsize != sum(codec.dtype.itemsize for _, codec in fields) or any(
+        self.has_padding = dtype.itemsize != sum(dtype[name].itemsize for name, _ in fields) or any(
             codec.has_padding for _, codec in fields
         )
 

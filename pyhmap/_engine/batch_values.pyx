@@ -14,7 +14,7 @@ from libc.string cimport memset
 from pyhmap._core cimport HMapCore, OBJECT
 from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, values_of
 from pyhmap._engine.one_item cimport NO_INDEX, add_object, remove_object
-from pyhmap._kernels.constants cimport CHUNK, Status
+from pyhmap._kernels.constants cimport CHUNK, LONG_CHAIN, Status
 from pyhmap._kernels.slot cimport copy_bytes, hand_out
 from pyhmap._kernels.write_many cimport SETDEFAULT, Writing, write_batch
 
@@ -126,7 +126,7 @@ cdef class ObjectValues:
             else:
                 settle_removed(self, map, start, at)
             done[0] = start + at
-            if at < n:
+            if at < n or status[0] == LONG_CHAIN:
                 break
         return 0
 

@@ -1,7 +1,7 @@
 """Batch writes: arrays in, with the GIL released.
 
 A call converts its keys and values first, then works through them in chunks: take the lock as the writer, run the
-kernel without the GIL, release the lock, make the room for which the kernel stopped (grow, extend the arena), check
+kernel without the GIL, release the lock, do that for which the kernel stopped (grow, extend the arena, rekey), check
 for signals. Between chunks other threads may write. Object values are written by ObjectValues, with the GIL held.
 batch_objects has the calls for object keys.
 """
@@ -27,6 +27,7 @@ from pyhmap._kernels.constants cimport (
     CHUNK,
     EVACUATE_PER_KEY,
     FOUND,
+    LONG_CHAIN,
     NEED_ARENA,
     NEED_GROWTH,
     NOT_FOUND,
@@ -260,6 +261,7 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
         try:
             keys.keep_arena(map.texts)
             count = map.t.count
+            w.stop_at_long_chain = not map.rekeyed
             if w.action == FACTORIZE:
                 find_next_code(map, w.last_code, w.signed_codes)
                 # No code is given twice in this batch, even if the map was cleared between two chunks.
@@ -292,6 +294,8 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
         elif status == NEED_ARENA:
             needed = bytes_needed(map, keys, w, i)
             map.extend_arena(needed, needed * (n - i))      # as if the rest were as long
+        elif status == LONG_CHAIN:
+            map.rekey()
         elif status == CHANGED:
             raise RuntimeError(f"keys[{i}] was changed by another thread while it was being stored: pass a copy")
         elif status == NOT_FOUND:

@@ -1,8 +1,19 @@
-"""Counts forks, for the locks of maps. A handler of the C library does it, which runs before any Python code does."""
+"""What the locks of maps ask about the process: how often it was forked, and whether it ends.
+
+A handler of the C library counts the forks, which runs before any Python code does.
+"""
 
 cdef extern from "<pthread.h>":
     ctypedef void (*Handler)() noexcept nogil
     int pthread_atfork(Handler prepare, Handler parent, Handler child)
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX < 0x030D0000
+    #define Py_IsFinalizing _Py_IsFinalizing
+    #endif
+    """
+    bint Py_IsFinalizing() noexcept
 
 cdef unsigned long forks = 0
 
@@ -14,6 +25,13 @@ cdef void in_child() noexcept nogil:
 
 cdef unsigned long fork_count() noexcept nogil:
     return forks
+
+
+cdef int refuse_at_exit() except -1:
+    """Before a wait: at the interpreter's exit, the thread that is waited for never gets the GIL again."""
+    if Py_IsFinalizing():
+        raise RuntimeError("the interpreter exits while a daemon thread is in a batch of this HMap: end it before")
+    return 0
 
 
 if pthread_atfork(NULL, NULL, in_child):

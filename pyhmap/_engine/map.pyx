@@ -17,7 +17,7 @@ from pyhmap._engine.one_write cimport remove, remove_loaded, value_to_remove, wr
 from pyhmap._engine.iterate cimport ITEMS, KEYS, VALUES, iterator
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
 from pyhmap._kernels.any_key cimport AnyKey, load_key
-from pyhmap._kernels.constants cimport EMPTY_ONE, OBJECT_KEY, SLOTS
+from pyhmap._kernels.constants cimport EMPTY_ONE, SLOTS
 from pyhmap._kernels.dispatch cimport get
 from pyhmap._kernels.layout cimport growing, slot_at
 

@@ -11,7 +11,8 @@
 # while holding the lock: a callback that used the same map would wait for itself. Where Python code has to run (check()
 # under `held_by`), a write by the same thread raises instead of waiting for ever. After a fork() the threads that held
 # the lock do not exist in the child: its readers are forgotten, a half-done write is an error. Each call that looks at
-# more than `writing` asks for that first.
+# more than `writing` asks for that first. When the interpreter exits, a daemon thread that holds the lock never gets
+# the GIL again, so a finaliser that would wait for it raises.
 
 from cpython.pythread cimport (
     NOWAIT_LOCK,
@@ -24,7 +25,7 @@ from cpython.pythread cimport (
     WAIT_LOCK,
 )
 
-from pyhmap._engine.forks cimport fork_count
+from pyhmap._engine.forks cimport fork_count, refuse_at_exit
 
 
 cdef struct RWLock:
@@ -75,6 +76,7 @@ cdef inline int _take(RWLock *lock) except -1:
     if not PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK):
         if _mine(lock):
             raise RuntimeError("HMap is written while check(), stats() or occupancy() runs in the same thread")
+        refuse_at_exit()
         with nogil:
             PyThread_acquire_lock(lock.mutex, WAIT_LOCK)
     return 0

@@ -74,9 +74,10 @@ def slot_dtype(key_codec: Codec, value_codec: Codec, value_at: int, stride: int)
     """The dtype of a slot, with the fields ``key`` and ``value``."""
     key = {"text": TEXT, "object": OBJECT_KEY}.get(key_codec.form, key_codec.dtype)
     value = {"text": TEXT, "object": np.dtype(np.uint64)}.get(value_codec.form, value_codec.dtype)
-    fields = {"names": ["key", "value"], "formats": [key, value], "offsets": [0, value_at], "itemsize": stride}
     try:
-        return np.dtype(fields)  # type: ignore[call-overload]
+        return np.dtype(
+            {"names": ["key", "value"], "formats": [key, value], "offsets": [0, value_at], "itemsize": stride}
+        )
     except ValueError:  # what NumPy makes of an allocation that failed: the fields are right
         raise MemoryError("no memory for the dtype of a slot") from None
 

@@ -94,3 +94,4 @@ cdef enum Status:
     NEED_GROWTH = 3         # nothing was written: install a larger (or fresh) array, then call again
     NEED_ARENA = 4          # nothing was written: install a new arena block, then call again
     CHANGED = 5             # nothing was written: another thread changed the bytes of a key after they were hashed
+    LONG_CHAIN = 6          # the key was written, to a chain longer than a random hash makes it: rekey, then go on

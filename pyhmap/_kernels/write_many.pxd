@@ -15,6 +15,7 @@ from pyhmap._kernels.constants cimport (
     FOUND,
     INSERTED,
     IN_FLIGHT,
+    LONG_CHAIN,
     MIN_TOPHASH,
     NOT_FOUND,
     SLOTS,
@@ -46,6 +47,7 @@ cdef struct Writing:        # what a write call is to do with each key
     uint8_t *out            # SETDEFAULT, POP: receives values, value_size bytes each; FACTORIZE: int64 codes
     const void *fill        # POP: the value of a missing key; NULL: `out` holds the defaults already
     bint stop_at_miss       # POP
+    bint stop_at_long_chain     # the map can be moved to another hash key
     Combine combine         # ACCUMULATE
     int64_t next_code       # FACTORIZE: the code of the next new key, and the largest that a value can hold
     int64_t last_code
@@ -144,7 +146,8 @@ cdef inline Status remove_one(Table *t, Writing *w, uint64_t position, const key
 
 cdef inline uint64_t write_batch_as(Table *t, Writing *w, const key_t *keys, uint64_t start, uint64_t stop,
                                     Status *status) noexcept nogil:
-    """Write keys[start:stop] in order. Returns stop; or the position at which it stopped, and the reason in status."""
+    """Write keys[start:stop] in order. Returns stop; or the position at which it stopped, and the reason in status. A
+    chain that is too long stops it at once: each further key of that chain would walk all of it."""
     cdef key_t ring[IN_FLIGHT][BLOCK]
     cdef const key_t *key[IN_FLIGHT]
     cdef uint64_t h[IN_FLIGHT][BLOCK]
@@ -166,8 +169,15 @@ cdef inline uint64_t write_batch_as(Table *t, Writing *w, const key_t *keys, uin
                     status[0] = remove_one(t, w, base + i, &key[j][i], h[j][i])
                 else:
                     status[0] = put_one(t, w, base + i, &key[j][i], h[j][i])
+                if status[0] == FOUND:
+                    continue
                 if unlikely(status[0] > INSERTED):
                     return base + i
+                if unlikely(t.now.long_chain):
+                    if w.stop_at_long_chain:
+                        status[0] = LONG_CHAIN
+                        return base + i + 1
+                    t.now.long_chain = False
     return stop
 
 

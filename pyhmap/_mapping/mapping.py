@@ -221,10 +221,10 @@ class MapMethods(MutableMapping[_K, _V]):
                 return bool(np.all(found & ((mine == theirs) | ((mine != mine) & (theirs != theirs)))))
         items, met = HMapItems(self), set()
         for item in other.items():
-            key = items._find(item)
-            if key is ABSENT:
+            pair = items._find(item)
+            if pair is ABSENT:
                 return False
-            met.add(identity(self, key))
+            met.add(identity(self, pair[0]))
         return len(met) == len(self)  # two keys of the other map, such as two NaN, may be one in this map
 
     __hash__ = None  # type: ignore[assignment]

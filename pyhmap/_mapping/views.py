@@ -19,18 +19,17 @@ class SetMethods:
     __slots__ = ()
     _mapping: Any
 
-    # Each view has its own: the map's keys whose elements equal those of another collection, and which of the other's
-    # elements equal one; the key of an element of the view; the element of a key.
+    # Each view has its own: its elements that equal those of another collection, and which of the other's elements
+    # equal one; the key of an element of the view.
     _compared: Any
     _key_of: Any
-    _element_of: Any
 
     def _split(self, other: Iterable[Any]) -> tuple[dict[Any, Any], list[Any]]:
-        """The keys of the common elements, by their identity(), and the elements of ``other`` that are not common."""
+        """The common elements, by the identity() of their keys, and the elements of ``other`` that are not common."""
         elements = list(other)
         common, found = self._compared(elements, other)
         missing = [element for element, is_found in zip(elements, found, strict=True) if not is_found]
-        return {identity(self._mapping, key): key for key in common}, missing
+        return {identity(self._mapping, self._key_of(element)): element for element in common}, missing
 
     def _without(self, common: dict[Any, Any]) -> set[Any]:
         own: Iterable[Any] = cast("Any", self)
@@ -49,7 +48,7 @@ class SetMethods:
     def __and__(self, other: Iterable[Any]) -> set[Any]:
         if not isinstance(other, Iterable):
             return NotImplemented
-        return {self._element_of(key) for key in self._split(other)[0].values()}
+        return set(self._split(other)[0].values())
 
     def __or__(self, other: Iterable[Any]) -> set[Any]:
         return self._without({}).union(self._split(other)[1]) if isinstance(other, Iterable) else NotImplemented
@@ -90,8 +89,6 @@ class HMapKeys(SetMethods, KeysView[Any]):
     def _key_of(self, element: Any) -> Any:
         return element
 
-    _element_of = _key_of
-
 
 class HMapValues(ValuesView[Any]):
     """``m.values()``. The engine iterates, without a look-up per value."""
@@ -118,21 +115,18 @@ class HMapItems(SetMethods, ItemsView[Any, Any]):
         return self._find(item) is not ABSENT
 
     def _find(self, item: object) -> Any:
-        """The map's own key if it has this pair, or ABSENT."""
+        """The map's own pair that equals this one, or ABSENT."""
         if not isinstance(item, tuple) or len(item) != 2:
             return ABSENT
         own = find(self._mapping, item[0])
         if own is ABSENT:
             return ABSENT
         value = self._mapping.get(own, ABSENT)  # ABSENT if a comparison has removed the key
-        return own if value is not ABSENT and same_value(self._mapping, value, item[1]) else ABSENT
+        return (own, value) if value is not ABSENT and same_value(self._mapping, value, item[1]) else ABSENT
 
     def _compared(self, elements: list[Any], other: Iterable[Any]) -> tuple[list[Any], list[bool]]:
         own = [self._find(item) for item in elements]
-        return [key for key in own if key is not ABSENT], [key is not ABSENT for key in own]
+        return [pair for pair in own if pair is not ABSENT], [pair is not ABSENT for pair in own]
 
     def _key_of(self, element: Any) -> Any:
         return element[0]
-
-    def _element_of(self, key: Any) -> tuple[Any, Any]:
-        return key, self._mapping[key]

@@ -196,6 +196,17 @@ class ReferenceEngine:
 
     def _tidy(self, *, removed: bool, batch: int = 0) -> None:
         """After a write or a batch of writes: rekey if a chain is too long, and shrink if the table is too large."""
+        self._look_at_chains()
+        if removed and self._count == 0:
+            self._hash_key = draw_hash_key(self._seeds)
+            self._changes += 1  # invalidates hashes that were computed with the old hash key
+            self._next_code, self._other_values = 0, False
+        while removed and self._wants_shrink():
+            self._grow(max(self._now.B - SHRINK_STEP, self._floor_B))
+            self._evacuate(EVACUATE_PER_KEY * batch)
+
+    def _look_at_chains(self) -> None:
+        """Rekey if the last write made a chain too long, once per size."""
         if self._now.long_chain:
             self._now.long_chain = False
             if not self._rekeyed and self._key_codec.form != "object":
@@ -204,13 +215,6 @@ class ReferenceEngine:
                 hash_key = draw_hash_key(self._seeds)
                 self._rebuild(self._now.B, hash_key)
                 self._now.long_chain = False
-        if removed and self._count == 0:
-            self._hash_key = draw_hash_key(self._seeds)
-            self._changes += 1  # invalidates hashes that were computed with the old hash key
-            self._next_code, self._other_values = 0, False
-        while removed and self._wants_shrink():
-            self._grow(max(self._now.B - SHRINK_STEP, self._floor_B))
-            self._evacuate(EVACUATE_PER_KEY * batch)
 
     def _wants_shrink(self) -> bool:
         settled_and_large = self._old is None and max(self._floor_B, SHRINK_ABOVE) < self._now.B
@@ -515,6 +519,7 @@ class ReferenceEngine:
         batch = Batch(len(keys), self._now.B, self._count)
         for batch.position, (key, value) in enumerate(zip(keys, values, strict=True)):
             yield self._hash(key), key, value, batch
+            self._look_at_chains()
         if keys:
             self._shrink_to_fit(batch)
             self._tidy(removed=False)

@@ -119,7 +119,7 @@ def plant(fault: Fault, folder: Path) -> Path:
 def command(fault: Fault, folder: Path, seconds: int) -> list[str]:
     if fault.target == "asan":  # as in the Makefile
         return [sys.executable, "-P", "-m", "pytest", "-q", "-s", "-n", "1", "-m", "not release_only", TESTS]
-    corpora = [folder / "found", run.HERE / "corpus" / fault.target]
+    corpora = [folder / "found", run.committed(fault.target)]
     corpora[0].mkdir()
     return run.command(fault.target, f"-max_total_time={seconds}", f"-artifact_prefix={folder}/", *corpora)
 

@@ -5,14 +5,16 @@
     python tests/fuzz/run.py --merge [target ...]                 add to tests/fuzz/corpus/ what found new code
 
 A run begins with the committed inputs and with those of earlier runs, which build/fuzz/corpus/ keeps. The log and an
-input that failed go to build/fuzz/.
+input that failed go to build/fuzz/. Of the committed inputs there is a file for each target, with one of them in a line.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -51,11 +53,22 @@ def command(target: str, *arguments: object) -> list[str]:
     return [sys.executable, str(HERE / f"{target}.py"), *LIBFUZZER, f"-max_len={TARGETS[target]}", *map(str, arguments)]
 
 
+def committed(target: str) -> Path:
+    """A folder of the committed inputs, as libFuzzer wants them."""
+    folder = OUT / "committed" / target
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for line in (HERE / "corpus" / f"{target}.txt").read_text().split():
+        data = bytes.fromhex(line)
+        (folder / hashlib.sha1(data, usedforsecurity=False).hexdigest()).write_bytes(data)
+    return folder
+
+
 def fuzz(target: str, seconds: int) -> bool:
     """Whether a target found nothing. Prints one line, and what it found."""
-    found, committed, log = OUT / "corpus" / target, HERE / "corpus" / target, OUT / f"{target}.log"
+    found, log = OUT / "corpus" / target, OUT / f"{target}.log"
     found.mkdir(parents=True, exist_ok=True)
-    corpora = [folder for folder in (found, committed) if folder.exists()]
+    corpora = [found, committed(target)]
     limits = (f"-max_total_time={seconds}", f"-artifact_prefix={OUT}/{target}-")
     with log.open("w") as output:
         done = subprocess.run(
@@ -76,12 +89,13 @@ def fuzz(target: str, seconds: int) -> bool:
 
 
 def merge(target: str) -> None:
-    folder = HERE / "corpus" / target
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = committed(target)
     # By the edges alone, not by how often each was taken: a few inputs for each, of thousands.
     subprocess.run(
         command(target, "-merge=1", "-use_counters=0", folder, OUT / "corpus" / target), env=environment(), check=True
     )
+    inputs = sorted((path.read_bytes() for path in folder.iterdir()), key=lambda data: (len(data), data))
+    (HERE / "corpus" / f"{target}.txt").write_text("".join(f"{data.hex()}\n" for data in inputs))
 
 
 def main() -> None:

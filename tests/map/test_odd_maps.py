@@ -10,8 +10,10 @@ import pytest
 from pyhmap import HMap
 from support import fragmented, items_of
 
+UPDATES = [lambda m: m.update(m), lambda m: m.__ior__(m), lambda m: m.set_many(*m.to_arrays())]
 
-@pytest.mark.parametrize("update", [lambda m: m.update(m), lambda m: m.__ior__(m), lambda m: m.set_many(*m.to_arrays())])
+
+@pytest.mark.parametrize("update", UPDATES, ids=["update", "|=", "set_many"])
 def test_updating_a_map_from_itself_changes_nothing(hmap_type, update):
     m = hmap_type(np.int64, np.int64, ((i, -i) for i in range(300)))
     update(m)
@@ -87,9 +89,10 @@ def test_a_comparison_of_two_maps_that_changes_them(hmap_type, which, change):
     for m in (left, right):
         m.update((i, Changes(act)) for i in range(20))
     try:
-        assert (left == right) in (True, False)
+        outcome = str(left == right)
     except RuntimeError as error:
-        assert "changed size during iteration" in str(error)
+        outcome = str(error)
+    assert outcome in ("True", "False") or "changed size during iteration" in outcome
     left.check()
     right.check()
 
@@ -151,7 +154,8 @@ def test_padding_of_values_is_zero_wherever_they_come_from(hmap_type):
     m = hmap_type(np.int64, padded)
     m.set_many(range(50), values)
     m[50] = values[0]
-    for array in (m.to_arrays()[1], m.values_array(), m.get_many([50, 1]), pickle.loads(pickle.dumps(m)).to_arrays()[1]):
+    unpickled = pickle.loads(pickle.dumps(m))
+    for array in (m.to_arrays()[1], m.values_array(), m.get_many([50, 1]), unpickled.values_array()):
         rows = array.view(np.uint8).reshape(len(array), 24)
         assert not rows[:, 1:8].any()
         assert not rows[:, 16:].any()

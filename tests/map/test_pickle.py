@@ -184,6 +184,21 @@ def test_a_damaged_pickle_is_refused():
             pickle.loads(stream, buffers=cut)
 
 
+def test_a_key_that_comes_while_objects_are_pickled(hmap_type):
+    """As another thread might add one: the pairs of a map of objects are pickled one by one."""
+
+    class Value:
+        def __reduce__(self):
+            m[4] = None
+            return int, ()
+
+    m = hmap_type(np.int64, object, dict.fromkeys(range(3), Value()))
+    with pytest.raises(RuntimeError, match="changed size during iteration"):
+        pickle.dumps(m)
+    assert len(m) == 4
+    m.check()
+
+
 @pytest.mark.parametrize(
     ("dtype", "shape"), [("S0", (-1,)), ("V0", (-1, 2)), ("i8", (-1,)), ("O", (1,)), ([("a", "i4"), ("b", "O")], (0,))]
 )

@@ -14,16 +14,35 @@ SEMANTICS = ROOT / "docs" / "semantics.md"
 NAN = float("nan")
 
 
-@pytest.mark.skipif(not SEMANTICS.exists(), reason="installed without its documentation")
+needs_docs = pytest.mark.skipif(not SEMANTICS.exists(), reason="installed without its documentation")
+
+
+def named_tests(text):
+    """The tests that a text names: file, function."""
+    return re.findall(r"`(test_\w+)\.py::(\w+)`", text)
+
+
+def missing_tests(tests):
+    """Those of them that do not exist."""
+    sources = {file: (ROOT / "tests" / "map" / f"{file}.py").read_text() for file, _ in tests}
+    return [test for test in tests if not re.search(rf"^ *def {test[1]}\(", sources[test[0]], flags=re.MULTILINE)]
+
+
+@needs_docs
 def test_every_line_of_the_contract_names_tests_that_exist():
     lines = re.findall(r"^\d+\. (.*(?:\n   .*)*)", SEMANTICS.read_text(), flags=re.MULTILINE)
     assert len(lines) >= 30
-    for line in lines:
-        proofs = re.findall(r"`(test_\w+)\.py::(\w+)`", line)
-        assert proofs, line
-        for file, test in proofs:
-            source = (ROOT / "tests" / "map" / f"{file}.py").read_text()
-            assert re.search(rf"^ *def {test}\(", source, flags=re.MULTILINE), f"{file}.py has no {test}"
+    assert [line for line in lines if not named_tests(line)] == []
+    assert missing_tests(named_tests("\n".join(lines))) == []
+
+
+@needs_docs
+def test_every_hostile_case_names_tests_that_exist():
+    rows = re.findall(r"^\| (\d+) \|(.*)", (ROOT / "docs" / "hostile.md").read_text(), flags=re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) >= 44 + 8
+    assert [row for _, row in rows if not named_tests(row) and "comes with files" not in row] == []
+    assert missing_tests(named_tests(str(rows))) == []
 
 
 # ---- numbers

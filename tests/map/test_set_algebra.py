@@ -266,6 +266,23 @@ def test_views_of_items(hmap_type, key, keys, other):
             assert compare(items, view) == compare(items, set(expected))
 
 
+def test_a_common_pair_whose_key_goes_while_others_are_compared(hmap_type):
+    """As another thread might do at that moment, a comparison removes a key that was found, and replaces a value."""
+
+    class Changing:
+        def __eq__(self, other):
+            m.pop(1, None)
+            m[2] = "new"
+            return True
+
+        def __hash__(self):
+            return 3
+
+    m = hmap_type(np.int64, object, {1: "one", 2: "two", 3: Changing()})
+    last = (3, 3)
+    assert {key: value for key, value in m.items() & [(1, "one"), (2, "two"), last] if key < 3} == {1: "one", 2: "two"}
+
+
 def test_views_take_sets_and_views_of_other_types(hmap_type):
     texts, ints = hmap_type(str, np.int64, {"a": 1}), hmap_type(np.int64, np.int64, {1: 1})
     for theirs in (ints.keys(), HSet(np.int64, [1])):

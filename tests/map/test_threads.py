@@ -241,6 +241,38 @@ def test_threads_that_add_to_objects():
     assert items_of(m) == items_of(objects) == {"a": 400, "b": 400}
 
 
+def test_two_maps_that_read_each_other_while_others_write_to_both():
+    """Each call locks one map at a time: no two threads wait for each other, and no value comes from nowhere."""
+    one, other = (HMap.from_arrays(np.arange(n), np.arange(n) * 3) for n in (3000, 3500))
+    done = threading.Event()
+
+    def write():
+        rng = np.random.default_rng(2)
+        for i in range(100):
+            for m in (one, other):
+                keys = rng.integers(0, 4000, 2000)
+                m.set_many(keys, keys * 3)
+                m.discard_many(keys[:1000])
+                m.pop(i, None)
+        done.set()
+
+    def read(a, b):
+        def run():
+            while not done.is_set():
+                a.update(b)
+                for read_both in (lambda: a == b, lambda: a | b, lambda: a.keys() <= b.keys(), lambda: b.items() & a):
+                    with contextlib.suppress(RuntimeError):  # the size changed
+                        read_both()
+
+        return run
+
+    together(write, read(one, other), read(other, one), done=done)
+    for m in (one, other):
+        m.check()
+        keys, values = m.to_arrays()
+        assert (values == keys * 3).all()
+
+
 def test_reads_during_every_part_of_a_growth():
     m = HMap(np.int64, np.int64)
     done = threading.Event()

@@ -1,0 +1,181 @@
+"""A map beside what happens to a whole process: its exit, an interrupt, a second interpreter. The compiled map only.
+
+Forks are in test_threads.py.
+"""
+
+import _thread
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from pyhmap import HMap
+
+SECONDS = 60  # a process that takes longer counts as deadlocked
+
+
+def run(program, *arguments):
+    """The standard output of a program, whose exit status must be 0, and its standard error."""
+    command = [sys.executable, "-P", "-W", "ignore", "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done
+    return done.stdout, done.stderr
+
+
+# A map that daemon threads work on, and N keys. Only a module's own name, not a function, keeps `holder` until the end.
+DAEMONS = """
+import sys, threading, time, types
+import numpy as np
+from pyhmap import HMap
+
+N = 2_000_000
+m = HMap(np.int64, np.int64)
+keys = np.random.default_rng(1).permutation(N)
+m.set_many(keys, 1)
+began = threading.Event()
+
+def work(call):
+    while True:
+        began.set()
+        call()
+
+def start(call):
+    threading.Thread(target=work, args=(call,), daemon=True).start()
+    began.wait()
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["m.set_many(keys, 2)", "m.get_many(keys)", "m.discard_many(keys[:N // 2])", "m.copy()"]
+)
+def test_the_interpreter_exits_while_a_daemon_thread_is_in_a_batch(call):
+    assert run(f"{DAEMONS}\nstart(lambda: {call})\nstart(lambda: {call})") == ("", "")
+
+
+@pytest.mark.parametrize("call", ["m.set_many(keys, 2)", "m.get_many(keys)"])
+def test_a_finaliser_at_exit_does_not_wait_for_a_daemon_thread(call):
+    """The thread never gets the GIL again, to release the map."""
+    program = f"""{DAEMONS}
+class Last:
+    def __init__(self):
+        self.map, self.print = m, print
+
+    def __del__(self):
+        try:
+            self.map.set_many([5], 7)
+        except RuntimeError as error:
+            self.print(error)
+
+sys.modules["holder"] = types.ModuleType("holder")
+sys.modules["holder"].last = Last()
+del Last
+start(lambda: {call})
+"""
+    out, err = run(program)
+    assert "the interpreter exits while a daemon thread is in a batch" in out
+    assert err == ""
+
+
+def test_maps_that_are_alive_at_exit():
+    """In globals of a module, in cycles, half iterated, with arrays lent out, in a class, in a thread's storage."""
+    out, err = run("""
+import threading
+import numpy as np
+from pyhmap import HMap, HSet, nil
+
+m = HMap(object, object)
+m["self"] = m
+m[m.get] = [m]
+texts = HMap(str, str, {"a text that is longer than a slot": "another that is longer"})
+iterator = iter(HMap(np.int64, np.int64, {1: 2, 3: 4}).items())
+next(iterator)
+growing = HMap(np.int64, np.int64, ((i, i) for i in range(27)))
+arrays = growing.bucket_arrays()
+local = threading.local()
+local.keys = HSet(str, ["a"])
+nothing = nil(str, np.int64)
+
+class Last:
+    maps = [m, texts, growing]
+
+    def __del__(self):
+        for m in self.maps:
+            m.get("a" if m is not growing else 1)
+            m.clear()
+
+texts_of_last = Last()
+m["last"] = Last()
+print("end")
+""")
+    assert (out, err) == ("end\n", "")
+
+
+PIECES = 3 << 20  # keys: three pieces, between which signals are handled
+
+
+@pytest.mark.parametrize("call", ["set_many", "setdefault_many", "add_many", "factorize", "discard_many"])
+def test_an_interrupt_ends_a_batch_between_two_pieces(call):
+    m = HMap(np.int64, np.int64, capacity=PIECES)
+    keys = np.arange(PIECES)
+    if call == "discard_many":
+        m.set_many(keys, 0)
+    before = len(m)
+
+    def interrupt():
+        while len(m) == before:
+            time.sleep(0.0001)
+        _thread.interrupt_main()  # as Ctrl-C does
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    arguments = () if call in ("factorize", "discard_many") else (1,)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(m, call)(keys, *arguments)
+    thread.join()
+    assert 0 < abs(len(m) - before) < PIECES
+    m.check()
+    assert m.contains_many(keys).sum() == len(m)
+
+
+@pytest.mark.parametrize("first", ["main", "second"])
+def test_a_second_interpreter_is_refused_or_works(first):
+    """NumPy refuses a second one, whichever of the two imported it first. The process goes on."""
+    out, err = run(
+        """
+import sys
+try:
+    import _interpreters as interpreters  # from Python 3.13 on
+except ImportError:
+    import _xxsubinterpreters as interpreters
+
+USE = '''
+try:
+    import numpy as np
+    from pyhmap import HMap
+    m = HMap(np.int64, np.int64)
+    m.set_many(np.arange(1000), 1)
+    m.check()
+    print("works", flush=True)
+except ImportError:
+    print("refused", flush=True)
+'''
+if sys.argv[1] == "main":
+    exec(USE)
+for _ in range(2):
+    second = interpreters.create()
+    interpreters.run_string(second, USE)
+    interpreters.destroy(second)
+exec(USE)
+""",
+        first,
+    )
+    said = out.split()
+    assert err == ""
+    assert set(said) <= {"works", "refused"}
+    assert said[0] == "works"
+    if first == "main":
+        assert said[-1] == "works"
