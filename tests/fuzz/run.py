@@ -5,7 +5,7 @@
     python tests/fuzz/run.py --merge [target ...]                 add to tests/fuzz/corpus/ what found new code
 
 A run begins with the committed inputs and with those of earlier runs, which build/fuzz/corpus/ keeps. The log and an
-input that failed go to build/fuzz/. Of the committed inputs there is a file for each target, with one of them in a line.
+input that failed go to build/fuzz/. The committed inputs are one file for each target, with one of them in a line.
 """
 
 from __future__ import annotations
