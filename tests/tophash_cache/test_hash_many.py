@@ -8,10 +8,12 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arrow_source import Column, Stream, text_column, unreleased
+from lying_arrays import lying
 from tophash_cache import TopHashCache
 
 TEXTS = ["", "a", "user:42", "x" * 32, "y" * 33, "ä" * 20, "漢字" * 30, "\U0001f600", "with\0nul", " blank "]
@@ -258,3 +260,11 @@ def test_other_threads_run_while_an_array_is_hashed(cache, keys):
         done.set()
         thread.join()
         sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("dtype", ["S20", "U20", object])
+def test_the_methods_of_an_array_are_not_trusted(dtype):
+    keys = [f"key number {i}" for i in range(1000)]
+    array = np.array([key.encode() for key in keys] if dtype == "S20" else keys).astype(dtype)
+    digests = [xxhash.xxh64_intdigest(key.encode()) for key in keys]
+    assert TopHashCache().hash_many(lying(array)).tolist() == digests
