@@ -3,7 +3,10 @@
 import ctypes
 import gc
 import os
+import sys
+import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import hypothesis
@@ -42,11 +45,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherWher
     return TogetherWhereShared(config, log)
 
 
+# The frames that run while leaks are looked for. The interpreter keeps them where LeakSanitizer does not look.
+running: list[FrameType] = []
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """`make asan`: memory that a process of tests has lost fails the run. LeakSanitizer names where it came from."""
     if "detect_leaks=1" in os.environ.get("ASAN_OPTIONS", ""):
         gc.collect()
+        running.extend(frame for last in sys._current_frames().values() for frame, _ in traceback.walk_stack(last))
         leaks = bool(ctypes.CDLL(None).__lsan_do_recoverable_leak_check())
         if hasattr(session.config, "workeroutput"):
             session.config.workeroutput["leaks"] = leaks

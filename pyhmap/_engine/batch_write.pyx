@@ -16,7 +16,7 @@ from pyhmap._convert.sentinels import NO_DEFAULT
 
 from pyhmap._core cimport HMapCore, OBJECT
 from pyhmap._engine cimport batch_objects
-from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, key_at, keys_of, values_of
+from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, key_at, keys_of, no_bytes, values_of
 from pyhmap._engine.batch_read cimport copy_out
 from pyhmap._engine.batch_values cimport ObjectValues, Values, defaults_for, missing, object_values, values_for
 from pyhmap._engine.one_write cimport find_next_code, last_code
@@ -82,8 +82,7 @@ cdef object setdefault_many(HMapCore map, keys, values):
         write_all(map, batch, &w, object_values(&w, given, out, False, batch.n))
         return out
     cdef uint8_t[::1] view = out.reshape(-1).view(np.uint8)
-    if len(view):
-        w.out = &view[0]
+    w.out = &view[0] if len(view) else no_bytes()
     write_all(map, batch, &w)
     return finished_values(map, out)
 
@@ -192,8 +191,7 @@ cdef object pop_many(HMapCore map, keys, default):
         objects = object_values(&w, filling, out, False, batch.n)
     else:
         view = out.reshape(-1).view(np.uint8)
-        if len(view):
-            w.out = &view[0]
+        w.out = &view[0] if len(view) else no_bytes()
         if not strict and filling.typed.step == 0:
             w.fill = filling.typed.data
         elif not strict and len(view):
