@@ -4,6 +4,7 @@ Forks are in test_threads.py.
 """
 
 import _thread
+import signal
 import subprocess
 import sys
 import threading
@@ -117,6 +118,15 @@ print("end")
 PIECES = 3 << 20  # keys: three pieces, between which signals are handled
 
 
+@pytest.fixture
+def interruptible():
+    """A process that a shell started in the background ignores Ctrl-C, and Python leaves that so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("call", ["set_many", "setdefault_many", "add_many", "factorize", "discard_many"])
 def test_an_interrupt_ends_a_batch_between_two_pieces(call):
     m = HMap(np.int64, np.int64, capacity=PIECES)
