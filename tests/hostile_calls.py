@@ -22,7 +22,6 @@ KINDS = {
     "int64 to int64": (np.int64, np.int64, list, list),
     "int64 to object": (np.int64, object, list, objects),
     "str to str": (str, str, texts, texts),
-    "long bytes to int64": (bytes, np.int64, lambda numbers: [b"%d" % i * 1500 for i in numbers], list),
     "object to object": (object, object, objects, objects),
     "object to float64": (object, np.float64, objects, lambda numbers: [float(i) for i in numbers]),
 }

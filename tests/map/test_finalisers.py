@@ -6,6 +6,7 @@ A map may only be seen whole.
 import gc
 import itertools
 
+import numpy as np
 import pytest
 
 from hostile_calls import CALLS, KINDS, Kind, N
@@ -52,11 +53,27 @@ def acts(kind):
     return {"write": write, "write many": write_many, "clear": clear, "delete and compact": delete_and_compact}
 
 
-@pytest.mark.parametrize("act", ["write", "write many", "clear", "delete and compact"])
+ACTS = ["write", "write many", "clear", "delete and compact"]
+
+
+@pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_finaliser_in_the_middle_of_a_call(name, call, act, monkeypatch):
     """Wherever a call may collect garbage, any code may run."""
+    run_through(name, call, act, monkeypatch)
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("call", ["pop all", "clear", "discard_many"])
+def test_a_finaliser_where_a_map_of_long_texts_is_emptied(call, act, monkeypatch):
+    """The arena is given up too where more than 64 KiB of it are dead."""
+    kind = (bytes, np.int64, lambda numbers: [b"%d" % i * 1500 for i in numbers], list)
+    monkeypatch.setitem(KINDS, "long bytes to int64", kind)
+    run_through("long bytes to int64", call, act, monkeypatch)
+
+
+def run_through(name, call, act, monkeypatch):
     problems = []
     monkeypatch.setattr("sys.unraisablehook", lambda error: problems.append(error.exc_value))
     before = gc.get_threshold()
