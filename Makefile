@@ -130,7 +130,7 @@ $(CHECKED_VENV)%/.built: $(CHECKED_VENV)%/.tools $(SOURCES)
 # Leaves out the tests of the plain Python reference alone: no build changes it, and `make test` runs them.
 CHECKED = $(if $(QUICK),--hypothesis-profile=short) -m "not release_only and not reference$(if $(QUICK), and not slow)"
 debug: $(CHECKED_VENV)debug/.built
-	$(CHECKED_VENV)debug/bin/pytest $(PARALLEL) $(CHECKED)
+	$(CHECKED_VENV)debug/bin/pytest $(PARALLEL) $(CHECKED) $(if $(QUICK),tests/map tests/tophash_cache)
 
 # The runtime of the sanitizers comes before the interpreter. Reports go to stderr, which pytest's workers pass on. Leaks
 # are looked for once, when the tests of a process are over (tests/conftest.py). The tests of pyhmap.debug and of
