@@ -17,7 +17,8 @@ import pytest
 from hostile_calls import CALLS, KINDS, NEW, OLD, Kind, may_be_left, pairs_of
 
 TESTS = Path(__file__).parent.parent
-pytestmark = pytest.mark.release_only  # a check after each write would see the objects of the tests fail, too
+# release_only: a check after each write would see the objects of the tests fail, too
+pytestmark = [pytest.mark.release_only, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

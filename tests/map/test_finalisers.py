@@ -11,7 +11,7 @@ import pytest
 
 from hostile_calls import CALLS, KINDS, Kind, N
 
-pytestmark = pytest.mark.release_only  # tens of thousands of writes
+pytestmark = [pytest.mark.release_only, pytest.mark.slow]  # tens of thousands of writes
 
 FIRST = 30  # allocations of containers until the collection, from 1 on: more than any call makes between two steps
 ALLOWED = ("changed size during iteration", "is written while check")
