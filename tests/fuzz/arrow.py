@@ -28,14 +28,14 @@ WIDTHS = {
 }  # fmt: skip
 OFFSETS = {"u": 4, "z": 4, "U": 8, "Z": 8}
 FORMATS = [*("u", "U", "vu", "z", "Z", "vz") * 2, "+s", "+r", "n", "b", *WIDTHS]
-NONSENSE = [
+NONSENSE = [  # none of them is read: a format for which the buffers are too short would break the promise
     "",
     "q",
     "ts",
     "tsq:",
     "w:",
     "w:-5",
-    "w:2147483647",
+    "w:4294967296",
     "w:9999999999",
     "+l",
     "+m",
