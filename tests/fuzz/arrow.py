@@ -166,7 +166,8 @@ def spoil(source: Source, struct: Any) -> None:
     if not hasattr(struct, field) or whose % 3 == (struct.__class__ is CSchema):
         return
     if field in ("length", "offset"):  # a smaller one is no lie: what remains of the items is there
-        value = choices(choice, [-1, 2**62, 2**63 - 1, -(2**63), *range(min(getattr(struct, field), 16))])
+        smaller = range(getattr(struct, field)) if getattr(struct, field) < 16 else ()  # else it is wrong already
+        value = choices(choice, [-1, 2**62, 2**63 - 1, -(2**63), *smaller])
     elif field in ("null_count", "flags"):
         value = number
     elif field in ("n_buffers", "n_children"):
