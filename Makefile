@@ -148,7 +148,7 @@ stress: $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/.built,$(VENV)/.test)
 	tests/stress/threads.py --seconds $(or $(SECONDS),$(if $(QUICK),20,600))
 
 fuzz: $(CHECKED_VENV)sanitize/.built
-	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/run.py --seconds $(or $(SECONDS),$(if $(QUICK),20,300))
+	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/run.py --seconds $(or $(SECONDS),$(if $(QUICK),20 --seed 1,300))
 	$(if $(QUICK),,$(CHECKED_VENV)sanitize/bin/python tests/fuzz/planted.py)
 
 # coverage.py sees Python; gcov sees C, and tests/cython_coverage.py names the lines of Cython that it comes from. Left

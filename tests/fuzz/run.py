@@ -64,12 +64,12 @@ def committed(target: str) -> Path:
     return folder
 
 
-def fuzz(target: str, seconds: int) -> bool:
+def fuzz(target: str, seconds: int, seed: int) -> bool:
     """Whether a target found nothing. Prints one line, and what it found."""
     found, log = OUT / "corpus" / target, OUT / f"{target}.log"
     found.mkdir(parents=True, exist_ok=True)
     corpora = [found, committed(target)]
-    limits = (f"-max_total_time={seconds}", f"-artifact_prefix={OUT}/{target}-")
+    limits = (f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={OUT}/{target}-")
     with log.open("w") as output:
         done = subprocess.run(
             command(target, *limits, *corpora), env=environment(), stdout=output, stderr=subprocess.STDOUT
@@ -102,6 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="target", help=f"of {', '.join(TARGETS)}; all without one")
     parser.add_argument("--seconds", type=int, default=300, help="for each target")
+    parser.add_argument("--seed", type=int, default=0, help="the same one goes the same way from the same inputs")
     parser.add_argument("--input", type=Path, help="run one input and nothing else")
     parser.add_argument("--merge", action="store_true", help="add inputs to the committed ones")
     options = parser.parse_args()
@@ -114,7 +115,7 @@ def main() -> None:
         for target in targets:
             merge(target)
     else:
-        passed = [fuzz(target, options.seconds) for target in targets]
+        passed = [fuzz(target, options.seconds, options.seed) for target in targets]
         sys.exit(not all(passed))
 
 
