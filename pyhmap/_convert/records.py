@@ -61,9 +61,16 @@ class RecordCodec(Codec):
             return not items or not all(map(is_many, items)) or any(codec.is_array for _, codec in self.fields)
         return super().is_scalar(items)
 
-    def _wrong_number(self, fields: Fields) -> TypeError:
-        given = f"{self.what}s are {len(fields.columns)} columns; {self.name} has {len(self.fields)} fields"
-        return TypeError(f"{given}: give one column per field")
+    def _in_order(self, fields: Fields) -> list[Any]:
+        """The columns of a table, one for each field of this dtype, in its order."""
+        if fields.names is None:
+            if len(fields.columns) != len(self.fields):
+                given = f"{self.what}s are {len(fields.columns)} columns; {self.name} has {len(self.fields)} fields"
+                raise TypeError(f"{given}: give one column per field")
+            return list(fields.columns)
+        self._check_names(fields.names)
+        columns = dict(zip(fields.names, fields.columns, strict=True))
+        return [columns[name] for name, _ in self.fields]
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         own = [name for name, _ in self.fields]
@@ -79,16 +86,10 @@ class RecordCodec(Codec):
         fields, valid = column.values, column.valid
         if not isinstance(fields, Fields):
             return super().many(column)
-        if fields.names is not None:
-            self._check_names(fields.names)
-        elif len(fields.columns) != len(self.fields):
-            raise self._wrong_number(fields)
-        order = fields.names or [name for name, _ in self.fields]
-        columns = dict(zip(order, fields.columns, strict=True))
         parts = []
-        for name, codec in self.fields:
+        for (name, codec), column_of_field in zip(self.fields, self._in_order(fields), strict=True):
             try:
-                parts.append(codec.many(columns[name]))
+                parts.append(codec.many(column_of_field))
             except (TypeError, OverflowError, ValueError) as error:
                 raise type(error)(f"in column {name!r}, {error}") from None
         n = len(parts[0][0])
@@ -107,12 +108,7 @@ class RecordCodec(Codec):
         fields, valid = column.values, column.valid
         if not isinstance(fields, Fields):
             return super().objects(column)
-        if fields.names is not None:
-            self._check_names(fields.names)
-        elif len(fields.columns) != len(self.fields):
-            raise self._wrong_number(fields)
-        columns = dict(zip(fields.names or [name for name, _ in self.fields], fields.columns, strict=True))
-        parts = [codec.objects(columns[name]) for name, codec in self.fields]
+        parts = [codec.objects(part) for (_, codec), part in zip(self.fields, self._in_order(fields), strict=True)]
         for _, part_valid in parts:
             if part_valid is not None:
                 valid = part_valid if valid is None else valid & part_valid
