@@ -68,6 +68,16 @@ class Keys(NamedTuple):
             return self.edge[choice % len(self.edge)]
         return own(source)
 
+    def some(self, source: Source, fewer_than: int) -> list[Any]:
+        """A few keys of any kind."""
+        return [self.any(source) for _ in range(source.byte() % fewer_than)]
+
+    def run(self, source: Source) -> tuple[Any, list[Any]]:
+        """Up to 63 numbered keys, as an array or as a list; and the list."""
+        first, n = source.byte(), source.byte()
+        keys = self.numbered[first : first + n // 4]
+        return (keys if n & 1 else self.array[first : first + n // 4]), keys
+
 
 def keys_of(name: str) -> Keys:
     kind = KINDS[name]

@@ -53,14 +53,10 @@ class Run:
         return self.keys.any(self.source)
 
     def some(self) -> list[Any]:
-        """A few keys of any kind."""
-        return [self.key() for _ in range(self.source.byte() % 9)]
+        return self.keys.some(self.source, 9)
 
     def run(self) -> tuple[Any, list[Any]]:
-        """Up to 63 numbered keys, as an array or as a list; and the list."""
-        first, n = self.source.byte(), self.source.byte()
-        keys = self.keys.numbered[first : first + n // 4]
-        return (keys if n & 1 else self.keys.array[first : first + n // 4]), keys
+        return self.keys.run(self.source)
 
     def value(self) -> Any:
         return self.source.pick(self.values.values)

@@ -23,12 +23,10 @@ class Run:
         return self.keys.any(self.source)
 
     def some(self) -> list[Any]:
-        return [self.key() for _ in range(self.source.byte() % 12)]
+        return self.keys.some(self.source, 12)
 
     def run(self) -> tuple[Any, list[Any]]:
-        first, n = self.source.byte(), self.source.byte()
-        keys = self.keys.numbered[first : first + n // 4]
-        return (keys if n & 1 else self.keys.array[first : first + n // 4]), keys
+        return self.keys.run(self.source)
 
     def other(self) -> tuple[Any, set[Any]]:
         """Another set, of either class, or the set itself."""
