@@ -149,12 +149,12 @@ cdef object finished_keys(HMapCore map, keys):
 
 
 cdef object check_out(HMapCore map, out, uint64_t n):
-    """The base array of `out`, whose methods are NumPy's own. Raises unless it can receive n values."""
+    """A view of `out` as an array of NumPy's own class. Raises unless it can receive n values."""
     dtype = map._value_codec.dtype
     wanted = np.dtype(object) if isinstance(dtype, type) else dtype
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is of type {type(out).__name__}: give a NumPy array")
-    out = np.asarray(out)
+    out = np.ndarray.view(out, np.ndarray)      # neither methods of a subclass nor later changes of its shape count
     base = wanted.subdtype[0] if wanted.subdtype else wanted
     if out.dtype != base:
         raise TypeError(f"out is of dtype {out.dtype}; the values are of dtype {wanted}: give an array of that dtype")
@@ -166,11 +166,8 @@ cdef object check_out(HMapCore map, out, uint64_t n):
 
 
 cdef object copied_to(HMapCore map, values, out):
-    """What the caller gets: the values; or `out` if it was given, with the values copied to it unless the kernel wrote
-    there."""
+    """What the caller gets: the values; or `out` if it was given, with the values copied to it."""
     if out is None:
         return values
-    array = check_out(map, out, len(values))
-    if array.ctypes.data != values.ctypes.data:
-        array[...] = values
+    check_out(map, out, len(values))[...] = values
     return out

@@ -135,6 +135,7 @@ cdef object get_many(HMapCore map, keys, default, out, threads):
         batch.refuse_nulls("keys")
     cdef Values fill = None if strict else defaults_for(map, default, batch.n)
     array = None if out is None else check_out(map, out, batch.n)      # after all code of the caller's
+    cdef bint direct = not each and map.value_kind != OBJECT and takes_answers(map, array, batch)
     cdef ReadCall call = ReadCall(batch, map.t.value_size)
     if map.value_kind == OBJECT:
         answers = np.empty(batch.n, object)
@@ -142,12 +143,14 @@ cdef object get_many(HMapCore map, keys, default, out, threads):
             set_objects(answers, fill)
         call.receive_objects(answers)
     else:
-        call.receive_values(array if not each and takes_answers(map, array, batch) else empty_values(map, batch.n))
+        call.receive_values(array if direct else empty_values(map, batch.n))
         if not strict:
             call.fill_with(fill)
     cdef uint64_t missed = read(map, call, strict, threads)
     if missed < batch.n:
         raise missing(key_at(map, batch, missed), missed)
+    if direct:
+        return out
     if map.value_kind != OBJECT:
         call.fill_each(map.t.value_size)
         answers = finished_values(map, call.values)
