@@ -1,5 +1,6 @@
 """Shared by the map's tests: key types, maps in a given state, comparisons, Hypothesis strategies."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -70,6 +71,16 @@ def refused(m, error: type[Exception] | tuple[type[Exception], ...], match: str 
     assert repr([array.tolist() for array in m.to_arrays()]) == repr(before)
     assert len(m) == len(m.keys_array())
     m.check()
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """No collection runs inside: what a signal handler raises while a hook of the collector runs is lost."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def assert_same_rows(a, b) -> None:

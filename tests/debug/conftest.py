@@ -37,7 +37,7 @@ def planted():
     return Planted()
 
 
-@pytest.fixture(scope="session")
-def clean():
-    """The diagnoses of the clean programs, 50 of each."""
-    return diagnoses("clean", "50")
+@pytest.fixture
+def diagnose():
+    """The function that runs a worker with these arguments and gives its diagnoses."""
+    return diagnoses

@@ -1,7 +1,7 @@
 """A process that diagnoses programs and prints each diagnosis as a line of JSON.
 
     worker.py amortised     each planted leak of this group once
-    worker.py clean 50      each clean program so many times
+    worker.py awaits 50     this clean program so many times
 
 One process diagnoses all programs of a group, as in a user's session: the objects of one program must not affect the
 next.
@@ -31,8 +31,8 @@ def report(name: str, rounds: int, calls: int) -> None:
 def main(what: str, times: int = 1) -> None:
     """Diagnose the programs that are asked for."""
     for _ in range(times):
-        for name in programs.CLEAN if what == "clean" else programs.GROUPS[what]:
-            report(name, rounds=5, calls=8 if what == "clean" else 10)
+        for name in programs.GROUPS.get(what, [what]):
+            report(name, rounds=5, calls=8 if what in programs.CLEAN else 10)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from arrow_source import (
 )
 from arrow_spoiling import INT64_MAX, Spoiled, SpoiledStream, child, runs, set_child, struct
 from pyhmap import HMap, HSet
+from support import no_collections
 from tophash_cache import TopHashCache
 
 CACHE = TopHashCache()
@@ -690,7 +691,7 @@ def test_a_stream_without_end_can_be_interrupted() -> None:
         for call in (HMap(str, np.int64).lookup_many, CACHE.hash_many):
             endless = pa.RecordBatchReader.from_batches(batch.schema, itertools.repeat(batch))
             signal.setitimer(signal.ITIMER_VIRTUAL, 0.02)
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(KeyboardInterrupt), no_collections():
                 call(endless)
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
