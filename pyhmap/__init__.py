@@ -9,9 +9,11 @@
 """
 
 from pyhmap.errors import CorruptMapError, NilMapError
+from pyhmap.frozen import FrozenMap
+from pyhmap.frozen_set import FrozenSet
 from pyhmap.hmap import HMap
 from pyhmap.hset import HSet
 from pyhmap.nil import nil
 
-__all__ = ["CorruptMapError", "HMap", "HSet", "NilMapError", "nil"]
+__all__ = ["CorruptMapError", "FrozenMap", "FrozenSet", "HMap", "HSet", "NilMapError", "nil"]
 __version__ = "0.1.0"

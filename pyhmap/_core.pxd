@@ -1,41 +1,20 @@
 # The core's fields and methods. Cython wants each cdef method declared here, also those that only the core calls.
 
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
-from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory, FreePlaces
+from pyhmap._engine.memory cimport BucketMemory, FreePlaces
 from pyhmap._engine.rwlock cimport RWLock
-from pyhmap._kernels.layout cimport Table
+from pyhmap._engine.typed cimport TypedMap
 
 
-cdef enum Kind:                 # how stored bytes become an object and back
-    NO_KIND = 0                 # __init__ has not run
-    INT = 1                     # int64
-    UINT = 2                    # uint64
-    FLOAT = 3                   # float64
-    STR = 4
-    BYTES = 5
-    OBJECT = 6
-    OTHER = 7                   # through the codec
-
-
-# What a hash cache gives in a capsule of the name DIGEST_CAPSULE: the XXH64 digest of an exact str or bytes.
-ctypedef uint64_t (*Digest)(PyObject *cache, PyObject *key) except? 0
-
-
-cdef class HMapCore:
+cdef class HMapCore(TypedMap):
     cdef uint64_t layout_mark       # identifies the layout to a reader of this object's memory
-    cdef Table t
     cdef RWLock lock
     cdef BucketMemory now
     cdef BucketMemory old           # None unless growing, or grown and not yet returned as a whole
-    cdef ArenaBlocks texts          # the blocks of t.arena
     cdef list key_objects           # object keys and values, by index; freed places hold None
     cdef list value_objects
     cdef FreePlaces free_keys, free_values
-    cdef readonly object _key_codec, _value_codec
-    cdef Kind key_kind, value_kind
-    cdef uint64_t value_at, stride  # of a slot
     cdef uint64_t version           # changes whenever keys come, go, or begin to move: iterators compare it
     cdef uint64_t membership        # changes whenever keys come or go: what a search has found is valid until then
     cdef uint64_t pop_row           # where popitem() continues its search
@@ -45,14 +24,10 @@ cdef class HMapCore:
     cdef bint rekeyed               # at this size, because of a chain too long for a random hash
     cdef uint64_t reads_growing     # scalar reads that met a growth
     cdef uint64_t _growths, _same_size_growths, _shrinks, _rekeys
-    cdef object seed, hash_name
-    cdef object hash_cache          # where scalar calls get XXH64 digests from, or None
-    cdef Digest cached_digest       # its function, or NULL
-    cdef uint64_t seed_state        # of splitmix64, when there is a seed
+    cdef object hash_name
 
     # growing and shrinking
     cdef int start_over(self, BucketMemory arrays, const uint64_t *hash_key) except -1
-    cdef int draw_hash_key(self, uint64_t *hash_key) except -1
     cdef int start_growth(self, bint huge) except -1
     cdef bint grow_at_once(self, uint64_t left, uint64_t seen, uint64_t fresh) except -1
     cdef int shrink_to_fit(self, int least_B) except -1
@@ -78,4 +53,3 @@ cdef class HMapCore:
     # the rest
     cdef int compact_objects(self) except -1
     cdef int B(self)
-    cdef int check_initialised(self) except -1

@@ -3,18 +3,15 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 from typing_extensions import disjoint_base
 
-from pyhmap._convert.codec import Codec
+from pyhmap._engine.typed import TypedMap
 from pyhmap._inspect.state import RawTable
 
 def map_counts() -> tuple[int, int]: ...
 
 @disjoint_base
-class HMapCore:
-    _key_codec: Codec
-    _value_codec: Codec
+class HMapCore(TypedMap):
     _next_code: int
     def __init__(
         self,
@@ -27,10 +24,6 @@ class HMapCore:
         seed: int | None = None,
         hash_cache: object = None,
     ) -> None: ...
-    @property
-    def key_dtype(self) -> np.dtype[Any] | type: ...
-    @property
-    def value_dtype(self) -> np.dtype[Any] | type: ...
     @property
     def _settings(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...

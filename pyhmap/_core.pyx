@@ -14,7 +14,6 @@ no Python code runs and the GIL is kept, so the kernel sees a table that nobody 
 removes are released last, when the table is whole again: their finalisers may use the map.
 """
 
-import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -27,7 +26,6 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert import codecs
-from pyhmap._convert.codec import WordCodec
 from pyhmap._inspect.check import check
 from pyhmap._inspect.state import HASH_WRITING, SAME_SIZE_GROW, RawTable, RawTexts, slot_dtype
 
@@ -43,10 +41,10 @@ from pyhmap._engine.rwlock cimport (
     wait_to_read,
     wait_to_write,
 )
+from pyhmap._engine.typed cimport Digest, NO_KIND, OBJECT, TypedMap, empty_arena
 from pyhmap._kernels.constants cimport (
     EMPTY_ONE,
     EVACUATE_PER_KEY,
-    Form,
     MAX_B,
     MAX_DOUBLINGS,
     NEW_DEN,
@@ -55,9 +53,6 @@ from pyhmap._kernels.constants cimport (
     OBJECT_KEY,
     SHRINK_STEP,
     SLOTS,
-    TEXT,
-    WORD32,
-    WORD64,
 )
 from pyhmap._kernels.dispatch cimport evacuate_some, rebuild
 from pyhmap._kernels.grow cimport move_texts, must_grow, over_load, wants_shrink
@@ -74,7 +69,6 @@ cdef enum:
     LAYOUT_VERSION = 1          # of what _memory() names, for pyhmap.debug; changes with the meaning of any name
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
-cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
 # How many maps this process has made, and how many are gone: for pyhmap.debug.
@@ -86,18 +80,7 @@ def map_counts():
     return maps_made, maps_gone
 
 
-cdef Kind kind_of(codec):
-    if codec.dtype is str:
-        return Kind.STR
-    if codec.dtype is bytes:
-        return Kind.BYTES
-    if codec.dtype is object:
-        return Kind.OBJECT
-    kind = codec.dtype.kind if codec.size == 8 and isinstance(codec, WordCodec) else ""
-    return {"i": Kind.INT, "u": Kind.UINT, "f": Kind.FLOAT}.get(kind, Kind.OTHER)
-
-
-cdef class HMapCore:
+cdef class HMapCore(TypedMap):
     """The table of :class:`pyhmap.HMap`; use that."""
 
     def __cinit__(self, *args, **kwargs):
@@ -119,32 +102,18 @@ cdef class HMapCore:
     def __init__(self, key, value, /, *, capacity=0, hash=None, seed=None, hash_cache=None):
         if self.key_kind != NO_KIND:
             raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
-        if seed is not None and not isinstance(seed, (int, np.integer)):
-            raise TypeError(f"seed={seed!r}: give an int, or None for a random one")
         key_codec, value_codec = codecs.key_codec(key), codecs.value_codec(value)
         capsule = codecs.check_hash(key_codec, hash, hash_cache)
-        # A text or an object's index in a slot must be aligned: then a 4-byte key takes the 8 bytes' form.
-        wide = value_codec.form in ("text", "object") and key_codec.form == "word32"
-        cdef int form = FORMS["word64" if wide else key_codec.form]
-        cdef uint64_t value_at = 4 if form == WORD32 else 8 if form == WORD64 else 16
-        cdef uint64_t alignment = 4 if form == WORD32 else 8
-        cdef uint64_t stride = (value_at + <uint64_t> value_codec.size + alignment - 1) // alignment * alignment
         cdef int B = smallest_B(capacity)
-        cdef BucketMemory arrays = BucketMemory(B, value_at, stride)
+        self.take_seed(seed)
+        self.shape_slots(key_codec, value_codec)
+        cdef BucketMemory arrays = BucketMemory(B, self.value_at, self.stride)
         arrays.use_huge_pages()
-        self.seed, self.hash_name = seed, hash
-        self.seed_state = 0 if seed is None else int(seed) & 0xFFFFFFFFFFFFFFFF
+        self.hash_name = hash
         self.draw_hash_key(self.t.hash_key)
-        self.t.form = <Form> form
-        self.t.value_size = value_codec.size
-        self.value_at, self.stride = value_at, stride
         self.start_over(arrays, NULL)
         self.floor_B = B
-        self._key_codec, self._value_codec = key_codec, value_codec
-        self.value_kind = kind_of(value_codec)
-        self.key_kind = kind_of(key_codec)
-        self.t.float_keys = self.key_kind == FLOAT
-        self.t.text_values = value_codec.form == "text"
+        self.take_types(key_codec, value_codec)
         self.t.xxh64 = hash == "xxh64"
         if capsule is not None:
             self.cached_digest = <Digest> PyCapsule_GetPointer(capsule, codecs.DIGEST_CAPSULE)
@@ -175,7 +144,7 @@ cdef class HMapCore:
         self.t.old.tophash = NULL
         self.t.count = 0
         self.t.nevacuate = 0
-        empty_arena(&self.t.arena)
+        empty_arena(&self.t)
         self.pop_row = 0
         self.floor_B = 0
         self.rekeyed = False
@@ -183,19 +152,6 @@ cdef class HMapCore:
         self.other_values = False
         self.version += 1
         self.membership += 1
-        return 0
-
-    cdef int draw_hash_key(self, uint64_t *hash_key) except -1:
-        cdef uint64_t words[4]
-        cdef int i
-        if self.seed is None:
-            drawn = os.urandom(32)
-            memcpy(words, <const unsigned char *> drawn, 32)
-        else:
-            for i in range(4):
-                words[i] = splitmix64(&self.seed_state)
-        for i in range(4):
-            hash_key[i] = words[i] | (i > 0)     # multipliers must be odd
         return 0
 
     cdef int start_growth(self, bint huge) except -1:
@@ -463,12 +419,7 @@ cdef class HMapCore:
             self.other_values = False
             if self.t.arena.dead > DEAD_MINIMUM:
                 self.texts, texts = texts, self.texts       # released on return, when the map is whole
-                empty_arena(&self.t.arena)
-        return 0
-
-    cdef int check_initialised(self) except -1:
-        if self.key_kind == NO_KIND:
-            raise RuntimeError("HMap.__init__ was not called")
+                empty_arena(&self.t)
         return 0
 
     # ---- life -----------------------------------------------------------------------------------------------------
@@ -593,28 +544,6 @@ cdef class HMapCore:
     # ---- looking inside -------------------------------------------------------------------------------------------
 
     @property
-    def key_dtype(self):
-        """The type of the keys: a dtype, or ``str``, ``bytes`` or ``object``.
-
-        >>> from pyhmap import HMap
-        >>> HMap("i4", str).key_dtype
-        dtype('int32')
-        """
-        self.check_initialised()
-        return self._key_codec.dtype
-
-    @property
-    def value_dtype(self):
-        """The type of the values: a dtype, or ``str``, ``bytes`` or ``object``.
-
-        >>> from pyhmap import HMap
-        >>> HMap("i4", str).value_dtype
-        <class 'str'>
-        """
-        self.check_initialised()
-        return self._value_codec.dtype
-
-    @property
     def _settings(self):
         """The settings for another map of these types."""
         return {"hash": self.hash_name, "seed": self.seed}
@@ -720,11 +649,6 @@ cdef class HMapCore:
                 end_read(&self.lock)
 
 
-cdef inline void empty_arena(Arena *a) noexcept:
-    a.current = -1
-    a.used = a.size = a.live = a.dead = 0
-
-
 cdef int smallest_B(capacity) except -1:
     """The smallest B whose 2^B buckets hold so many keys without growing."""
     if not isinstance(capacity, (int, np.integer)):
@@ -737,12 +661,3 @@ cdef int smallest_B(capacity) except -1:
     while over_load(capacity, <uint64_t> 1 << B):
         B += 1
     return B
-
-
-cdef inline uint64_t splitmix64(uint64_t *state):
-    """Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014): turns a seed into four keys."""
-    state[0] += <uint64_t> 0x9E3779B97F4A7C15
-    cdef uint64_t z = state[0]
-    z = (z ^ (z >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * <uint64_t> 0x94D049BB133111EB
-    return z ^ (z >> 31)

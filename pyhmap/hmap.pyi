@@ -8,6 +8,8 @@ import numpy as np
 
 from pyhmap._engine.map import HMapEngine
 from pyhmap._mapping.mapping import MapMethods
+from pyhmap._mapping.reading import ReadMethods
+from pyhmap.frozen import FrozenMap, Progress
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -26,8 +28,13 @@ _Spec: TypeAlias = Any  # what np.dtype takes beside these, and object
 _Items: TypeAlias = Mapping[_K, _V] | Iterable[tuple[_K, _V]] | None
 
 class HMap(HMapEngine[_K, _V], MapMethods[_K, _V]):
-    # An overload for each pair of a key type and a value type, each of which is plain, another scalar, or anything.
+    # An overload for a map alone, and one for each pair of a key type and a value type, each of which is plain, another
+    # scalar, or anything.
     # fmt: off
+    @overload
+    def __init__(self: HMap[_K, _V], key: ReadMethods[_K, _V], /, *,
+                 capacity: int = 0, hash: str | None = None, seed: int | None = None, hash_cache: object = None,
+                 ) -> None: ...
     @overload
     def __init__(self: HMap[_PK, _PV], key: _Plain[_PK], value: _Plain[_PV], items: _Items[_PK, _PV] = None, /, *,
                  capacity: int = 0, hash: str | None = None, seed: int | None = None, hash_cache: object = None,
@@ -71,3 +78,6 @@ class HMap(HMapEngine[_K, _V], MapMethods[_K, _V]):
     @classmethod
     @overload
     def fromkeys(cls, keys: Iterable[_K], value: _V, /) -> HMap[_K, _V]: ...
+    def freeze(
+        self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None
+    ) -> FrozenMap[_K, _V]: ...

@@ -1,4 +1,4 @@
-"""The fixture that runs a test over both engines of the map, the profiles of Hypothesis, and the order of tests."""
+"""The fixtures that run a test over both engines of the map and of the set, Hypothesis's profiles, and test order."""
 
 import ctypes
 import gc
@@ -13,8 +13,9 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from pyhmap import HMap
+from pyhmap import HMap, HSet
 from pyhmap._reference.engine import ReferenceMap
+from reads_frozen import ReadsFrozen
 
 HERE = Path(__file__).parent
 
@@ -25,9 +26,43 @@ hypothesis.settings.register_profile("short", deadline=None, max_examples=5)
 hypothesis.settings.load_profile("default")
 
 
-@pytest.fixture(params=[HMap, pytest.param(ReferenceMap, marks=pytest.mark.reference)], ids=["compiled", "reference"])
-def hmap_type(request: pytest.FixtureRequest) -> type:
-    """The compiled map, then the reference."""
+MAPS = [pytest.param(HMap, id="compiled"), pytest.param(ReferenceMap, id="reference", marks=pytest.mark.reference)]
+READ_FROZEN = pytest.param(ReadsFrozen, id="frozen")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``hmap_type`` is the compiled map, then the reference; in tests marked ``frozen_too``, then frozen maps. In such
+    a file, ``frozen_too(False)`` marks the tests of what only a map that changes does."""
+    if "hmap_type" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("frozen_too")
+        metafunc.parametrize("hmap_type", [*MAPS, READ_FROZEN] if mark and False not in mark.args else MAPS)
+
+
+class ReferenceSet(HSet[Any]):
+    """A set over the reference."""
+
+    __slots__ = ()
+    _map_type = ReferenceMap
+
+
+def frozen(key: Any, items: Any = None) -> Any:
+    """A frozen set. Objects cannot be frozen: a set of them stays as it is."""
+    s: Any = HSet(key, items)
+    return s if key is object else s.freeze()
+
+
+SETS = [pytest.param(HSet, id="compiled"), pytest.param(ReferenceSet, id="reference", marks=pytest.mark.reference)]
+
+
+@pytest.fixture(params=SETS)
+def set_type(request: pytest.FixtureRequest) -> Any:
+    """The set over the compiled map, then over the reference."""
+    return request.param
+
+
+@pytest.fixture(params=[*SETS, pytest.param(frozen, id="frozen")])
+def any_set(request: pytest.FixtureRequest) -> Any:
+    """The same, then frozen sets: for tests that only read, and call it with a key type and keys."""
     return request.param
 
 

@@ -62,6 +62,30 @@ def keys_by_bucket(m, n: int) -> list[list[int]]:
     return [np.flatnonzero(buckets == bucket).tolist() for bucket in range(m.header().buckets)]
 
 
+def hash_key_of(seed: int, draw: int = 0) -> tuple[int, int, int, int]:
+    """The hash key that a map of this seed draws first, or after so many others.
+
+    Four words of SplitMix64, of which the last three are made odd; map/test_hash.py has the published words.
+    """
+    words = []
+    for i in range(4 * draw + 1, 4 * draw + 5):
+        z = seed + i * 0x9E3779B97F4A7C15 & UINT64_MAX
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & UINT64_MAX
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & UINT64_MAX
+        words.append(z ^ z >> 31)
+    return words[0], words[1] | 1, words[2] | 1, words[3] | 1
+
+
+def words_with(hashes, hash_key: tuple[int, int, int, int]) -> np.ndarray:
+    """The uint64 keys that have these hashes: the hash of words can be run backwards."""
+    offset, *multipliers = hash_key
+    x = np.array(hashes, np.uint64)
+    for multiplier, shift in zip(reversed(multipliers), (32, 29, 32), strict=True):
+        x ^= x >> np.uint64(shift) ^ (x >> np.uint64(2 * shift) if 2 * shift < 64 else np.uint64(0))
+        x *= np.uint64(pow(multiplier, -1, 2**64))
+    return x ^ np.uint64(offset)
+
+
 @contextmanager
 def refused(m, error: type[Exception] | tuple[type[Exception], ...], match: str | None = None) -> Iterator[None]:
     """A context in which the error must be raised. The map must then have the items it had, and its invariants hold."""

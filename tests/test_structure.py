@@ -20,17 +20,17 @@ LAYERS = """
     tophash_cache              controller stats config containers _hashing _arrow _cache __init__ break_even __main__
     pyhmap                     errors
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
-    pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many
+    pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
     pyhmap._convert            sentinels scalars arrow_values text_batch columns dtypes codec numbers times texts
     pyhmap._convert            records codecs infer
     pyhmap._inspect            state views hashes stats check
-    pyhmap._engine             forks rwlock memory
+    pyhmap._engine             forks threads rwlock memory typed
     pyhmap                     _core
-    pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects batch_read
-    pyhmap._engine             batch_write map
-    pyhmap._mapping            equality views pickling mapping
-    pyhmap                     introspect hmap hset nil __init__
-    pyhmap._reference          batches table engine
+    pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core
+    pyhmap._engine             batch_read batch_write map freeze frozen
+    pyhmap._mapping            equality views pickling reading mapping sets
+    pyhmap                     introspect frozen hmap frozen_set hset nil __init__
+    pyhmap._reference          batches table engine frozen
     pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis targets places
     pyhmap.debug               rounds collector __init__
     pyhmap                     __main__
@@ -232,18 +232,19 @@ def test_the_reference_uses_the_constants_of_the_kernels():
     """Two descriptions of one table: a constant of one name has one value in both."""
     from pyhmap._convert import codecs
     from pyhmap._inspect import state
-    from pyhmap._reference import engine, table
+    from pyhmap._reference import engine, frozen, table
 
     text = "\n".join(code_lines(ROOT / "pyhmap/_kernels/constants.pxd"))
-    kernels = {name: int(value, 0) for name, value in re.findall(r"^    ([A-Z]\w+) = (\w+)", text, flags=re.MULTILINE)}
-    assert len(kernels) > 30
+    assigned = re.findall(r"^    ([A-Z]\w+) = (\w+)(?: << (\w+))?$", text, flags=re.MULTILINE)
+    kernels = {name: int(value, 0) << int(shift or "0") for name, value, shift in assigned}
+    assert len(kernels) == len(re.findall(r"^    [A-Z]\w+ =", text, flags=re.MULTILINE)) > 30
     compared = 0
-    for module in (codecs, state, table, engine):
+    for module in (codecs, state, table, engine, frozen):
         for name in kernels.keys() & vars(module).keys():
             if isinstance(vars(module)[name], int):  # state.TEXT is the dtype of a form of that name
                 assert vars(module)[name] == kernels[name], name
                 compared += 1
-    assert compared > 20
+    assert compared > 30
 
 
 def test_the_harness_folder_is_no_package():

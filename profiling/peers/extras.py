@@ -1,7 +1,7 @@
 """What the verb ``peers`` measures besides whole workloads, for pyhmap and the libraries compared with it there.
 
-Owns ``m[k]`` in a Python loop, one thread beside two, the map's memory between two growths, and the worst single
-insert. As a program it is the measuring process of the first three; ``growth.latency_worker`` times single inserts.
+Owns ``m[k]`` in a Python loop, one thread beside two, freezing, the map's memory between two growths, and the worst
+single insert. As a program it is the measuring process of all but the last, which is ``growth.latency_worker``.
 """
 
 import argparse
@@ -20,11 +20,12 @@ from peers import keys as peers_keys
 from peers.plan import Plan
 from peers.worker import private_bytes
 
-SCALAR = ("pyhmap", "dict")
+SCALAR = ("pyhmap", "pyhmap frozen", "dict")
 PYTHON_INSERTS = ("pyhmap", "dict", "cykhash")
 REPEATS = 3  # of single inserts: the least of three times is what an insert costs; see latency.py
 POINTS = 16  # counts between two growths at which memory is read
 TURNS = 5  # of one thread and two
+FREEZES = 3  # with each number of threads
 
 
 def steps(plan: Plan, left_out: dict[str, str], folder: Path) -> list[Step]:
@@ -38,6 +39,9 @@ def steps(plan: Plan, left_out: dict[str, str], folder: Path) -> list[Step]:
         for block in range(plan.extra_blocks):
             made.append(
                 Step("threads", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "threads", size, block))
+            )
+            made.append(
+                Step("freezing", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "freezing", size, block))
             )
     made.append(Step("memory", "between growths", 3, partial(worker, 0, "memory", plan.memory_buckets)))
     for repeat in range(REPEATS):
@@ -68,6 +72,7 @@ def scalar(library: str, size: int, seed: int) -> dict[str, Any]:
         from pyhmap import HMap
 
         m = HMap.from_arrays(asked.keys, asked.values, seed=peers_keys.SEED)
+        m = m.freeze() if library == "pyhmap frozen" else m
     if sum(m[key] for key in queries) != expected:
         raise AssertionError(f"wrong answers: m[k] of {library}")
 
@@ -106,6 +111,29 @@ def threads(size: int, seed: int) -> dict[str, Any]:
     return {"size": size, "wall": {way: float(np.median(each)) for way, each in taken.items()}}
 
 
+def freezing(size: int, seed: int) -> dict[str, Any]:
+    """Wall nanoseconds per key of ``m.freeze()`` of a settled map with one thread and with two, in turn in one process.
+
+    A map was frozen before: the pages that a process touches first may be cold to the machine."""
+    from pyhmap import HMap
+
+    asked = peers_keys.questions("int64", "random", size, seed)
+    m = HMap.from_arrays(asked.keys, asked.values, seed=peers_keys.SEED)
+    m.finish_growth()
+    taken: dict[str, list[float]] = {"1": [], "2": []}
+    began = time.perf_counter_ns()
+    m.freeze()
+    first = (time.perf_counter_ns() - began) / size
+    for way in ("1", "2") * FREEZES:
+        began = time.perf_counter_ns()
+        f = m.freeze(threads=int(way))
+        taken[way].append((time.perf_counter_ns() - began) / size)
+        if len(f) != size or not f.contains_many(asked.keys[:1000]).all():
+            raise AssertionError("a frozen map lacks keys")
+        del f
+    return {"size": size, "first": first, "wall": {way: float(np.median(each)) for way, each in taken.items()}}
+
+
 def memory(buckets: int) -> dict[str, Any]:
     """Bytes per entry of settled int64 maps, own account and private bytes, at loads from half of the limit to all."""
     from pyhmap import HMap
@@ -134,13 +162,14 @@ def main(arguments: list[str]) -> None:
     verbs = parser.add_subparsers(dest="what", required=True)
     one = verbs.add_parser("scalar")
     one.add_argument("library", choices=SCALAR)
-    both = verbs.add_parser("threads")
-    for verb in (one, both):
+    both = [verbs.add_parser(name) for name in ("threads", "freezing")]
+    for verb in (one, *both):
         verb.add_argument("size", type=int)
         verb.add_argument("seed", type=int)
     verbs.add_parser("memory").add_argument("buckets", type=int)
     options = vars(parser.parse_args(arguments))
-    print(json.dumps({"scalar": scalar, "threads": threads, "memory": memory}[options.pop("what")](**options)))
+    ways = {"scalar": scalar, "threads": threads, "freezing": freezing, "memory": memory}
+    print(json.dumps(ways[options.pop("what")](**options)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ Row = dict[str, Any]
 # Those that people ask about in colour, the others in grey behind them.
 COLOURS = {
     "pyhmap": "blue",
+    "pyhmap frozen": "blue",
     "dict": "orange",
     "cykhash": "green",
     "boost": "purple",
@@ -23,6 +24,7 @@ COLOURS = {
     "pandas": "sky",
     "np.take": "ink",
 }
+DASHES = {"np.take": "--", "pyhmap frozen": ":"}
 PANELS = {"hit": "Look-up, found", "miss": "Look-up, not found", "build": "Build from empty"}
 
 
@@ -43,8 +45,9 @@ def times(rows: list[Row]) -> Figure:
         for name in sorted(names, key=lambda name: list(COLOURS).index(name) if name in COLOURS else -1, reverse=True):
             at = [row["size"] for row in points if name in row["spreads"]]
             ns = [row["spreads"][name]["median"] for row in points if name in row["spreads"]]
-            colour, width = style.colour(COLOURS.get(name, "faint")), 2.4 if name == "pyhmap" else 1.2
-            dashes, above = "--" if name == "np.take" else "-", 2 + (name in COLOURS) + (name == "pyhmap")
+            ours = name.startswith("pyhmap")
+            colour, width = style.colour(COLOURS.get(name, "faint")), 2.4 if ours else 1.2
+            dashes, above = DASHES.get(name, "-"), 2 + (name in COLOURS) + ours
             axes.plot(at, ns, color=colour, lw=width, ls=dashes, marker="o", ms=2.5, zorder=above, label=name)
             if name not in COLOURS:
                 greys[name] = None
@@ -78,7 +81,7 @@ def memory(rows: list[Row]) -> Figure:
     bars = axes.barh(
         [name for name, _ in sizes],
         [spread["median"] for _, spread in sizes],
-        color=[style.colour(COLOURS[name] if name == "pyhmap" else "faint") for name, _ in sizes],
+        color=[style.colour(COLOURS[name] if name.startswith("pyhmap") else "faint") for name, _ in sizes],
     )
     axes.bar_label(bars, fmt="%.0f", padding=3)
     axes.axvline(16, color=style.colour("green"), lw=0.8, ls="--")

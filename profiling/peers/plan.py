@@ -24,7 +24,7 @@ UNKIND_LIBRARIES = ("pyhmap", "dict", "cykhash", "pandas", "boost", "abseil")
 # Memory is read in whole pages: of smaller tables too coarsely.
 MEMORY_FROM = 10**6
 # At 10^7 keys these have all blocks: a target is close, or they take seconds. The others have a third of them.
-PROMPT = ("pyhmap", "np.take", "boost", "cykhash", "pandas")
+PROMPT = ("pyhmap", "pyhmap frozen", "np.take", "boost", "cykhash", "pandas")
 # After so many seconds a process is ended. On an idle machine the slowest honest one takes a tenth of that (a dict,
 # 25 s at 10^7); on a busy one it must not be taken for a map gone quadratic.
 LIMIT, LIMIT_OF_LARGEST = 120, 360

@@ -134,6 +134,46 @@ class OursArrow(Ours):
         return pa.array(keys.tolist(), pa.string())
 
 
+class Frozen(Peer):
+    """``FrozenMap``'s batch calls; NumPy arrays in."""
+
+    kinds = ("int64", "float64")
+
+    def build(self, keys: Keys, values: Array) -> Any:
+        from pyhmap import FrozenMap
+
+        return FrozenMap.from_arrays(keys, values, seed=SEED)
+
+    def hit(self, table: Any, keys: Keys) -> Array:
+        return table.get_many(keys, out=self.room(len(keys)))
+
+    def find(self, table: Any, keys: Keys) -> Array:
+        return table.get_many(keys, MISSING, out=self.room(len(keys)))
+
+    def iterate(self, table: Any) -> Any:
+        return table.to_arrays()
+
+
+class FrozenList(Frozen):
+    """Lists of ``str`` in."""
+
+    kinds = ("str",)
+
+    def convert(self, keys: Array) -> list[str]:
+        return keys.tolist()
+
+
+class FrozenArrow(Frozen):
+    """Arrow arrays in."""
+
+    needs, kinds = "pyarrow", ("str",)
+
+    def convert(self, keys: Array) -> Any:
+        import pyarrow as pa
+
+        return pa.array(keys.tolist(), pa.string())
+
+
 class Dict(Peer):
     """``dict``, from lists; look-ups by comprehension, counts by ``Counter``, whose loop is in C."""
 
@@ -438,6 +478,9 @@ LIBRARIES: dict[str, Callable[[str], Peer]] = {
     "pyhmap": OursNumbers,
     "pyhmap (Arrow)": OursArrow,
     "pyhmap (list)": OursList,
+    "pyhmap frozen": Frozen,
+    "pyhmap frozen (Arrow)": FrozenArrow,
+    "pyhmap frozen (list)": FrozenList,
     "np.take": Take,
     "dict": Dict,
     "cykhash": Cykhash,

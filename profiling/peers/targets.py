@@ -12,6 +12,7 @@ from typing import Any
 from core import estimates
 from core.runner import Sample
 from peers import figures
+from peers.plan import LARGEST
 from peers.toolchains import CLASSIC, SWISS
 
 Found = dict[str, Any]
@@ -46,6 +47,7 @@ def power(size: int) -> str:
 
 
 OURS, ARROW, LIST = "pyhmap", "pyhmap (Arrow)", "pyhmap (list)"
+FROZEN, FROZEN_LIST = "pyhmap frozen", "pyhmap frozen (list)"
 TARGETS = (
     Target("hit", "int64", 10**4, OURS, "boost", 1.2, at_most=True),
     Target("hit", "int64", 10**6, OURS, "boost", 0.8, at_most=True),
@@ -64,9 +66,21 @@ TARGETS = (
     Target("hit", "str17", 10**6, "polars", ARROW, 2.0),
     Target("hit", "str17", 10**4, "pyarrow", ARROW, 1.0),
     Target("hit", "str17", 10**6, "dict", LIST, 3.0),
+    *(Target("hit", "int64", size, FROZEN, "boost", 0.65, at_most=True) for size in (10**3, 10**4, 10**5)),
+    Target("hit", "int64", 10**6, FROZEN, "np.take", 2.0, at_most=True),
+    Target("hit", "int64", 10**7, FROZEN, "np.take", 1.5, at_most=True),
+    *(Target("hit", "int64", size, FROZEN, OURS, 0.75, at_most=True) for size in (10**6, 10**7)),
+    *(Target("miss", "int64", 10**power, FROZEN, "boost", 1.0, at_most=True) for power in range(3, 8)),
 )
 THREADS = 1.8  # times as fast with two
-SCALAR = {10**6: ("dict", OURS, 1.5, False), 10**3: (OURS, "dict", 1.5, True)}
+SCALAR = (
+    (10**6, "dict", OURS, 1.5, False),
+    (10**3, OURS, "dict", 1.5, True),
+    (10**3, FROZEN, OURS, 1.0, True),
+    (10**6, FROZEN, OURS, 1.0, True),
+)
+FREEZING, ITS_THREADS = 40.0, 1.8  # ns per key from a settled map of 10^7; times as fast with two threads
+FROZEN_BYTES = (("int64", 10**6, FROZEN, 17.0), ("int64", 10**7, FROZEN, 17.0), ("str17", 10**6, FROZEN_LIST, 44.0))
 WORST_INSERT_NS, ITS_INSERTS = 1e6, 10**7
 BEFORE_GROWTH, MEAN = 27.0, 35.0  # bytes per entry, int64 to int64
 TEXT_BYTES, TEXT_POINT = 72.0, ("str17", 10**6)
@@ -80,7 +94,8 @@ def judge(samples: list[Sample]) -> list[Found]:
         blocks = measured.get((target.kind, "random", target.size, target.operation), {})
         ratio = figures.pair(blocks.get(target.over, {}), blocks.get(target.under, {}))
         judged.append(verdict(target.what, "times", ratio, target.bound, target.at_most))
-    return judged + threads(samples) + scalars(samples) + memory(samples) + worst(samples)
+    judged += threads(samples) + scalars(samples) + memory(samples) + worst(samples)
+    return judged + freezing(samples) + frozen_memory(samples)
 
 
 def verdict(
@@ -125,7 +140,7 @@ def scalars(samples: list[Sample]) -> list[Found]:
             bound,
             at_most,
         )
-        for size, (over, under, bound, at_most) in SCALAR.items()
+        for size, over, under, bound, at_most in SCALAR
     ]
 
 
@@ -149,6 +164,34 @@ def memory(samples: list[Sample]) -> list[Found]:
         ]
         value = estimates.paired_ratio(found, [1.0] * len(found)) if found else None
         made.append(verdict(f"bytes per entry, str17, 10^6: {account}", "B", value, TEXT_BYTES, True))
+    return made
+
+
+def freezing(samples: list[Sample]) -> list[Found]:
+    """``m.freeze()`` of a settled map: wall time per key, and with one thread over that with two."""
+    found = [sample for sample in samples if sample["measure"] == "freezing" and sample["size"] == LARGEST]
+    ones, twos = ([sample["wall"][threads] for sample in found] for threads in "12")
+    each = estimates.paired_ratio(ones, [1.0] * len(ones)) if found else None
+    ratio = estimates.paired_ratio(ones, twos) if found else None
+    what = f"freeze, int64, {power(LARGEST)}"
+    return [
+        verdict(f"{what}: one thread, wall time per key", "ns", each, FREEZING, True),
+        verdict(f"{what}: one thread over threads=2, wall time", "times", ratio, ITS_THREADS, False),
+    ]
+
+
+def frozen_memory(samples: list[Sample]) -> list[Found]:
+    """Bytes per entry of frozen maps, by their own account."""
+    made = []
+    for kind, size, library, bound in FROZEN_BYTES:
+        found = [
+            sample["nbytes"]
+            for sample in samples
+            if sample["measure"] == "workload" and sample["library"] == library and "nbytes" in sample
+            if (sample["kind"], sample["size"], sample["key_set"]) == (kind, size, "random")
+        ]
+        value = estimates.paired_ratio(found, [1.0] * len(found)) if found else None
+        made.append(verdict(f"bytes per entry, {kind}, {power(size)}, frozen: own account", "B", value, bound, True))
     return made
 
 

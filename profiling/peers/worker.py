@@ -222,7 +222,7 @@ def memory(peer: Peer, asked: Questions) -> dict[str, float]:
         table.finish_growth()
     size = len(asked.keys)
     found = {"memory": (private_bytes() - before) / size}
-    if isinstance(getattr(table, "nbytes", None), int) and hasattr(table, "finish_growth"):
+    if isinstance(getattr(table, "nbytes", None), int) and hasattr(table, "key_dtype"):
         found["nbytes"] = table.nbytes / size
     return found
 

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._convert.text_batch cimport TextBatch
-from pyhmap._core cimport HMapCore
+from pyhmap._engine.typed cimport TypedMap
 from pyhmap._engine.memory cimport ArenaBlocks
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text_source cimport TextSource
@@ -26,11 +26,11 @@ cdef class Items:
 
 
 cdef uint8_t *no_bytes() noexcept
-cdef Items keys_of(HMapCore map, keys, bint by_windows)
-cdef Items values_of(HMapCore map, values, uint64_t n)
-cdef object key_at(HMapCore map, Items keys, uint64_t i)
-cdef object empty_values(HMapCore map, uint64_t n)
-cdef object finished_values(HMapCore map, out)
-cdef object finished_keys(HMapCore map, keys)
-cdef object check_out(HMapCore map, out, uint64_t n)
-cdef object copied_to(HMapCore map, values, out)
+cdef Items keys_of(TypedMap map, keys, bint by_windows)
+cdef Items values_of(TypedMap map, values, uint64_t n)
+cdef object key_at(TypedMap map, Items keys, uint64_t i)
+cdef object empty_values(TypedMap map, uint64_t n)
+cdef object finished_values(TypedMap map, out)
+cdef object finished_keys(TypedMap map, keys)
+cdef object check_out(TypedMap map, out, uint64_t n)
+cdef object copied_to(TypedMap map, values, out)

@@ -12,7 +12,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from pyhmap._convert.text_batch import text_batch
 
 from pyhmap._convert.text_batch cimport TextBatch, text_objects
-from pyhmap._core cimport HMapCore, STR
+from pyhmap._engine.typed cimport STR, TypedMap
 from pyhmap._engine.memory cimport ArenaBlocks
 from pyhmap._kernels.constants cimport TEXT, WORD32
 from pyhmap._kernels.layout cimport Text
@@ -70,7 +70,7 @@ cdef class Items:
 
 # ---- in --------------------------------------------------------------------------------------------------------------
 
-cdef Items keys_of(HMapCore map, keys, bint by_windows):
+cdef Items keys_of(TypedMap map, keys, bint by_windows):
     """The keys of a batch. With `by_windows` the caller reads texts through Items.texts."""
     cdef Items batch = Items()
     if map.t.form == TEXT:
@@ -83,7 +83,7 @@ cdef Items keys_of(HMapCore map, keys, bint by_windows):
     return batch
 
 
-cdef Items values_of(HMapCore map, values, uint64_t n):
+cdef Items values_of(TypedMap map, values, uint64_t n):
     """The values for n keys: n of them, or one for all."""
     cdef Items batch = Items()
     codec = map._value_codec
@@ -107,7 +107,7 @@ cdef Items values_of(HMapCore map, values, uint64_t n):
     return batch
 
 
-cdef object key_at(HMapCore map, Items keys, uint64_t i):
+cdef object key_at(TypedMap map, Items keys, uint64_t i):
     """The key at a position of a batch, as an object. Raises if the item is no key."""
     cdef Text text
     codec = map._key_codec
@@ -119,12 +119,12 @@ cdef object key_at(HMapCore map, Items keys, uint64_t i):
 
 # ---- out -------------------------------------------------------------------------------------------------------------
 
-cdef object empty_values(HMapCore map, uint64_t n):
+cdef object empty_values(TypedMap map, uint64_t n):
     """An array for n values as the kernels write them: texts are 16 bytes each."""
     return np.empty((n, 2), np.uint64) if map.t.text_values else np.empty(n, map._value_codec.dtype)
 
 
-cdef object finished_values(HMapCore map, out):
+cdef object finished_values(TypedMap map, out):
     """The array that callers get. The arena that its texts point to must be alive still."""
     cdef const uint64_t[:, ::1] view
     if not map.t.text_values:
@@ -135,7 +135,7 @@ cdef object finished_values(HMapCore map, out):
     return text_objects(<const Text *> &view[0, 0], len(out), map.value_kind == STR)
 
 
-cdef object finished_keys(HMapCore map, keys):
+cdef object finished_keys(TypedMap map, keys):
     """The array of keys that callers get. `keys`, of shape (n, 2) and dtype uint64, begins with the n keys as the
     kernel wrote them."""
     cdef const uint64_t[:, ::1] view = keys
@@ -148,7 +148,7 @@ cdef object finished_keys(HMapCore map, keys):
     return words.astype(f"u{codec.size}").view(codec.dtype)
 
 
-cdef object check_out(HMapCore map, out, uint64_t n):
+cdef object check_out(TypedMap map, out, uint64_t n):
     """A view of `out` as an array of NumPy's own class. Raises unless it can receive n values."""
     dtype = map._value_codec.dtype
     wanted = np.dtype(object) if isinstance(dtype, type) else dtype
@@ -165,7 +165,7 @@ cdef object check_out(HMapCore map, out, uint64_t n):
     return out
 
 
-cdef object copied_to(HMapCore map, values, out):
+cdef object copied_to(TypedMap map, values, out):
     """What the caller gets: the values; or `out` if it was given, with the values copied to it."""
     if out is None:
         return values

@@ -13,12 +13,13 @@ from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 
-from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._core cimport HMapCore
 from pyhmap._engine.batch_items cimport Items, keys_of
 from pyhmap._engine.batch_values cimport Answers, Values, answers_for, defaults_for, missing, objects_of, values_for
 from pyhmap._engine.one_item cimport MAX_RESTARTS, NO_INDEX, find_object_key
 from pyhmap._engine.one_write cimport OneWrite, begin_one, put_one, remove_loaded
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
+from pyhmap._engine.typed cimport OBJECT
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.combine cimport Combine, combine_value
 from pyhmap._kernels.constants cimport FOUND, INSERTED, NOT_FOUND, OBJECT_KEY, TEXT

@@ -1,8 +1,12 @@
-# Batch look-ups, as the engine's methods call them.
+# Batch look-ups, as the methods of maps call them.
 
 from pyhmap._core cimport HMapCore
+from pyhmap._engine.frozen_core cimport FrozenCore
+from pyhmap._engine.typed cimport TypedMap
 
-cdef object get_many(HMapCore map, keys, default, out, threads)
-cdef object lookup_many(HMapCore map, keys, threads)
-cdef object contains_many(HMapCore map, keys, threads)
+cdef object get_many(TypedMap map, keys, default, out, threads)
+cdef object lookup_many(TypedMap map, keys, threads)
+cdef object contains_many(TypedMap map, keys, threads)
 cdef object copy_out(HMapCore map, bint want_keys, bint want_values)
+cdef object positions(FrozenCore map, keys, threads)
+cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values)

@@ -6,8 +6,6 @@ shared among threads, each of which does the same with its part. Object values a
 until the indices are exchanged for the objects. batch_objects has the calls for object keys.
 """
 
-import threading
-
 import numpy as np
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -16,8 +14,9 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import NO_DEFAULT
+from pyhmap._engine.threads import in_threads
 
-from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_objects
 from pyhmap._engine.batch_items cimport (
     Items,
@@ -30,9 +29,12 @@ from pyhmap._engine.batch_items cimport (
     keys_of,
 )
 from pyhmap._engine.batch_values cimport Values, defaults_for, gather, missing
+from pyhmap._engine.frozen_core cimport FrozenCore
 from pyhmap._engine.one_item cimport NO_INDEX
 from pyhmap._engine.rwlock cimport begin_read, end_read
+from pyhmap._engine.typed cimport OBJECT, TypedMap
 from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, OBJECT_KEY, RELEASE_GIL_FROM
+from pyhmap._kernels.frozen cimport collect_rows, read_rows
 from pyhmap._kernels.layout cimport growing
 from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
 
@@ -124,12 +126,12 @@ cdef class ReadCall:
         return 0
 
 
-cdef object get_many(HMapCore map, keys, default, out, threads):
+cdef object get_many(TypedMap map, keys, default, out, threads):
     check_threads(threads)
     cdef bint strict = default is ...
     cdef bint each = not strict and not map._value_codec.is_scalar(default)     # has a default of its own
     if map.t.form == OBJECT_KEY:
-        return copied_to(map, batch_objects.get_many(map, keys, NO_DEFAULT if strict else default), out)
+        return copied_to(map, batch_objects.get_many(<HMapCore> map, keys, NO_DEFAULT if strict else default), out)
     cdef Items batch = keys_of(map, keys, True)
     if strict:
         batch.refuse_nulls("keys")
@@ -165,10 +167,10 @@ cdef int set_objects(array, Values values) except -1:
     return 0
 
 
-cdef object lookup_many(HMapCore map, keys, threads):
+cdef object lookup_many(TypedMap map, keys, threads):
     check_threads(threads)
     if map.t.form == OBJECT_KEY:
-        return batch_objects.lookup_many(map, keys)
+        return batch_objects.lookup_many(<HMapCore> map, keys)
     cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
     answers = empty_values(map, call.keys.n)
     if map.value_kind == OBJECT:
@@ -180,10 +182,10 @@ cdef object lookup_many(HMapCore map, keys, threads):
     return answers if map.value_kind == OBJECT else finished_values(map, answers), call.found
 
 
-cdef object contains_many(HMapCore map, keys, threads):
+cdef object contains_many(TypedMap map, keys, threads):
     check_threads(threads)
     if map.t.form == OBJECT_KEY:
-        return batch_objects.contains_many(map, keys)
+        return batch_objects.contains_many(<HMapCore> map, keys)
     cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
     call.receive_found()
     read(map, call, False, threads)
@@ -226,7 +228,35 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values):
     return own_keys if want_keys else None, own_values if want_values else None
 
 
-cdef bint takes_answers(HMapCore map, out, Items keys):
+cdef object positions(FrozenCore map, keys, threads):
+    """The row of each key in a frozen map, -1 for a missing one."""
+    cdef int64_t[::1] view
+    check_threads(threads)
+    cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
+    rows = np.empty(call.keys.n, np.int64)
+    if call.keys.n:
+        view = rows
+        call.r.rows = &view[0]
+    read(map, call, False, threads)
+    if call.keys.valid is not None:
+        rows[~call.keys.valid] = -1
+    return rows
+
+
+cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values):
+    """copy_out() for a frozen map."""
+    cdef uint8_t[::1] k, v
+    cdef uint64_t n = map.f.count
+    keys = np.empty((n if want_keys else 0, 2), np.uint64)
+    values = empty_values(map, n) if want_values else NOTHING
+    k, v = keys.reshape(-1).view(np.uint8), values.reshape(-1).view(np.uint8)
+    if n:
+        with nogil:
+            collect_rows(&map.f, &map.t, &k[0] if len(k) else NULL, &v[0] if len(v) else NULL)
+    return finished_keys(map, keys) if want_keys else None, finished_values(map, values) if want_values else None
+
+
+cdef bint takes_answers(TypedMap map, out, Items keys):
     """Whether the kernel may write its answers to `out` directly, while it still reads the keys."""
     if out is None or map.t.text_values or not isinstance(keys.owner, np.ndarray):
         return False
@@ -241,11 +271,12 @@ cdef int check_threads(threads) except -1:
 
 # ---- the reading loop ------------------------------------------------------------------------------------------------
 
-cdef uint64_t read(HMapCore map, ReadCall call, bint stop_at_miss, threads) except? 0xFFFFFFFFFFFFFFFF:
+cdef uint64_t read(TypedMap map, ReadCall call, bint stop_at_miss, threads) except? 0xFFFFFFFFFFFFFFFF:
     """Read all keys. Returns the position of the first miss if it stops there, or else their number."""
     cdef uint64_t n = call.keys.n, done
     call.r.stop_at_miss = stop_at_miss
-    map.evacuate(EVACUATE_PER_KEY * n)
+    if not isinstance(map, FrozenCore):
+        (<HMapCore> map).evacuate(EVACUATE_PER_KEY * n)
     parts = max(1, min(threads, n // THREAD_SHARE))
     done = read_part(map, call, 0, n) if parts == 1 else read_in_threads(map, call, parts)
     if done < n and not stop_at_miss:
@@ -254,8 +285,32 @@ cdef uint64_t read(HMapCore map, ReadCall call, bint stop_at_miss, threads) exce
     return done
 
 
-cdef int64_t read_part(HMapCore map, ReadCall call, uint64_t start, uint64_t stop) except -1:
+cdef int64_t read_part(TypedMap map, ReadCall call, uint64_t start, uint64_t stop) except -1:
     """Read the keys from start to stop. Returns stop, or where it stopped: at a miss, or at an item that is no key."""
+    if isinstance(map, FrozenCore):
+        return read_frozen(<FrozenCore> map, call, start, stop)
+    return read_table(<HMapCore> map, call, start, stop)
+
+
+cdef int64_t read_frozen(FrozenCore map, ReadCall call, uint64_t start, uint64_t stop) except -1:
+    """read_part() for a frozen map, which nobody changes: it needs no lock."""
+    cdef uint64_t chunk_stop
+    cdef Items keys = call.keys
+    while start < stop:
+        chunk_stop = min(stop, start + CHUNK)
+        if stop - start < RELEASE_GIL_FROM:
+            start = read_rows(&map.f, &map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
+        else:
+            with nogil:
+                start = read_rows(&map.f, &map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
+        if start < chunk_stop:
+            return start
+        PyErr_CheckSignals()
+    return stop
+
+
+cdef int64_t read_table(HMapCore map, ReadCall call, uint64_t start, uint64_t stop) except -1:
+    """read_part() for a map that may change between two chunks."""
     cdef uint64_t first, chunk_stop
     cdef Items keys = call.keys
     while start < stop:
@@ -280,29 +335,16 @@ cdef int64_t read_part(HMapCore map, ReadCall call, uint64_t start, uint64_t sto
     return stop
 
 
-def read_in_threads(HMapCore map, ReadCall call, parts):
+def read_in_threads(TypedMap map, ReadCall call, parts):
     """read_part() for all keys, in so many threads, of which the calling one is the first."""
     n = call.keys.n
     bounds = [n * part // parts for part in range(parts + 1)]
     ends = bounds[1:]
-    errors = []
 
     def read_one(part):
-        try:
-            ends[part] = read_part(map, call, bounds[part], bounds[part + 1])
-        except BaseException as error:
-            errors.append(error)
+        ends[part] = read_part(map, call, bounds[part], bounds[part + 1])
 
-    helpers = [threading.Thread(target=read_one, args=(part,)) for part in range(1, parts)]
-    for helper in helpers:
-        helper.start()
-    try:
-        read_one(0)
-    finally:
-        for helper in helpers:
-            helper.join()
-    if errors:
-        raise errors[0]
+    in_threads(read_one, parts)
     for part in range(parts):
         if ends[part] < bounds[part + 1]:
             return ends[part]

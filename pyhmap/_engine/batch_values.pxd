@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine.batch_items cimport Items
+from pyhmap._engine.typed cimport TypedMap
 from pyhmap._kernels.constants cimport Status
 from pyhmap._kernels.write_many cimport Writing
 
@@ -45,8 +46,8 @@ cdef class ObjectValues:        # the object values of a batch of typed keys tha
     cdef int release(self) except -1
 
 
-cdef Values values_for(HMapCore map, values, uint64_t n)
-cdef Values defaults_for(HMapCore map, default, uint64_t n)
+cdef Values values_for(TypedMap map, values, uint64_t n)
+cdef Values defaults_for(TypedMap map, default, uint64_t n)
 cdef Answers answers_for(HMapCore map, uint64_t n)
 cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwriting, uint64_t n)
 cdef tuple objects_of(codec, items)

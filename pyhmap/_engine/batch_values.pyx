@@ -11,9 +11,10 @@ import numpy as np
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memset
 
-from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._core cimport HMapCore
 from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, no_bytes, values_of
 from pyhmap._engine.one_item cimport NO_INDEX, add_object, remove_object
+from pyhmap._engine.typed cimport OBJECT, TypedMap
 from pyhmap._kernels.constants cimport CHUNK, LONG_CHAIN, Status
 from pyhmap._kernels.slot cimport copy_bytes, hand_out
 from pyhmap._kernels.write_many cimport SETDEFAULT, Writing, write_batch
@@ -30,7 +31,7 @@ cdef class Values:
     """The values for n keys."""
 
 
-cdef Values values_for(HMapCore map, values, uint64_t n):
+cdef Values values_for(TypedMap map, values, uint64_t n):
     """The values for n keys: n of them, or one for all."""
     cdef Values batch = Values()
     cdef Py_ssize_t i
@@ -50,7 +51,7 @@ cdef Values values_for(HMapCore map, values, uint64_t n):
     return batch
 
 
-cdef Values defaults_for(HMapCore map, default, uint64_t n):
+cdef Values defaults_for(TypedMap map, default, uint64_t n):
     """The values for missing keys: n of them, or one for all. Errors begin with "default: "."""
     try:
         return values_for(map, default, n)

@@ -14,13 +14,14 @@ from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import NO_DEFAULT
 
-from pyhmap._core cimport HMapCore, OBJECT
+from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_objects
 from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, key_at, keys_of, no_bytes, values_of
 from pyhmap._engine.batch_read cimport copy_out
 from pyhmap._engine.batch_values cimport ObjectValues, Values, defaults_for, missing, object_values, values_for
 from pyhmap._engine.one_write cimport find_next_code, last_code
 from pyhmap._engine.rwlock cimport begin_write, end_write
+from pyhmap._engine.typed cimport OBJECT
 from pyhmap._kernels.combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation, TIME64
 from pyhmap._kernels.constants cimport (
     CHANGED,

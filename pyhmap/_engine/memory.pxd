@@ -11,6 +11,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from pyhmap._kernels.layout cimport Arena, Buckets
 
 
+cdef enum:
+    HUGE = 1 << 21              # bytes of a huge page
+
+
 cdef class Block:
     cdef uint8_t *data          # zeroed, and aligned to a cache line; large ones to a huge page
     cdef readonly uint64_t size
@@ -19,6 +23,7 @@ cdef class Block:
 
     cdef void advise(self, uint64_t begin, uint64_t end, bint huge) noexcept
     cdef void drop(self, uint64_t begin, uint64_t end) noexcept
+    cdef void shorten(self, uint64_t size) noexcept
 
 
 cdef class BucketMemory:

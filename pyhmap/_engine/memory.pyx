@@ -46,7 +46,6 @@ cdef extern from "Python.h":
 cdef enum:
     LINE = 64                   # bytes of a cache line
     PAGE = 1 << 12
-    HUGE = 1 << 21
     # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, which must zero
     # memory that it uses again: up to this size that is cheaper.
     MAPPED_FROM = 1 << 20
@@ -75,7 +74,7 @@ cdef class Block:
                 raise MemoryError(f"no memory for {size:,} bytes of buckets")
             slack = LINE
         else:
-            slack = HUGE if size >= 2 * HUGE else PAGE
+            slack = HUGE if size >= HUGE else PAGE
             self.start = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
             if self.start == MAP_FAILED:
                 self.start = NULL
@@ -115,6 +114,20 @@ cdef class Block:
         """Return the pages of a range that begins and ends at a page boundary."""
         if self.mapped:
             madvise(self.data + begin, end - begin, MADV_DONTNEED)
+
+    cdef void shorten(self, uint64_t size) noexcept:
+        """Give up all but the first bytes; a small block keeps its memory."""
+        global bytes_alive
+        cdef uint64_t used
+        bytes_alive -= self.size - size
+        self.size = size
+        if self.mapped:
+            used = (<uint64_t> self.data - <uint64_t> self.start + size + PAGE - 1) // PAGE * PAGE
+            if used < self.mapped:
+                munmap(<uint8_t *> self.start + used, self.mapped - used)
+                self.mapped = used
+        PyTraceMalloc_Untrack(DOMAIN, <uint64_t> self.start)
+        PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
 
 
 cdef class BucketMemory:

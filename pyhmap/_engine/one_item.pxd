@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine.memory cimport FreePlaces
+from pyhmap._engine.typed cimport TypedMap
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.layout cimport Text
 
@@ -22,11 +23,11 @@ cdef union AnyValue:            # a loaded value
 cdef uint64_t add_object(list objects, FreePlaces free, item) except? 0xFFFFFFFFFFFFFFFF
 cdef object remove_object(list objects, FreePlaces free, uint64_t index)
 cdef object hashed(HMapCore map, object key, uint64_t *number)
-cdef object key_from(HMapCore map, object key, AnyKey *k)
+cdef object key_from(TypedMap map, object key, AnyKey *k)
 cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data)
-cdef object key_object(HMapCore map, const AnyKey *k)
+cdef object key_object(TypedMap map, const AnyKey *k)
 cdef object bytes_of(const Text *text)
-cdef object detach_value(HMapCore map, const void *stored)
-cdef object object_of_detached(HMapCore map, object detached)
-cdef object value_object(HMapCore map, const void *stored)
+cdef object detach_value(TypedMap map, const void *stored)
+cdef object object_of_detached(TypedMap map, object detached)
+cdef object value_object(TypedMap map, const void *stored)

@@ -3,7 +3,7 @@
 Object keys and values are in two lists, where the cyclic collector sees them; slots hold indices into them. Only Python
 can say whether one object key equals another, so a look-up has two steps: find_object_key() compares the key with those
 that have its hash, starting over if an ``__eq__`` changed the map, and gives the index of the equal one; the kernels
-then compare indices.
+then compare indices. Only an HMapCore has objects: where a TypedMap has the kind OBJECT, it is one.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -17,9 +17,10 @@ from libc.string cimport memcpy
 
 from pyhmap._engine.single import item_of
 
-from pyhmap._core cimport BYTES, FLOAT, HMapCore, INT, Kind, OBJECT, OTHER, STR, UINT
+from pyhmap._core cimport HMapCore
 from pyhmap._engine.memory cimport FreePlaces
 from pyhmap._engine.rwlock cimport wait_to_read
+from pyhmap._engine.typed cimport BYTES, FLOAT, INT, Kind, OBJECT, OTHER, STR, TypedMap, UINT
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport MAX_TEXT, TEXT
 from pyhmap._kernels.hash cimport canonical_float, hash_word, tophash_of
@@ -97,7 +98,7 @@ cdef inline bint word_of_number(Kind kind, object number, uint64_t *word) except
     return False
 
 
-cdef object key_from(HMapCore map, object key, AnyKey *k):
+cdef object key_from(TypedMap map, object key, AnyKey *k):
     """Load a key. Returns what keeps its bytes alive. May run any Python code."""
     if word_of_number(map.key_kind, key, &k.word64):
         if map.key_kind == FLOAT:
@@ -116,7 +117,7 @@ cdef object key_from(HMapCore map, object key, AnyKey *k):
             ask_cache(map, key, k)
         return key
     elif map.key_kind == OBJECT:
-        return object_key_from(map, key, k)
+        return object_key_from(<HMapCore> map, key, k)
     map.check_initialised()
     stored = encoded(map._key_codec, key)
     if map.t.form == TEXT:
@@ -167,7 +168,7 @@ cdef object hashed_item(HMapCore map, object key, uint64_t *number):
     return key
 
 
-cdef int ask_cache(HMapCore map, object key, AnyKey *k) except -1:
+cdef int ask_cache(TypedMap map, object key, AnyKey *k) except -1:
     """Take the digest of a text from the cache, if the map has one. May run any Python code."""
     k.digested.known = map.hash_cache is not None      # the collector may have taken it away from a dying map
     if k.digested.known:
@@ -225,12 +226,12 @@ cdef object value_from(HMapCore map, object value, AnyValue *v, const void **dat
     return stored
 
 
-cdef object key_object(HMapCore map, const AnyKey *k):
+cdef object key_object(TypedMap map, const AnyKey *k):
     """The Python object of a loaded key."""
     if map.key_kind <= FLOAT:
         return number_object(k.word64, map.key_kind)
     if map.key_kind == OBJECT:
-        return map.key_objects[k.object_key.index]
+        return (<HMapCore> map).key_objects[k.object_key.index]
     _blocks = map.texts             # decoding may run Python code, in which the arena could be replaced
     cdef Text text
     if map.t.form != TEXT:
@@ -242,7 +243,7 @@ cdef object key_object(HMapCore map, const AnyKey *k):
     return stored if map.key_kind == BYTES else map._key_codec.decode(stored)
 
 
-cdef object detach_value(HMapCore map, const void *value):
+cdef object detach_value(TypedMap map, const void *value):
     """A detached value: what its Python object is made from. It outlives the slot."""
     cdef uint64_t word
     cdef Text text
@@ -253,18 +254,18 @@ cdef object detach_value(HMapCore map, const void *value):
         return PyBytes_FromStringAndSize(<const char *> value, map.t.value_size)
     memcpy(&word, value, 8)
     if map.value_kind == OBJECT:
-        return map.value_objects[word]
+        return (<HMapCore> map).value_objects[word]
     return number_object(word, map.value_kind)
 
 
-cdef object object_of_detached(HMapCore map, object detached):
+cdef object object_of_detached(TypedMap map, object detached):
     """The Python object of a detached value."""
     if map.value_kind == STR:
         return (<bytes> detached).decode("utf-8", "surrogatepass")
     return map._value_codec.decode(detached) if map.value_kind == OTHER else detached
 
 
-cdef object value_object(HMapCore map, const void *value):
+cdef object value_object(TypedMap map, const void *value):
     """The Python object of a stored value."""
     cdef uint64_t word
     if map.value_kind <= FLOAT:

@@ -10,7 +10,7 @@ import numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from pyhmap._core cimport HMapCore, OBJECT, OTHER, STR
+from pyhmap._core cimport HMapCore
 from pyhmap._engine.one_item cimport (
     NO_INDEX,
     add_object,
@@ -25,6 +25,7 @@ from pyhmap._engine.one_item cimport (
     value_object,
 )
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
+from pyhmap._engine.typed cimport OBJECT, OTHER, STR
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport FOUND, INSERTED, NEED_GROWTH, NOT_FOUND, OBJECT_KEY, TEXT
 from pyhmap._kernels.dispatch cimport delete, get, put

@@ -76,7 +76,30 @@ cdef enum:
     ARENA_BLOCKS = 40       # blocks of an arena; the first has 2^16 bytes and each next one twice that: 2^56 in all
     ARENA_FIRST = 16
 
+    # ---- frozen tables, see frozen.pxd and frozen_build.pxd; docs/frozen.md derives the numbers
+
+    PART_KEYS = 1 << 14     # keys of a part, on average: what building one needs then fits in the second-level cache
+    FULLEST = 64            # the part with the most keys has at least one spare slot for so many
+    # 8/3 keys per bucket, thus 3 bits of pilots per key. More keys per bucket save little memory, and the pilots are
+    # harder to find.
+    BUCKETS_NUM = 3
+    BUCKETS_DEN = 8
+    SPARE_KEYS = 14         # one spare slot for so many keys, 93 % full: a pilot for the last buckets is found soon
+    PILOTS = 256            # a byte
+    PILOTS_AT_ONCE = 8      # tried side by side, in one vector
+    BUCKET_MAX = 64         # keys of one bucket; a random hash has 22 in the largest one of 10^9
+    LAST_PLACED = 4         # buckets that are not displaced again at once: pairs would displace each other for ever
+    DISPLACED_MAX = 16      # buckets displaced per bucket of a part, before the hash is drawn again
+
+    BUILD_BLOCK = 512       # keys that are taken from the source at a time
+    TEXTS_AHEAD = 16        # texts from the prefetch of one to its copy: covers one memory access
+
+cdef enum:                  # odd, and without a pattern in their bits: every bit of hash and pilot reaches the slot
+    PILOT_STEP = 0x9E3779B97F4A7C15
+    SLOT_MIX = 0xD6E8FEB86659FD93
+
 cdef enum:                  # apart from the others, which would all become unsigned
+    ROWS_MAX = 0xFFFFFFFF   # of a frozen table: a remapped row is a uint32
     MAX_TEXT = 0xFFFFFFFF   # bytes: a Text's size is a uint32
 
 # The physical form of a map's keys, see layout.pxd.
@@ -95,3 +118,6 @@ cdef enum Status:
     NEED_ARENA = 4          # nothing was written: install a new arena block, then call again
     CHANGED = 5             # nothing was written: another thread changed the bytes of a key after they were hashed
     LONG_CHAIN = 6          # the key was written, to a chain longer than a random hash makes it: rekey, then go on
+    BUILT = 7               # a frozen part
+    SAME_HASH = 8           # two keys of a frozen part have the same hash: they are equal, or the hash is drawn again
+    NO_PILOT = 9            # for some bucket of a frozen part: the hash is drawn again

@@ -9,7 +9,7 @@
 # Keys finish in order, so the first miss is the first by position. Slots are prefetched only after the match: most
 # slots of a row would be the wrong ones, and a miss needs none.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from _hmap_bytes.raw_bytes cimport cold, prefetch
 from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, OBJECT_KEY, SLOTS, TEXT, WINDOW, WORD32
@@ -28,8 +28,21 @@ cdef enum:
 cdef struct Reading:        # what a read call is to do with each key
     uint8_t *values         # receives values, value_size bytes each, or NULL
     uint8_t *found          # receives 0 or 1, or NULL
+    int64_t *rows           # receives the row of a frozen table, -1 for a missing key; NULL for other tables
     const void *fill        # the value of a missing key
     bint stop_at_miss       # only where values are wanted
+
+
+cdef inline Reading reading_from(const Reading *r, uint64_t start, uint64_t value_size) noexcept nogil:
+    """The same for the keys from position `start` on."""
+    cdef Reading shifted = r[0]
+    if r.values != NULL:
+        shifted.values = r.values + start * value_size
+    if r.found != NULL:
+        shifted.found = r.found + start
+    if r.rows != NULL:
+        shifted.rows = r.rows + start
+    return shifted
 
 
 cdef inline uint64_t all_ones(bint condition) noexcept nogil:
@@ -190,16 +203,13 @@ cdef inline uint64_t read_texts(const Table *t, const Reading *r, const TextSour
                                 uint64_t stop) noexcept nogil:
     """read_batch_as() for the texts of a source; a column is read by windows. Also stops at an item that is no text."""
     cdef Text window[WINDOW]
-    cdef Reading shifted = r[0]
+    cdef Reading shifted
     cdef uint64_t n, done
     if loaded(source):
         return read_batch_as(t, r, source.texts, start, stop)
     while start < stop:
         n = read_window(source, start, stop - start, window)
-        if r.values != NULL:
-            shifted.values = r.values + start * t.value_size
-        if r.found != NULL:
-            shifted.found = r.found + start
+        shifted = reading_from(r, start, t.value_size)
         done = read_batch_as(t, &shifted, window, 0, n)
         start += done
         if done < n or n == 0:

@@ -69,13 +69,19 @@ cdef inline void hash_one(const Table *t, const key_t *given, key_t *key, uint64
 
 
 cdef inline void hash_texts(const Table *t, const Text *keys, uint64_t n, uint64_t *h) noexcept nogil:
+    cdef uint64_t i
+    hash_each_text(t, keys, n, h)
+    for i in range(n):
+        prefetch(&t.now.tophash[(h[i] & (t.now.nmain - 1)) * SLOTS])
+
+
+cdef inline void hash_each_text(const Table *t, const Text *keys, uint64_t n, uint64_t *h) noexcept nogil:
+    """Hash up to a block of n texts."""
     cdef uint64_t i, side_by_side = 0
     if not t.xxh64:
         siphash_lanes(t.hash_key, keys, n // LANES * LANES, h, &side_by_side)
     for i in range(side_by_side, n):
         h[i] = hash_text(t, &keys[i])
-    for i in range(n):
-        prefetch(&t.now.tophash[(h[i] & (t.now.nmain - 1)) * SLOTS])
 
 
 cdef inline cloned siphash_lanes(const uint64_t *secret, const Text *keys, uint64_t n, uint64_t *h,

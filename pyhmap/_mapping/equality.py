@@ -14,6 +14,10 @@ import numpy as np
 
 from pyhmap._convert.sentinels import ABSENT
 
+# The units of time in attoseconds, and those of the calendar in months.
+UNITS: dict[str, int] = {unit: 1000**power for power, unit in enumerate(("as", "fs", "ps", "ns", "us", "ms", "s"))}
+UNITS |= {"m": 60 * 10**18, "h": 3600 * 10**18, "D": 86_400 * 10**18, "W": 604_800 * 10**18, "M": 1, "Y": 12}
+
 
 def find(m: Any, key: Any) -> Any:
     """The map's own key that equals ``key``, or ABSENT."""
@@ -68,6 +72,31 @@ def identity(m: Any, key: Any) -> Any:
     if codec.form in ("word32", "word64") and (number := codec.decode(stored)) == number:
         return number
     return stored
+
+
+def hashable(item: Any) -> Any:
+    """An object whose hash is equal for keys or values that are equal, also in maps of different types: numbers, times
+    in any unit, every NaN, texts with and without NULs at the end. Arrays, which only values can be, have one hash."""
+    if isinstance(item, tuple):
+        return tuple(map(hashable, item))
+    if isinstance(item, np.ndarray) or item != item:
+        return 0
+    if isinstance(item, np.datetime64 | np.timedelta64):
+        return _number_of(item)
+    if isinstance(item, str):
+        return item.rstrip("\0")
+    return item.rstrip(b"\0") if isinstance(item, bytes) else item
+
+
+def _number_of(time: np.datetime64 | np.timedelta64) -> int:
+    """A time in attoseconds, or a duration of the calendar in months. NumPy's own hash may differ between units."""
+    unit, steps = np.datetime_data(time.dtype)
+    number = int(time.astype(np.int64)) * steps * UNITS[unit]
+    if unit in ("Y", "M") and isinstance(time, np.datetime64):
+        eras, month = divmod(number, 4800)  # of 400 years, which always have 146,097 days
+        days = 146_097 * eras + int(np.datetime64(month, "M").astype("M8[D]").astype(np.int64))
+        number = days * UNITS["D"]
+    return number
 
 
 def same_value(m: Any, a: Any, b: Any) -> bool:

@@ -1,27 +1,21 @@
 """The methods of a map that follow from an engine's look-ups and writes.
 
 An engine (the compiled ``HMapEngine`` or the reference) stores and finds keys. :class:`MapMethods` adds the rest, once
-for both: views, operators, comparison, copies, pickling, inspection.
+for both: operators, copies, pickling, inspection. What only reads is in reading.py.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import ItemsView, Iterable, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
-from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
-
-import numpy as np
 
 from pyhmap._convert import infer
 from pyhmap._convert.codec import Many
-from pyhmap._convert.sentinels import ABSENT
 from pyhmap._inspect import check, stats, views
 from pyhmap._mapping import pickling
-from pyhmap._mapping.equality import identity
-from pyhmap._mapping.views import HMapItems, HMapKeys, HMapValues
+from pyhmap._mapping.reading import ReadMethods
 
 if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
@@ -29,35 +23,19 @@ if TYPE_CHECKING:
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-IN_REPR = 100  # items: about a screenful; a map may hold millions
 
-
-def first_of(texts: Iterable[str], n: int) -> str:
-    """The items of a ``repr``: the first ones, and how many more of the n there are."""
-    shown = list(islice(texts, IN_REPR))
-    more = [f"... and {n - len(shown):,} more"] if n > len(shown) else []
-    return ", ".join(shown + more)
-
-
-class MapMethods(MutableMapping[_K, _V]):
+class MapMethods(ReadMethods[_K, _V], MutableMapping[_K, _V]):
     """The methods that both engines share."""
 
     __slots__ = ()
 
     # The engine provides these, and the abstract methods of MutableMapping. _begin is the __init__ of the engine, also
     # where a subclass has its own.
-    key_dtype: Any
-    value_dtype: Any
-    _key_codec: Any
-    _value_codec: Any
     _settings: Any
     _begin: Any
     _state: Any
-    _iter_items: Any
     finish_growth: Any
     set_many: Any
-    lookup_many: Any
-    to_arrays: Any
     _make_room: Any
     _next_code: Any
 
@@ -138,33 +116,6 @@ class MapMethods(MutableMapping[_K, _V]):
 
     # ---- dict's methods
 
-    def keys(self) -> KeysView[_K]:
-        """A set-like view of the keys.
-
-        >>> from pyhmap import HMap
-        >>> HMap("i8", "i8", {1: 10, 2: 20}).keys() & {2, 3}
-        {2}
-        """
-        return HMapKeys(self)
-
-    def values(self) -> ValuesView[_V]:
-        """A view of the values.
-
-        >>> from pyhmap import HMap
-        >>> sum(HMap("i8", "i8", {1: 10, 2: 20}).values())
-        30
-        """
-        return HMapValues(self)
-
-    def items(self) -> ItemsView[_K, _V]:
-        """A set-like view of the (key, value) pairs.
-
-        >>> from pyhmap import HMap
-        >>> sorted(HMap("i8", "i8", {1: 10, 2: 20}).items())
-        [(1, 10), (2, 20)]
-        """
-        return HMapItems(self)
-
     def update(self, other: SupportsKeysAndGetItem[_K, _V] | Iterable[tuple[_K, _V]] = (), /, **kwargs: _V) -> None:
         """Set the pairs of a mapping or of an iterable, and of keyword arguments (for ``str`` keys).
 
@@ -176,7 +127,7 @@ class MapMethods(MutableMapping[_K, _V]):
         >>> sorted(m.items())
         [('a', 2), ('b', 3)]
         """
-        if isinstance(other, MapMethods) and other.key_dtype == self.key_dtype:
+        if isinstance(other, ReadMethods) and other.key_dtype == self.key_dtype:
             self.set_many(*other.to_arrays())
             other = ()
         super().update(other, **kwargs)
@@ -200,42 +151,7 @@ class MapMethods(MutableMapping[_K, _V]):
         self.update(other)
         return self
 
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        if len(self) != len(other):
-            return False
-        if isinstance(other, MapMethods):
-            types = self.key_dtype, self.value_dtype
-            if self.key_dtype is object is not other.key_dtype:
-                return other == self  # the typed map decides which keys are equal: all NaN are
-            if (
-                types == (other.key_dtype, other.value_dtype)
-                and object not in types
-                and not self._has_composite_values()
-            ):
-                keys, mine = self.to_arrays()
-                theirs, found = other.lookup_many(keys)
-                return bool(np.all(found & ((mine == theirs) | ((mine != mine) & (theirs != theirs)))))
-        items, met = HMapItems(self), set()
-        for item in other.items():
-            pair = items._find(item)
-            if pair is ABSENT:
-                return False
-            met.add(identity(self, pair[0]))
-        return len(met) == len(self)  # two keys of the other map, such as two NaN, may be one in this map
-
     __hash__ = None  # type: ignore[assignment]
-
-    def _has_composite_values(self) -> bool:
-        return isinstance(self.value_dtype, np.dtype) and self.value_dtype.kind == "V"
-
-    @recursive_repr("HMap(...)")
-    def __repr__(self) -> str:
-        items = first_of((f"{key!r}: {value!r}" for key, value in self.items()), len(self))
-        return f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}, {{{items}}})"
 
     # ---- inspection
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from pyhmap._core import HMapCore
+from pyhmap._engine.frozen_core import FrozenCore
 from pyhmap._engine.memory import block_memory
 from pyhmap._inspect.state import SLOTS
 
@@ -20,18 +21,22 @@ from pyhmap._inspect.state import SLOTS
 KEPT_BY_DESIGN = 8
 KEPT_BUCKETS = 64
 
+AnyMap: TypeAlias = HMapCore | FrozenCore
+CORES: tuple[type[AnyMap], ...] = (HMapCore, FrozenCore)
+
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """All maps that are alive. Bytes are those of rows in use, unless the field says otherwise."""
+    """All maps that are alive, also frozen ones. Bytes are those of rows in use, unless the field says otherwise."""
 
     alive: int  #: number of maps
     entries: int  #: keys in all maps
-    capacity: int  #: keys that their main buckets may hold, at 6.5 per bucket
+    capacity: int  #: keys that their main buckets may hold, at 6.5 per bucket; a frozen map is full
     growing: int  #: maps that are growing: they have two arrays
     buckets: int  #: bytes of main buckets of the current arrays
     overflow: int  #: bytes of overflow buckets of the current arrays
     old: int  #: bytes of old arrays, without the parts that were returned to the system
+    frozen: int  #: bytes of frozen maps without their long texts: rows, and what leads each key to its row
     arenas: int  #: bytes of long texts, including dead ones
     idle: int  #: bytes beyond need: old arrays, and room for more than eight times the entries
     allocated: int  #: bytes of all blocks of the maps, including rows that were never used
@@ -40,25 +45,34 @@ class Maps:
     @property
     def bytes(self) -> int:
         """Bytes of the rows in use and of texts."""
-        return self.buckets + self.overflow + self.old + self.arenas
+        return self.buckets + self.overflow + self.old + self.frozen + self.arenas
 
 
-def maps_among(objects: Collection[Any]) -> list[HMapCore]:
+def maps_among(objects: Collection[Any]) -> list[AnyMap]:
     """The maps among some objects."""
-    kinds = {kind for kind in set(map(type, objects)) if issubclass(kind, HMapCore)}
+    kinds = {kind for kind in set(map(type, objects)) if issubclass(kind, CORES)}
     return [one for one in objects if type(one) in kinds] if kinds else []
 
 
-def read_maps(maps: Iterable[HMapCore]) -> Maps:
+def sizes(m: AnyMap) -> dict[str, int]:
+    """What a map holds, by name. A frozen map has no "row_bytes". No code of a subclass runs."""
+    core: Any = next(core for core in CORES if issubclass(type(m), core))
+    found: dict[str, int] = core._sizes(m)
+    return found
+
+
+def read_maps(maps: Iterable[AnyMap]) -> Maps:
     """The sum of the accounts of some maps."""
     accounts = [account(m) for m in maps]
     totals = map(sum, zip(*accounts, strict=True)) if accounts else [0] * (len(fields(Maps)) - 1)
     return Maps(*[*totals, block_memory()[1]])
 
 
-def account(m: HMapCore) -> tuple[int, ...]:
+def account(m: AnyMap) -> tuple[int, ...]:
     """One map's part of each field of :class:`Maps`, in order, except the last field."""
-    of = HMapCore._sizes(m)
+    of = sizes(m)
+    if "row_bytes" not in of:
+        return 1, of["count"], of["count"], 0, 0, 0, 0, of["rows"], of["texts"], 0, of["blocks"]
     row, main_rows = of["row_bytes"], of["main_rows"]
     buckets, texts = main_rows * row, of["texts"]
     old = max(0, of["old_rows"] * row - of["returned"])
@@ -70,6 +84,7 @@ def account(m: HMapCore) -> tuple[int, ...]:
         buckets,
         (of["rows"] - main_rows) * row,
         old,
+        0,
         texts,
         idle(of),
         of["blocks"],
@@ -77,7 +92,9 @@ def account(m: HMapCore) -> tuple[int, ...]:
 
 
 def idle(of: dict[str, int]) -> int:
-    """The bytes that a map of these sizes holds beyond its need."""
+    """The bytes that a map of these sizes holds beyond its need: nothing, of a frozen map."""
+    if "row_bytes" not in of:
+        return 0
     row = of["row_bytes"]
     needed = max(KEPT_BUCKETS, KEPT_BY_DESIGN * buckets_needed(of["count"])) * row + KEPT_BY_DESIGN * of["live_texts"]
     old = max(0, of["old_rows"] * row - of["returned"])

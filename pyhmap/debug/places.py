@@ -15,7 +15,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from pyhmap._core import HMapCore
 from pyhmap.debug import accounts, referrers
 from pyhmap.debug.diagnosis import Line, TypeGrowth, growing_types
 from pyhmap.debug.meters import lengths, tracked_types
@@ -113,7 +112,7 @@ def find_paths(known: set[int], sizes: dict[int, int], calls: int) -> list[str]:
     mine = {id(objects), id(known), id(sizes)}
     new = [one for one in objects if id(one) not in known and id(one) not in mine]
     swollen = [(n - sizes.get(id(one), n), one) for one, n in sized(objects)]
-    swollen = [pair for pair in swollen if pair[0] > (0 if isinstance(pair[1], HMapCore) else SEARCH_ADDS)]
+    swollen = [pair for pair in swollen if pair[0] > (0 if issubclass(type(pair[1]), accounts.CORES) else SEARCH_ADDS)]
     swollen.sort(key=lambda pair: -pair[0])
     targets = [one for _, one in swollen[:PATHS_SHOWN]]
     inner = {id(child) for one in new for child in gc.get_referents(one)}  # referred to by a new object
@@ -129,7 +128,7 @@ def sized(objects: list[Any]) -> Iterator[tuple[Any, int]]:
     """The containers and maps among some objects, with their number of items."""
     length = lengths(objects)
     yield from ((one, length[type(one)](one)) for one in objects if type(one) in length)
-    yield from ((m, HMapCore._sizes(m)["count"]) for m in accounts.maps_among(objects))
+    yield from ((m, accounts.sizes(m)["count"]) for m in accounts.maps_among(objects))
 
 
 def most_common(objects: list[Any], calls: int) -> list[type]:
@@ -143,9 +142,9 @@ def find_idle_maps() -> list[str]:
     return referrers.paths_to([m for m in reversed(maps) if idle_bytes(m)])
 
 
-def idle_bytes(m: HMapCore) -> int:
+def idle_bytes(m: accounts.AnyMap) -> int:
     """The bytes that a map holds beyond its need."""
-    return accounts.idle(HMapCore._sizes(m))
+    return accounts.idle(accounts.sizes(m))
 
 
 def find_cycles(known: set[int]) -> list[str]:

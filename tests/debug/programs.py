@@ -12,6 +12,7 @@ import functools
 import gc
 import itertools
 import mmap
+import pickle
 import re
 import tempfile
 import threading
@@ -19,7 +20,7 @@ import weakref
 
 import numpy as np
 
-from pyhmap import HMap, HSet
+from pyhmap import FrozenMap, FrozenSet, HMap, HSet
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -106,6 +107,32 @@ def closure_that_is_registered():
 def maps_that_are_kept():
     """One map per call, in a list."""
     maps.append(HMap(np.int64, np.int64, ((i, i) for i in range(100))))
+
+
+frozen_maps = []
+
+
+def frozen_maps_that_are_kept():
+    """One frozen map per call, of an HMap that is gone."""
+    frozen_maps.append(HMap(np.int64, np.int64, ((i, i) for i in range(100))).freeze())
+
+
+frozen_sets = {}
+
+
+def frozen_sets_that_are_kept():
+    """The same for sets, as keys of a dict, with texts that are too long for their slots."""
+    n = next(counter)
+    frozen_sets[FrozenSet.from_array([f"a text that is too long for its slot: {i}" for i in range(n, n + 30)])] = n
+
+
+pickled_parts = []
+
+
+def parts_of_a_frozen_map_held_after_it():
+    """The map is gone; what pickle passed on out of band is the map's own memory."""
+    f = FrozenMap.from_arrays(np.arange(100), np.arange(100))
+    pickle.dumps(f, 5, buffer_callback=pickled_parts.append)
 
 
 kept_views = []
@@ -232,6 +259,17 @@ def cycle_with_the_collector_off():
     a.child, b.child = b, a
 
 
+class Catalogue(FrozenMap):
+    """A frozen map with attributes."""
+
+
+def frozen_map_in_a_cycle_with_the_collector_off():
+    """A frozen map with an attribute that refers to it."""
+    gc.disable()
+    f = Catalogue.from_arrays([1, 2], [1, 2])
+    f.owner = Node(f)
+
+
 def map_in_a_cycle_with_the_collector_off():
     """A map that contains itself."""
     gc.disable()
@@ -349,9 +387,11 @@ PLANTED = {
     "small_view_of_a_large_array": "held references",
     "closure_that_is_registered": "held references",
     "bucket_array_held_after_growth": "held references",
+    "parts_of_a_frozen_map_held_after_it": "held references",
     **dict.fromkeys(AMORTISED + DEFERRED, "held references"),
     "cycle_with_the_collector_off": "cycles waiting",
     "map_in_a_cycle_with_the_collector_off": "cycles waiting",
+    "frozen_map_in_a_cycle_with_the_collector_off": "cycles waiting",
     "room_that_is_asked_for_and_never_used": "retained capacity",
     "map_that_was_large_once": "retained capacity",
     "heap_with_a_pin_on_top": "allocator retention",
@@ -359,6 +399,8 @@ PLANTED = {
     "memory_that_tracemalloc_is_told_of_and_does_not_exist": "accounting error",
     "maps_grown_then_emptied": "retained capacity",  # with hundreds of maps reading takes longer: last
     "maps_that_are_kept": "held references",
+    "frozen_maps_that_are_kept": "held references",
+    "frozen_sets_that_are_kept": "held references",
 }
 
 # Each group is diagnosed in a process of its own.
@@ -386,6 +428,18 @@ def makes_and_drops_maps():
     s = HSet(str, ["a", "b" * 40])
     assert len(list(m.items())) == 50
     assert "a" in s
+
+
+def freezes_and_drops_maps():
+    """Frozen maps and sets: built in each way, built in vain, read, hashed, and dropped."""
+    keys = np.arange(60)
+    f = HMap(np.int64, np.int64, ((i, i) for i in range(60))).freeze()
+    assert f.get_many(keys).tolist() == f.positions(f.keys_array()).tolist() == keys.tolist()
+    s = FrozenSet.from_array(["a", "b" * 40, "a"])
+    assert {s: 1}[s.copy()] == 1
+    assert next(iter(f.items())) in f.items()
+    with contextlib.suppress(ValueError):
+        FrozenMap.from_arrays([1, 1], [2, 3])
 
 
 def churns_a_map():
@@ -443,6 +497,7 @@ async def awaits():
 
 CLEAN = [
     "makes_and_drops_maps",
+    "freezes_and_drops_maps",
     "churns_a_map",
     "parses_and_formats",
     "makes_cycles",

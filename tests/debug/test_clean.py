@@ -3,7 +3,7 @@
 import programs
 import pytest
 
-pytestmark = pytest.mark.release_only  # 350 diagnoses of programs that write to maps: minutes where writes are checked
+pytestmark = pytest.mark.release_only  # hundreds of programs that write: minutes where writes are checked
 
 
 @pytest.mark.parametrize("name", programs.CLEAN)

@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from pyhmap import HMap, HSet, debug
+from pyhmap import FrozenMap, HMap, HSet, debug
 from pyhmap.debug import collector
 from pyhmap.debug.collector import percentile
 
@@ -138,6 +138,9 @@ def test_the_page_and_the_json():
 def test_bad_calls_are_refused():
     with pytest.raises(TypeError, match=r"maps\[1\] is a dict"):
         debug.CollectorWatch([HMap(np.int64, np.int64), {}])
+    for frozen in (HMap(np.int64, np.int64).freeze(), HSet(np.int64).freeze()):  # they have no header, and no events
+        with pytest.raises(TypeError, match=rf"maps\[0\] is a {type(frozen).__name__}: give HMap or HSet objects"):
+            debug.CollectorWatch([frozen])
     watch = debug.CollectorWatch()
     assert watch.pauses() == {}
     assert watch.share == watch.elapsed == watch.born == 0
@@ -187,6 +190,33 @@ def test_a_map_in_a_cycle_dies_in_one_collection(place):
     else:
         m["cache"] = {"m": (m, holder)}
     del m, holder
+    gc.collect()
+    assert [one() for one in gone] == [None, None]
+
+
+class Catalogue(FrozenMap):
+    """A frozen map with attributes."""
+
+
+@pytest.mark.parametrize("place", ["itself", "iterator", "view", "bound method", "set"])
+def test_a_frozen_map_in_a_cycle_dies_in_one_collection(place):
+    f, holder = Catalogue.from_arrays([1, 2], [3, 4]), Holder()
+    f.holder = holder
+    gone = weakref.ref(f), weakref.ref(holder)
+    if place == "itself":
+        holder.map = f
+    elif place == "iterator":
+        holder.iterator = iter(f)
+        next(holder.iterator)
+    elif place == "view":
+        holder.view = f.items()
+    elif place == "bound method":
+        holder.method = f.get
+    else:
+        holder.set = HSet(np.int64, [1]).freeze()
+        holder.set._map = f
+    del f, holder
+    assert all(one() for one in gone)
     gc.collect()
     assert [one() for one in gone] == [None, None]
 

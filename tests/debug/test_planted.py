@@ -16,6 +16,9 @@ ROOTS = {
     "small_view_of_a_large_array": "programs.views",
     "closure_that_is_registered": "programs.callbacks",
     "maps_that_are_kept": "programs.maps",
+    "frozen_maps_that_are_kept": "programs.frozen_maps[",
+    "frozen_sets_that_are_kept": "programs.frozen_sets",
+    "parts_of_a_frozen_map_held_after_it": "programs.pickled_parts",
     "bucket_array_held_after_growth": "programs.kept_views",
     "room_that_is_asked_for_and_never_used": "programs.reserved",
     "maps_grown_then_emptied": "programs.unused[",
@@ -75,6 +78,9 @@ def test_the_path_begins_where_the_program_keeps_it(planted, name):
         ("chain_of_nodes", "programs.Node"),
         ("closure_that_is_registered", "function"),
         ("maps_that_are_kept", "pyhmap.hmap.HMap"),
+        ("frozen_maps_that_are_kept", "pyhmap.frozen.FrozenMap"),
+        ("frozen_sets_that_are_kept", "pyhmap.frozen_set.FrozenSet"),
+        ("frozen_map_in_a_cycle_with_the_collector_off", "programs.Catalogue"),
         ("cycle_with_the_collector_off", "programs.Node"),
         ("map_in_a_cycle_with_the_collector_off", "pyhmap.hmap.HMap"),
     ],
@@ -90,6 +96,12 @@ def test_a_view_says_what_it_keeps(planted):
 def test_a_cycle_is_written_down(planted):
     assert planted["cycle_with_the_collector_off"]["referrers"] == ["Node.child -> Node.child -> Node"]
     assert planted["map_in_a_cycle_with_the_collector_off"]["referrers"] == ["list[0] -> HMap -> list"]
+    (cycle,) = planted["frozen_map_in_a_cycle_with_the_collector_off"]["referrers"]
+    assert "Node.value -> Catalogue" in cycle
+
+
+def test_a_frozen_map_says_how_much_it_holds(planted):
+    assert "(FrozenMap of 100 entries)" in planted["frozen_maps_that_are_kept"]["page"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +114,13 @@ def test_a_cycle_is_written_down(planted):
         ("memory_that_tracemalloc_is_told_of_and_does_not_exist", "traced", 990, 1010),
         ("dict_that_only_grows", "objects", 0.99, 1.01),
         ("maps_that_are_kept", "maps", 1, 1),
+        ("frozen_maps_that_are_kept", "maps", 1, 1),
+        ("frozen_maps_that_are_kept", "entries", 100, 100),
+        ("frozen_maps_that_are_kept", "map bytes", 1600, 1800),  # 16 bytes per key, and what leads to the rows
+        ("frozen_sets_that_are_kept", "maps", 1, 1),
+        ("frozen_sets_that_are_kept", "entries", 30, 30),
+        ("parts_of_a_frozen_map_held_after_it", "maps", 0, 0),
+        ("parts_of_a_frozen_map_held_after_it", "bucket blocks", 1600, 1800),
         ("map_that_only_grows", "entries", 1, 1),
         ("set_that_only_grows", "entries", 1, 1),
         ("map_that_grows_now_and_then", "entries", 0.09, 0.11),

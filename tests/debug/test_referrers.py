@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 import pytest
 
-from pyhmap import HMap
+from pyhmap import FrozenMap, HMap
 from pyhmap.debug.referrers import cycle_through, paths_to
 
 
@@ -136,6 +136,20 @@ def test_a_view_leads_to_the_array_it_keeps(service):
     whole = np.ones(10_000)
     service.views = [whole[:3]]
     assert paths_to([whole])[0] == "service.views[0] -> ndarray.base (ndarray of 80,000 bytes)"
+
+
+def test_a_frozen_map_is_seen_as_what_is_kept_and_as_what_keeps(service):
+    f = FrozenMap.from_arrays(["a", "b"], [1, 2])
+    service.iterators = [iter(f)]
+    assert paths_to([f])[0] == "service.iterators[0] -> FrozenIterator (FrozenMap of 2 entries)"
+    del f
+
+    class Catalogue(FrozenMap):
+        pass
+
+    service.catalogue = Catalogue.from_arrays(["a"], [1])
+    service.catalogue.words = ["target"]
+    assert paths_to([service.catalogue.words])[0].startswith("service.catalogue.words")
 
 
 def test_a_frame_that_runs_is_a_root():

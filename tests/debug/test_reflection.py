@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyhmap import HMap, HSet, debug, nil
+from pyhmap import FrozenMap, HMap, HSet, debug, nil
 from pyhmap._reference.engine import ReferenceMap
 from pyhmap.debug import LayoutMismatch, reflection
 from support import fragmented
@@ -65,7 +65,7 @@ def test_a_subclass_of_the_same_layout_is_read_and_a_wider_one_refused():
 
 @pytest.mark.parametrize(
     "other",
-    [ReferenceMap(np.int64, np.int64), HSet(np.int64), {}, None],
+    [ReferenceMap(np.int64, np.int64), FrozenMap.from_arrays([1], [2]), HSet(np.int64), {}, None],
     ids=lambda one: type(one).__name__,
 )
 def test_what_is_no_compiled_map_is_refused(other):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyhmap import HMap, debug
+from pyhmap import FrozenMap, HMap, HSet, debug
 from pyhmap.debug import accounts, meters, rounds, verdicts
 from pyhmap.debug.accounts import Maps
 from pyhmap.debug.meters import Heap, Process, Python, Snapshot, Trimmed
@@ -244,14 +245,52 @@ def test_blocks_are_those_of_the_maps_and_of_views():
     assert debug.snapshot().maps.blocks == before.blocks
 
 
-def test_a_map_that_claims_what_does_not_exist_is_an_accounting_error(monkeypatch):
-    kept = HMap(np.int64, np.int64, capacity=100_000)
-    assert len(kept) == 0
+def test_frozen_maps_are_in_the_accounts():
+    """Their account and the blocks that exist agree, also for several parts, for long texts, and for no keys."""
+    m = HMap(np.int64, np.int64, ((i, i) for i in range(1000)))
+    words = HMap(str, str, {"a key that is long enough": "a value that is long enough"})
+    s = HSet(np.int32, range(50))
+    before = debug.snapshot().maps
+    kept = [m.freeze(), words.freeze(), s.freeze(), HMap(np.int64, str).freeze()]
+    kept += [FrozenMap.from_arrays(np.arange(40_000), np.arange(40_000)), pickle.loads(pickle.dumps(kept[1]))]
+    after = debug.snapshot().maps
+    more = {name: getattr(after, name) - getattr(before, name) for name in Maps.__slots__}
+    assert (more["alive"], more["entries"], more["capacity"]) == (6, 41_052, 41_052)
+    assert more["allocated"] == more["blocks"] >= more["frozen"] + more["arenas"]
+    assert more["frozen"] > 41_000 * 16
+    assert more["arenas"] == 2 * len("a key that is long enough" + "a value that is long enough")
+    assert more["frozen"] + more["arenas"] == sum(one.nbytes for one in kept)
+    assert after.bytes - before.bytes == more["frozen"] + more["arenas"]
+    assert more["growing"] == more["buckets"] == more["overflow"] == more["old"] == more["idle"] == 0
+    kept.clear()
+    assert debug.snapshot().maps == before
+
+
+def test_a_build_that_fails_leaves_no_blocks():
+    before = debug.snapshot().maps
+
+    def stop(done):
+        raise LookupError(done)
+
+    for items, error, options in (
+        ([1, 2, 1], ValueError, {}),
+        (range(100_000), LookupError, {"progress": stop}),
+        (range(100_000), LookupError, {"progress": stop, "threads": 2}),
+    ):
+        with pytest.raises(error):
+            FrozenMap.from_arrays(np.array(items), np.array(items), **options)
+    assert debug.snapshot().maps == before
+
+
+@pytest.mark.parametrize("make", [HMap.copy, HMap.freeze])
+def test_a_map_that_claims_what_does_not_exist_is_an_accounting_error(monkeypatch, make):
+    kept = make(HMap(np.int64, np.int64, {i: i for i in range(10_000)}))
+    assert len(kept) == 10_000
     assert debug.compare([debug.snapshot() for _ in range(4)]).verdict != "accounting error"
     monkeypatch.setattr(accounts, "block_memory", lambda: (1, 1000))
     found = debug.compare([debug.snapshot() for _ in range(4)])
     assert found.verdict == "accounting error"
-    assert re.match(r"accounting error: maps report .* MB, but 1 kB exist\.", found.sentence)
+    assert re.match(r"accounting error: maps report .* kB, but 1 kB exist\.", found.sentence)
 
 
 def test_without_psutil_two_meters_are_missing_and_named(monkeypatch):

@@ -21,7 +21,7 @@ with atheris.instrument_imports(
     include=PACKAGES, exclude=["pyhmap._inspect.check", "pyhmap._inspect.hashes", "pyhmap._inspect.state"]
 ):
     import tophash_cache  # noqa: F401
-    from pyhmap import HMap, HSet
+    from pyhmap import CorruptMapError, FrozenMap, FrozenSet, HMap, HSet
 
 T = TypeVar("T")
 NAN = float("nan")
@@ -110,7 +110,10 @@ OWN: dict[Any, Callable[[Source], Any]] = {
 
 
 def restored_well(restore: Callable[[], Any]) -> None:
-    """What is restored from anything is an error, or a map or set that can be used and passes check()."""
+    """What is restored from anything is an error, or a map or set that can be used.
+
+    It passes check(), unless it is frozen: then it may be restored with other keys and values.
+    """
     try:
         restored = restore()
     except AssertionError:  # nobody raises it on purpose
@@ -120,7 +123,9 @@ def restored_well(restore: Callable[[], Any]) -> None:
         if isinstance(error, SystemError) and "PyUnicode_New" not in str(error):
             raise
         return
-    if isinstance(restored, HMap | HSet):
+    if isinstance(restored, FrozenMap | FrozenSet):
+        read_all(restored, list(restored) if restored.key_dtype in ("i8", "u8") else [])
+    elif isinstance(restored, HMap | HSet):
         restored.check()
         assert len(list(restored)) == len(restored)
         restored.copy().check()
@@ -128,6 +133,24 @@ def restored_well(restore: Callable[[], Any]) -> None:
             restored.values_array()
         restored.clear()
         restored.check()
+
+
+def read_all(f: FrozenMap | FrozenSet, asked: list[Any]) -> None:
+    """Read a frozen map or set of any content in all ways. Texts may be too long for their type, or no texts."""
+    reads: list[Callable[[], Any]] = [f.check, lambda: list(f), lambda: repr(f), lambda: hash(f), lambda: f == f.copy()]
+    reads += [lambda: f.contains_many(asked), lambda: [key in f for key in asked], lambda: f.positions(asked)]
+    if isinstance(f, FrozenMap):
+        reads += [f.to_arrays, lambda: list(f.items()), lambda: f.lookup_many(asked), lambda: [f.get(k) for k in asked]]
+    else:
+        reads.append(f.to_array)
+    for read in reads:
+        try:
+            read()
+        except (ValueError, TypeError, IndexError, OverflowError, CorruptMapError):  # also of keys of another type
+            pass
+        except SystemError as error:
+            if "PyUnicode_New" not in str(error):
+                raise
 
 
 def start(target: Callable[[Source], None]) -> None:

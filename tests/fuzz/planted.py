@@ -61,7 +61,7 @@ FAULTS = [
         "Py_INCREF(value)", "pass", "heap-use-after-free",
     ),
     Fault(
-        "sets", "a set is smaller than itself", "pyhmap/hset.py",
+        "sets", "a set is smaller than itself", "pyhmap/_mapping/sets.py",
         "return len(self) < len(other) and self.issubset(other)",
         "return len(self) <= len(other) and self.issubset(other)", "AssertionError",
     ),

@@ -9,6 +9,8 @@ from pyhmap import HMap
 from pyhmap._inspect.hashes import hash_words, tophashes
 from support import KEY_DTYPES, growing, items_of, refused
 
+pytestmark = pytest.mark.frozen_too
+
 
 @pytest.fixture(params=KEY_DTYPES, ids=lambda dtype: dtype.__name__)
 def dtype(request):
@@ -395,6 +397,7 @@ def test_a_string_of_digits_is_no_value(ints):
 # ---- during growth ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.frozen_too(False)
 @pytest.mark.parametrize("writes", range(0, 24, 3))
 def test_reads_of_a_growing_map(hmap_type, writes):
     m, items = growing(hmap_type, 6)
@@ -409,6 +412,7 @@ def test_reads_of_a_growing_map(hmap_type, writes):
     m.check()
 
 
+@pytest.mark.frozen_too(False)
 def test_a_batch_ends_the_growth_it_can_pay_for(hmap_type):
     m, _ = growing(hmap_type, 8)
     for n in (1, 3):
@@ -420,6 +424,7 @@ def test_a_batch_ends_the_growth_it_can_pay_for(hmap_type):
     m.check()
 
 
+@pytest.mark.frozen_too(False)
 def test_nan_and_zero_in_reads_of_a_growing_map(hmap_type):
     m, _ = growing(hmap_type, 6, dtype=np.float64)
     m[float("nan")] = 7
@@ -460,6 +465,7 @@ def test_a_missing_key_that_looks_like_a_present_one_is_missing():
     assert (m.get_many(alike, default=-1) == -1).all()
 
 
+@pytest.mark.frozen_too(False)
 def test_a_missing_key_in_the_middle_of_a_growth_is_named(hmap_type):
     m, items = growing(hmap_type, 8)
     with pytest.raises(KeyError, match="key -1 at position 3 is not in the map"):

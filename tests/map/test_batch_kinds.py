@@ -11,6 +11,8 @@ import pytest
 from kinds import KINDS, VALUE_KINDS, kinds, value_kinds
 from support import items_of, refused
 
+pytestmark = pytest.mark.frozen_too
+
 # All types except object, for which everything is a key.
 TYPED = {name: kind for name, kind in KINDS.items() if kind.spec is not object}
 typed_kinds = pytest.mark.parametrize("kind", TYPED.values(), ids=TYPED)

@@ -8,6 +8,8 @@ import pytest
 from pyhmap import HMap, HSet
 from support import refused
 
+pytestmark = pytest.mark.frozen_too
+
 BEYOND = 2**53 + 1  # no float64
 
 

@@ -12,7 +12,7 @@ import xxhash
 
 from pyhmap import HMap
 from pyhmap._reference.engine import ReferenceMap
-from support import assert_same_rows, items_of, keys_by_bucket
+from support import assert_same_rows, hash_key_of, items_of, keys_by_bucket, words_with
 
 M64 = 2**64 - 1
 LONGEST = 5  # buckets of a chain, which hold 40 keys: at 6.5 on average, the hash puts more together once in 10^19
@@ -157,31 +157,10 @@ def test_the_family_in_a_map_of_xxh64_is_found_and_seen_in_the_statistics(hmap_t
 # ---- a seed that others know -----------------------------------------------------------------------------------------
 
 
-def hash_key_of(seed):
-    """The first four words of SplitMix64, the last three made odd (test_hash.py has the published words)."""
-    words = []
-    for i in range(1, 5):
-        z = seed + i * GOLDEN & M64
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & M64
-        z = (z ^ z >> 27) * 0x94D049BB133111EB & M64
-        words.append(z ^ z >> 31)
-    return words[0], *(word | 1 for word in words[1:])
-
-
-def keys_of(hashes, hash_key):
-    """The uint64 keys that have these hashes: the mixer can be run backwards."""
-    offset, *multipliers = hash_key
-    x = np.array(hashes, np.uint64)
-    for multiplier, shift in zip(reversed(multipliers), (32, 29, 32), strict=True):
-        x ^= x >> np.uint64(shift) ^ (x >> np.uint64(2 * shift) if 2 * shift < 64 else np.uint64(0))
-        x *= np.uint64(pow(multiplier, -1, 2**64))
-    return x ^ np.uint64(offset)
-
-
 def one_bucket(hash_key, n):
     """Keys of one bucket, in maps of up to 2^24 buckets, with tophashes of all kinds."""
     rng = np.random.default_rng(5)
-    return keys_of([int(high) << 24 | 9 for high in rng.choice(2**40, n, replace=False)], hash_key)
+    return words_with([int(high) << 24 | 9 for high in rng.choice(2**40, n, replace=False)], hash_key)
 
 
 @pytest.mark.parametrize("capacity", [0, 2000])
@@ -245,7 +224,7 @@ def test_both_engines_leave_a_chain_alike():
 def test_keys_of_one_tophash_compare_with_the_keys_of_their_bucket_only(hmap_type):
     """The alarm does not see them. A hit visits no more buckets than usual, and compares half of the keys there."""
     low = np.random.default_rng(5).choice(2**50, N, replace=False)
-    keys = keys_of([0xA7 << 56 | int(bits) for bits in low], hash_key_of(3))
+    keys = words_with([0xA7 << 56 | int(bits) for bits in low], hash_key_of(3))
     m, visited = inserted(hmap_type, np.uint64, keys, seed=3)
     tophash = m.bucket_arrays().tophash
     assert set(tophash[tophash >= 5].tolist()) == {0xA7}

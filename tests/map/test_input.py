@@ -11,6 +11,8 @@ import pytest
 from pyhmap import CorruptMapError, HMap
 from support import INT64_MAX, INT64_MIN, UINT64_MAX, items_of, refused
 
+pytestmark = pytest.mark.frozen_too
+
 
 class Index:
     """An object with ``__index__``."""
@@ -263,6 +265,7 @@ def changing(action, number):
     return Changing()
 
 
+@pytest.mark.frozen_too(False)
 @pytest.mark.parametrize("key", [3, 5000])
 @pytest.mark.parametrize(
     "change",

@@ -13,6 +13,8 @@ import pytest
 from kinds import kinds, value_kinds
 from support import items_of, refused
 
+pytestmark = pytest.mark.frozen_too
+
 
 @kinds
 class TestMapping:

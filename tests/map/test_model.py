@@ -14,6 +14,8 @@ from pyhmap import HMap
 from pyhmap._reference.engine import ReferenceMap
 from support import assert_same_rows, fragmented, items_of
 
+pytestmark = pytest.mark.frozen_too
+
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 

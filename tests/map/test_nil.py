@@ -125,7 +125,7 @@ def test_every_writing_call_of_hmap_is_covered():
         "finish_growth",
         "fromkeys",
     }
-    reads |= {"occupancy", "keys_array", "values_array", "to_arrays", "from_arrays"}
+    reads |= {"occupancy", "keys_array", "values_array", "to_arrays", "from_arrays", "freeze"}
     writes = {name for name in dir(HMap) if not name.startswith("_")} - reads
     assert writes == {name.split()[0] for name in (*WRITES, *WRITES_WITHOUT_KEYS)} - {"set", "del", "|="}
 
@@ -161,3 +161,10 @@ def test_copies_are_nil_maps():
         with pytest.raises(NilMapError):
             copied["a"] = 1
     assert pyhmap.nil is nil
+
+
+def test_a_frozen_nil_map_is_an_empty_one():
+    f = nil(str, np.int64).freeze()
+    assert (f, len(f), f.get("a")) == ({}, 0, None)
+    with pytest.raises(KeyError):
+        f["a"]

@@ -6,6 +6,8 @@ import pytest
 from pyhmap import HMap, HSet
 from support import refused
 
+pytestmark = pytest.mark.frozen_too
+
 pa = pytest.importorskip("pyarrow")
 
 # Of each key type: a map, and a column whose second item is a null. What a null hides, 0 or the empty text, is a key.

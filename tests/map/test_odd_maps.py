@@ -10,6 +10,8 @@ import pytest
 from pyhmap import HMap
 from support import fragmented, items_of
 
+pytestmark = pytest.mark.frozen_too
+
 UPDATES = [lambda m: m.update(m), lambda m: m.__ior__(m), lambda m: m.set_many(*m.to_arrays())]
 
 
@@ -32,6 +34,7 @@ def test_updating_a_map_from_its_own_views():
     m.check()
 
 
+@pytest.mark.frozen_too(False)
 def test_making_a_map_from_another_that_changes_meanwhile(hmap_type):
     source = hmap_type(np.int64, np.int64, ((i, i) for i in range(300)))
 
@@ -97,6 +100,7 @@ def test_a_comparison_of_two_maps_that_changes_them(hmap_type, which, change):
     right.check()
 
 
+@pytest.mark.frozen_too(False)
 def test_a_generator_over_a_map_that_is_cleared_in_the_middle_of_a_growth(hmap_type):
     m = hmap_type(np.int64, np.int64, ((i, i) for i in range(13 * 32 + 1)))
     assert m.header().oldbuckets

@@ -15,6 +15,8 @@ import pytest
 from pyhmap import HSet
 from support import refused
 
+pytestmark = pytest.mark.frozen_too
+
 NS = np.datetime64(1, "ns")
 ODD = 2**53 + 1  # an int that float64 does not hold
 

@@ -12,6 +12,8 @@ from pyhmap import HMap, HSet
 from pyhmap._mapping import pickling
 from support import fragmented, growing
 
+pytestmark = pytest.mark.frozen_too
+
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
 WORDS = ["", "a", "\0", "a\0", "ä", "\ud800", "\U0001f600", "exactly 12 b", "thirteen byte", "x" * 1000]
 
@@ -93,6 +95,7 @@ def test_a_copy_goes_on_numbering_like_the_original(hmap_type, key, copied):
         assert one.factorize(["g"]).tolist() == [0]
 
 
+@pytest.mark.frozen_too(False)
 def test_in_another_process(hmap_type):
     m = hmap_type(str, np.int64, {word: len(word) for word in WORDS})
     program = """if True:

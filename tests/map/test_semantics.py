@@ -9,6 +9,8 @@ import pytest
 from pyhmap import HSet
 from support import items_of, refused
 
+pytestmark = pytest.mark.frozen_too
+
 ROOT = Path(__file__).parent.parent.parent
 SEMANTICS = ROOT / "docs" / "semantics.md"
 NAN = float("nan")
@@ -347,6 +349,7 @@ def test_arrays_that_a_map_gives_are_copies(hmap_type):
 # ---- iteration
 
 
+@pytest.mark.frozen_too(False)
 @pytest.mark.parametrize(
     "view", [iter, lambda m: iter(m.keys()), lambda m: iter(m.values()), lambda m: iter(m.items())]
 )

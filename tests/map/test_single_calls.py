@@ -9,6 +9,8 @@ from kinds import kinds
 from pyhmap import HMap, HSet, nil
 from support import refused
 
+pytestmark = pytest.mark.frozen_too
+
 MAP_CALLS = {
     "m[k]": lambda m, key: m[key],
     "m[k] = v": lambda m, key: m.__setitem__(key, 1),

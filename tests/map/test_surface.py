@@ -392,15 +392,11 @@ def test_the_class_takes_type_arguments():
     assert pyhmap.HSet[str].__args__ == (str,)
 
 
-CALLS = [
-    getattr(cls, name)
-    for cls in (HMap, pyhmap.HSet)
-    for name in dir(cls)
-    if name[0] != "_" and callable(getattr(cls, name))
-]
+CLASSES = [HMap, pyhmap.HSet, pyhmap.FrozenMap, pyhmap.FrozenSet]
+CALLS = [getattr(cls, name) for cls in CLASSES for name in dir(cls) if name[0] != "_" and callable(getattr(cls, name))]
 
 
-@pytest.mark.parametrize("call", [*CALLS, HMap, pyhmap.HSet, pyhmap.nil], ids=lambda call: call.__qualname__)
+@pytest.mark.parametrize("call", [*CALLS, *CLASSES, pyhmap.nil], ids=lambda call: call.__qualname__)
 def test_every_public_call_has_a_signature_and_a_docstring(call):
     assert call.__doc__
     if call is not HMap.pop:  # nor has dict.pop: its missing default is no value

@@ -112,6 +112,7 @@ def test_a_run_measures_prints_draws_and_writes(tmp_path, capsys, monkeypatch):
         "workload",
         "scalar",
         "threads",
+        "freezing",
         "memory",
         "inserts",
     }

@@ -133,11 +133,15 @@ def test_the_other_targets():
         {"measure": "inserts", "library": "pyhmap", "n": 10**7, "recurring_worst_ns": 130_000},
         {"measure": "inserts", "library": "pyhmap", "n": 10**7, "recurring_worst_ns": 120_000},
         sample("pyhmap (list)", 0, kind="str17", memory=80.0, nbytes=70.0),
+        {"measure": "scalar", "block": 0, "library": "pyhmap frozen", "size": 1000, "ns": 48.0},
+        {"measure": "freezing", "block": 0, "size": 10**7, "wall": {"1": 50.0, "2": 25.0}},
+        sample("pyhmap frozen", 0, nbytes=16.5),
+        sample("pyhmap frozen (list)", 0, kind="str17", nbytes=45.0),
     ]
     for words, value, met in [
-        ("threads=2", 1.9, True),
-        ("m[k] in a loop, int64, 10^3", 1.6, False),
-        ("m[k] in a loop, int64, 10^6", 2.0, True),
+        ("hit, int64, 10^6: one thread over threads=2", 1.9, True),
+        ("m[k] in a loop, int64, 10^3: pyhmap over dict", 1.6, False),
+        ("m[k] in a loop, int64, 10^6: dict over", 2.0, True),
         ("just before a growth: own", 26, True),
         ("just before a growth: private", 28, False),
         ("mean over sizes: own", 33, True),
@@ -145,6 +149,11 @@ def test_the_other_targets():
         ("str17, 10^6: own", 70, True),
         ("str17, 10^6: private", 80, False),
         ("worst single insert", 0.12, True),
+        ("m[k] in a loop, int64, 10^3: pyhmap frozen over pyhmap", 1.5, False),
+        ("freeze, int64, 10^7: one thread, wall", 50.0, False),
+        ("freeze, int64, 10^7: one thread over threads=2", 2.0, True),
+        ("int64, 10^6, frozen: own", 16.5, True),
+        ("str17, 10^6, frozen: own", 45.0, False),
     ]:
         found = target(samples, words)
         assert (found["value"], found["met"]) == (pytest.approx(value), met), words

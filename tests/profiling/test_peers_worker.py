@@ -15,6 +15,7 @@ from peers import worker as peers_worker
 
 NAMES = list(plan.OPERATIONS)
 # What each must be able to do; by the issue, not by what its class happens to define.
+READS = {"build", "hit", "miss", "mixed", "iterate"}
 AT_LEAST = {
     "np.take": {"hit"},
     "dict": {*NAMES} - {"sized"},
@@ -23,6 +24,9 @@ AT_LEAST = {
     "pandas": {"build", "hit", "miss", "mixed", "accumulate", "factorize"},
     "pyarrow": {"hit", "miss", "mixed", "accumulate", "factorize"},
     "polars": {"hit", "miss", "mixed", "accumulate"},
+    "pyhmap frozen": READS,
+    "pyhmap frozen (Arrow)": READS,
+    "pyhmap frozen (list)": READS,
     "arraykit": {"build", "hit", "miss", "mixed", "factorize"},
 }
 CASES = [

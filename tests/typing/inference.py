@@ -2,13 +2,14 @@
 
 from array import array
 from collections import deque
+from collections.abc import Hashable
 from typing import Any, assert_type
 
 import numpy as np
 import numpy.typing as npt
 
 import pyhmap
-from pyhmap import HMap, HSet, introspect
+from pyhmap import FrozenMap, FrozenSet, HMap, HSet, introspect
 from tophash_cache import TopHashCache
 
 assert_type(HMap(np.int64, np.float64), HMap[int, float])
@@ -67,6 +68,47 @@ assert_type(np.asarray(s), npt.NDArray[Any])
 np.isin(np.array([1, 2]), s)
 s.add("wrong")  # type: ignore[arg-type]
 s.add_many(["wrong"])  # type: ignore[list-item]
+
+frozen = HMap(str, np.float64).freeze(threads=2, progress=print)
+assert_type(frozen, FrozenMap[str, float])
+assert_type(HMap(np.int64, np.int64).freeze(seed=1), FrozenMap[int, int])
+assert_type(frozen["a"], float)
+assert_type(frozen.get("a"), float | None)
+assert_type(frozen.get("a", "none"), float | str)
+assert_type(list(frozen), list[str])
+assert_type(dict(frozen.items()), dict[str, float])
+assert_type(frozen.copy(), FrozenMap[str, float])
+assert_type(frozen.get_many(["a"], 0), npt.NDArray[Any])
+assert_type(frozen.contains_many(np.array(["a"])), npt.NDArray[np.bool])
+assert_type(frozen.positions(["a"]), npt.NDArray[np.int64])
+assert_type(HMap(frozen), HMap[str, float])
+assert_type(HMap(m, capacity=10), HMap[str, int])
+hashed: Hashable = frozen
+named: FrozenMap[str, int] = FrozenMap.from_arrays(["a"], [1], on_duplicate="last")
+FrozenMap.from_arrays(["a"], [1], on_duplicate="first")  # type: ignore[arg-type]
+frozen.positions([5])  # type: ignore[list-item]
+frozen[5]  # type: ignore[index]
+frozen["a"] = 1.0  # type: ignore[index]
+frozen.pop("a")  # type: ignore[attr-defined]
+hashed = m  # type: ignore[assignment]
+
+f = s.freeze(threads=2, progress=print)
+assert_type(f, FrozenSet[int])
+assert_type(HSet(str).freeze(seed=1), FrozenSet[str])
+assert_type(f | {3}, FrozenSet[int])
+assert_type(f.intersection([1], [2]), FrozenSet[int])
+assert_type(sorted(f), list[int])
+assert_type(f.copy(), FrozenSet[int])
+assert_type(f.contains_many([1]), npt.NDArray[np.bool])
+assert_type(f.positions([1]), npt.NDArray[np.int64])
+assert_type(HSet(f), HSet[int])
+assert_type(HSet(s, capacity=10), HSet[int])
+hashed = f
+names: FrozenSet[str] = FrozenSet.from_array(["a"])
+np.isin(np.array([1, 2]), f)
+f.positions(["wrong"])  # type: ignore[list-item]
+f.add(1)  # type: ignore[attr-defined]
+hashed = s  # type: ignore[assignment]
 
 assert_type(pyhmap.nil(str, np.int64), HMap[Any, Any])
 

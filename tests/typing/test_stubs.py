@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyhmap import HMap, HSet
+from pyhmap import FrozenMap, FrozenSet, HMap, HSet
 from tophash_cache import TopHashCache
 
 pytest.importorskip("mypy")
@@ -44,10 +44,9 @@ def test_stubs_describe_what_is_there():
 
 def test_a_checker_knows_every_public_name_of_a_class(tmp_path):
     """stubtest looks at what a class itself defines, not at what it inherits."""
-    lines = ["from pyhmap import HMap, HSet", "from tophash_cache import TopHashCache"]
-    lines += [
-        f"{one.__name__}.{name}" for one in (HMap, HSet, TopHashCache) for name in dir(one) if not name.startswith("_")
-    ]
+    lines = ["from pyhmap import FrozenMap, FrozenSet, HMap, HSet", "from tophash_cache import TopHashCache"]
+    classes = FrozenMap, FrozenSet, HMap, HSet, TopHashCache
+    lines += [f"{one.__name__}.{name}" for one in classes for name in dir(one) if not name.startswith("_")]
     assert "HMap.occupancy" in lines
     (tmp_path / "names.py").write_text("\n".join(lines) + "\n")
     check_strictly(tmp_path / "names.py")

@@ -11,15 +11,26 @@ def of_both(*names: str) -> tuple[str, ...]:
     return tuple(f"{owner}.{name}" for owner in ("HMap", "HSet") for name in names)
 
 
-@recipe(*of_both("__len__", "__repr__", "nbytes", "key_dtype", "header", "layout", "occupancy", "bucket_arrays"))
-@recipe(*of_both("finish_growth", "stats", "check", "__sizeof__"))
+def of_frozen(*names: str) -> tuple[str, ...]:
+    """The calls of these names of frozen maps and of frozen sets."""
+    return tuple(f"{owner}.{name}" for owner in ("FrozenMap", "FrozenSet") for name in names)
+
+
+def of_all(*names: str) -> tuple[str, ...]:
+    """The calls of these names of all four."""
+    return of_both(*names) + of_frozen(*names)
+
+
+@recipe(*of_all("__len__", "__repr__", "nbytes", "key_dtype", "check", "__sizeof__"))
+@recipe(*of_both("header", "layout", "occupancy", "bucket_arrays", "finish_growth", "stats"))
 @recipe("HMap.value_dtype", "HMap.keys_array", "HMap.values_array", "HMap.to_arrays", "HSet.to_array")
-@recipe("HSet.__getstate__")
+@recipe("FrozenMap.value_dtype", "FrozenMap.keys_array", "FrozenMap.values_array", "FrozenMap.to_arrays")
+@recipe("HSet.__getstate__", "FrozenSet.__getstate__", "FrozenSet.to_array", *of_frozen("__copy__"))
 def _(call: Call, kit: Kit) -> None:
     call(kit.own)
 
 
-@recipe(*of_both("__contains__"))
+@recipe(*of_all("__contains__"))
 def _(call: Call, kit: Kit) -> None:
     call(kit.own, kit.key)
     call(kit.own, kit.absent)
@@ -32,14 +43,14 @@ def _(call: Call, kit: Kit) -> None:
     kit.restore()
 
 
-@recipe(*of_both("copy"))
+@recipe(*of_all("copy"))
 def _(call: Call, kit: Kit) -> None:
     call(kit.own)
     copy.copy(kit.own)
     copy.deepcopy(kit.own)
 
 
-@recipe(*of_both("__reduce__"))
+@recipe(*of_all("__reduce__"))
 def _(call: Call, kit: Kit) -> None:
     call(kit.own)
     for protocol in (2, 5):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pyhmap import HMap, HSet, nil
+from pyhmap import FrozenMap, FrozenSet, HMap, HSet, nil
 from tophash_cache import TopHashCache
 
 try:
@@ -27,11 +27,12 @@ BATCH = 600  # keys of the larger batch: from 512 on a batch gives up the GIL an
 THREADED = 1 << 16  # keys of a batch that two threads share: from 32,768 per thread on
 # The physical forms of keys and values that take different ways through the compiled code.
 FORMS = {"int64": (np.int64, np.int64), "str": (str, str), "object": (object, object)}
+CLASSES = (HMap, HSet, FrozenMap, FrozenSet)
 # Of sets and views of keys and items.
 OPERATORS = ["and", "or", "sub", "xor", "rand", "ror", "rsub", "rxor", "eq", "le", "lt", "ge", "gt"]
 RECIPES: dict[str, Recipe] = {}
 # Those that take milliseconds: 10^5 leakchecks are 12 minutes of CPU time (profiling/results/leaks.json).
-SLOW = {"pyhmap.debug.leakcheck", "pyhmap.debug.snapshot", "two threads"}
+SLOW = {"pyhmap.debug.leakcheck", "pyhmap.debug.snapshot", "two threads", "freezing in two threads"}
 # Recipes that no single name stands for.
 EXTRAS: dict[str, Recipe] = {}
 
@@ -91,6 +92,7 @@ class Kit:
         self.large_values = self.column(1000, BATCH if form != "object" else KEYS)
         self.large_map = self.map()
         self.large_map.set_many(self.large, self.large_values)
+        self.frozen_map, self.frozen_set, self.large_frozen = self.frozen()
         self.cache = TopHashCache(max_entries=100)
         self.texts = [f"user:{n}" for n in range(KEYS)]
         self.text_batches = [self.texts, np.array(self.texts), np.array(self.texts, object)]
@@ -117,10 +119,17 @@ class Kit:
         """A new map of this form."""
         return HMap(self.key_type, self.value_type, items, **options)
 
+    def frozen(self) -> tuple[Any, Any, Any]:
+        """The map, the set and the large map, frozen; objects cannot be."""
+        if self.form == "object":
+            return None, None, None
+        return self.m.freeze(), self.s.freeze(), self.large_map.freeze()
+
     @property
-    def own(self) -> HMap | HSet:
+    def own(self) -> Any:
         """What a call of a map or of a set is made on."""
-        return self.s if self.name.startswith("HSet.") else self.m
+        owned = {"HSet": self.s, "FrozenMap": self.frozen_map, "FrozenSet": self.frozen_set}
+        return owned.get(self.name.partition(".")[0], self.m)
 
     def another(self, **options: Any) -> HMap | HSet:
         """A new map or set of the same keys."""
@@ -141,4 +150,4 @@ class Kit:
     def watched(self) -> list[Any]:
         """Objects that outlive the rounds: one of them with ever more references is a leak that no memory shows."""
         own = [value for name, value in vars(self).items() if name not in ("name", "form")]
-        return [*own, *self.keys, *self.values, *self.texts, None, ..., True, NotImplemented, HMap, HSet]
+        return [*own, *self.keys, *self.values, *self.texts, None, ..., True, NotImplemented, *CLASSES]

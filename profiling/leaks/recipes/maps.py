@@ -27,11 +27,11 @@ def _(call: Call, kit: Kit) -> None:
     raises(TypeError, call, made, kit.key_type, kit.value_type)  # a second time
 
 
-@recipe("HMap.__getitem__")
+@recipe("HMap.__getitem__", "FrozenMap.__getitem__")
 def _(call: Call, kit: Kit) -> None:
-    call(kit.m, kit.key)
-    raises(KeyError, call, kit.m, kit.absent)
-    raises(TypeError, call, kit.m, kit.wrong)
+    call(kit.own, kit.key)
+    raises(KeyError, call, kit.own, kit.absent)
+    raises(TypeError, call, kit.own, kit.wrong)
 
 
 @recipe("HMap.__setitem__")
@@ -52,12 +52,12 @@ def _(call: Call, kit: Kit) -> None:
     raises(TypeError, call, kit.m, kit.wrong)
 
 
-@recipe("HMap.get")
+@recipe("HMap.get", "FrozenMap.get")
 def _(call: Call, kit: Kit) -> None:
-    call(kit.m, kit.key)
-    call(kit.m, kit.absent)
-    call(kit.m, kit.absent, kit.value)
-    raises(TypeError, call, kit.m, kit.wrong)
+    call(kit.own, kit.key)
+    call(kit.own, kit.absent)
+    call(kit.own, kit.absent, kit.value)
+    raises(TypeError, call, kit.own, kit.wrong)
 
 
 @recipe("HMap.setdefault")
@@ -103,18 +103,20 @@ def one_for_all(kit: Kit) -> object:
 
 
 @recipe("HMap.get_many", "HMap.lookup_many", "HMap.contains_many")
+@recipe("FrozenMap.get_many", "FrozenMap.lookup_many", "FrozenMap.contains_many", "FrozenMap.positions")
 def _(call: Call, kit: Kit) -> None:
+    large_map = kit.large_frozen if kit.name.startswith("Frozen") else kit.large_map
     for keys in kit.key_batches:
-        call(kit.m, keys)
-    call(kit.large_map, kit.large)
-    raises(TypeError, call, kit.m, [kit.key, kit.wrong])
-    raises(ValueError, call, kit.m, kit.keys, threads=0)
-    if kit.name == "HMap.get_many":
-        call(kit.m, [kit.key, kit.absent], one_for_all(kit))
-        raises(KeyError, call, kit.m, [kit.key, kit.absent])
-        raises(KeyError, call, kit.large_map, [*kit.large.tolist(), kit.absent])
+        call(kit.own, keys)
+    call(large_map, kit.large)
+    raises(TypeError, call, kit.own, [kit.key, kit.wrong])
+    raises(ValueError, call, kit.own, kit.keys, threads=0)
+    if kit.name.endswith(".get_many"):
+        call(kit.own, [kit.key, kit.absent], one_for_all(kit))
+        raises(KeyError, call, kit.own, [kit.key, kit.absent])
+        raises(KeyError, call, large_map, [*kit.large.tolist(), kit.absent])
         if kit.form == "int64":
-            call(kit.m, kit.key_batches[1], out=np.empty(KEYS, np.int64))
+            call(kit.own, kit.key_batches[1], out=np.empty(KEYS, np.int64))
 
 
 @recipe("HMap.set_many", "HMap.setdefault_many")
@@ -192,10 +194,10 @@ def _(call: Call, kit: Kit) -> None:
     call(kit.m, 7)  # NotImplemented
 
 
-@recipe("HMap.__eq__")
+@recipe("HMap.__eq__", "FrozenMap.__eq__")
 def _(call: Call, kit: Kit) -> None:
-    for other in (kit.m, kit.m.copy(), kit.other_map, dict(kit.m.items()), kit.other, 7):
-        call(kit.m, other)
+    for other in (kit.m, kit.m.copy(), kit.other_map, dict(kit.m.items()), kit.other, kit.frozen_map, 7):
+        call(kit.own, other)
 
 
 @recipe("HMap.keys().__iter__", "HMap.values().__iter__", "HMap.items().__iter__")

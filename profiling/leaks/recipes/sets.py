@@ -45,24 +45,29 @@ def _(call: Call, kit: Kit) -> None:
     raises(TypeError, call, kit.s, [kit.key, kit.wrong])
 
 
-@recipe("HSet.__array__")
+def of_sets(*names: str) -> tuple[str, ...]:
+    """The calls of these names of sets and of frozen sets."""
+    return tuple(f"{owner}.{name}" for owner in ("HSet", "FrozenSet") for name in names)
+
+
+@recipe(*of_sets("__array__"))
 def _(call: Call, kit: Kit) -> None:
-    call(kit.s)
-    raises(ValueError, call, kit.s, copy=False)
+    call(kit.own)
+    raises(ValueError, call, kit.own, copy=False)
 
 
-@recipe("HSet.__iter__")
+@recipe(*of_sets("__iter__"))
 def _(call: Call, kit: Kit) -> None:
-    drain(kit.s)
-    call(kit.s)
+    drain(kit.own)
+    call(kit.own)
 
 
-@recipe("HSet.union", "HSet.intersection", "HSet.difference", "HSet.symmetric_difference")
-@recipe("HSet.isdisjoint", "HSet.issubset", "HSet.issuperset")
+@recipe(*of_sets("union", "intersection", "difference", "symmetric_difference"))
+@recipe(*of_sets("isdisjoint", "issubset", "issuperset"))
 def _(call: Call, kit: Kit) -> None:
     for other in (kit.other_set, kit.plain_set, kit.keys):
-        call(kit.s, other)
-    raises(TypeError, call, kit.s, 7)
+        call(kit.own, other)
+    raises(TypeError, call, kit.own, 7)
 
 
 @recipe("HSet.update", "HSet.intersection_update", "HSet.difference_update", "HSet.symmetric_difference_update")
@@ -73,10 +78,10 @@ def _(call: Call, kit: Kit) -> None:
     raises(TypeError, call, kit.s, 7)
 
 
-@recipe(*(f"HSet.__{name}__" for name in OPERATORS))
+@recipe(*of_sets(*(f"__{name}__" for name in OPERATORS)))
 def _(call: Call, kit: Kit) -> None:
-    for other in (kit.s, kit.other_set, kit.plain_set, 7):
-        call(kit.s, other)
+    for other in (kit.own, kit.other_set, kit.plain_set, 7):
+        call(kit.own, other)
 
 
 @recipe("HSet.__iand__", "HSet.__ior__", "HSet.__isub__", "HSet.__ixor__")

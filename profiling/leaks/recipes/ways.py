@@ -1,22 +1,42 @@
-"""Ways through the code that no single name stands for: threads, growing and shrinking, maps that hold themselves."""
+"""Ways through the code that no single name stands for: threads, growing, shrinking, maps that hold themselves."""
 
 import gc
 
 import numpy as np
 
-from leaks.recipes.kit import EXTRAS, THREADED, Call, Kit
+from leaks.recipes.kit import EXTRAS, THREADED, Call, Kit, raises
 from pyhmap import HMap
 
 
-def threaded(call: Call, kit: Kit) -> None:
-    """Batches that two threads share, and that both packages' locks see."""
+def with_wide_map(kit: Kit) -> None:
+    """Give the kit a map of so many keys that threads share them, the first time."""
     if not hasattr(kit, "wide"):
         kit.wide = kit.column(0, THREADED)
         kit.wide_map = kit.map()
         kit.wide_map.set_many(kit.wide, kit.wide)
         kit.wide = (kit.arrow(kit.wide) or [kit.wide])[-1]  # of which threads read texts, too
-    for look_up in (kit.wide_map.get_many, kit.wide_map.lookup_many, kit.wide_map.contains_many):
-        look_up(kit.wide, threads=2)
+        kit.wide_frozen = kit.wide_map.freeze()
+
+
+def threaded(call: Call, kit: Kit) -> None:
+    """Batches that two threads share, and that both packages' locks see."""
+    with_wide_map(kit)
+    for one in (kit.wide_map, kit.wide_frozen):
+        for look_up in (one.get_many, one.lookup_many, one.contains_many):
+            look_up(kit.wide, threads=2)
+    kit.wide_frozen.positions(kit.wide, threads=2)
+
+
+def frozen_by_threads(call: Call, kit: Kit) -> None:
+    """A frozen map that two threads build, and one whose building ends early."""
+    with_wide_map(kit)
+    kit.wide_map.freeze(threads=2)
+    raises(LookupError, kit.wide_map.freeze, threads=2, progress=stop)
+
+
+def stop(done: float) -> None:
+    """A progress function that ends the build."""
+    raise LookupError(done)
 
 
 def grown(call: Call, kit: Kit) -> None:
@@ -43,4 +63,9 @@ def cyclic(call: Call, kit: Kit) -> None:
     gc.collect()
 
 
-EXTRAS |= {"two threads": threaded, "growing and shrinking": grown, "a map that holds itself": cyclic}
+EXTRAS |= {
+    "two threads": threaded,
+    "freezing in two threads": frozen_by_threads,
+    "growing and shrinking": grown,
+    "a map that holds itself": cyclic,
+}

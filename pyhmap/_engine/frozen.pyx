@@ -1,0 +1,188 @@
+"""The methods of a frozen map: single keys, iteration, batches, and building it."""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from pyhmap._core cimport HMapCore
+from pyhmap._engine cimport batch_read, freeze
+from pyhmap._engine.batch_items cimport Items, keys_of, values_of
+from pyhmap._engine.frozen_core cimport FrozenCore
+from pyhmap._engine.iterate cimport ITEMS, KEYS, Part, VALUES
+from pyhmap._engine.one_item cimport key_from, key_object, value_object
+from pyhmap._kernels.any_key cimport AnyKey, load_key
+from pyhmap._kernels.frozen cimport find_entry
+
+
+cdef class FrozenEngine(FrozenCore):
+    """The compiled methods of :class:`pyhmap.FrozenMap`; use that."""
+
+    # ---- building, by pyhmap.frozen only: a map that others can see never changes -----------------------------------
+
+    def _freeze_map(self, HMapCore map, threads, progress):
+        self.check_initialised()
+        freeze.freeze_map(self, map, threads, progress)
+
+    def _freeze_arrays(self, keys, values, threads, progress, look_for_duplicates):
+        self.check_initialised()
+        cdef Items key_items = keys_of(self, keys, False)
+        key_items.refuse_nulls("keys")
+        cdef Items value_items = values_of(self, values, key_items.n)
+        freeze.freeze_items(self, key_items, value_items, threads, progress, look_for_duplicates)
+
+    # ---- single keys ------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key):
+        cdef AnyKey k
+        cdef const uint8_t *entry
+        _owner = key_from(self, key, &k)
+        entry = find_entry(&self.f, &self.t, &k)
+        if entry == NULL:
+            raise KeyError(key)
+        return value_object(self, entry + self.value_at)
+
+    def __contains__(self, key):
+        cdef AnyKey k
+        _owner = key_from(self, key, &k)
+        return find_entry(&self.f, &self.t, &k) != NULL
+
+    def get(self, key, default=None, /):
+        """The value of ``key``, or ``default`` if it is missing.
+
+        >>> from pyhmap import HMap
+        >>> f = HMap(str, "i8", {"a": 1}).freeze()
+        >>> f.get("a"), f.get("b"), f.get("b", 0)
+        (1, None, 0)
+        """
+        cdef AnyKey k
+        cdef const uint8_t *entry
+        _owner = key_from(self, key, &k)
+        entry = find_entry(&self.f, &self.t, &k)
+        return default if entry == NULL else value_object(self, entry + self.value_at)
+
+    # ---- iteration, in the order of the rows ------------------------------------------------------------------------
+
+    def __iter__(self):
+        return rows_of(self, KEYS)
+
+    def _iter_values(self):
+        return rows_of(self, VALUES)
+
+    def _iter_items(self):
+        return rows_of(self, ITEMS)
+
+    # ---- batches ----------------------------------------------------------------------------------------------------
+
+    def get_many(self, keys, default=..., *, out=None, threads=1):
+        """The values of many keys; see :meth:`HMap.get_many`.
+
+        >>> import numpy as np
+        >>> from pyhmap import FrozenMap
+        >>> FrozenMap.from_arrays(np.array([1, 2]), np.array([10, 20])).get_many([2, 1, 3], default=0)
+        array([20, 10,  0])
+        """
+        self.check_initialised()
+        return batch_read.get_many(self, keys, default, out, threads)
+
+    def lookup_many(self, keys, *, threads=1):
+        """The values of n keys, and which of the keys are present; see :meth:`HMap.lookup_many`.
+
+        >>> import numpy as np
+        >>> from pyhmap import FrozenMap
+        >>> FrozenMap.from_arrays(np.array([1]), np.array([10])).lookup_many([1, 2])
+        (array([10,  0]), array([ True, False]))
+        """
+        self.check_initialised()
+        return batch_read.lookup_many(self, keys, threads)
+
+    def contains_many(self, keys, *, threads=1):
+        """Which of n keys are in the map; see :meth:`HMap.contains_many`.
+
+        >>> import numpy as np
+        >>> from pyhmap import FrozenMap
+        >>> FrozenMap.from_arrays(np.array([1]), np.array([10])).contains_many([1, 2])
+        array([ True, False])
+        """
+        self.check_initialised()
+        return batch_read.contains_many(self, keys, threads)
+
+    def positions(self, keys, *, threads=1):
+        """The rows of n keys in :meth:`keys_array` and :meth:`values_array`: an int64 array of shape (n,), -1 for a
+        missing key and for a null.
+
+        Rows are 0 to ``len(f) - 1``, so an array with one item per row can stand beside the map. Takes ``keys`` and
+        ``threads`` as ``get_many`` does.
+
+        >>> import numpy as np
+        >>> from pyhmap import FrozenMap
+        >>> f = FrozenMap.from_arrays(np.array([10, 20, 30]), np.array([1, 2, 3]))
+        >>> rows = f.positions([30, 40, 10])
+        >>> f.keys_array()[rows[[0, 2]]], int(rows[1])
+        (array([30, 10]), -1)
+        """
+        self.check_initialised()
+        return batch_read.positions(self, keys, threads)
+
+    def keys_array(self):
+        """A copy of the keys, of shape (len,), in iteration order. Its dtype is object for str and bytes keys.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", "f8", {7: 0.5}).freeze().keys_array()
+        array([7], dtype=int32)
+        """
+        self.check_initialised()
+        return batch_read.copy_rows(self, True, False)[0]
+
+    def values_array(self):
+        """A copy of the values, of shape (len,), in iteration order. Its dtype is object for str and bytes values.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", "f8", {7: 0.5}).freeze().values_array()
+        array([0.5])
+        """
+        self.check_initialised()
+        return batch_read.copy_rows(self, False, True)[1]
+
+    def to_arrays(self):
+        """Copies ``(keys, values)``, both of shape (len,), in iteration order.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", "f8", {7: 0.5}).freeze().to_arrays()
+        (array([7], dtype=int32), array([0.5]))
+        """
+        self.check_initialised()
+        return batch_read.copy_rows(self, True, True)
+
+
+cdef object rows_of(FrozenCore map, Part part):
+    map.check_initialised()
+    cdef FrozenIterator iterator = FrozenIterator.__new__(FrozenIterator)
+    iterator.map, iterator.part = map, part
+    return iterator
+
+
+cdef class FrozenIterator:
+    """Walks the rows in order."""
+    cdef FrozenCore map
+    cdef Part part
+    cdef uint64_t row
+
+    def __iter__(self):
+        return self
+
+    def __length_hint__(self):
+        return 0 if self.map is None else self.map.f.count - self.row
+
+    def __next__(self):
+        cdef AnyKey k
+        cdef const uint8_t *entry
+        cdef FrozenCore map = self.map
+        if map is None or self.row == map.f.count:
+            self.map = None
+            raise StopIteration
+        entry = map.f.entries + self.row * map.f.stride
+        self.row += 1
+        if self.part == VALUES:
+            return value_object(map, entry + map.value_at)
+        load_key(&map.t, entry, &k)
+        if self.part == KEYS:
+            return key_object(map, &k)
+        return key_object(map, &k), value_object(map, entry + map.value_at)

@@ -1,0 +1,113 @@
+"""What every compiled map has: the types of its keys and values, how they lie in a slot, and the key of the hash.
+
+    TypedMap ──> HMapCore     buckets, which change: _core.pyx
+        └──────> FrozenCore   one slot per key, which never changes: frozen.pyx
+
+The conversions of one item (one_item.pyx) and of a batch (batch_items.pyx) need no more than this, so both kinds of map
+share them.
+"""
+
+import os
+
+import numpy as np
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+
+from pyhmap._convert.codec import WordCodec
+
+from pyhmap._kernels.constants cimport Form, OBJECT_KEY, TEXT, WORD32, WORD64
+
+cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
+
+
+cdef Kind kind_of(codec):
+    if codec.dtype is str:
+        return Kind.STR
+    if codec.dtype is bytes:
+        return Kind.BYTES
+    if codec.dtype is object:
+        return Kind.OBJECT
+    kind = codec.dtype.kind if codec.size == 8 and isinstance(codec, WordCodec) else ""
+    return {"i": Kind.INT, "u": Kind.UINT, "f": Kind.FLOAT}.get(kind, Kind.OTHER)
+
+
+cdef class TypedMap:
+    """The types of a map."""
+
+    cdef int shape_slots(self, key_codec, value_codec) except -1:
+        """How slots of these types are laid out."""
+        # A text or an object's index in a slot must be aligned: then a 4-byte key takes the 8 bytes' form.
+        wide = value_codec.form in ("text", "object") and key_codec.form == "word32"
+        cdef int form = FORMS["word64" if wide else key_codec.form]
+        cdef uint64_t alignment = 4 if form == WORD32 else 8
+        self.value_at = 4 if form == WORD32 else 8 if form == WORD64 else 16
+        self.stride = (self.value_at + <uint64_t> value_codec.size + alignment - 1) // alignment * alignment
+        self.t.form = <Form> form
+        self.t.value_size = value_codec.size
+        return 0
+
+    cdef int take_types(self, key_codec, value_codec) except -1:
+        """From here on the map is initialised."""
+        self._key_codec, self._value_codec = key_codec, value_codec
+        self.value_kind = kind_of(value_codec)
+        self.key_kind = kind_of(key_codec)
+        self.t.float_keys = self.key_kind == FLOAT
+        self.t.text_values = value_codec.form == "text"
+        return 0
+
+    cdef int take_seed(self, seed) except -1:
+        if seed is not None and not isinstance(seed, (int, np.integer)):
+            raise TypeError(f"seed={seed!r}: give an int, or None for a random one")
+        self.seed = seed
+        self.seed_state = 0 if seed is None else int(seed) & 0xFFFFFFFFFFFFFFFF
+        return 0
+
+    cdef int draw_hash_key(self, uint64_t *hash_key) except -1:
+        cdef uint64_t words[4]
+        cdef int i
+        if self.seed is None:
+            drawn = os.urandom(32)
+            memcpy(words, <const unsigned char *> drawn, 32)
+        else:
+            for i in range(4):
+                words[i] = splitmix64(&self.seed_state)
+        for i in range(4):
+            hash_key[i] = words[i] | (i > 0)     # multipliers must be odd
+        return 0
+
+    cdef int check_initialised(self) except -1:
+        if self.key_kind == NO_KIND:
+            raise RuntimeError(f"{type(self).__name__}.__init__ was not called")
+        return 0
+
+    @property
+    def key_dtype(self):
+        """The type of the keys: a dtype, or ``str``, ``bytes`` or ``object``.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", str).key_dtype
+        dtype('int32')
+        """
+        self.check_initialised()
+        return self._key_codec.dtype
+
+    @property
+    def value_dtype(self):
+        """The type of the values: a dtype, or ``str``, ``bytes`` or ``object``.
+
+        >>> from pyhmap import HMap
+        >>> HMap("i4", str).value_dtype
+        <class 'str'>
+        """
+        self.check_initialised()
+        return self._value_codec.dtype
+
+
+cdef inline uint64_t splitmix64(uint64_t *state):
+    """Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014): turns a seed into four keys."""
+    state[0] += <uint64_t> 0x9E3779B97F4A7C15
+    cdef uint64_t z = state[0]
+    z = (z ^ (z >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
+    z = (z ^ (z >> 27)) * <uint64_t> 0x94D049BB133111EB
+    return z ^ (z >> 31)
