@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 
-from pyhmap import HMap
+from pyhmap import FrozenMap, HMap
 from tophash_cache import TopHashCache, xxh64
 
 # Keys of a batch: the fixed cost of a call is then below 1 % of it, and all cases together take seconds.
@@ -104,7 +104,16 @@ def singles(keys: np.ndarray) -> list[int]:
     return keys[:SINGLES].tolist()
 
 
-def get_many(m: HMap, keys: Any, *default: int) -> Case:
+def frozen(keys: Any = KEYS, key_type: Any = np.int64) -> FrozenMap:
+    return full(keys, key_type).freeze()
+
+
+def freeze() -> Case:
+    m = full()
+    return SIZE, m.freeze
+
+
+def get_many(m: HMap | FrozenMap, keys: Any, *default: int) -> Case:
     """Look up a batch; the other cases are built alike, map and keys before the call that is counted."""
     return len(keys), lambda: m.get_many(keys, *default)
 
@@ -134,8 +143,8 @@ def discard_many() -> Case:
     return SIZE, lambda: m.discard_many(ASKED)
 
 
-def get_single(keys: list[Any], key_type: Any) -> Case:
-    m, asked = full(keys, key_type), [keys[i] for i in ORDER[:SINGLES]]
+def get_single(keys: list[Any], key_type: Any, make: Callable[..., Any] = full) -> Case:
+    m, asked = make(keys, key_type), [keys[i] for i in ORDER[:SINGLES]]
     return SINGLES, lambda: get_each(m, asked)
 
 
@@ -188,6 +197,11 @@ CASES: dict[str, Callable[[], Case]] = {
     "m[k] = v, int64, growing from empty": set_single,
     "k in m, int64, miss": contains_single,
     "for k in m, int64": iterate,
+    "freeze, int64": freeze,
+    "get_many, frozen, int64, hit": lambda: get_many(frozen(), ASKED),
+    "get_many, frozen, int64, miss": lambda: get_many(frozen(), OTHERS, -1),
+    "get_many, frozen, str of 17, Arrow": lambda: get_many(frozen(WORDS, str), pyarrow.array(WORDS)),
+    "f[k], frozen, int64, hit": lambda: get_single(KEYS.tolist(), np.int64, frozen),
     "TopHashCache.hash, str of 17, the object held": lambda: cache_hit(str),
     "TopHashCache.hash, str of 17, an equal object": lambda: cache_hit(lambda word: word[:1] + word[1:]),
     "xxh64, str of 17": direct_hash,

@@ -151,10 +151,13 @@ cdef class FrozenCore(TypedMap):
         cdef uint64_t words[4]
         cdef uint64_t i
         self.check_initialised()
+        for name, numbers in ("hash key", hash_key), ("shape", shape):
+            if type(numbers) is not tuple or list(map(type, numbers)) != [int] * 4:     # NumPy's would overflow
+                raise ValueError(f"the {name} is no tuple of four ints")
         for i in range(4):
             words[i] = hash_key[i]
         f.count, f.nparts, f.slots, f.buckets = shape
-        count, nparts, slots, buckets = shape       # Python's ints do not overflow
+        count, nparts, slots, buckets = shape
         wanted = {
             "remap": (remap, nparts * slots - count, np.uint32),
             "pilots": (pilots, nparts * buckets, np.uint8),

@@ -1,4 +1,4 @@
-"""Damaged pickles of maps and sets: an error, or a map or set that passes check().
+"""Damaged pickles of maps and sets: an error, or a map or set that passes check(), or a frozen one that can be read.
 
 The unpickler finds the names that such pickles hold and no others, so that no input can run code. Arrays and types are
 pickled as bytes and names here, because NumPy does not survive damaged states of its own arrays and dtypes.
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzzing import HMap, HSet, Source, restored_well, start
+from fuzzing import FrozenMap, FrozenSet, HMap, HSet, Source, restored_well, start
 
 from kinds import KINDS, VALUE_KINDS
+from pyhmap import frozen, frozen_set
 from pyhmap._mapping import pickling
 
 
@@ -37,6 +38,10 @@ def an_array_column(dtype: Any, shape: Any, data: Any) -> pickling.Packed:
 NAMES = {
     ("pyhmap.hmap", "HMap"): HMap,
     ("pyhmap.hset", "HSet"): HSet,
+    ("pyhmap.frozen", "FrozenMap"): FrozenMap,
+    ("pyhmap.frozen_set", "FrozenSet"): FrozenSet,
+    ("pyhmap.frozen", "restored_frozen_map"): frozen.restored_frozen_map,
+    ("pyhmap.frozen_set", "restored_frozen_set"): frozen_set.restored_frozen_set,
     ("pyhmap._mapping.pickling", "begun"): pickling.begun,
     ("pyhmap._mapping.pickling", "restored_map"): pickling.restored_map,
     ("pyhmap._mapping.pickling", "restored_set"): pickling.restored_set,
@@ -68,10 +73,10 @@ def write_seeds(folder: Path) -> None:
     values = [*VALUE_KINDS.values(), *VALUE_KINDS.values()]
     for (name, kind), value in zip(KINDS.items(), values, strict=False):
         keys = [kind.make(i) for i in range(min(kind.count, 3))]
-        pickled = {
-            f"map of {name}": HMap(kind.spec, value.spec, dict(zip(keys, value.values, strict=False)), seed=1),
-            f"set of {name}": HSet(kind.spec, keys),
-        }
+        m, s = HMap(kind.spec, value.spec, dict(zip(keys, value.values, strict=False)), seed=1), HSet(kind.spec, keys)
+        pickled: dict[str, Any] = {f"map of {name}": m, f"set of {name}": s}
+        if object not in (kind.spec, value.spec):
+            pickled |= {f"frozen map of {name}": m.freeze(), f"frozen set of {name}": s.freeze()}
         for title, each in pickled.items():
             stream = io.BytesIO()
             Pickler(stream, 4).dump(each)

@@ -1,8 +1,12 @@
-"""Streams of operations on two sets: an HSet and a set get the same calls, also with each other's sets as arguments."""
+"""Streams of operations on two sets: an HSet and a set get the same calls, also with each other's sets as arguments.
+
+What only reads is asked of the set frozen, too.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 from fuzzing import HSet, Source, keys_of, one_nan, start
@@ -29,12 +33,22 @@ class Run:
         return self.keys.run(self.source)
 
     def other(self) -> tuple[Any, set[Any]]:
-        """Another set, of either class, or the set itself."""
-        kind = self.source.byte() % 4
+        """Another set, of any class, or the set itself."""
+        choice = self.source.byte()
+        kind = choice % 4
         if kind == 0:
             return self.s, set(self.model)
         keys = self.some() if kind & 1 else self.run()[1]
-        return (HSet(self.keys.kind.spec, keys, seed=1) if kind > 1 else set(keys)), set(keys)
+        if kind == 1:
+            return (set(keys) if choice < 128 else frozenset(keys)), set(keys)
+        other = HSet(self.keys.kind.spec, keys, seed=1)
+        return (other if choice < 128 or other.key_dtype is object else other.freeze()), set(keys)
+
+    def forms(self) -> Iterator[Any]:
+        """The set, and the same set frozen, unless it has objects."""
+        yield self.s
+        if self.s.key_dtype is not object:
+            yield self.s.freeze()
 
     # ---- keys
 
@@ -68,15 +82,18 @@ class Run:
 
     def contains_many(self) -> None:
         keys = self.some()
-        assert self.s.contains_many(keys).tolist() == [key in self.model for key in keys]
+        for s in self.forms():
+            assert s.contains_many(keys).tolist() == [key in self.model for key in keys]
 
     # ---- algebra
 
     def results(self) -> None:
         (other, model), name = self.other(), self.source.pick(["__or__", "__and__", "__sub__", "__xor__"])
-        result = getattr(self.s, name)(other)
-        result.check()
-        assert {one_nan(key) for key in result} == getattr(self.model, name)(model)
+        for s in self.forms():
+            result = getattr(s, name)(other)
+            result.check()
+            assert type(result) is type(s)
+            assert {one_nan(key) for key in result} == getattr(self.model, name)(model)
 
     def changes(self) -> None:
         (other, model), name = self.other(), self.source.pick(["__ior__", "__iand__", "__isub__", "__ixor__"])
@@ -85,8 +102,9 @@ class Run:
 
     def comparisons(self) -> None:
         other, model = self.other()
-        for name in ("__eq__", "__le__", "__lt__", "__ge__", "__gt__", "isdisjoint"):
-            assert getattr(self.s, name)(other) == getattr(self.model, name)(model), name
+        for s in self.forms():
+            for name in ("__eq__", "__le__", "__lt__", "__ge__", "__gt__", "isdisjoint"):
+                assert getattr(s, name)(other) == getattr(self.model, name)(model), name
 
     # ---- the table
 
@@ -104,9 +122,10 @@ class Run:
         self.model.clear()
 
     def check(self) -> None:
-        self.s.check()
-        assert len(self.s) == len(self.model)
-        assert {one_nan(key) for key in self.s} == self.model
+        for s in self.forms():
+            s.check()
+            assert len(s) == len(self.model)
+            assert {one_nan(key) for key in s} == self.model
 
 
 OPERATIONS = [

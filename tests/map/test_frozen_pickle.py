@@ -246,7 +246,7 @@ def test_numbers_of_numpy_do_not_overflow(dtype):
         restored(f, shape=shape, remap=empty.view("u4"), pilots=np.zeros(1, "u1"), entries=empty)
 
 
-@pytest.mark.parametrize("hash_key", [(), (1, 2, 3), None, 5, (1, 2, 3, -1), (1, 2, 3, 2**64), (1, 2, 3, 1.5), "1234"])
+@pytest.mark.parametrize("hash_key", [(), (1, 2, 3), None, 5, (1, 2, 3, -1), (1, 2, 3, 2**64), (1, 2, 3, None), "1234"])
 def test_a_hash_key_of_other_numbers_is_refused(hash_key):
     with pytest.raises(ValueError, match=DAMAGED):
         restored(MAPS["ints"](), hash_key=hash_key)

@@ -316,7 +316,7 @@ import os, signal, sys, threading, time
 import numpy as np
 from pyhmap import FrozenMap, HMap
 
-way, waits_in, slow = sys.argv[1:]
+way, threads, waits_in, slow = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 N = 400_000
 m = HMap.from_arrays(np.arange(N), np.arange(N))
@@ -346,7 +346,7 @@ interrupter = threading.Thread(target=interrupt)
 interrupter.start()
 setattr(threading.Thread, slow, slowly)
 try:
-    m.freeze(threads=3) if way == "freeze" else FrozenMap.from_arrays(*m.to_arrays(), threads=3)
+    m.freeze(threads=threads) if way == "freeze" else FrozenMap.from_arrays(*m.to_arrays(), threads=threads)
 except KeyboardInterrupt:
     interrupter.join()
     print("interrupted,", threading.active_count(), "thread")
@@ -357,9 +357,10 @@ except KeyboardInterrupt:
 
 
 @ways
+@pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize(("waits_in", "slow"), [("join", "run"), ("start", "_bootstrap_inner")])
-def test_the_threads_of_an_interrupted_build_have_ended(way, waits_in, slow):
+def test_the_threads_of_an_interrupted_build_have_ended(way, threads, waits_in, slow):
     """They read the memory of the map, or of the arrays, which others may change or free afterwards."""
-    command = [sys.executable, "-P", "-c", SLOW, way, waits_in, slow]
+    command = [sys.executable, "-P", "-c", SLOW, way, str(threads), waits_in, slow]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted, 1 thread\n", "")
