@@ -1,6 +1,7 @@
 """Makes each call of hostile_calls.py with its first, second, third, ... allocation failing, over one kind of map.
 
-After a MemoryError the map is as it was, or as it should be; and nothing else is raised. A program of its own, since
+After a MemoryError the map is as it was, or as it should be; and nothing else is raised. A frozen map is as it was, and
+no block of memory is left of one that was not made. A program of its own, since
 memory fails for all that runs beside: `python failing_memory.py KIND`, with failing_malloc.c preloaded.
 """
 
@@ -8,13 +9,15 @@ import ctypes
 import gc
 import sys
 import traceback
+from collections.abc import Callable
 from itertools import count
 
-from hostile_calls import CALLS, Kind, may_be_left, pairs_of
+from hostile_calls import CALLS, FROZEN_CALLS, Kind, has_objects, may_be_left, pairs_of
+from pyhmap._engine.memory import block_memory
 
 # NumPy reads the module that dtype.__reduce__ could not import.
 CRASH_NUMPY = {"copy.deepcopy", "pickle"}
-NUMPYS_ERROR = {"equal", "stats", "check"}  # its ufuncs may raise a SystemError instead
+NUMPYS_ERROR = {"equal", "stats", "check", "freeze"}  # its ufuncs may raise a SystemError instead
 ENOUGH = 30  # calls in a row that succeed: a failed allocation may also be one that the call can do without
 
 library = ctypes.PyDLL(None)
@@ -23,13 +26,12 @@ fail_after.argtypes, fail_after.restype = (ctypes.c_long,), None
 never_fail.argtypes, never_fail.restype = (), ctypes.c_long
 
 
-def outcome(name: str, call: str, n: int) -> tuple[bool, bool, Kind]:
-    """Whether the call reached its failing allocation and whether it succeeded; and what it left."""
-    kind = Kind(name)
+def attempt(call: str, n: int, make: Callable[[], object]) -> tuple[bool, bool]:
+    """Whether a call reached its failing allocation, and whether it succeeded."""
     succeeded = False
     try:
         fail_after(n)
-        CALLS[call](kind, kind.map)
+        make()
         succeeded = True
     except MemoryError:
         pass
@@ -44,7 +46,13 @@ def outcome(name: str, call: str, n: int) -> tuple[bool, bool, Kind]:
                 break
             except MemoryError:
                 pass
-    return left < 0, succeeded, kind
+    return left < 0, succeeded
+
+
+def outcome(name: str, call: str, n: int) -> tuple[bool, bool, Kind]:
+    """The same for a call of a map; and what it left."""
+    kind = Kind(name)
+    return *attempt(call, n, lambda: CALLS[call](kind, kind.map)), kind
 
 
 def try_call(name: str, call: str) -> int:
@@ -68,16 +76,38 @@ def try_call(name: str, call: str) -> int:
     raise AssertionError
 
 
+def try_frozen_call(name: str, call: str) -> int:
+    """The same for a call of a frozen map."""
+    kind = Kind(name)
+    f = kind.map.freeze(seed=1)
+    pairs = pairs_of(f)
+    FROZEN_CALLS[call](kind, f)
+    in_a_row, before = 0, block_memory()
+    for n in count():
+        f._hash = None
+        reached, succeeded = attempt(call, n, lambda: FROZEN_CALLS[call](kind, f))
+        in_a_row = in_a_row + 1 if succeeded else 0
+        gc.collect()
+        assert block_memory() == before, f"allocation {n} failed, and memory is left"
+        f.check()
+        assert pairs_of(f) == pairs, f"allocation {n} failed, and the frozen map is not as it was"
+        if not reached or in_a_row > ENOUGH:
+            return n
+    raise AssertionError
+
+
 def main() -> None:
     [name] = sys.argv[1:]
     gc.collect()
     gc.freeze()
     failed = False
-    for call in CALLS:
+    tries = [(try_call, call) for call in CALLS]
+    tries += [(try_frozen_call, call) for call in FROZEN_CALLS if not has_objects(name)]
+    for try_it, call in tries:
         if call not in CRASH_NUMPY:
-            print(f"{call}: ", end="", flush=True)
+            print(f"{try_it.__name__} {call}: ", end="", flush=True)
             try:
-                print(try_call(name, call), "allocations failed")
+                print(try_it(name, call), "allocations failed")
             except BaseException:
                 failed = True
                 print("WRONG")

@@ -1,11 +1,11 @@
-"""Calls of a map that is growing, for tests in which something fails, or other code runs, in the middle of each."""
+"""Calls of a map that is growing, and of a frozen one: something fails, or other code runs, in the middle of each."""
 
 import copy
 import pickle
 
 import numpy as np
 
-from pyhmap import HMap
+from pyhmap import FrozenMap, FrozenSet, HMap
 
 N = 40  # keys: the map is in the middle of a growth
 
@@ -28,6 +28,11 @@ KINDS = {
 OLD, NEW = range(N), range(N, N + 30)
 
 
+def has_objects(name):
+    """Whether maps of a kind have objects, which cannot be frozen."""
+    return object in KINDS[name][:2]
+
+
 class Kind:
     """A map of one kind, and keys and values for it."""
 
@@ -37,6 +42,14 @@ class Kind:
 
     def pairs(self, numbers):
         return self.keys(numbers), self.values(numbers)
+
+
+def freeze(kind, m):
+    try:
+        return m.freeze()
+    except TypeError:
+        assert object in (kind.key_type, kind.value_type)
+        return None
 
 
 CALLS = {
@@ -77,6 +90,32 @@ CALLS = {
     "stats": lambda kind, m: m.stats(),
     "check": lambda kind, m: m.check(),
     "bucket_arrays": lambda kind, m: m.bucket_arrays(),
+    "freeze": freeze,
+}
+
+# Calls of a frozen map, or that make one, and that leave all maps as they are.
+FROZEN_CALLS = {
+    "from_arrays": lambda kind, f: FrozenMap.from_arrays(*kind.pairs(OLD)),
+    "from_arrays with duplicates": lambda kind, f: FrozenMap.from_arrays(
+        *kind.pairs([*OLD, *OLD]), on_duplicate="last"
+    ),
+    "from_array": lambda kind, f: FrozenSet.from_array(kind.keys([*OLD, *OLD])),
+    "thaw": lambda kind, f: HMap(f),
+    "getitem": lambda kind, f: f[kind.keys([3])[0]],
+    "get": lambda kind, f: f.get(kind.keys([1000])[0], kind.values([3])[0]),
+    "contains": lambda kind, f: kind.keys([1000])[0] in f,
+    "get_many": lambda kind, f: f.get_many(kind.keys(OLD)),
+    "get_many with defaults": lambda kind, f: f.get_many(kind.keys(NEW), kind.values(NEW)),
+    "lookup_many": lambda kind, f: f.lookup_many(kind.keys(NEW)),
+    "contains_many": lambda kind, f: f.contains_many(kind.keys(OLD)),
+    "positions": lambda kind, f: f.positions(kind.keys(OLD)),
+    "to_arrays": lambda kind, f: f.to_arrays(),
+    "iterate": lambda kind, f: list(f.items()),
+    "repr": lambda kind, f: repr(f),
+    "hash": lambda kind, f: hash(f),
+    "equal": lambda kind, f: f == f.copy() == HMap(f),
+    "check": lambda kind, f: f.check(),
+    "pickle": lambda kind, f: pickle.loads(pickle.dumps(f)),
 }
 
 # Calls that do several things one after the other: a failure leaves the first of them done.

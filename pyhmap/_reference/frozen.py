@@ -16,7 +16,7 @@ another. If there is none, it displaces other buckets: it takes the first of the
 sum, over the slots it comes to, of the squared size of the bucket there. The last four buckets that got a pilot may not
 be displaced. The displaced ones get other pilots before the next bucket has its turn, the one displaced last first.
 
-A hash key does not work if a part has far more keys than others, a bucket is too large, two keys of a part have the
+A hash key does not work if a part has more than twice the mean number of keys, a bucket is too large, two keys have the
 same hash, or a bucket has no pilot. The map then draws another one.
 """
 
