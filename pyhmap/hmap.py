@@ -101,10 +101,12 @@ class HMap(HMapEngine, MapMethods):
             The number of threads that share the work.
         progress
             A function of one argument. It is called in this thread, several times per second of a long build, with the
-            part of the work that is done: a float up to 1.0. It may raise, which ends the build.
+            part of the work that is done: a float up to 1.0. It may raise, which ends the build. If the keys do not fit
+            under a hash key, the work begins again with another.
 
         While the map is frozen, writes by other threads wait, and writes by this one (in ``progress``, or in a signal
-        handler) raise ``RuntimeError``. Besides the new map, building takes memory for a few parts of 49,152 keys.
+        handler) raise ``RuntimeError``. Besides the new map, building takes memory for its spare slots and for one part
+        of it per thread.
 
         Raises
         ------

@@ -12,7 +12,7 @@ frozen is locked for readers all the while.
 
 import numpy as np
 
-from pyhmap._engine.threads import in_threads
+from pyhmap._engine.threads import Stopped, in_threads
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -52,14 +52,10 @@ from pyhmap._kernels.frozen_build cimport (
 from pyhmap._kernels.layout cimport growing
 
 cdef enum:
-    # Draws of a hash key before giving up. One in millions fails, so two in a row mean a fault.
+    # Draws of a hash key before giving up. Few fail: one in a thousand for ten keys, fewer for more.
     MAX_DRAWS = 100
     # Keys from which on a thread is worth its start.
     THREAD_SHARE = 1 << 15
-
-
-class Stopped(Exception):
-    """Ends the other threads of a build that one thread has ended."""
 
 
 cdef class Scratch:

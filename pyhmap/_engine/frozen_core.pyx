@@ -171,6 +171,7 @@ cdef class FrozenCore(TypedMap):
                 raise ValueError(f"{name} have {len(section)} items, and need {n}")
         if min(nparts, slots, buckets) < 1 or max(slots, buckets, nparts) >= 1 << 32:
             raise ValueError(f"{nparts} parts of {slots} slots and {buckets} buckets are impossible")
+        remap = remap.copy()
         if len(remap) and count and remap.max() >= count:
             raise ValueError(f"item {remap.argmax()} of the remap leads outside of the rows")
         index = block_of(np.concatenate([remap.view(np.uint8), pilots]))

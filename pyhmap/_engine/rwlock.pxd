@@ -75,7 +75,8 @@ cdef inline int _take(RWLock *lock) except -1:
     """Take the lock, waiting without the GIL if need be."""
     if not PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK):
         if _mine(lock):
-            raise RuntimeError("HMap is written while check(), stats() or occupancy() runs in the same thread")
+            reads = "freeze(), check(), stats() or occupancy()"
+            raise RuntimeError(f"HMap is written while {reads} runs in the same thread")
         refuse_at_exit()
         with nogil:
             PyThread_acquire_lock(lock.mutex, WAIT_LOCK)

@@ -358,7 +358,7 @@ except KeyboardInterrupt:
 
 @ways
 @pytest.mark.parametrize("threads", [2, 3])
-@pytest.mark.parametrize(("waits_in", "slow"), [("join", "run"), ("start", "_bootstrap_inner")])
+@pytest.mark.parametrize(("waits_in", "slow"), [("wait_until_done", "run"), ("start", "_bootstrap_inner")])
 def test_the_threads_of_an_interrupted_build_have_ended(way, threads, waits_in, slow):
     """They read the memory of the map, or of the arrays, which others may change or free afterwards."""
     command = [sys.executable, "-P", "-c", SLOW, way, str(threads), waits_in, slow]
