@@ -93,8 +93,10 @@ cdef object malformed(problem, const Part *part, const Walk *walk):
     if walk.chunk >= 0:
         places.append(f"chunk {walk.chunk}")
     # A struct that is part of itself has a long path; its beginning says which.
-    where = ", ".join(f"in {place}" for place in places[::-1][:4])
-    return ValueError(f"the Arrow array is malformed: {where}{', ' if where else ''}{problem}; check the producer")
+    where = ""
+    for place in places[::-1][:4]:
+        where += f"in {place}, "
+    return ValueError(f"the Arrow array is malformed: {where}{problem}; check the producer")
 
 
 cdef int check(const ArrowSchema *schema, const ArrowArray *array, const Part *part, Walk *walk) except -1:

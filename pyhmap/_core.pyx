@@ -614,8 +614,9 @@ cdef class HMapCore(TypedMap):
         """What the map holds, by name, for pyhmap.debug. Cheap, and never waits: during a batch write of another thread
         the figures may be from different moments."""
         cdef Table *t = &self.t
-        texts = sum([block.nbytes for block in self.texts.blocks])
-        old_block, old_rows, returned = 0, 0, 0
+        old_block, old_rows, returned, texts = 0, 0, 0, 0
+        for block in self.texts.blocks:
+            texts += block.nbytes
         if self.old is not None:
             old_block, returned = self.old.block.size, self.old.returned
             old_rows = t.old.next_row if growing(t) else self.old.raw.nmain

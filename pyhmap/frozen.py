@@ -150,10 +150,9 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
         >>> from pyhmap import HMap
         >>> HMap("i8", "i8", {1: 10}).freeze().check()
         """
-        keys = self.keys_array()
-        astray = np.flatnonzero(self.positions(keys) != np.arange(len(keys)))
-        if len(astray):
-            raise CorruptMapError(f"the key of row {astray[0]}, {keys[astray[0]]!r}, does not lead to it")
+        row = self._first_astray()
+        if row < len(self):
+            raise CorruptMapError(f"the key of row {row} does not lead to it")
 
 
 def _raise_duplicate(key_type: Any, keys: Any) -> None:
@@ -164,8 +163,11 @@ def _raise_duplicate(key_type: Any, keys: Any) -> None:
     if len(later):
         second = int(later[0])
         first = int(np.argmax(codes == codes[second]))
-        key = next(key for key, code in m._iter_items() if code == codes[second])
-        raise ValueError(f"keys[{second}] is {key!r}, as keys[{first}] is: give each key once, or on_duplicate='last'")
+        try:
+            shown = repr(next(key for key, code in m._iter_items() if code == codes[second]))
+        except UnicodeDecodeError:  # of this key or another
+            shown = "the same text"
+        raise ValueError(f"keys[{second}] is {shown}, as keys[{first}] is: give each key once, or on_duplicate='last'")
 
 
 def restored_frozen_map(

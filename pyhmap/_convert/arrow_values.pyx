@@ -101,9 +101,10 @@ def arrow_values(obj, what="items"):
         masks.append(valid)
     valid = None
     if any(mask is not None for mask in masks):
-        valid = np.concatenate([
-            np.ones(len(array), bool) if mask is None else mask for array, mask in zip(arrays, masks)
-        ])
+        for i in range(len(arrays)):
+            if masks[i] is None:
+                masks[i] = np.ones(len(arrays[i]), bool)
+        valid = np.concatenate(masks)
     if len(arrays) == 1:
         return arrays[0], valid
     return np.concatenate([np.empty(0, dtype), *arrays]), valid

@@ -111,7 +111,9 @@ def columns(items, Py_ssize_t width):
     ([[1, 2], ['a', 'b']], None)
     """
     cdef Py_ssize_t i = 0, j, n = len(items)
-    cdef list out = [[None] * n for _ in range(width)]
+    cdef list out = []      # no list comprehension: Cython 3's releases an item twice if an append fails
+    for _ in range(width):
+        out.append([None] * n)
     cdef tuple row
     check_size(items, n)
     for item in items:

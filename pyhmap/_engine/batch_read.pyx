@@ -338,7 +338,9 @@ cdef int64_t read_table(HMapCore map, ReadCall call, uint64_t start, uint64_t st
 def read_in_threads(TypedMap map, ReadCall call, parts):
     """read_part() for all keys, in so many threads, of which the calling one is the first."""
     n = call.keys.n
-    bounds = [n * part // parts for part in range(parts + 1)]
+    bounds = list(range(parts + 1))
+    for part in range(parts + 1):
+        bounds[part] = n * part // parts
     ends = bounds[1:]
 
     def read_one(part):

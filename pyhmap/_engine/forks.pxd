@@ -3,3 +3,4 @@
 
 cdef unsigned long fork_count() noexcept nogil
 cdef int refuse_at_exit() except -1
+cdef int refuse_in_helper() except -1

@@ -1,4 +1,5 @@
-"""What the locks of maps ask about the process: how often it was forked, and whether it ends.
+"""What the locks of maps ask about the process and the thread: how often the process was forked, whether it ends, and
+whether another thread waits for this one while it holds a lock.
 
 A handler of the C library counts the forks, which runs before any Python code does.
 """
@@ -14,6 +15,12 @@ cdef extern from *:
     #endif
     """
     bint Py_IsFinalizing() noexcept
+
+cdef extern from *:
+    """
+    static __thread int pyhmap_is_helper;
+    """
+    bint is_helper "pyhmap_is_helper"
 
 cdef unsigned long forks = 0
 
@@ -31,6 +38,19 @@ cdef int refuse_at_exit() except -1:
     """Before a wait: at the interpreter's exit, the thread that is waited for never gets the GIL again."""
     if Py_IsFinalizing():
         raise RuntimeError("the interpreter exits while a daemon thread is in a batch of this HMap: end it before")
+    return 0
+
+
+def enter_helper():
+    """From here on, this thread never waits for a map: the thread that started it holds one, and waits for it."""
+    global is_helper
+    is_helper = True
+
+
+cdef int refuse_in_helper() except -1:
+    """Before a wait: only a finaliser brings a helper here."""
+    if is_helper:
+        raise RuntimeError("HMap is written while freeze() runs, in one of its threads: finalisers must not")
     return 0
 
 

@@ -183,11 +183,7 @@ cdef class Building:
     def in_threads(self, step, ranges):
         """Run a step in so many threads, of which the calling one is the first. Returns whether it came to its end."""
         self.stopped = False
-        try:
-            in_threads(lambda range_: step(range_, ranges), ranges, self.stop)
-        except Stopped:
-            return False
-        return True
+        return in_threads(lambda range_: step(range_, ranges), ranges, locked=True, stop=self.stop)
 
     def attempt(self, ranges):
         """Build with the hash key that was drawn. Returns whether that was possible; if not, `status` says why."""
@@ -198,7 +194,9 @@ cdef class Building:
         f.count, f.nparts = self.n, <uint32_t> (self.n // PART_KEYS + 1)
         f.stride, f.value_at = self.target.stride, self.target.value_at
         shape = ranges, f.nparts
-        self.keys, self.next, self.ends = [np.zeros(shape, np.uint64) for _ in range(3)]
+        self.keys = np.zeros(shape, np.uint64)
+        self.next = np.zeros(shape, np.uint64)
+        self.ends = np.zeros(shape, np.uint64)
         self.in_threads(self.sort, ranges)
         self.of_part = np.asarray(self.keys).sum(axis=0, dtype=np.uint64)
         mean, most = (self.n + f.nparts - 1) // f.nparts, max(self.of_part)
@@ -221,9 +219,11 @@ cdef class Building:
         self.entries = entries
         if not self.in_threads(self.sort, ranges):
             return False
-        if not np.array_equal(self.next, self.ends):
-            self.status = CHANGED
-            return False
+        for r in range(<uint64_t> ranges):
+            for part in range(f.nparts):
+                if self.next[r, part] != self.ends[r, part]:
+                    self.status = CHANGED
+                    return False
         cdef uint32_t *remap = point_into_index(f, self.index)
         self.parts_begun = 0
         if not self.in_threads(self.build, ranges):

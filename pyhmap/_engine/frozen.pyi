@@ -15,6 +15,7 @@ _V = TypeVar("_V")
 _T = TypeVar("_T")
 
 class FrozenEngine(FrozenCore, Generic[_K, _V]):
+    def _first_astray(self) -> int: ...
     def _freeze_map(self, map: HMapCore, threads: int, progress: Callable[[float], object] | None) -> None: ...
     def _freeze_arrays(
         self,

@@ -9,7 +9,7 @@ from pyhmap._engine.frozen_core cimport FrozenCore
 from pyhmap._engine.iterate cimport ITEMS, KEYS, Part, VALUES
 from pyhmap._engine.one_item cimport key_from, key_object, value_object
 from pyhmap._kernels.any_key cimport AnyKey, load_key
-from pyhmap._kernels.frozen cimport find_entry
+from pyhmap._kernels.frozen cimport find_entry, first_astray
 
 
 cdef class FrozenEngine(FrozenCore):
@@ -17,7 +17,7 @@ cdef class FrozenEngine(FrozenCore):
 
     # ---- building, by pyhmap.frozen only: a map that others can see never changes -----------------------------------
 
-    def _freeze_map(self, HMapCore map, threads, progress):
+    def _freeze_map(self, HMapCore map not None, threads, progress):
         self.check_initialised()
         freeze.freeze_map(self, map, threads, progress)
 
@@ -27,6 +27,14 @@ cdef class FrozenEngine(FrozenCore):
         key_items.refuse_nulls("keys")
         cdef Items value_items = values_of(self, values, key_items.n)
         freeze.freeze_items(self, key_items, value_items, threads, progress, look_for_duplicates)
+
+    def _first_astray(self):
+        """The first row whose key does not lead to it; or the number of rows."""
+        cdef uint64_t row
+        self.check_initialised()
+        with nogil:
+            row = first_astray(&self.f, &self.t)
+        return row
 
     # ---- single keys ------------------------------------------------------------------------------------------------
 

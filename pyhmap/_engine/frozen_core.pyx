@@ -62,7 +62,14 @@ cdef class FrozenCore(TypedMap):
     """The table of :class:`pyhmap.FrozenMap`; use that."""
 
     def __cinit__(self, *args, **kwargs):
+        # An empty map, so that an object that is never filled is safe to use.
+        cdef Frozen f
+        cdef Block index, entries
         empty_arena(&self.t)
+        f.nparts, f.slots, f.buckets, f.count = 1, 1, 1, 0
+        index, entries = Block(index_size(&f)), Block(1)
+        point_into_index(&f, index)
+        self.install(&f, index, entries, None)
 
     def _begin(self, key, value, seed):
         """Set the types. The map has no keys until it is filled."""
@@ -74,12 +81,6 @@ cdef class FrozenCore(TypedMap):
                 raise TypeError(f"{codec.what}s of type object cannot be frozen: only their bytes would be")
         self.take_seed(seed)
         self.shape_slots(key_codec, value_codec)
-        cdef Frozen f
-        cdef Block index, entries
-        f.nparts, f.slots, f.buckets, f.count = 1, 1, 1, 0
-        index, entries = Block(index_size(&f)), Block(1)
-        point_into_index(&f, index)
-        self.install(&f, index, entries, None)
         self.take_types(key_codec, value_codec)
 
     cdef int install(self, const Frozen *f, Block index, Block entries, Block arena) except -1:

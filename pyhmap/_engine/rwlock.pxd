@@ -25,7 +25,7 @@ from cpython.pythread cimport (
     WAIT_LOCK,
 )
 
-from pyhmap._engine.forks cimport fork_count, refuse_at_exit
+from pyhmap._engine.forks cimport fork_count, refuse_at_exit, refuse_in_helper
 
 
 cdef struct RWLock:
@@ -75,9 +75,10 @@ cdef inline int _take(RWLock *lock) except -1:
     """Take the lock, waiting without the GIL if need be."""
     if not PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK):
         if _mine(lock):
-            reads = "freeze(), check(), stats() or occupancy()"
+            reads = "check(), stats(), occupancy() or freeze()"
             raise RuntimeError(f"HMap is written while {reads} runs in the same thread")
         refuse_at_exit()
+        refuse_in_helper()
         with nogil:
             PyThread_acquire_lock(lock.mutex, WAIT_LOCK)
     return 0

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 
-START = 1.0  # seconds in which a thread begins, if an interrupt of its start() has hidden whether it will
+from pyhmap._engine.forks import enter_helper
+
+START = 1.0  # seconds in which a thread begins, if an interrupt has hidden whether it was started
 
 
 class Stopped(Exception):
     """What ``run()`` raises if another thread has been the reason to stop."""
 
 
-def in_threads(run: Callable[[int], object], n: int, stop: Callable[[], object] = lambda: None) -> None:
+def in_threads(
+    run: Callable[[int], object], n: int, *, locked: bool = False, stop: Callable[[], object] = lambda: None
+) -> bool:
     """Call ``run(0)`` here and ``run(1)`` to ``run(n - 1)`` in threads of their own; return when all have ended.
 
     After an exception in one of them, or an interrupt of the calling thread, ``stop()`` is called, the others are
-    waited for, and the first exception is raised that is not ``Stopped``. No interrupt leaves a thread behind.
+    waited for, and the first exception is raised; but if all are ``Stopped``, False is returned. No interrupt leaves a
+    thread behind. If the caller holds the lock of a map, it says so by ``locked``: then no other thread waits for it.
     """
     errors: list[BaseException] = []
 
@@ -31,47 +37,61 @@ def in_threads(run: Callable[[int], object], n: int, stop: Callable[[], object] 
             return False
         return True
 
-    helpers = [Helper(partial(attempt, partial(run, i))) for i in range(1, n)]
+    helpers = [Helper(partial(attempt, partial(run, i)), locked) for i in range(1, n)]
     begun: list[Helper] = []
 
     def begin() -> None:
         for helper in helpers:
             begun.append(helper)
-            helper.thread.start()
+            helper.start()
         run(0)
 
     attempt(begin)
     for helper in begun:
         while not attempt(helper.wait_until_done):
             pass
-    if errors:
-        error = next((each for each in errors if not isinstance(each, Stopped)), errors[0])
-        errors.clear()  # its traceback refers to this frame, which would be a cycle
-        try:
-            raise error
-        finally:
-            del error
+    if not errors:
+        return True
+    error = next((each for each in errors if not isinstance(each, Stopped)), None)
+    errors.clear()  # their tracebacks refer to this frame, which would be a cycle
+    if error is None:
+        return False
+    try:
+        raise error
+    finally:
+        del error
 
 
 class Helper:
-    """A thread that says itself when its work is done: an interrupted ``join()`` takes a thread for ended that is not
-    (in CPython 3.11)."""
+    """A thread that says itself when its work is done. It is none of ``threading``: code of that module runs before and
+    after the work, in which finalisers may run; and an interrupted ``join()`` of CPython 3.11 takes a thread for ended
+    that is not."""
 
-    def __init__(self, work: Callable[[], object]) -> None:
+    def __init__(self, work: Callable[[], object], locked: bool) -> None:
         self.work = work
+        self.locked = locked
+        self.entered = False
         self.done = threading.Event()
-        self.thread = threading.Thread(target=self.run)
+
+    def start(self) -> None:
+        try:
+            _thread.start_new_thread(self.run, ())
+        except (RuntimeError, MemoryError):
+            self.done.set()
+            raise
 
     def run(self) -> None:
+        if self.locked:
+            enter_helper()
+        self.entered = True
         try:
             self.work()
         finally:
             self.done.set()
 
     def wait_until_done(self) -> None:
-        """Wait for the work, also if ``start()`` was interrupted before it could say that the thread runs."""
+        """Wait for the work, also if an interrupt has hidden whether the thread was started."""
         last = time.monotonic() + START
         while not self.done.wait(0.1):
-            if self.thread.ident is None and time.monotonic() > last:
-                return  # it never began
-        self.thread.join()
+            if not self.entered and time.monotonic() > last:
+                return

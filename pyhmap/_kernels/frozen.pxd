@@ -184,17 +184,18 @@ cdef inline void compare_block(const Frozen *f, const Table *t, const key_t *key
         present[i] = same_key(t, entries + row[i] * stride, &key[i])
 
 
-cdef inline void take_words(const Frozen *f, const key_t *key, const uint64_t *row, uint64_t n, uint64_t *values,
+cdef inline void take_words(const Frozen *f, const key_t *key, const uint64_t *row, uint64_t n, uint8_t *values,
                             uint64_t fill, uint64_t *present) noexcept nogil:
     """compare_block() for keys that are words, and their values of 8 bytes in one go: a value is taken or not, which is
     no branch. Not a cloned function: these loads gain nothing from vectors, which are put together one by one."""
-    cdef uint64_t i, is_there, stride = f.stride
+    cdef uint64_t i, is_there, value, stride = f.stride
     cdef const uint8_t *entry
     if key_t is uint32_t or key_t is uint64_t:
         for i in range(n):
             entry = f.entries + row[i] * stride
             is_there = (<const key_t *> entry)[0] == key[i]
-            values[i] = (load64(entry + sizeof(key_t)) & -is_there) | (fill & (is_there - 1))
+            value = (load64(entry + sizeof(key_t)) & -is_there) | (fill & (is_there - 1))
+            memcpy(values + i * 8, &value, 8)       # a caller's array of bytes may be anywhere
             present[i] = is_there
 
 
@@ -219,7 +220,7 @@ cdef inline void take_some(const Frozen *f, const Table *t, const Reading *r, co
     cdef uint8_t *values = NULL if r.values == NULL else r.values + first * t.value_size
     if (key_t is uint32_t or key_t is uint64_t) and r.values != NULL and t.value_size == 8:
         memcpy(&fill, r.fill, 8)
-        take_words(f, key, row, n, <uint64_t *> values, fill, present)
+        take_words(f, key, row, n, values, fill, present)
     else:
         compare_block(f, t, key, row, n, present)
         if r.values != NULL:
@@ -358,3 +359,24 @@ cdef inline uint64_t first_bad_text(const Frozen *f, const Table *t, uint64_t si
             if t.text_values and not is_in_arena(<const Text *> (entry + f.value_at), size):
                 return row
     return f.count
+
+
+# ---- the check -------------------------------------------------------------------------------------------------------
+
+cdef inline uint64_t first_astray_as(const Frozen *f, const Table *t, const key_t *form) noexcept nogil:
+    cdef uint64_t row
+    cdef key_t key
+    for row in range(f.count):
+        load_key(t, f.entries + row * f.stride, &key)
+        if row_of(f, hash_of(t, &key)) != row:
+            return row
+    return f.count
+
+
+cdef inline uint64_t first_astray(const Frozen *f, const Table *t) noexcept nogil:
+    """The first row whose key does not lead to it; or the number of rows."""
+    if t.form == WORD32:
+        return first_astray_as(f, t, <const uint32_t *> NULL)
+    if t.form == TEXT:
+        return first_astray_as(f, t, <const Text *> NULL)
+    return first_astray_as(f, t, <const uint64_t *> NULL)

@@ -35,7 +35,7 @@ from arrow_source import (
     text_column,
 )
 from arrow_spoiling import INT64_MAX, Spoiled, SpoiledStream, child, runs, set_child, struct
-from pyhmap import HMap, HSet
+from pyhmap import FrozenMap, FrozenSet, HMap, HSet
 from support import no_collections
 from tophash_cache import TopHashCache
 
@@ -64,6 +64,7 @@ def refused(make: Callable[[], Any], named: str, error: type[Exception] = ValueE
     held = {{str: "a", bytes: b"a"}.get(key, 1): 1, {str: "b", bytes: b"b"}.get(key, 2): 2}
     m, keys, objects = HMap(key, np.int64, held), HSet(key, held), HMap(object, object, held)
     values = HMap(np.int64, key, {1: next(iter(held))})
+    frozen, frozen_keys = m.freeze(), keys.freeze()
     calls: list[Callable[[Any], object]] = [
         m.lookup_many,
         m.contains_many,
@@ -81,16 +82,27 @@ def refused(make: Callable[[], Any], named: str, error: type[Exception] = ValueE
         lambda column: objects.set_many(column, 7),
         lambda column: values.set_many(np.arange(3), column),
         lambda column: HMap.from_arrays(column, [1, 2, 3]),
+        frozen.lookup_many,
+        frozen.contains_many,
+        frozen.positions,
+        lambda column: frozen.get_many(column, 0),
+        frozen_keys.positions,
+        frozen_keys.union,
+        frozen_keys.isdisjoint,
+        FrozenSet.from_array,
+        lambda column: FrozenMap.from_arrays(column, [1, 2, 3]),
+        lambda column: FrozenMap.from_arrays(column, [1, 2, 3], on_duplicate="last"),
+        lambda column: FrozenMap.from_arrays([1, 2, 3], column),
     ]
     for call in calls:
         with pytest.raises(error, match=named) as raised:
             call(make())
         assert type(raised.value) is error
         del raised  # its traceback refers to this frame, and what that refers to is to be released
-    for each in (m, keys, objects, values):
+    for each in (m, keys, objects, values, frozen, frozen_keys):
         each.check()
-    assert dict(m) == dict(objects) == held
-    assert set(keys) == set(held)
+    assert dict(m) == dict(objects) == dict(frozen) == held
+    assert set(keys) == set(frozen_keys) == set(held)
     assert dict(values) == {1: next(iter(held))}
 
 
@@ -712,3 +724,12 @@ def test_texts_that_are_not_utf_8() -> None:
             call()
     assert objects == {"a": 1}
     assert m.discard_many(column) == 2
+    frozen, frozen_keys = FrozenMap.from_arrays(column, [0, 1]), FrozenSet.from_array(column)
+    assert frozen.get_many(column).tolist() == [0, 1]
+    assert frozen["a"] == 0
+    for each in (frozen, frozen_keys):
+        assert each.contains_many(column).all()
+        assert sorted(each.positions(column).tolist()) == [0, 1]
+        for call in (lambda each=each: list(each), lambda each=each: hash(each), lambda each=each: repr(each)):
+            with pytest.raises(UnicodeDecodeError):
+                call()

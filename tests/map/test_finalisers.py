@@ -3,13 +3,16 @@
 A map may only be seen whole.
 """
 
+import contextlib
 import gc
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from hostile_calls import CALLS, KINDS, Kind, N
+from hostile_calls import CALLS, FROZEN_CALLS, KINDS, OLD, Kind, N, has_objects, pairs_of
 
 pytestmark = [pytest.mark.release_only, pytest.mark.slow]  # tens of thousands of writes
 
@@ -50,10 +53,22 @@ def acts(kind):
         m.discard_many(kind.keys(range(0, N, 2)))
         m.compact()
 
-    return {"write": write, "write many": write_many, "clear": clear, "delete and compact": delete_and_compact}
+    def freeze():
+        frozen = m.copy() if object in (kind.key_type, kind.value_type) else m.freeze()
+        frozen.check()
+        assert pairs_of(frozen) == pairs_of(m)
+
+    return {
+        "write": write,
+        "write many": write_many,
+        "clear": clear,
+        "delete and compact": delete_and_compact,
+        "freeze": freeze,
+    }
 
 
-ACTS = ["write", "write many", "clear", "delete and compact"]
+WRITES = ["write", "write many", "clear", "delete and compact"]
+ACTS = [*WRITES, "freeze"]
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -73,27 +88,123 @@ def test_a_finaliser_where_a_map_of_long_texts_is_emptied(call, act, monkeypatch
     run_through("long bytes to int64", call, act, monkeypatch)
 
 
+@pytest.mark.parametrize("act", WRITES)
+@pytest.mark.parametrize("name", [name for name in KINDS if not has_objects(name)])
+def test_a_finaliser_in_the_middle_of_freezing(name, act, monkeypatch):
+    """The frozen map has the items of one moment. A write is refused once the map is being read."""
+    problems, moments = [], []
+    monkeypatch.setattr("sys.unraisablehook", lambda error: problems.append(str(error.exc_value)))
+    for n in range(1, FIRST):
+        kind = Kind(name)
+        m, act_on_it = kind.map, acts(kind)[act]
+        moments[:] = [pairs_of(m)]
+
+        def write(m=m, act_on_it=act_on_it):
+            try:
+                act_on_it()
+            finally:
+                moments.append(pairs_of(m))
+
+        with collection_after(n, write):
+            f = m.freeze()
+        f.check()
+        assert pairs_of(f) in moments
+        m.check()
+    assert problems
+    assert all("is written while" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("call", FROZEN_CALLS)
+@pytest.mark.parametrize("name", [name for name in KINDS if not has_objects(name)])
+def test_a_finaliser_in_the_middle_of_a_call_of_a_frozen_map(name, call, monkeypatch):
+    """It uses the same frozen map, and makes others."""
+    problems = []
+    monkeypatch.setattr("sys.unraisablehook", lambda error: problems.append(error.exc_value))
+    kind = Kind(name)
+    f = kind.map.freeze()
+    keys, pairs = kind.keys(OLD), pairs_of(f)
+    values = f.get_many(keys).tolist()
+
+    def act():
+        assert f.get_many(keys).tolist() == values
+        assert kind.map.freeze() == f
+
+    for n in range(1, FIRST):
+        with collection_after(n, act):
+            FROZEN_CALLS[call](kind, f)
+        assert pairs_of(f) == pairs
+    assert not problems
+
+
+# The finaliser of `Late` writes to the map; the collection that runs it comes in the other thread of the build.
+IN_A_HELPER = """
+import gc, sys
+import numpy as np
+from pyhmap import HMap
+from pyhmap._engine.threads import Helper
+
+class Late:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        m[-1] = 1
+
+def begin(helper, work, locked, begin=Helper.__init__):
+    def collect_and_work():
+        Late()
+        gc.collect()
+        work()
+
+    begin(helper, collect_and_work, locked)
+
+m = HMap.from_arrays(np.arange(100_000), np.arange(100_000))
+Helper.__init__ = begin
+sys.unraisablehook = lambda error: print(error.exc_value)
+f = m.freeze(threads=2)
+f.check()
+m.check()
+print(len(m), len(f))
+"""
+
+
+def test_a_finaliser_in_a_helper_of_a_build_does_not_wait_for_the_build():
+    done = subprocess.run([sys.executable, "-P", "-c", IN_A_HELPER], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+    *refused, last = done.stdout.splitlines()
+    assert last == "100000 100000"
+    assert refused
+    assert all("is written while" in line for line in refused)
+
+
+@contextlib.contextmanager
+def collection_after(n, act):
+    """A context in which the collector runs after n allocations of containers, and finds a finaliser: ``act()``."""
+    before = gc.get_threshold()
+    Late.left = 0
+    gc.collect()
+    Late.left = 5
+    Late(act)
+    try:
+        gc.set_threshold(n)
+        yield
+    finally:
+        gc.set_threshold(*before)
+        Late.left = 0
+
+
 def run_through(name, call, act, monkeypatch):
     problems = []
     monkeypatch.setattr("sys.unraisablehook", lambda error: problems.append(error.exc_value))
-    before = gc.get_threshold()
     for n in range(1, FIRST):
         kind = Kind(name)
         m = kind.map
-        Late.left = 0
-        gc.collect()
-        Late.left = 5
-        Late(acts(kind)[act])
         try:
-            gc.set_threshold(n)
-            CALLS[call](kind, m)
+            with collection_after(n, acts(kind)[act]):
+                CALLS[call](kind, m)
         except KeyError:
             pass  # the finaliser was first
         except RuntimeError as error:
             problems.append(error)
-        finally:
-            gc.set_threshold(*before)
-            Late.left = 0
         m.check()
         assert len(list(m)) == len(m)
     unexpected = [error for error in problems if not any(words in str(error) for words in ALLOWED)]

@@ -180,3 +180,10 @@ def test_many_keys(kind, threads):
     assert (rows[n:] == -1).all()
     assert f.values_array()[rows[:n]].tolist() == list(range(n))
     assert pickle.loads(pickle.dumps(f)) == f
+
+
+def test_answers_in_an_array_of_bytes_at_an_odd_address():
+    f = FrozenMap.from_arrays(np.arange(100), np.arange(100).astype("V8"))
+    room = np.zeros(8 * 100 + 1, np.uint8)[1:].view("V8")
+    f.get_many(np.arange(100), b"12345678", out=room)
+    assert room.tolist() == np.arange(100).astype("V8").tolist()

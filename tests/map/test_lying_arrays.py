@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lying_arrays import lying
-from pyhmap import HMap
+from pyhmap import FrozenMap, FrozenSet, HMap
 
 
 @pytest.mark.parametrize("value_type", [np.int64, np.float32, object, str, "S20"])
@@ -39,3 +39,44 @@ def test_the_methods_of_key_arrays_are_not_trusted(key_type):
     m.check()
     assert m.get_many(keys).tolist() == numbers.tolist()
     assert m.contains_many(lying(keys)).all()
+
+
+def numbered(key_type):
+    """A thousand keys of a type, as an array."""
+    numbers = np.arange(1000)
+    if not isinstance(key_type, list):
+        return numbers.astype(key_type)
+    keys = np.zeros(1000, key_type)
+    keys["a"] = numbers
+    return keys
+
+
+@pytest.mark.parametrize(
+    "key_type", [np.int64, np.int32, np.float64, "M8[s]", "S30", "U30", "V8", [("a", "i8"), ("b", "S8")]]
+)
+def test_frozen_maps_and_sets_do_not_trust_the_methods_of_arrays(key_type):
+    keys = numbered(key_type)
+    rows, values = np.arange(1000), np.arange(1000) * 3
+    f, s = FrozenMap.from_arrays(lying(keys), lying(values)), FrozenSet.from_array(lying(keys))
+    for each in (f, s, FrozenMap.from_arrays(lying(keys), lying(values), on_duplicate="last")):
+        each.check()
+        assert len(each) == 1000
+        assert each.contains_many(lying(keys)).tolist() == [True] * 1000
+        assert sorted(each.positions(lying(keys)).tolist()) == rows.tolist()
+    assert f.get_many(lying(keys)).tolist() == values.tolist()
+    found, present = f.lookup_many(lying(keys), threads=2)
+    assert (found.tolist(), present.tolist()) == (values.tolist(), [True] * 1000)
+    around = np.zeros(3000, np.int64)
+    out = lying(around[1000:2000])
+    assert f.get_many(keys, out=out) is out
+    assert around[1000:2000].tolist() == values.tolist()
+    assert not around[:1000].any()
+    assert not around[2000:].any()
+
+
+@pytest.mark.parametrize("value_type", [np.float32, "S20", "M8[ns]", [("a", "i8"), ("b", "S8")]])
+def test_the_methods_of_an_array_of_values_are_not_trusted(value_type):
+    keys, values = np.arange(1000), numbered(value_type)
+    f = FrozenMap.from_arrays(keys, lying(values))
+    assert f.get_many(keys).tolist() == values.tolist()
+    assert f.get_many(np.array([-1]), lying(values[7:8])).tolist() == values[7:8].tolist()

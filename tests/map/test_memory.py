@@ -1,6 +1,7 @@
 """Bytes per entry, as the map reports them; test_introspect.py compares these reports with the arrays."""
 
 import gc
+import pickle
 import subprocess
 import sys
 import tracemalloc
@@ -8,7 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pyhmap import HMap, HSet
+from pyhmap import FrozenMap, FrozenSet, HMap, HSet
 
 
 def million(make):
@@ -46,6 +47,10 @@ MADE = {
     "objects": lambda: HMap(object, object, zip(TEXTS, TEXTS, strict=True)),
     "set": lambda: HSet(str, TEXTS),
     "set of objects": lambda: HSet(object, TEXTS),
+    "frozen, empty": lambda: HMap(np.int64, np.int64).freeze(),
+    "frozen, int64": lambda: FrozenMap.from_arrays(np.arange(100_000), np.arange(100_000)),
+    "frozen, str": lambda: FrozenMap.from_arrays(TEXTS, TEXTS),
+    "frozen set": lambda: FrozenSet.from_array(TEXTS),
 }
 
 
@@ -78,7 +83,7 @@ def test_a_map_that_is_gone_leaves_no_reference_behind(key, value):
     """Also not to shared objects, of which no memory meter would show a leaked reference (immortal from 3.12 on)."""
     text = "a text that is too long for a slot"
     items = {1: 2} if key is np.int64 else {text: text}
-    shared = [None, ..., True, NotImplemented, HMap, text]
+    shared = [None, ..., True, NotImplemented, HMap, FrozenMap, text]
 
     def references():
         gc.collect()
@@ -86,7 +91,14 @@ def test_a_map_that_is_gone_leaves_no_reference_behind(key, value):
 
     before = references()
     for _ in range(100):
-        HMap(key, value, items).bucket_arrays()
+        m = HMap(key, value, items)
+        m.bucket_arrays()
+        if key is not object:
+            f = m.freeze()
+            list(f.items())
+            f.lookup_many([*items, *items])
+            pickle.loads(pickle.dumps(f))
+        del m
     assert np.abs(np.subtract(references(), before)).max() < 20
 
 

@@ -31,12 +31,13 @@ def run(program, *arguments):
 DAEMONS = """
 import sys, threading, time, types
 import numpy as np
-from pyhmap import HMap
+from pyhmap import FrozenMap, HMap
 
 N = 2_000_000
 m = HMap(np.int64, np.int64)
 keys = np.random.default_rng(1).permutation(N)
 m.set_many(keys, 1)
+frozen = m.freeze()
 began = threading.Event()
 
 def work(call):
@@ -52,13 +53,24 @@ def start(call):
 
 
 @pytest.mark.parametrize(
-    "call", ["m.set_many(keys, 2)", "m.get_many(keys)", "m.discard_many(keys[:N // 2])", "m.copy()"]
+    "call",
+    [
+        "m.set_many(keys, 2)",
+        "m.get_many(keys)",
+        "m.discard_many(keys[:N // 2])",
+        "m.copy()",
+        "m.freeze()",
+        "m.freeze(threads=2)",
+        "FrozenMap.from_arrays(keys, keys)",
+        "frozen.get_many(keys)",
+        "frozen.positions(keys, threads=2)",
+    ],
 )
 def test_the_interpreter_exits_while_a_daemon_thread_is_in_a_batch(call):
     assert run(f"{DAEMONS}\nstart(lambda: {call})\nstart(lambda: {call})") == ("", "")
 
 
-@pytest.mark.parametrize("call", ["m.set_many(keys, 2)", "m.get_many(keys)"])
+@pytest.mark.parametrize("call", ["m.set_many(keys, 2)", "m.get_many(keys)", "m.freeze()"])
 def test_a_finaliser_at_exit_does_not_wait_for_a_daemon_thread(call):
     """The thread never gets the GIL again, to release the map."""
     program = f"""{DAEMONS}
@@ -100,11 +112,19 @@ arrays = growing.bucket_arrays()
 local = threading.local()
 local.keys = HSet(str, ["a"])
 nothing = nil(str, np.int64)
+frozen = [texts.freeze(), growing.freeze(), local.keys.freeze()]
+rows = [iter(f) for f in frozen]
+next(rows[0])
+hash(frozen[1])
 
 class Last:
     maps = [m, texts, growing]
+    frozen = frozen
 
     def __del__(self):
+        for f in self.frozen:
+            list(f)
+            f.contains_many(list(f))
         for m in self.maps:
             m.get("a" if m is not growing else 1)
             m.clear()

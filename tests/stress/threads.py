@@ -1,7 +1,8 @@
 """Random calls on shared maps in many threads, and what must hold whatever the order. See the options with --help.
 
 Every key belongs to one thread, which alone writes it and so knows what it must find; constants are written before all
-else and never again; counters are added to by all. The main thread is one of the workers, interrupted by a signal in
+else and never again; counters are added to by all. Shared maps are frozen while they are written, and frozen maps are
+read by all. The main thread is one of the workers, interrupted by a signal in
 every second call. Meanwhile the process forks, and the child uses the maps. After each round nothing runs: then every
 map must hold exactly what its owners know, and check() must pass.
 
@@ -29,7 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyhmap import HMap
+from pyhmap import FrozenMap, HMap
 
 WATCHDOG = 120  # seconds: a round takes a few
 ROUND = 3.0  # seconds of calls between two moments of rest
@@ -213,6 +214,21 @@ class Codes:
         stored = dict(zip(keys.tolist(), codes.tolist(), strict=True))
         for seen in self.seen:
             need(seen.items() <= stored.items(), "a code that changed")
+
+
+class Frozen:
+    """Frozen maps that all threads read. The value of a key is three times its number."""
+
+    name = "frozen maps"
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = [np.arange(LARGE), [text(number) for number in range(5000)]]
+        self.maps = [FrozenMap.from_arrays(keys, 3 * np.arange(len(keys)), seed=1) for keys in self.keys]
+
+    def check(self) -> None:
+        for keys, f in zip(self.keys, self.maps, strict=True):
+            f.check()
+            need((f.get_many(keys) == 3 * np.arange(len(keys))).all(), "values of a frozen map")
 
 
 def sound(keys: Any, values: Any) -> None:
@@ -494,6 +510,15 @@ def copies(w: Worker, place: Owned) -> None:
     w.check_all(place, made.items())
 
 
+def freeze(w: Worker, place: Owned) -> None:
+    if object in place.kind[:2]:
+        return  # which cannot be frozen
+    f = place.map.freeze(threads=w.rng.choice([1, 2]))
+    f.check()
+    w.check_all(place, f.items())
+    need(place.map.key_dtype == f.key_dtype, "the type of a frozen map", place.name)
+
+
 def reserve_and_compact(w: Worker, place: Owned) -> None:
     m = place.map
     w.one_of(m.compact, m.finish_growth, lambda: m.reserve(len(m) + w.rng.randrange(20_000)))
@@ -568,15 +593,53 @@ def factorize(w: Worker, place: Codes) -> None:
         need(w.codes.setdefault(key, code) == code, "a code that changed", key, code, w.codes[key])
 
 
+# ---- calls on frozen maps --------------------------------------------------------------------------------------------
+
+
+def look_up_frozen(w: Worker, place: Frozen) -> None:
+    which, threads = w.rng.randrange(2), w.rng.choice([1, 2])
+    f, keys = place.maps[which], place.keys[which]
+    numbers = w.rng.choices(range(len(keys)), k=w.rng.choice([*BATCHES, LARGE]))
+    chosen = [keys[number] for number in numbers]
+    need(f.get_many(chosen, threads=threads).tolist() == [3 * number for number in numbers], "get_many of a frozen map")
+    rows = f.positions(chosen, threads=threads)
+    need((f.values_array()[rows] == 3 * np.array(numbers)).all(), "positions")
+    _, found = f.lookup_many([*chosen, *([-1] if which == 0 else ["none"])], threads=threads)
+    need(found[:-1].all() and not found[-1], "lookup_many of a frozen map")
+    for number, key in zip(numbers[:20], chosen, strict=False):
+        need(f[key] == 3 * number and key in f, "a key of a frozen map", key)
+
+
+def copy_frozen(w: Worker, place: Frozen) -> None:
+    f = w.rng.choice(place.maps)
+    made = w.one_of(
+        lambda: HMap(f),
+        lambda: dict(f.items()),
+        lambda: pickle.loads(pickle.dumps(f, w.rng.randrange(2, 6))),
+        lambda: f if hash(f) == hash(f.copy()) else None,
+    )
+    need(f == made, "a copy of a frozen map", type(made))
+
+
+def build_frozen(w: Worker, place: Frozen) -> None:
+    """From arrays that other threads read as well: of one seed, so that the bytes are the same."""
+    which = w.rng.randrange(2)
+    keys = place.keys[which]
+    f = FrozenMap.from_arrays(keys, 3 * np.arange(len(keys)), seed=1, threads=w.rng.choice([1, 2]))
+    for one, other in zip(f._sections()[2:], place.maps[which]._sections()[2:], strict=True):
+        need((one == other).all(), "the bytes of a frozen map")
+
+
 OWNED_CALLS = [
     set_one, delete_one, pop_one, setdefault, get_one, set_many, setdefault_many, pop_many, discard_many, get_many,
     get_many_in_two_threads, write_constants_again, look_up_keys_of_all, count, iterate, iterate_a_little, to_arrays,
-    copies, reserve_and_compact, look,
+    copies, freeze, reserve_and_compact, look,
 ]  # fmt: skip
+FROZEN_CALLS = [look_up_frozen, copy_frozen, build_frozen]
 PAIR_CALLS = [write_to_two, update_each_other, compare_two, unite_two, empty_one, arrays_of_two]
 CALLS = {
     kind: [(call.__name__.replace("_", " "), call) for call in calls]
-    for kind, calls in ((Owned, OWNED_CALLS), (Pair, PAIR_CALLS), (Codes, [factorize]))
+    for kind, calls in ((Owned, OWNED_CALLS), (Pair, PAIR_CALLS), (Codes, [factorize]), (Frozen, FROZEN_CALLS))
 }
 
 
@@ -612,6 +675,8 @@ def use_in_child(shared: list[Any]) -> int:
     fresh.set_many(np.arange(5000), 1)
     fresh.check()
     for place in shared:
+        if isinstance(place, Frozen):
+            place.check()
         if not isinstance(place, Owned):
             continue
         try:
@@ -623,6 +688,8 @@ def use_in_child(shared: list[Any]) -> int:
             one = place.constants[0]
             need(place.version(one, place.map[place.kind.key(one)]) == 7, "a child's write", place.name)
             place.map.check()
+            if object not in place.kind[:2]:
+                place.map.freeze().check()
         except RuntimeError as error:
             need("at the fork: rebuild" in str(error), "an error in a child", str(error))
             half_written = 1
@@ -671,7 +738,7 @@ def new_maps(names: list[str], workers: list[Worker]) -> list[Any]:
         worker.codes = {}
         codes.seen.append(worker.codes)
     own = workers[0].rng.choice(OWN)
-    return [*(Owned(name, len(workers), own) for name in names), Pair(), codes]
+    return [*(Owned(name, len(workers), own) for name in names), Pair(), codes, Frozen()]
 
 
 def summary(workers: list[Worker], forks: collections.Counter[str], rounds: int, seconds: float) -> str:

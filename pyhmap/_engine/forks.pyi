@@ -1,0 +1,3 @@
+# What Python code asks of forks.pyx.
+
+def enter_helper() -> None: ...
