@@ -5,7 +5,6 @@ _kernels/layout.pxd.
 """
 
 import struct
-import threading
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from pyhmap import FrozenMap, HMap
 from pyhmap._engine import freeze
+from pyhmap._engine.threads import Helper
 from pyhmap._reference import frozen as reference
 from support import hash_key_of
 
@@ -228,8 +228,8 @@ def as_bytes(f):
 @pytest.mark.parametrize("form", ["8-byte words", "texts to texts"])
 @pytest.mark.parametrize("way", ["freeze", "from_arrays"])
 def test_the_layout_does_not_depend_on_the_threads(monkeypatch, way, form):
-    started, start = [], threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread), start(thread)))
+    started, start = [], Helper.start
+    monkeypatch.setattr(Helper, "start", lambda helper: (started.append(helper), start(helper)))
     layouts = set()
     for threads in (1, 2, 3):
         started.clear()
