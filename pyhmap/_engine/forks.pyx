@@ -34,21 +34,17 @@ cdef unsigned long fork_count() noexcept nogil:
     return forks
 
 
-cdef int refuse_at_exit() except -1:
-    """Before a wait: at the interpreter's exit, the thread that is waited for never gets the GIL again."""
-    if Py_IsFinalizing():
-        raise RuntimeError("the interpreter exits while a daemon thread is in a batch of this HMap: end it before")
-    return 0
-
-
 def enter_helper():
     """From here on, this thread never waits for a map: the thread that started it holds one, and waits for it."""
     global is_helper
     is_helper = True
 
 
-cdef int refuse_in_helper() except -1:
-    """Before a wait: only a finaliser brings a helper here."""
+cdef int refuse_to_wait() except -1:
+    """Before a wait that would never end: at the interpreter's exit, the thread that is waited for never gets the GIL
+    again; and the one that started a helper waits for it. Only finalisers come here then."""
+    if Py_IsFinalizing():
+        raise RuntimeError("the interpreter exits while a daemon thread is in a batch of this HMap: end it before")
     if is_helper:
         raise RuntimeError("HMap is written while freeze() runs, in one of its threads: finalisers must not")
     return 0

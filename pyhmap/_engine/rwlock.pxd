@@ -25,7 +25,7 @@ from cpython.pythread cimport (
     WAIT_LOCK,
 )
 
-from pyhmap._engine.forks cimport fork_count, refuse_at_exit, refuse_in_helper
+from pyhmap._engine.forks cimport fork_count, refuse_to_wait
 
 
 cdef struct RWLock:
@@ -77,8 +77,7 @@ cdef inline int _take(RWLock *lock) except -1:
         if _mine(lock):
             reads = "check(), stats(), occupancy() or freeze()"
             raise RuntimeError(f"HMap is written while {reads} runs in the same thread")
-        refuse_at_exit()
-        refuse_in_helper()
+        refuse_to_wait()
         with nogil:
             PyThread_acquire_lock(lock.mutex, WAIT_LOCK)
     return 0
