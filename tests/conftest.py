@@ -3,8 +3,10 @@
 import ctypes
 import gc
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 from pyhmap import HMap, HSet
 from pyhmap._reference.engine import ReferenceMap
 from reads_frozen import ReadsFrozen
+from support import no_collections
 
 HERE = Path(__file__).parent
 
@@ -64,6 +67,15 @@ def set_type(request: pytest.FixtureRequest) -> Any:
 def any_set(request: pytest.FixtureRequest) -> Any:
     """The same, then frozen sets: for tests that only read, and call it with a key type and keys."""
     return request.param
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A process that a shell started in the background ignores Ctrl-C, and Python leaves that so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with no_collections():
+        yield
+    signal.signal(signal.SIGINT, before)
 
 
 class TogetherWhereShared(LoadScopeScheduling):

@@ -2,4 +2,4 @@
 # another count belongs to threads of the parent, which do not exist here.
 
 cdef unsigned long fork_count() noexcept nogil
-cdef int refuse_to_wait() except -1
+cdef int refuse_to_wait(bint for_itself) except -1

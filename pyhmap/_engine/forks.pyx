@@ -40,9 +40,12 @@ def enter_helper():
     is_helper = True
 
 
-cdef int refuse_to_wait() except -1:
-    """Before a wait that would never end: at the interpreter's exit, the thread that is waited for never gets the GIL
-    again; and the one that started a helper waits for it. Only finalisers come here then."""
+cdef int refuse_to_wait(bint for_itself) except -1:
+    """Raise if a wait would never end: a thread would wait for itself; or the one that waits for this helper; or, at
+    the interpreter's exit, for one that never gets the GIL again."""
+    if for_itself:
+        reads = "check(), stats(), occupancy() or freeze()"
+        raise RuntimeError(f"HMap is written while {reads} runs in the same thread")
     if Py_IsFinalizing():
         raise RuntimeError("the interpreter exits while a daemon thread is in a batch of this HMap: end it before")
     if is_helper:

@@ -2,7 +2,7 @@
 
     draw a hash key ──> count ──> scatter ──> build each part ──> fill the rows ──> move the texts ──> install
          ^                │                        │
-         └── a part is too large ────── two keys have the same hash, a bucket has no pilot
+         └── a part is too large ────── a bucket has no pilot, as if two keys have the same hash
 
 The kernels are in frozen_build.pxd. Each step is divided among threads: counting and scattering by ranges of the
 source, building by parts, texts by rows. Each range has places of its own in every part, so the result is the same for
@@ -168,8 +168,7 @@ cdef class Building:
                 if arena == NULL:
                     self.keys[r, 0] += arena_needed(&target.t, &self.f, at, stop)
                 else:
-                    status = move_texts(&target.t, &self.f, at, stop, self.entries.data, arena, place, self.may_change)
-                    place += arena_needed(&target.t, &self.f, at, stop)
+                    status = move_texts(&target.t, &self.f, at, stop, self.entries.data, arena, &place, self.may_change)
             if status != BUILT:
                 self.status = status
                 raise Stopped
@@ -313,8 +312,8 @@ cdef int freeze_map(FrozenCore target, HMapCore map, threads, progress) except -
 
 
 cdef int freeze_items(FrozenCore target, Items keys, Items values, threads, progress, look_for_duplicates) except -1:
-    """Fill a frozen map with n keys and their values. If two keys have the same hash, `look_for_duplicates` is called,
-    which raises if they are equal."""
+    """Fill a frozen map with n keys and their values. If they do not fit under the first hash key,
+    `look_for_duplicates` is called, which raises if two are equal."""
     check_arguments(threads, progress)
     cdef Building b = Building()
     b.target, b.progress = target, progress

@@ -74,10 +74,7 @@ cdef inline int _after_fork(RWLock *lock) except -1:
 cdef inline int _take(RWLock *lock) except -1:
     """Take the lock, waiting without the GIL if need be."""
     if not PyThread_acquire_lock(lock.mutex, NOWAIT_LOCK):
-        if _mine(lock):
-            reads = "check(), stats(), occupancy() or freeze()"
-            raise RuntimeError(f"HMap is written while {reads} runs in the same thread")
-        refuse_to_wait()
+        refuse_to_wait(_mine(lock))
         with nogil:
             PyThread_acquire_lock(lock.mutex, WAIT_LOCK)
     return 0

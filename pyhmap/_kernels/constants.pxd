@@ -119,5 +119,4 @@ cdef enum Status:
     CHANGED = 5             # nothing was written: another thread changed the bytes of a key after they were hashed
     LONG_CHAIN = 6          # the key was written, to a chain longer than a random hash makes it: rekey, then go on
     BUILT = 7               # a frozen part
-    SAME_HASH = 8           # two keys of a frozen part have the same hash: they are equal, or the hash is drawn again
-    NO_PILOT = 9            # for some bucket of a frozen part: the hash is drawn again
+    NO_PILOT = 8            # for a bucket of a frozen part; nor if two keys have the same hash: draw another hash key

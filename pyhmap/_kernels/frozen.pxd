@@ -29,7 +29,7 @@ from pyhmap._kernels.any_key cimport AnyKey, hash_text
 from pyhmap._kernels.constants cimport BLOCK, INLINE_TEXT, IN_FLIGHT, PILOT_STEP, SLOT_MIX, TEXT, WINDOW, WORD32
 from pyhmap._kernels.layout cimport Table, Text, key_t, lowest_bit
 from pyhmap._kernels.lookup_many cimport Reading, reading_from
-from pyhmap._kernels.pipeline cimport block_size, cloned, hash_each_text, hash_one, unlikely
+from pyhmap._kernels.pipeline cimport block_size, cloned, hash_each, hash_each_text, unlikely
 from pyhmap._kernels.slot cimport copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
 
@@ -105,16 +105,6 @@ cdef inline const uint8_t *find_entry(const Frozen *f, const Table *t, const Any
 #     block b - 2       compare the keys, copy the values out (texts: prefetch the stored text, and compare at b - 3)
 #
 # Whether a key is there is never a branch: its row is read in any case.
-
-cdef inline cloned hash_each(const Table *t, const key_t *keys, uint64_t n, key_t *ring, uint64_t *h) noexcept nogil:
-    cdef uint64_t i
-    if n == BLOCK:              # a count known to the compiler
-        for i in range(BLOCK):
-            hash_one(t, &keys[i], &ring[i], &h[i])
-    else:
-        for i in range(n):
-            hash_one(t, &keys[i], &ring[i], &h[i])
-
 
 cdef inline cloned find_pilots(const Frozen *f, const uint64_t *h, uint64_t n, uint64_t *at) noexcept nogil:
     """First stage: where the pilot of each key is."""

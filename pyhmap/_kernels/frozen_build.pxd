@@ -38,7 +38,6 @@ from pyhmap._kernels.constants cimport (
     NO_PILOT,
     PILOTS,
     PILOTS_AT_ONCE,
-    SAME_HASH,
     SLOTS,
     SPARE_KEYS,
     Status,
@@ -48,7 +47,7 @@ from pyhmap._kernels.constants cimport (
 )
 from pyhmap._kernels.frozen cimport Frozen, bucket_of, part_of, row_of, slot_of
 from pyhmap._kernels.layout cimport Table, Text, kernel_assert, key_t, lowest_bit, slot_at
-from pyhmap._kernels.pipeline cimport cloned, hash_each_text, hash_one, unlikely
+from pyhmap._kernels.pipeline cimport cloned, hash_each, hash_each_text, unlikely
 from pyhmap._kernels.slot cimport copy_bytes, hand_out, load_key
 from pyhmap._kernels.text cimport arena_bytes, hash_text
 
@@ -102,12 +101,6 @@ cdef inline uint64_t buckets_for(uint64_t keys) noexcept nogil:
 
 # ---- count and scatter -----------------------------------------------------------------------------------------------
 
-cdef inline cloned hash_keys(const Table *t, const key_t *given, uint64_t n, key_t *key, uint64_t *h) noexcept nogil:
-    cdef uint64_t i
-    for i in range(n):
-        hash_one(t, &given[i], &key[i], &h[i])
-
-
 cdef inline void hash_texts(const Table *t, const Text *keys, uint64_t n, uint64_t *h) noexcept nogil:
     cdef uint64_t m, done = 0
     while done < n:
@@ -128,7 +121,7 @@ cdef inline Status sort_block(const Table *t, Sorting *s, const key_t *given, co
         hash_texts(t, given, n, h)
         memcpy(key, given, n * sizeof(key_t))
     else:
-        hash_keys(t, given, n, key, h)
+        hash_each(t, given, n, key, h)
     if s.entries == NULL:
         for i in range(n):
             s.keys[part_of(h[i], s.nparts)] += 1
@@ -351,7 +344,7 @@ cdef inline cloned find_pilots(const Part *p, const PartScratch *s, uint8_t *pil
             pilots[b] = 0
             continue
         if same_hashes(s.sorted + s.start[b], n):
-            status[0] = SAME_HASH
+            status[0] = NO_PILOT
             return
         s.waiting[0] = b
         waiting = 1
@@ -401,7 +394,7 @@ cdef inline void hash_entries(const Table *t, const uint8_t *entries, uint64_t s
         if key_t is Text:
             hash_texts(t, key, m, h + first)
         else:
-            hash_keys(t, key, m, key, h + first)
+            hash_each(t, key, m, key, h + first)
         first += m
 
 
@@ -499,8 +492,9 @@ cdef inline uint64_t arena_needed(const Table *t, const Frozen *f, uint64_t firs
 
 
 cdef inline Status move_texts(const Table *t, const Frozen *f, uint64_t first, uint64_t last, uint8_t *entries,
-                              uint8_t *arena, uint64_t at, bint may_change) noexcept nogil:
-    """Copy the long texts of some rows into the arena, from `at` on. CHANGED if a key is not what was hashed."""
+                              uint8_t *arena, uint64_t *at, bint may_change) noexcept nogil:
+    """Copy the long texts of some rows into the arena, from `at` on, which moves on. CHANGED if a key is not what was
+    hashed."""
     cdef uint64_t row
     cdef uint8_t *entry
     for row in range(first, last):
@@ -511,9 +505,9 @@ cdef inline Status move_texts(const Table *t, const Frozen *f, uint64_t first, u
             if t.text_values:
                 prefetch_text(entry + TEXTS_AHEAD * f.stride + f.value_at)
         if t.form == TEXT:
-            at = move_text(<Text *> entry, arena, at)
+            at[0] = move_text(<Text *> entry, arena, at[0])
             if may_change and not is_at_home(t, f, entry, row, arena):
                 return CHANGED
         if t.text_values:
-            at = move_text(<Text *> (entry + f.value_at), arena, at)
+            at[0] = move_text(<Text *> (entry + f.value_at), arena, at[0])
     return BUILT

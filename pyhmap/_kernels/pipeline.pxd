@@ -49,17 +49,23 @@ cdef inline const key_t *hash_block(const Table *t, const key_t *keys, uint64_t 
         return ring
 
 
-cdef inline cloned hash_words(const Table *t, const key_t *keys, uint64_t n, key_t *ring, uint64_t *h) noexcept nogil:
+cdef inline void hash_words(const Table *t, const key_t *keys, uint64_t n, key_t *ring, uint64_t *h) noexcept nogil:
     cdef uint64_t i, mask = t.now.nmain - 1
     cdef const uint64_t *rows = <const uint64_t *> t.now.tophash
+    hash_each(t, keys, n, ring, h)
+    for i in range(n):
+        prefetch(&rows[h[i] & mask])
+
+
+cdef inline cloned hash_each(const Table *t, const key_t *keys, uint64_t n, key_t *ring, uint64_t *h) noexcept nogil:
+    """Load and hash n words, a block in most calls."""
+    cdef uint64_t i
     if n == BLOCK:              # a count known to the compiler
         for i in range(BLOCK):
             hash_one(t, &keys[i], &ring[i], &h[i])
     else:
         for i in range(n):
             hash_one(t, &keys[i], &ring[i], &h[i])
-    for i in range(n):
-        prefetch(&rows[h[i] & mask])
 
 
 cdef inline void hash_one(const Table *t, const key_t *given, key_t *key, uint64_t *h) noexcept nogil:

@@ -1,7 +1,6 @@
 """While a map is frozen: progress is reported, an error or an interrupt ends the build, writes to the map wait."""
 
 import _thread
-import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ import pytest
 
 from pyhmap import FrozenMap, HMap
 from pyhmap._engine.memory import block_memory
-from support import growing, no_collections
+from support import growing
 
 MANY = 100_000  # keys: enough for three threads
 PIECES = 3 << 20  # keys: three pieces, between which signals are handled
@@ -262,15 +261,6 @@ def test_a_map_that_grows_is_frozen_whole(B):
 
 
 # ---- interrupts ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def interruptible():
-    """A process that a shell started in the background ignores Ctrl-C, and Python leaves that so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with no_collections():
-        yield
-    signal.signal(signal.SIGINT, before)
 
 
 def interrupt_within(function):

@@ -4,7 +4,6 @@ Forks are in test_threads.py.
 """
 
 import _thread
-import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 
 from pyhmap import HMap
-from support import no_collections
 
 SECONDS = 60  # a process that takes longer counts as deadlocked
 
@@ -137,15 +135,6 @@ print("end")
 
 
 PIECES = 3 << 20  # keys: three pieces, between which signals are handled
-
-
-@pytest.fixture
-def interruptible():
-    """A process that a shell started in the background ignores Ctrl-C, and Python leaves that so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with no_collections():
-        yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")
