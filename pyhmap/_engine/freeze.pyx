@@ -30,6 +30,7 @@ from pyhmap._kernels.constants cimport (
     NO_PILOT,
     PART_KEYS,
     ROWS_MAX,
+    SHIFTS,
     SLOTS,
     Status,
     TEXT,
@@ -48,6 +49,7 @@ from pyhmap._kernels.frozen_build cimport (
     move_texts,
     slots_for,
     sort_into_parts,
+    taken_words,
 )
 from pyhmap._kernels.layout cimport growing
 
@@ -199,7 +201,7 @@ cdef class Building:
         self.in_threads(self.sort, ranges)
         self.of_part = np.asarray(self.keys).sum(axis=0, dtype=np.uint64)
         mean, most = (self.n + f.nparts - 1) // f.nparts, max(self.of_part)
-        f.slots = <uint32_t> max(slots_for(mean), most + most // FULLEST + 1)
+        f.slots = <uint32_t> max(slots_for(mean), most + most // FULLEST + SHIFTS)
         f.buckets = <uint32_t> buckets_for(mean)
         if most > 2 * mean:             # not what a random hash does
             self.status = NO_PILOT
@@ -212,7 +214,7 @@ cdef class Building:
                 self.ends[r, part] = at
         self.index = Block(index_size(f))
         self.index.advise(0, self.index.size, True)
-        self.taken = np.zeros((f.nparts, (f.slots + 63) // 64), np.uint64)
+        self.taken = np.zeros((f.nparts, taken_words(f.slots)), np.uint64)
         entries = Block(large_enough(f.nparts * (f.slots * f.stride)))
         entries.advise(0, entries.size, True)
         self.entries = entries
@@ -331,7 +333,7 @@ def build_one_part(hashes):
     cdef uint64_t i, n = len(given)
     p.keys, p.slots, p.buckets = <uint32_t> n, <uint32_t> slots_for(n), <uint32_t> buckets_for(n)
     cdef Scratch scratch = Scratch(n, p.slots, p.buckets, 8)
-    cdef uint64_t[::1] taken = np.zeros((p.slots + 63) // 64, np.uint64)
+    cdef uint64_t[::1] taken = np.zeros(taken_words(p.slots), np.uint64)
     cdef uint8_t[::1] pilots = np.zeros(p.buckets, np.uint8)
     scratch.raw.taken = &taken[0]
     for i in range(n):

@@ -17,6 +17,7 @@ from pyhmap._convert import codecs
 
 from pyhmap._engine.memory cimport Block
 from pyhmap._engine.typed cimport NO_KIND, TypedMap, empty_arena
+from pyhmap._kernels.constants cimport SHIFTS
 from pyhmap._kernels.frozen cimport Frozen, first_bad_text
 
 cdef enum:
@@ -66,7 +67,7 @@ cdef class FrozenCore(TypedMap):
         cdef Frozen f
         cdef Block index, entries
         empty_arena(&self.t)
-        f.nparts, f.slots, f.buckets, f.count = 1, 1, 1, 0
+        f.nparts, f.slots, f.buckets, f.count = 1, SHIFTS, 1, 0
         index, entries = Block(index_size(&f)), Block(1)
         point_into_index(&f, index)
         self.install(&f, index, entries, None)
@@ -170,7 +171,7 @@ cdef class FrozenCore(TypedMap):
                 raise ValueError(f"{name} are no one-dimensional array of dtype {np.dtype(dtype)}")
             if n is not None and len(section) != n:
                 raise ValueError(f"{name} have {len(section)} items, and need {n}")
-        if min(nparts, slots, buckets) < 1 or max(slots, buckets, nparts) >= 1 << 32:
+        if min(nparts, buckets) < 1 or slots < SHIFTS or max(slots, buckets, nparts) >= 1 << 32:
             raise ValueError(f"{nparts} parts of {slots} slots and {buckets} buckets are impossible")
         remap = remap.copy()
         if len(remap) and count and remap.max() >= count:

@@ -79,14 +79,14 @@ cdef enum:
     # ---- frozen tables, see frozen.pxd and frozen_build.pxd; docs/frozen.md derives the numbers
 
     PART_KEYS = 1 << 14     # keys of a part, on average: what building one needs then fits in the second-level cache
-    FULLEST = 64            # the part with the most keys has at least one spare slot for so many
+    FULLEST = 64            # the part with the most keys has a spare slot for so many, and SHIFTS more
     # 8/3 keys per bucket, thus 3 bits of pilots per key. More keys per bucket save little memory, and the pilots are
     # harder to find.
     BUCKETS_NUM = 3
     BUCKETS_DEN = 8
-    SPARE_KEYS = 14         # one spare slot for so many keys, 93 % full: a pilot for the last buckets is found soon
+    SPARE_KEYS = 20         # one spare slot for so many keys, 95 % full: hardly a bucket is displaced
     PILOTS = 256            # a byte
-    PILOTS_AT_ONCE = 8      # tried side by side, in one vector
+    SHIFTS = 64             # pilots of a group, which lead a key to slots side by side: their bits are one word
     BUCKET_MAX = 64         # keys of one bucket; a random hash has 22 in the largest one of 10^9
     LAST_PLACED = 4         # buckets that are not displaced again at once: pairs would displace each other for ever
     DISPLACED_MAX = 16      # buckets displaced per bucket of a part, before the hash is drawn again

@@ -6,7 +6,8 @@
 #     pilots    one byte per bucket     part 0: p0 p1 p2 ... │ part 1: ...       chosen when the table was built,
 #                   │ pilot                                                      see frozen_build.pxd
 #                   v
-#     slot = part * slots + reduce((hash ^ pilot * PILOT_STEP) * SLOT_MIX)        a few more slots than keys
+#     slot = part * slots + reduce((hash ^ group * PILOT_STEP) * SLOT_MIX) + shift    a few more slots than keys;
+#                   │                                     pilot = group + shift, shift < 64
 #                   │
 #                   ├─ slot < count:  row = slot
 #                   └─ else:          row = remap[slot - count], one of the rows that no slot leads to
@@ -18,7 +19,8 @@
 # the pilots are, the row is one of the table's.
 #
 # A part has some tens of thousands of keys, so that it is built within the second-level cache, and by itself. All parts
-# have the same numbers of slots and buckets: finding the pilot and the slot is arithmetic, without a look at a part.
+# have the same numbers of slots and buckets: finding the pilot and the slot is arithmetic, without a look at a part. A
+# part has at least SHIFTS slots, so that a shift never leads out of it.
 # Of its Table, a frozen map uses the types, the hash key and the arena, which is one block.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -26,7 +28,17 @@ from libc.string cimport memcpy
 
 from _hmap_bytes.raw_bytes cimport load64, prefetch
 from pyhmap._kernels.any_key cimport AnyKey, hash_text
-from pyhmap._kernels.constants cimport BLOCK, INLINE_TEXT, IN_FLIGHT, PILOT_STEP, SLOT_MIX, TEXT, WINDOW, WORD32
+from pyhmap._kernels.constants cimport (
+    BLOCK,
+    INLINE_TEXT,
+    IN_FLIGHT,
+    PILOT_STEP,
+    SHIFTS,
+    SLOT_MIX,
+    TEXT,
+    WINDOW,
+    WORD32,
+)
 from pyhmap._kernels.layout cimport Table, Text, key_t, lowest_bit
 from pyhmap._kernels.lookup_many cimport Reading, reading_from
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_each, hash_each_text, unlikely
@@ -62,9 +74,15 @@ cdef inline uint64_t bucket_of(uint64_t h, uint32_t buckets) noexcept nogil:
     return reduced(h << 32, buckets)
 
 
+cdef inline uint64_t first_slot_of(uint64_t h, uint64_t group, uint32_t slots) noexcept nogil:
+    """The slot within a part to which the first pilot of a group leads; the next ones lead to those behind it."""
+    return reduced((h ^ (group * <uint64_t> PILOT_STEP)) * <uint64_t> SLOT_MIX, slots - (SHIFTS - 1))
+
+
 cdef inline uint64_t slot_of(uint64_t h, uint64_t pilot, uint32_t slots) noexcept nogil:
     """The slot within a part."""
-    return reduced((h ^ (pilot * <uint64_t> PILOT_STEP)) * <uint64_t> SLOT_MIX, slots)
+    cdef uint64_t shift = pilot % SHIFTS
+    return first_slot_of(h, pilot - shift, slots) + shift
 
 
 cdef inline uint64_t in_part(uint64_t part, uint32_t size, uint64_t at) noexcept nogil:

@@ -13,11 +13,19 @@
 # part's hashes, slots and owners stay in the second-level cache.
 #
 # Pilots. Large buckets come first, while most slots are free. The pilot of a bucket is the first of 256 that leads its
-# keys to free slots, each to another. If there is none, it is the one that displaces the least: the sum of the squared
-# sizes of the buckets it displaces, which are placed again. Not one of the last four placed may be displaced.
+# keys to free slots, each to another. The 64 pilots of a group lead a key to slots side by side, of which one word says
+# whether they are taken. So a group is tried in one step: the pilots that are left are the zeros in the OR of the words
+# of all keys.
+#
+#     key a   first slot 70     taken[70 .. 133]  ...01101   bit 0: pilot 0 leads a to slot 70, which is taken
+#     key b   first slot 912    taken[912 .. 975] ...10011
+#                                                 ...11111   pilots 0 to 4 are of no use
+#
+# If there is none, it is the one that displaces the least: the sum of the squared sizes of the buckets it displaces,
+# which are placed again. Not one of the last four placed may be displaced.
 #
 # Source: Groot Koerkamp, "PtrHash: Minimal Perfect Hashing at RAM Throughput", 2025; after Pibiri and Trani, "PTHash",
-# 2021. Parts with numbers of slots of their own, all pilots of a block tried at once, and full keys are ours.
+# 2021. Parts with numbers of slots of their own, pilots of which 64 are tried at once, and full keys are ours.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
@@ -37,7 +45,7 @@ from pyhmap._kernels.constants cimport (
     LAST_PLACED,
     NO_PILOT,
     PILOTS,
-    PILOTS_AT_ONCE,
+    SHIFTS,
     SLOTS,
     SPARE_KEYS,
     Status,
@@ -45,7 +53,7 @@ from pyhmap._kernels.constants cimport (
     TEXTS_AHEAD,
     WORD32,
 )
-from pyhmap._kernels.frozen cimport Frozen, bucket_of, part_of, row_of, slot_of
+from pyhmap._kernels.frozen cimport Frozen, bucket_of, first_slot_of, part_of, row_of, slot_of
 from pyhmap._kernels.layout cimport Table, Text, kernel_assert, key_t, lowest_bit, slot_at
 from pyhmap._kernels.pipeline cimport cloned, hash_each, hash_each_text, unlikely
 from pyhmap._kernels.slot cimport copy_bytes, hand_out, load_key
@@ -53,7 +61,6 @@ from pyhmap._kernels.text cimport arena_bytes, hash_text
 
 cdef enum:
     NO_OWNER = 0xFFFFFFFF
-    ALL_PILOTS = (1 << PILOTS_AT_ONCE) - 1
 
 
 cdef struct Source:             # the keys and values that a table is built from
@@ -86,13 +93,18 @@ cdef struct PartScratch:        # for one part
     uint32_t *order             # buckets, large ones first
     uint32_t *waiting           # buckets that were displaced
     uint32_t *owner             # of each slot: its bucket
-    uint64_t *taken             # of each slot: one bit
+    uint64_t *taken             # of each slot: one bit, in taken_words() words
     uint8_t *entries            # a copy of all
 
 
 cdef inline uint64_t slots_for(uint64_t keys) noexcept nogil:
-    """The slots of a part of so many keys: at least one."""
-    return keys + keys // SPARE_KEYS + 1
+    """The slots of a part of so many keys."""
+    return keys + keys // SPARE_KEYS + SHIFTS
+
+
+cdef inline uint64_t taken_words(uint64_t slots) noexcept nogil:
+    """The words of the bits of so many slots. With the last slot's word another one is read."""
+    return (slots + 63) // 64 + 1
 
 
 cdef inline uint64_t buckets_for(uint64_t keys) noexcept nogil:
@@ -201,6 +213,12 @@ cdef inline uint64_t is_taken(const uint64_t *taken, uint64_t slot) noexcept nog
     return taken[slot >> 6] >> (slot & 63) & 1
 
 
+cdef inline uint64_t taken_from(const uint64_t *taken, uint64_t slot) noexcept nogil:
+    """The bits of a slot and the 63 behind it, from the lowest on."""
+    cdef uint64_t at = slot >> 6, shift = slot & 63
+    return taken[at] >> shift | taken[at + 1] << 1 << (63 - shift)
+
+
 cdef inline Status sort_by_bucket(const Part *p, const PartScratch *s) noexcept nogil:
     """Sort the hashes of a part by bucket, and the buckets by size."""
     cdef uint32_t i, b, at, size
@@ -259,24 +277,15 @@ cdef inline bint all_differ(const Part *p, const uint64_t *h, uint32_t n, uint64
 
 cdef inline uint64_t free_pilot(const Part *p, const uint64_t *taken, const uint64_t *h, uint32_t n) noexcept nogil:
     """The first pilot that leads the keys of a bucket to free slots, each to another; or PILOTS."""
-    cdef uint64_t slot[PILOTS_AT_ONCE]
-    cdef uint64_t pilot = 0, i, busy
+    cdef uint64_t group = 0, busy
     cdef uint32_t j
-    while pilot < PILOTS:
+    while group < PILOTS:
         busy = 0
         for j in range(n):
-            for i in range(PILOTS_AT_ONCE):     # arithmetic on a local array: one vector
-                slot[i] = slot_of(h[j], pilot + i, p.slots)
-            for i in range(PILOTS_AT_ONCE):
-                busy |= is_taken(taken, slot[i]) << i
-            if busy == ALL_PILOTS:
-                break
-        while busy != ALL_PILOTS:
-            i = lowest_bit(~busy)
-            busy |= <uint64_t> 1 << i
-            if n == 1 or all_differ(p, h, n, pilot + i):
-                return pilot + i
-        pilot += PILOTS_AT_ONCE
+            busy |= taken_from(taken, first_slot_of(h[j], group, p.slots))
+        if ~busy and all_differ(p, h, n, group):        # as they do for one pilot of the group, they do for all
+            return group + lowest_bit(~busy)
+        group += SHIFTS
     return PILOTS
 
 
@@ -333,7 +342,7 @@ cdef inline cloned find_pilots(const Part *p, const PartScratch *s, uint8_t *pil
     cdef uint32_t i, j, b, n, other, waiting
     cdef const uint64_t *h
     status[0] = BUILT
-    memset(s.taken, 0, (p.slots + 63) // 64 * 8)
+    memset(s.taken, 0, taken_words(p.slots) * 8)
     memset(s.owner, 0xFF, p.slots * sizeof(uint32_t))
     for i in range(LAST_PLACED):
         last[i] = NO_OWNER
@@ -431,26 +440,38 @@ cdef inline Status build_part(const Table *t, const Part *p, const PartScratch *
 
 # ---- all parts -------------------------------------------------------------------------------------------------------
 
+cdef inline void next_free(const Frozen *f, const uint64_t *taken, uint64_t words, uint64_t *part,
+                           uint64_t *slot) noexcept nogil:
+    """Go on from a slot of a part to the first free one, which may be itself. There must be one."""
+    cdef uint64_t free
+    while True:
+        if slot[0] >= f.slots:
+            part[0], slot[0] = part[0] + 1, 0
+        free = ~taken_from(taken + part[0] * words, slot[0])
+        if free:
+            slot[0] += lowest_bit(free)
+            if slot[0] < f.slots:
+                return
+        else:
+            slot[0] += 64
+
+
 cdef inline void fill_rows(const Frozen *f, const uint64_t *taken, uint64_t words, uint8_t *entries,
                            uint32_t *remap) noexcept nogil:
     """Move each entry in a slot behind the rows to a row that has none. `taken` has one bit per slot: `words` words per
     part."""
-    cdef uint64_t slot, part, at, row = 0, row_part = 0, row_at = 0
+    cdef uint64_t slot, part = f.count // f.slots, at = f.count % f.slots, row_part = 0, row_at = 0, row
     for slot in range(f.count, <uint64_t> f.nparts * f.slots):
-        part, at = slot // f.slots, slot % f.slots
         remap[slot - f.count] = 0
         if is_taken(taken + part * words, at):
-            while is_taken(taken + row_part * words, row_at):
-                row += 1
-                row_at += 1
-                if row_at == f.slots:
-                    row_part, row_at = row_part + 1, 0
+            next_free(f, taken, words, &row_part, &row_at)
+            row = row_part * f.slots + row_at
             remap[slot - f.count] = <uint32_t> row
             memcpy(entries + row * f.stride, entries + slot * f.stride, f.stride)
-            row += 1
             row_at += 1
-            if row_at == f.slots:
-                row_part, row_at = row_part + 1, 0
+        at += 1
+        if at == f.slots:
+            part, at = part + 1, 0
 
 
 cdef inline void prefetch_text(const uint8_t *entry) noexcept nogil:

@@ -7,7 +7,8 @@ Owns the pilot of each bucket and the row of each key, as `_kernels/frozen_build
             [       part         |      bucket       ]      each half is scaled to the number of parts, or of buckets
 
     pilots        one per bucket of each part, below 256
-    slot          of the part: the hash, mixed with the pilot of its bucket, scaled to the number of slots
+    slot          of the part: the hash, mixed with the upper two bits of its bucket's pilot and scaled to the number
+                  of slots, less 63; the lower six bits of the pilot are added
     remap         for each slot behind the rows: the row that its key has instead
 
 Each part is built by itself. Its buckets get their pilots in the order of their sizes, the largest first, and in the
@@ -30,9 +31,9 @@ from pyhmap._inspect.hashes import hash_words, siphash13_many
 from pyhmap._reference.table import M64, HashKey
 
 # As in _kernels/constants.pxd.
-PART_KEYS, FULLEST, SPARE_KEYS = 1 << 14, 64, 14
+PART_KEYS, FULLEST, SPARE_KEYS = 1 << 14, 64, 20
 BUCKETS_NUM, BUCKETS_DEN, BUCKET_MAX = 3, 8, 64
-PILOTS, LAST_PLACED, DISPLACED_MAX = 256, 4, 16
+PILOTS, SHIFTS, LAST_PLACED, DISPLACED_MAX = 256, 64, 4, 16
 PILOT_STEP, SLOT_MIX = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 
 Key = int | bytes  # a word, or the bytes of a text
@@ -69,7 +70,9 @@ def bucket_of(h: int, buckets: int) -> int:
 
 def slot_of(h: int, pilot: int, slots: int) -> int:
     """The slot within its part to which a pilot leads a hash."""
-    return scaled(((h ^ pilot * PILOT_STEP & M64) * SLOT_MIX & M64) >> 32, slots)
+    shift = pilot % SHIFTS
+    mixed = (h ^ (pilot - shift) * PILOT_STEP & M64) * SLOT_MIX & M64
+    return scaled(mixed >> 32, slots - SHIFTS + 1) + shift
 
 
 class Shape(NamedTuple):
@@ -108,7 +111,7 @@ class Part(NamedTuple):
 
 def slots_for(keys: int) -> int:
     """The slots of a part of so many keys."""
-    return keys + keys // SPARE_KEYS + 1
+    return keys + keys // SPARE_KEYS + SHIFTS
 
 
 def buckets_for(keys: int) -> int:
@@ -212,7 +215,7 @@ def build(hashes: Sequence[int]) -> PerfectHash | None:
     for h in hashes:
         of_part[part_of(h, parts)].append(h)
     mean, most = -(-len(hashes) // parts), max(map(len, of_part))
-    slots, buckets = max(slots_for(mean), most + most // FULLEST + 1), buckets_for(mean)
+    slots, buckets = max(slots_for(mean), most + most // FULLEST + SHIFTS), buckets_for(mean)
     if most > 2 * mean:
         return None
     pilots = bytearray()

@@ -229,6 +229,14 @@ def test_two_other_numbers_in_the_shape_are_refused(f):
                     restored(f, shape=tuple(damaged))
 
 
+@pytest.mark.parametrize("slots", [1, 2, 5, 63])
+def test_parts_with_fewer_slots_than_a_shift_may_add_are_refused(slots):
+    f = MAPS["one key"]()
+    rows, parts, _, buckets = parts_of(f)["shape"]
+    with pytest.raises(ValueError, match=DAMAGED):
+        restored(f, shape=(rows, parts, slots, buckets), remap=np.zeros(parts * slots - rows, np.uint32))
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1), (1, 1, 1, 1, 1), None, 5, "1111", b"\1\1\1\1"])
 def test_a_shape_of_other_length_is_refused(shape):
     with pytest.raises(ValueError, match=DAMAGED):
