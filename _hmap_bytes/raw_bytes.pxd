@@ -12,8 +12,10 @@ cdef extern from *:
     #include <string.h>
     #define HMAP_COLD __attribute__((cold))
     #define HMAP_APART __attribute__((noinline))
-    /* The empty asm is a side effect, without which gcc removes calls of functions that only prefetch. */
-    #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
+    /* Into the second-level cache (locality 2), not the first: a block has more accesses in flight than the first-level
+       cache has buffers for misses, and while those are full, all other loads wait. The empty asm is a side effect,
+       without which gcc removes calls of functions that only prefetch. */
+    #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 2); __asm__ volatile(""); } while (0)
     static inline uint64_t hmap_load64(const void *p) {
         uint64_t x;
         memcpy(&x, p, 8);

@@ -8,8 +8,6 @@ from typing_extensions import disjoint_base
 from pyhmap._engine.typed import TypedMap
 from pyhmap._inspect.state import RawTable
 
-def map_counts() -> tuple[int, int]: ...
-
 @disjoint_base
 class HMapCore(TypedMap):
     _next_code: int

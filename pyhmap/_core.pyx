@@ -71,21 +71,10 @@ cdef enum:
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
 
 
-# How many maps this process has made, and how many are gone: for pyhmap.debug.
-cdef uint64_t maps_made = 0, maps_gone = 0
-
-
-def map_counts():
-    """Maps made and maps gone since the process began."""
-    return maps_made, maps_gone
-
-
 cdef class HMapCore(TypedMap):
     """The table of :class:`pyhmap.HMap`; use that."""
 
     def __cinit__(self, *args, **kwargs):
-        global maps_made
-        maps_made += 1
         # A valid empty table before anything else, so that an object whose __init__ never ran is safe to use.
         lock_init(&self.lock)
         # "hmap" as text, then the version, then the size of the table: eight bytes that nothing else begins with.
@@ -95,8 +84,6 @@ cdef class HMapCore(TypedMap):
         self.start_over(BucketMemory(0, 8, 16), NULL)
 
     def __dealloc__(self):
-        global maps_gone
-        maps_gone += 1
         lock_free(&self.lock)
 
     def __init__(self, key, value, /, *, capacity=0, hash=None, seed=None, hash_cache=None):

@@ -1,13 +1,15 @@
 """What the verb ``peers`` measures besides whole workloads, for pyhmap and the libraries compared with it there.
 
-Owns ``m[k]`` in a Python loop, one thread beside two, freezing, the map's memory between two growths, and the worst
-single insert. As a program it is the measuring process of all but the last, which is ``growth.latency_worker``.
+Owns ``m[k]`` in a Python loop, one thread beside two, freezing, large frozen maps, the map's memory between two
+growths, and the worst single insert. As a program it is the measuring process of all but the last, which is
+``growth.latency_worker``.
 """
 
 import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 from core.runner import Sample, Step, interleave, run_json, worker_command
 from growth import latency
 from peers import keys as peers_keys
-from peers.plan import Plan
+from peers.plan import HUGE_BLOCKS, Plan
 from peers.worker import private_bytes
 
 SCALAR = ("pyhmap", "pyhmap frozen", "dict")
@@ -43,6 +45,10 @@ def steps(plan: Plan, left_out: dict[str, str], folder: Path) -> list[Step]:
             made.append(
                 Step("freezing", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "freezing", size, block))
             )
+    for size in plan.frozen_sizes:
+        for block in range(min(HUGE_BLOCKS, plan.extra_blocks)):
+            call = partial(worker, block, "frozen", size, block)
+            made.append(Step("large frozen maps", f"{size:,} keys", 1 + size / 1.5e6, call))
     made.append(Step("memory", "between growths", 3, partial(worker, 0, "memory", plan.memory_buckets)))
     for repeat in range(REPEATS):
         for library in PYTHON_INSERTS:
@@ -134,6 +140,45 @@ def freezing(size: int, seed: int) -> dict[str, Any]:
     return {"size": size, "first": first, "wall": {way: float(np.median(each)) for way, each in taken.items()}}
 
 
+def frozen(size: int, seed: int) -> dict[str, Any]:
+    """A frozen map from arrays, HMap and np.take: wall nanoseconds per key of building, CPU nanoseconds per look-up.
+
+    Look-ups go in turn in one process, with answers into one array.
+    """
+    from pyhmap import FrozenMap, HMap
+
+    rng = np.random.default_rng(seed)
+    keys = peers_keys.scattered(size + peers_keys.FEWEST_QUERIES, rng)
+    keys, misses = keys[:size], keys[size:]
+    values = np.arange(size)
+    began = time.perf_counter_ns()
+    f = FrozenMap.from_arrays(keys, values)
+    taken = {"build, wall": [(time.perf_counter_ns() - began) / size]}
+    m = HMap.from_arrays(keys, values)
+    m.finish_growth()
+    right = rng.integers(size, size=peers_keys.MOST_QUERIES)
+    hits, room = keys[right], np.empty(len(right), np.int64)
+    others = values ^ 1  # what np.take reads: other numbers than those of the maps
+    absent = np.full(len(misses), peers_keys.MISSING)
+    del keys
+    ways: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
+        "np.take": (lambda: np.take(others, right, out=room, mode="clip"), others[right]),
+        "pyhmap frozen, hit": (lambda: f.get_many(hits, out=room), right),
+        "pyhmap, hit": (lambda: m.get_many(hits, out=room), right),
+        "pyhmap frozen, miss": (lambda: f.get_many(misses, peers_keys.MISSING), absent),
+        "pyhmap, miss": (lambda: m.get_many(misses, peers_keys.MISSING), absent),
+    }
+    for way in tuple(ways) * TURNS:
+        call, expected = ways[way]
+        room.fill(0)
+        began = time.process_time_ns()
+        answers = call()
+        taken.setdefault(way, []).append((time.process_time_ns() - began) / len(expected))
+        if not np.array_equal(answers, expected):
+            raise AssertionError(f"wrong answers: {way}")
+    return {"size": size, "nbytes": f.nbytes / size, "ns": {way: float(np.median(each)) for way, each in taken.items()}}
+
+
 def memory(buckets: int) -> dict[str, Any]:
     """Bytes per entry of settled int64 maps, own account and private bytes, at loads from half of the limit to all."""
     from pyhmap import HMap
@@ -162,13 +207,13 @@ def main(arguments: list[str]) -> None:
     verbs = parser.add_subparsers(dest="what", required=True)
     one = verbs.add_parser("scalar")
     one.add_argument("library", choices=SCALAR)
-    both = [verbs.add_parser(name) for name in ("threads", "freezing")]
+    both = [verbs.add_parser(name) for name in ("threads", "freezing", "frozen")]
     for verb in (one, *both):
         verb.add_argument("size", type=int)
         verb.add_argument("seed", type=int)
     verbs.add_parser("memory").add_argument("buckets", type=int)
     options = vars(parser.parse_args(arguments))
-    ways = {"scalar": scalar, "threads": threads, "freezing": freezing, "memory": memory}
+    ways = {"scalar": scalar, "threads": threads, "freezing": freezing, "frozen": frozen, "memory": memory}
     print(json.dumps(ways[options.pop("what")](**options)))
 
 

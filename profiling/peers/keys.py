@@ -96,6 +96,15 @@ def random_words(n: int, rng: np.random.Generator) -> Array:
     return rng.permutation(drawn)[:n]
 
 
+def scattered(n: int, rng: np.random.Generator) -> Array:
+    """Distinct int64 that look random: numbers in a row, mixed. To draw 10^8 without repetition would take minutes."""
+    x = np.arange(n, dtype=np.uint64) + rng.integers(2**63, dtype=np.uint64)
+    for factor in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93):
+        x *= np.uint64(factor)
+        x ^= x >> np.uint64(32)
+    return x.view(np.int64)
+
+
 def random_texts(length: int, n: int, rng: np.random.Generator) -> Array:
     """Distinct texts of so many ASCII letters and digits."""
     letters = LETTERS[rng.integers(len(LETTERS), size=(n + n // 1000 + 100, length))]

@@ -16,6 +16,9 @@ OPERATIONS = ("build", "sized", "hit", "miss", "mixed", *ITERATED)
 LARGEST, ITS_OPERATIONS = 10**7, ("build", "sized", "hit", "miss")
 # A dict of 10^7 int keys with its lists of queries and answers takes 1.9 GB; twice that must be free.
 ITS_MEMORY = 4 * 2**30
+# A frozen map of so many keys is built and read beside HMap: with the keys and questions, 12 GB. A process that takes
+# so long is not run as often as others.
+HUGE, ITS_MEMORY_TOO, HUGE_BLOCKS = 10**8, 14 * 2**30, 3
 # Memory comes first here too, for the build that it makes: the first of a process may get pages that are cold to the
 # machine, which costs a map in huge pages 90 ms of system time at 10^6 keys, and 5 ms from the second on.
 UNKIND_OPERATIONS = ("memory", "build", "hit", "miss")
@@ -73,6 +76,7 @@ class Plan:
     workloads: tuple[Workload, ...]
     scalar_sizes: tuple[int, ...]  # of m[k] in a loop
     thread_sizes: tuple[int, ...]
+    frozen_sizes: tuple[int, ...]  # of a frozen map beside HMap and np.take, beyond the workloads
     extra_blocks: int
     inserts: int  # of which the worst is looked for
     memory_buckets: int  # of the map whose memory is read between two growths
@@ -103,6 +107,7 @@ FULL = Plan(
     ),
     scalar_sizes=(10**3, 10**6),
     thread_sizes=(10**6, 10**7),
+    frozen_sizes=(HUGE,),
     extra_blocks=6,
     inserts=10**7,
     memory_buckets=2**17,
@@ -116,6 +121,7 @@ QUICK = Plan(
     ),
     scalar_sizes=(10**3, 10**6),
     thread_sizes=(10**6,),
+    frozen_sizes=(10**6,),
     extra_blocks=1,
     inserts=10**5,
     memory_buckets=2**15,

@@ -12,7 +12,7 @@ from typing import Any
 from core import estimates
 from core.runner import Sample
 from peers import figures
-from peers.plan import LARGEST
+from peers.plan import HUGE, LARGEST
 from peers.toolchains import CLASSIC, SWISS
 
 Found = dict[str, Any]
@@ -80,6 +80,7 @@ SCALAR = (
     (10**6, FROZEN, OURS, 1.0, True),
 )
 FREEZING, ITS_THREADS = 40.0, 1.8  # ns per key from a settled map of 10^7; times as fast with two threads
+HUGE_BESIDE_TAKE = 2.0  # times np.take, at 10^8
 FROZEN_BYTES = (("int64", 10**6, FROZEN, 17.0), ("int64", 10**7, FROZEN, 17.0), ("str17", 10**6, FROZEN_LIST, 44.0))
 WORST_INSERT_NS, ITS_INSERTS = 1e6, 10**7
 BEFORE_GROWTH, MEAN = 27.0, 35.0  # bytes per entry, int64 to int64
@@ -168,13 +169,17 @@ def memory(samples: list[Sample]) -> list[Found]:
 
 
 def freezing(samples: list[Sample]) -> list[Found]:
-    """``m.freeze()`` of a settled map: wall time per key, and with one thread over that with two."""
+    """Look-ups in the largest map; ``m.freeze()`` of a settled map: wall time per key, with one thread over two."""
     found = [sample for sample in samples if sample["measure"] == "freezing" and sample["size"] == LARGEST]
     ones, twos = ([sample["wall"][threads] for sample in found] for threads in "12")
     each = estimates.paired_ratio(ones, [1.0] * len(ones)) if found else None
     ratio = estimates.paired_ratio(ones, twos) if found else None
     what = f"freeze, int64, {power(LARGEST)}"
+    huge = [sample["ns"] for sample in samples if sample["measure"] == "frozen" and sample["size"] == HUGE]
+    hits, takes = ([ns[way] for ns in huge] for way in ("pyhmap frozen, hit", "np.take"))
+    beside = estimates.paired_ratio(hits, takes) if huge else None
     return [
+        verdict(f"hit, int64, {power(HUGE)}: {FROZEN} over np.take", "times", beside, HUGE_BESIDE_TAKE, True),
         verdict(f"{what}: one thread, wall time per key", "ns", each, FREEZING, True),
         verdict(f"{what}: one thread over threads=2, wall time", "times", ratio, ITS_THREADS, False),
     ]

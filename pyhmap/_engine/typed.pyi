@@ -7,6 +7,8 @@ from typing_extensions import disjoint_base
 
 from pyhmap._convert.codec import Codec
 
+def map_counts() -> tuple[int, int]: ...
+
 @disjoint_base
 class TypedMap:
     _key_codec: Codec

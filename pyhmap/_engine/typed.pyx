@@ -18,6 +18,9 @@ from pyhmap._convert.codec import WordCodec
 
 from pyhmap._kernels.constants cimport Form, OBJECT_KEY, TEXT, WORD32, WORD64
 
+# How many maps this process has made, and how many are gone: for pyhmap.debug.
+cdef uint64_t maps_made = 0, maps_gone = 0
+
 cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
@@ -32,8 +35,21 @@ cdef Kind kind_of(codec):
     return {"i": Kind.INT, "u": Kind.UINT, "f": Kind.FLOAT}.get(kind, Kind.OTHER)
 
 
+def map_counts():
+    """Maps made and maps gone since the process began, frozen ones included."""
+    return maps_made, maps_gone
+
+
 cdef class TypedMap:
     """The types of a map."""
+
+    def __cinit__(self, *args, **kwargs):
+        global maps_made
+        maps_made += 1
+
+    def __dealloc__(self):
+        global maps_gone
+        maps_gone += 1
 
     cdef int shape_slots(self, key_codec, value_codec) except -1:
         """How slots of these types are laid out."""

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from pyhmap._core import HMapCore, map_counts
+from pyhmap._core import HMapCore
+from pyhmap._engine.typed import map_counts
 from pyhmap._inspect.views import Header, header
 from pyhmap.debug.diagnosis import environment
 

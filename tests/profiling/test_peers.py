@@ -91,7 +91,7 @@ def test_what_is_not_installed_is_left_out_with_how_to_get_it(monkeypatch):
 
 
 def test_a_run_measures_prints_draws_and_writes(tmp_path, capsys, monkeypatch):
-    small = Plan((Workload("int64", 100, 1), Workload("str8", 100, 1)), (100,), (1000,), 1, 1000, 64)
+    small = Plan((Workload("int64", 100, 1), Workload("str8", 100, 1)), (100,), (1000,), (1000,), 1, 1000, 64)
     monkeypatch.setattr(peers, "QUICK", small)
     monkeypatch.setattr(keys, "FEWEST_QUERIES", 1000)
     left_out = dict.fromkeys([*plan.peers_python.LIBRARIES, *toolchains.NATIVE], "not today")
@@ -113,6 +113,7 @@ def test_a_run_measures_prints_draws_and_writes(tmp_path, capsys, monkeypatch):
         "scalar",
         "threads",
         "freezing",
+        "frozen",
         "memory",
         "inserts",
     }

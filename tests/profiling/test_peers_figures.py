@@ -135,6 +135,8 @@ def test_the_other_targets():
         sample("pyhmap (list)", 0, kind="str17", memory=80.0, nbytes=70.0),
         {"measure": "scalar", "block": 0, "library": "pyhmap frozen", "size": 1000, "ns": 48.0},
         {"measure": "freezing", "block": 0, "size": 10**7, "wall": {"1": 50.0, "2": 25.0}},
+        {"measure": "frozen", "block": 0, "size": 10**8, "ns": {"pyhmap frozen, hit": 18.0, "np.take": 10.0}},
+        {"measure": "frozen", "block": 0, "size": 10**6, "ns": {"pyhmap frozen, hit": 90.0, "np.take": 10.0}},
         sample("pyhmap frozen", 0, nbytes=16.5),
         sample("pyhmap frozen (list)", 0, kind="str17", nbytes=45.0),
     ]
@@ -150,6 +152,7 @@ def test_the_other_targets():
         ("str17, 10^6: private", 80, False),
         ("worst single insert", 0.12, True),
         ("m[k] in a loop, int64, 10^3: pyhmap frozen over pyhmap", 1.5, False),
+        ("hit, int64, 10^8: pyhmap frozen over np.take", 1.8, True),
         ("freeze, int64, 10^7: one thread, wall", 50.0, False),
         ("freeze, int64, 10^7: one thread over threads=2", 2.0, True),
         ("int64, 10^6, frozen: own", 16.5, True),
