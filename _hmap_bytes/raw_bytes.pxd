@@ -13,9 +13,11 @@ cdef extern from *:
     #define HMAP_COLD __attribute__((cold))
     #define HMAP_APART __attribute__((noinline))
     /* Into the second-level cache (locality 2), not the first: a block has more accesses in flight than the first-level
-       cache has buffers for misses, and while those are full, all other loads wait. The empty asm is a side effect,
-       without which gcc removes calls of functions that only prefetch. */
+       cache has buffers for misses, and while those are full, all other loads wait. What is written soon goes to the
+       first level (3). The empty asm is a side effect, without which gcc removes calls of functions that only
+       prefetch. */
     #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 2); __asm__ volatile(""); } while (0)
+    #define hmap_prefetch_near(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
     static inline uint64_t hmap_load64(const void *p) {
         uint64_t x;
         memcpy(&x, p, 8);
@@ -25,6 +27,7 @@ cdef extern from *:
     ctypedef void cold "HMAP_COLD void"     # the return type of a rarely called function, out of its caller's way
     ctypedef void apart "HMAP_APART void"   # of a function that is kept out of its caller, and is compiled for speed
     void prefetch "hmap_prefetch"(const void *) noexcept nogil
+    void prefetch_near "hmap_prefetch_near"(const void *) noexcept nogil
     uint64_t load64 "hmap_load64"(const void *) noexcept nogil
 
 

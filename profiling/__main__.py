@@ -44,6 +44,8 @@ def command_line() -> argparse.ArgumentParser:
     workload.add_options(verbs.choices["table"])
     built = "a checkout with its extensions built in place; the others are compared with the first"
     verbs.choices["builds"].add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=built)
+    frozen = "frozen maps instead of HMap: what their constants cost, in time and in bytes"
+    verbs.choices["builds"].add_argument("--frozen", action="store_true", help=frozen)
 
     summary = "one arm of the table under cProfile or py-spy; leaves the files of the profiler"
     profile = verbs.add_parser("profile", help=summary, description=summary)

@@ -30,7 +30,8 @@ hypothesis.settings.load_profile("default")
 
 
 MAPS = [pytest.param(HMap, id="compiled"), pytest.param(ReferenceMap, id="reference", marks=pytest.mark.reference)]
-READ_FROZEN = pytest.param(ReadsFrozen, id="frozen")
+# Slow, so that the short forms leave it out: of frozen maps they run test_frozen_*.py.
+READ_FROZEN = pytest.param(ReadsFrozen, id="frozen", marks=pytest.mark.slow)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -27,32 +27,38 @@ from render import terminal
 
 OPERATIONS = ("build", "hit", "miss", "mixed")
 LIBRARY = {"int64": "pyhmap", "str17": "pyhmap (Arrow)"}
+# Of frozen maps the bytes per entry, too: their constants trade memory for time.
+FROZEN, ITS_OPERATIONS = {"int64": "pyhmap frozen"}, ("memory", "build", "hit", "miss")
+SHOWN, TITLES = (*OPERATIONS, "nbytes"), {"nbytes": "bytes per entry"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The workloads, and in how many blocks each is measured."""
+    """The workloads, in how many blocks each is measured, and what of which library."""
 
     workloads: tuple[Workload, ...]
+    library: dict[str, str]  # of each key type
+    operations: tuple[str, ...] = OPERATIONS
 
 
 def plan(blocks: int, largest: int) -> Plan:
     """Tables in the second cache, in the third, and in memory."""
     sizes = (("int64", 10**4), ("int64", 10**6), ("int64", largest), ("str17", 10**4), ("str17", 10**6))
-    return Plan(tuple(Workload(kind, size, blocks) for kind, size in dict.fromkeys(sizes)))
+    return Plan(tuple(Workload(kind, size, blocks) for kind, size in dict.fromkeys(sizes)), LIBRARY)
 
 
 FULL, QUICK = plan(6, 10**7), plan(2, 10**6)
+FROZEN_MAPS = Plan(tuple(Workload("int64", size, 3) for size in (10**3, 10**4, 10**6, 10**7)), FROZEN, ITS_OPERATIONS)
 
 
-def run(*, quick: bool, out: Path, folders: list[Path]) -> str:
+def run(*, quick: bool, out: Path, folders: list[Path], frozen: bool = False) -> str:
     """Measure, print and write ``builds.json``; return why the run ended early, if it did."""
     records.prepare(out)
     builds = named(folders)
-    chosen = QUICK if quick else FULL
-    config = asdict(chosen) | {"operations": OPERATIONS, "builds": list(builds)}
+    chosen = FROZEN_MAPS if frozen else QUICK if quick else FULL
+    config = asdict(chosen) | {"builds": list(builds)}
     document = records.begin("builds", quick=quick, workload=peers.described(), config=config)
-    document["command"] += "".join(f" {name}" for name in builds)
+    document["command"] += " --frozen" * frozen + "".join(f" {name}" for name in builds)
     with tempfile.TemporaryDirectory(prefix="builds-") as folder:
         samples, ended_by = runner.run_steps(steps(chosen, builds, Path(folder) / "questions"))
     document |= {"ended_by": ended_by, "figures": rows(samples, list(builds)), "samples": samples}
@@ -86,8 +92,8 @@ def steps(chosen: Plan, builds: dict[str, Path], questions: Path) -> list[Step]:
         if asked[0] != (workload, block):
             keys.write(keys.questions(workload.kind, "random", workload.size, block), questions)
             asked[0] = workload, block
-        worker = worker_command("peers.worker", LIBRARY[workload.kind], workload.kind, questions)
-        command = [*python_of(builds[name]), *worker[1:], ",".join(OPERATIONS)]
+        worker = worker_command("peers.worker", chosen.library[workload.kind], workload.kind, questions)
+        command = [*python_of(builds[name]), *worker[1:], ",".join(chosen.operations)]
         sample = peers.limited(command, workload.limit, hash_seed=block)
         if "failed" in sample or "cut_off" in sample:
             raise MeasurementError(f"{name}, {workload.name}: {sample.get('failed', 'took too long')}")
@@ -105,10 +111,11 @@ def rows(samples: list[Sample], builds: list[str]) -> list[dict[str, Any]]:
     """A row for each workload and operation: nanoseconds per key of each build, and its time over the first one's."""
     made = []
     for kind, size in dict.fromkeys((sample["kind"], sample["size"]) for sample in samples):
-        for operation in OPERATIONS:
+        of_this = [sample for sample in samples if (sample["kind"], sample["size"]) == (kind, size)]
+        for operation in (name for name in SHOWN if any(name in sample for sample in of_this)):
             blocks: dict[str, Blocks] = {name: {} for name in builds}
-            for sample in samples:
-                if (sample["kind"], sample["size"]) == (kind, size):
+            for sample in of_this:
+                if operation in sample:
                     blocks[sample["checkout"]][sample["block"]] = sample[operation]
             ratios = {name: pair(each, blocks[builds[0]]) for name, each in blocks.items() if name != builds[0]}
             row = {"kind": kind, "size": size, "operation": operation}
@@ -123,9 +130,9 @@ def show(console: Console, document: dict[str, Any]) -> None:
     title = f"CPU nanoseconds per key, and times those of {builds[0]}"
     table = terminal.plain_table(title, "call", *builds, words=("call",))
     for row in document["figures"]:
-        cells = [f"{row['operation']}, {row['kind']}, {row['size']:,}"]
+        cells = [f"{TITLES.get(row['operation'], row['operation'])}, {row['kind']}, {row['size']:,}"]
         for name in builds:
-            text = f"{row['ns'][name]['median']:.1f}" if name in row["ns"] else "-"
+            text = figure(row, name)
             if name in row["ratios"]:
                 text += f"\n{row['ratios'][name]['value']:.2f}{terminal.TIMES}"
             cells.append(text)
@@ -133,11 +140,17 @@ def show(console: Console, document: dict[str, Any]) -> None:
     console.print(table)
 
 
+def figure(row: dict[str, Any], build: str) -> str:
+    """What a build took, or its bytes per entry, which differ less."""
+    digits = 2 if row["operation"] == "nbytes" else 1
+    return f"{row['ns'][build]['median']:.{digits}f}" if build in row["ns"] else "-"
+
+
 def markdown(document: dict[str, Any]) -> str:
-    """The table for the documents: nanoseconds per key."""
+    """The table for the documents: nanoseconds per key, and bytes per entry."""
     builds = document["config"]["builds"]
     made = []
     for row in document["figures"]:
-        times = [f"{row['ns'][name]['median']:.1f}" if name in row["ns"] else "-" for name in builds]
-        made.append([f"{row['operation']}, {row['kind']}, {power(row['size'])}", *times])
+        call = f"{TITLES.get(row['operation'], row['operation'])}, {row['kind']}, {power(row['size'])}"
+        made.append([call, *(figure(row, name) for name in builds)])
     return md.table(["", *(f"`{name}`" for name in builds)], made)

@@ -3,6 +3,7 @@
 Owns their wording, and the documents' tables of the same figures, as Markdown.
 """
 
+import statistics
 from collections import defaultdict
 from typing import Any
 
@@ -230,6 +231,30 @@ def markdown(
             cells.append(md.bold(text, bool(ratio) and ratio["value"] < 1 and name != FLOOR))
         made.append(cells)
     return md.table(["", "keys", "pyhmap", *names], made)
+
+
+def frozen(document: Document) -> str:
+    """Look-ups of int64 in frozen maps beside HMap, boost and np.take, by size: nanoseconds per key."""
+    columns = (
+        (FLOOR, "hit"),
+        *((name, how) for how in ("hit", "miss") for name in ("pyhmap frozen", "pyhmap", "boost")),
+    )
+    by_size: dict[int, list[str]] = defaultdict(lambda: [NONE] * len(columns))
+    for row in document["figures"]["rows"]:
+        if row["kind"] == "int64" and row["key_set"] == "random":
+            for at, (name, how) in enumerate(columns):
+                if row["operation"] == how and name in row["spreads"]:
+                    by_size[row["size"]][at] = digits(row["spreads"][name]["median"])
+    huge = [sample for sample in document["samples"] if sample["measure"] == "frozen"]
+    for size in {sample["size"] for sample in huge} - by_size.keys():
+        for at, (name, how) in enumerate(columns):
+            way = name if name == FLOOR else f"{name}, {how}"
+            found = [sample["ns"][way] for sample in huge if sample["size"] == size and way in sample["ns"]]
+            if found:
+                by_size[size][at] = digits(statistics.median(found))
+    titles = {"pyhmap frozen": "`FrozenMap`", "pyhmap": "`HMap`", FLOOR: f"`{FLOOR}`"}
+    heads = [titles.get(name, name) + ("" if name == FLOOR else f", {how}") for name, how in columns]
+    return md.table(["keys", *heads], [[peers_targets.power(size), *by_size[size]] for size in sorted(by_size)])
 
 
 def readme(document: Document) -> str:

@@ -25,7 +25,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from _hmap_bytes.raw_bytes cimport prefetch
+from _hmap_bytes.raw_bytes cimport prefetch_near
 from pyhmap._kernels.constants cimport (
     ADVANCE_LIMIT,
     EMPTY_ONE,
@@ -142,9 +142,9 @@ cdef inline void evacuate_some(Table *t, uint64_t buckets, const key_t *form) no
         if row < t.old.nmain:
             row = t.old.overflow[row]
             if row != 0:
-                prefetch(&t.old.tophash[row * SLOTS])
+                prefetch_near(&t.old.tophash[row * SLOTS])
                 for i in range(2):      # most hold one or two keys
-                    prefetch(t.old.slots + row * SLOTS * t.old.stride + 64 * i)
+                    prefetch_near(t.old.slots + row * SLOTS * t.old.stride + 64 * i)
         evacuate(t, t.nevacuate, form)
         buckets -= 1
 

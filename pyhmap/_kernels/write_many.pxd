@@ -7,7 +7,7 @@
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from _hmap_bytes.raw_bytes cimport prefetch
+from _hmap_bytes.raw_bytes cimport prefetch_near
 from pyhmap._kernels.combine cimport Combine, combine_value
 from pyhmap._kernels.constants cimport (
     BLOCK,
@@ -67,9 +67,9 @@ cdef inline void seek_block(const Buckets *b, const uint64_t *h, uint64_t n) noe
         if not likely:
             likely = match_empty(word)
         if unlikely(not likely):
-            prefetch(&b.overflow[row])
+            prefetch_near(&b.overflow[row])
         else:
-            prefetch(b.slots + (row * SLOTS + first_slot(likely)) * b.stride)
+            prefetch_near(b.slots + (row * SLOTS + first_slot(likely)) * b.stride)
 
 
 cdef inline int64_t code_of(const uint8_t *stored, uint64_t size, bint signed) noexcept nogil:

@@ -99,6 +99,15 @@ def test_births_and_deaths_are_counted_and_nothing_is_kept():
     assert (watch.born, watch.died) == (8, 6)  # after the block
 
 
+def test_frozen_maps_are_counted_too():
+    m = HMap(np.int64, np.int64, {1: 2})
+    with debug.CollectorWatch([m]) as watch:
+        f = m.freeze()
+        assert (watch.born, watch.died) == (1, 0)
+        del f
+    assert (watch.born, watch.died) == (1, 1)
+
+
 def test_a_map_is_let_go_by_a_watch_that_lives_on():
     m = HMap(np.int64, np.int64)
     watch, gone = debug.CollectorWatch([m]), weakref.ref(m)

@@ -35,3 +35,15 @@ def test_a_folder_without_a_build_is_named(tmp_path):
 def test_folders_of_one_name_are_refused(tmp_path):
     with pytest.raises(ValueError, match="two folders of one name"):
         builds.named([tmp_path / "a" / "x", tmp_path / "b" / "x"])
+
+
+def test_bytes_per_entry_stand_beside_the_times_of_frozen_maps():
+    frozen = [
+        sample(build, 0, 10.0) | {"nbytes": nbytes, "memory": 99.0} for build, nbytes in (("a", 16.58), ("b", 16.7))
+    ]
+    for each in frozen:
+        del each["mixed"]
+    document = {"config": {"builds": ["a", "b"]}, "figures": builds.rows(frozen, ["a", "b"])}
+    lines = builds.markdown(document).splitlines()
+    assert [line.split(",")[0].strip("| ") for line in lines[2:]] == ["build", "hit", "miss", "bytes per entry"]
+    assert lines[-1] == "| bytes per entry, int64, 10^3 | 16.58 | 16.70 |"

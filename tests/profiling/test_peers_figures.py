@@ -175,6 +175,16 @@ def test_the_readme_s_table_shows_ratios_and_marks_losses():
     assert lines[2] == "| hit | 10^6 | 35 ns | 0.20x (0.20..0.20) | **0.50x (0.50..0.50)** | 20x (20..20) |"
 
 
+def test_the_table_of_frozen_maps_goes_on_to_the_largest():
+    samples = six("pyhmap", 10.0) + six("pyhmap frozen", 5.0) + six("boost", 8.0, operation="miss")
+    huge = {"np.take": 9.0, "pyhmap frozen, hit": 16.0, "build, wall": 60.0}
+    made = document(samples)
+    made["samples"] = [*samples, {"measure": "frozen", "block": 0, "size": 10**8, "ns": huge}]
+    lines = tables.frozen(made).splitlines()
+    assert lines[0].startswith("| keys | `np.take` | `FrozenMap`, hit | `HMap`, hit | boost, hit | `FrozenMap`, miss |")
+    assert lines[2:] == ["| 10^6 | - | 18 | 35 | - | - | - | 28 |", "| 10^8 | 9.0 | 16 | - | - | - | - | - |"]
+
+
 def test_rows_come_in_the_order_of_sizes_and_operations():
     samples = [
         each
