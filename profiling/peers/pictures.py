@@ -87,7 +87,7 @@ def memory(rows: list[Row]) -> Figure:
     axes.axvline(16, color=style.colour("green"), lw=0.8, ls="--")
     axes.set_xlabel("private memory (bytes per entry); dashed: 16, key and value alone")
     axes.set_ylabel("")
-    axes.set_title(f"Memory of {row['size']:,} int64 keys (hirola, pandas, arraykit: without values)")
+    axes.set_title(f"Memory of {row['size']:,} int64 keys\n(hirola, pandas, arraykit: without values)")
     return drawn
 
 

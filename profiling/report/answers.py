@@ -25,7 +25,7 @@ TITLES = {
     "leaks": "Leaks",
     "layout": "Memory layout",
     "instructions": "Instructions",
-    "builds": "Kernel variants",
+    "builds": "Builds",
     "grouping": "Grouped batches",
 }
 MILLION = 10**6
@@ -35,7 +35,7 @@ def title(name: str, verb: str) -> str:
     """What a result's tab is called; what its file's name adds to its verb's stands behind a colon.
 
     >>> title("builds-texts", "builds"), title("peers", "peers"), title("mine", "seismograph")
-    ('Kernel variants: texts', 'Beside other maps', 'Seismograph: mine')
+    ('Builds: texts', 'Beside other maps', 'Seismograph: mine')
     """
     known = TITLES.get(verb, verb.capitalize())
     rest = name.removeprefix(verb).strip("-").replace("-", " ")

@@ -443,13 +443,13 @@ cdef inline Status build_part(const Table *t, const Part *p, const PartScratch *
 cdef inline void next_free(const Frozen *f, const uint64_t *taken, uint64_t words, uint64_t *part,
                            uint64_t *slot) noexcept nogil:
     """Go on from a slot of a part to the first free one, which may be itself. There must be one."""
-    cdef uint64_t free
+    cdef uint64_t zeros
     while True:
         if slot[0] >= f.slots:
             part[0], slot[0] = part[0] + 1, 0
-        free = ~taken_from(taken + part[0] * words, slot[0])
-        if free:
-            slot[0] += lowest_bit(free)
+        zeros = ~taken_from(taken + part[0] * words, slot[0])
+        if zeros:
+            slot[0] += lowest_bit(zeros)
             if slot[0] < f.slots:
                 return
         else:
