@@ -143,7 +143,7 @@ def freezing(size: int, seed: int) -> dict[str, Any]:
 def frozen(size: int, seed: int) -> dict[str, Any]:
     """A frozen map from arrays, HMap and np.take: wall nanoseconds per key of building, CPU nanoseconds per look-up.
 
-    Look-ups go in turn in one process, with answers into one array.
+    Look-ups go in turn in one process; the answers of hits go into one array, misses make a new one.
     """
     from pyhmap import FrozenMap, HMap
 

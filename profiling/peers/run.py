@@ -41,7 +41,7 @@ def run(*, quick: bool, out: Path) -> str:
         if psutil.virtual_memory().available < peers_plan.ITS_MEMORY:
             workloads = [each for each in workloads if each.size < peers_plan.LARGEST]
             left_out[f"{peers_plan.LARGEST:,} keys"] = f"less than {peers_plan.ITS_MEMORY // 2**30} GB are free"
-        if plan.frozen_sizes == (peers_plan.HUGE,) and psutil.virtual_memory().available < peers_plan.ITS_MEMORY_TOO:
+        if peers_plan.HUGE in plan.frozen_sizes and psutil.virtual_memory().available < peers_plan.ITS_MEMORY_TOO:
             plan = replace(plan, frozen_sizes=())
             left_out[f"{peers_plan.HUGE:,} keys"] = f"less than {peers_plan.ITS_MEMORY_TOO // 2**30} GB are free"
         config = asdict(plan) | {"workloads": [asdict(each) for each in workloads]}

@@ -96,7 +96,7 @@ def judge(samples: list[Sample]) -> list[Found]:
         ratio = figures.pair(blocks.get(target.over, {}), blocks.get(target.under, {}))
         judged.append(verdict(target.what, "times", ratio, target.bound, target.at_most))
     judged += threads(samples) + scalars(samples) + memory(samples) + worst(samples)
-    return judged + freezing(samples) + frozen_memory(samples)
+    return judged + huge(samples) + freezing(samples) + frozen_memory(samples)
 
 
 def verdict(
@@ -169,20 +169,24 @@ def memory(samples: list[Sample]) -> list[Found]:
 
 
 def freezing(samples: list[Sample]) -> list[Found]:
-    """Look-ups in the largest map; ``m.freeze()`` of a settled map: wall time per key, with one thread over two."""
+    """``m.freeze()`` of a settled map: wall time per key, and with one thread over that with two."""
     found = [sample for sample in samples if sample["measure"] == "freezing" and sample["size"] == LARGEST]
     ones, twos = ([sample["wall"][threads] for sample in found] for threads in "12")
     each = estimates.paired_ratio(ones, [1.0] * len(ones)) if found else None
     ratio = estimates.paired_ratio(ones, twos) if found else None
     what = f"freeze, int64, {power(LARGEST)}"
-    huge = [sample["ns"] for sample in samples if sample["measure"] == "frozen" and sample["size"] == HUGE]
-    hits, takes = ([ns[way] for ns in huge] for way in ("pyhmap frozen, hit", "np.take"))
-    beside = estimates.paired_ratio(hits, takes) if huge else None
     return [
-        verdict(f"hit, int64, {power(HUGE)}: {FROZEN} over np.take", "times", beside, HUGE_BESIDE_TAKE, True),
         verdict(f"{what}: one thread, wall time per key", "ns", each, FREEZING, True),
         verdict(f"{what}: one thread over threads=2, wall time", "times", ratio, ITS_THREADS, False),
     ]
+
+
+def huge(samples: list[Sample]) -> list[Found]:
+    """Look-ups in the largest frozen map."""
+    found = [sample["ns"] for sample in samples if sample["measure"] == "frozen" and sample["size"] == HUGE]
+    hits, takes = ([ns[way] for ns in found] for way in ("pyhmap frozen, hit", "np.take"))
+    beside = estimates.paired_ratio(hits, takes) if found else None
+    return [verdict(f"hit, int64, {power(HUGE)}: {FROZEN} over np.take", "times", beside, HUGE_BESIDE_TAKE, True)]
 
 
 def frozen_memory(samples: list[Sample]) -> list[Found]:

@@ -54,7 +54,7 @@ from pyhmap._kernels.frozen_build cimport (
 from pyhmap._kernels.layout cimport growing
 
 cdef enum:
-    # Draws of a hash key before giving up. Few fail: one in a thousand for ten keys, fewer for more.
+    # Draws of a hash key before giving up. Most work; for a few keys one in ten fails, since their first slots are few.
     MAX_DRAWS = 100
     # Keys from which on a thread is worth its start.
     THREAD_SHARE = 1 << 15
