@@ -59,6 +59,7 @@ cdef enum:
     # Keys per block of the pipeline, see pipeline.pxd: as many accesses are under way at once. Fewer cover less of a
     # memory access; more gain nothing and take more of the first-level cache.
     BLOCK = 48
+    UNROLLED = 8            # keys per turn of an unrolled loop: six turns per block
     IN_FLIGHT = 4           # blocks between first and last stage: three, or four with texts
 
     # Texts that a read takes from an Arrow column at a time: 32 KiB of Texts stay in the second-level cache.

@@ -36,6 +36,7 @@ from pyhmap._kernels.constants cimport (
     SHIFTS,
     SLOT_MIX,
     TEXT,
+    UNROLLED,
     WINDOW,
     WORD32,
 )
@@ -118,34 +119,59 @@ cdef inline const uint8_t *find_entry(const Frozen *f, const Table *t, const Any
 
 # ---- many keys, in the stages of pipeline.pxd ------------------------------------------------------------------------
 #
+#     block b - 1       load the pilots
 #     block b           hash the keys, prefetch their pilots
-#     block b - 1       compute the rows from them, prefetch the rows
+#     block b - 1       compute the rows from the pilots, prefetch the rows
 #     block b - 2       compare the keys, copy the values out (texts: prefetch the stored text, and compare at b - 3)
 #
-# Whether a key is there is never a branch: its row is read in any case.
+# Where a key may be missing, that is no branch: its row is read in any case. In a table that the caches hold, a look-up
+# waits for no memory, and what is left counts:
+#
+# * Pilots are loaded one by one and used eight at a time. A vector cannot be loaded from stores that are still under
+#   way: therefore the hashing of the next block comes between.
+# * The loops over keys that the compiler makes no vectors of are unrolled: of so few turns the processor predicts the
+#   last one, too.
+# * A table of one part, thus of up to PART_KEYS keys, computes no parts.
 
 cdef inline cloned find_pilots(const Frozen *f, const uint64_t *h, uint64_t n, uint64_t *at) noexcept nogil:
     """First stage: where the pilot of each key is."""
     cdef uint64_t i
     cdef uint32_t nparts = f.nparts, buckets = f.buckets
-    for i in range(n):
-        at[i] = in_part(part_of(h[i], nparts), buckets, bucket_of(h[i], buckets))
+    if nparts == 1:
+        for i in range(n):
+            at[i] = bucket_of(h[i], buckets)
+    else:
+        for i in range(n):
+            at[i] = in_part(part_of(h[i], nparts), buckets, bucket_of(h[i], buckets))
     if f.far_pilots:
         for i in range(n):
             prefetch(f.pilots + at[i])
 
 
-cdef inline cloned find_rows(const Frozen *f, const uint64_t *h, uint64_t n, uint64_t *at) noexcept nogil:
-    """Second stage: from where the pilots are to the rows."""
+cdef inline void load_pilots(const Frozen *f, const uint64_t *at, uint64_t n, uint64_t *pilot) noexcept nogil:
+    """Second stage: the pilots."""
+    cdef uint64_t i, group, k
+    cdef const uint8_t *pilots = f.pilots
+    for group in range(n // UNROLLED):
+        for k in range(UNROLLED):
+            i = group * UNROLLED + k
+            pilot[i] = pilots[at[i]]
+    for i in range(n - n % UNROLLED, n):
+        pilot[i] = pilots[at[i]]
+
+
+cdef inline cloned find_rows(const Frozen *f, const uint64_t *h, const uint64_t *pilot, uint64_t n,
+                             uint64_t *at) noexcept nogil:
+    """Third stage: from the pilots to the rows."""
     cdef uint64_t i, count = f.count, spare = 0
     cdef uint32_t nparts = f.nparts, slots = f.slots
-    cdef const uint8_t *pilots = f.pilots
-    cdef uint64_t pilot[BLOCK]
     cdef uint64_t slot[BLOCK]
-    for i in range(n):
-        pilot[i] = pilots[at[i]]
-    for i in range(n):          # straight-line arithmetic on local arrays: AVX-512 does eight keys at once
-        slot[i] = in_part(part_of(h[i], nparts), slots, slot_of(h[i], pilot[i], slots))
+    if nparts == 1:             # straight-line arithmetic on local arrays: AVX-512 does eight keys at once
+        for i in range(n):
+            slot[i] = slot_of(h[i], pilot[i], slots)
+    else:
+        for i in range(n):
+            slot[i] = in_part(part_of(h[i], nparts), slots, slot_of(h[i], pilot[i], slots))
     for i in range(n):
         at[i] = slot[i]
         spare |= <uint64_t> (slot[i] >= count) << i
@@ -160,7 +186,7 @@ cdef inline cloned find_rows(const Frozen *f, const uint64_t *h, uint64_t n, uin
 
 cdef inline void prefetch_texts(const Frozen *f, const Table *t, const key_t *key, const uint64_t *row,
                                 uint64_t n) noexcept nogil:
-    """Third stage, for texts: prefetch the stored texts that lie in the arena."""
+    """For texts, another stage: prefetch the stored texts that lie in the arena."""
     cdef uint64_t i
     for i in range(n):
         prefetch_key(t, f.entries + row[i] * f.stride, &key[i])
@@ -170,10 +196,20 @@ cdef inline uint64_t take_all(const Frozen *f, const Table *t, const key_t *key,
                               uint8_t *values) noexcept nogil:
     """Last stage if all keys should be there. Returns n, or the number of keys before the first miss: nothing is
     written for that one and those behind it."""
-    cdef uint64_t i, size = t.value_size, stride = f.stride
+    cdef uint64_t i, group, k, first = 0, size = t.value_size, stride = f.stride
+    cdef const uint8_t *entries = f.entries
     cdef const uint8_t *entry
-    for i in range(n):
-        entry = f.entries + row[i] * stride
+    if (key_t is uint32_t or key_t is uint64_t) and size == 8:
+        for group in range(n // UNROLLED):
+            for k in range(UNROLLED):
+                i = group * UNROLLED + k
+                entry = entries + row[i] * stride
+                if unlikely((<const key_t *> entry)[0] != key[i]):
+                    return i
+                memcpy(values + i * 8, entry + sizeof(key_t), 8)
+        first = n - n % UNROLLED
+    for i in range(first, n):
+        entry = entries + row[i] * stride
         if unlikely(not same_key(t, entry, &key[i])):
             return i
         if t.text_values:
@@ -196,15 +232,25 @@ cdef inline void take_words(const Frozen *f, const key_t *key, const uint64_t *r
                             uint64_t fill, uint64_t *present) noexcept nogil:
     """compare_block() for keys that are words, and their values of 8 bytes in one go: a value is taken or not, which is
     no branch. Not a cloned function: these loads gain nothing from vectors, which are put together one by one."""
-    cdef uint64_t i, is_there, value, stride = f.stride
-    cdef const uint8_t *entry
+    cdef uint64_t i, group, k, stride = f.stride
+    cdef const uint8_t *entries = f.entries
     if key_t is uint32_t or key_t is uint64_t:
-        for i in range(n):
-            entry = f.entries + row[i] * stride
-            is_there = (<const key_t *> entry)[0] == key[i]
-            value = (load64(entry + sizeof(key_t)) & -is_there) | (fill & (is_there - 1))
-            memcpy(values + i * 8, &value, 8)       # a caller's array of bytes may be anywhere
-            present[i] = is_there
+        for group in range(n // UNROLLED):
+            for k in range(UNROLLED):
+                i = group * UNROLLED + k
+                present[i] = take_word(entries + row[i] * stride, &key[i], values + i * 8, fill)
+        for i in range(n - n % UNROLLED, n):
+            present[i] = take_word(entries + row[i] * stride, &key[i], values + i * 8, fill)
+
+
+cdef inline uint64_t take_word(const uint8_t *entry, const key_t *key, uint8_t *target, uint64_t fill) noexcept nogil:
+    """Copy the value of an entry if it has this key, else `fill`. Returns whether it has."""
+    cdef uint64_t is_there = 0, value
+    if key_t is uint32_t or key_t is uint64_t:
+        is_there = (<const key_t *> entry)[0] == key[0]
+        value = ((load64(entry + sizeof(key_t)) ^ fill) & -is_there) ^ fill
+        memcpy(target, &value, 8)                   # a caller's array of bytes may be anywhere
+    return is_there
 
 
 cdef inline void take_values(const Frozen *f, const Table *t, const uint64_t *row, const uint64_t *present, uint64_t n,
@@ -263,11 +309,14 @@ cdef inline uint64_t read_rows_as(const Frozen *f, const Table *t, const Reading
     cdef const key_t *key[IN_FLIGHT]
     cdef uint64_t h[IN_FLIGHT][BLOCK]
     cdef uint64_t row[IN_FLIGHT][BLOCK]
+    cdef uint64_t pilot[BLOCK]
     cdef uint64_t b, j, n, done, base, blocks = (stop - start + BLOCK - 1) // BLOCK
     cdef uint64_t last_stage = 3 if key_t is Text else 2
     if f.count == 0:
         return nothing_there(t, r, start, stop)
     for b in range(blocks + last_stage):
+        if 1 <= b < blocks + 1:
+            load_pilots(f, row[(b - 1) % IN_FLIGHT], block_size(b - 1, start, stop), pilot)
         if b < blocks:
             j = b % IN_FLIGHT
             n = block_size(b, start, stop)
@@ -280,7 +329,7 @@ cdef inline uint64_t read_rows_as(const Frozen *f, const Table *t, const Reading
             find_pilots(f, h[j], n, row[j])
         if 1 <= b < blocks + 1:
             j = (b - 1) % IN_FLIGHT
-            find_rows(f, h[j], block_size(b - 1, start, stop), row[j])
+            find_rows(f, h[j], pilot, block_size(b - 1, start, stop), row[j])
         if key_t is Text:
             if 2 <= b < blocks + 2:
                 j = (b - 2) % IN_FLIGHT
