@@ -7,6 +7,7 @@ growths, and the worst single insert. As a program it is the measuring process o
 
 import argparse
 import json
+import multiprocessing
 import sys
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ PYTHON_INSERTS = ("pyhmap", "dict", "cykhash")
 REPEATS = 3  # of single inserts: the least of three times is what an insert costs; see latency.py
 POINTS = 16  # counts between two growths at which memory is read
 TURNS = 5  # of one thread and two
-FREEZES = 3  # with each number of threads
+FREEZES = 3  # with each number of threads, and by two processes
 
 
 def steps(plan: Plan, left_out: dict[str, str], folder: Path) -> list[Step]:
@@ -118,7 +119,8 @@ def threads(size: int, seed: int) -> dict[str, Any]:
 
 
 def freezing(size: int, seed: int) -> dict[str, Any]:
-    """Wall nanoseconds per key of ``m.freeze()`` of a settled map with one thread and with two, in turn in one process.
+    """Wall nanoseconds per key of ``m.freeze()`` of a settled map with one thread and with two, in turn in one process;
+    and what two processes take that freeze the same map at the same time.
 
     A map was frozen before: the pages that a process touches first may be cold to the machine."""
     from pyhmap import HMap
@@ -137,7 +139,33 @@ def freezing(size: int, seed: int) -> dict[str, Any]:
         if len(f) != size or not f.contains_many(asked.keys[:1000]).all():
             raise AssertionError("a frozen map lacks keys")
         del f
+    taken["two processes"] = twice_at_once(m.freeze, size)
     return {"size": size, "first": first, "wall": {way: float(np.median(each)) for way, each in taken.items()}}
+
+
+def twice_at_once(call: Callable[[], object], size: int) -> list[float]:
+    """Wall nanoseconds per key from the start of ``call`` in this process and a fork of it until both have ended.
+
+    They share nothing but the processor and its memory: twice what one takes alone, divided by this, is what the machine
+    gives to two threads that never wait for each other."""
+    fork = multiprocessing.get_context("fork")
+    barrier = fork.Barrier(2, timeout=300)
+    taken = []
+
+    def run() -> None:
+        for _ in range(FREEZES + 1):
+            barrier.wait()
+            began = time.perf_counter_ns()
+            kept = call()
+            barrier.wait()
+            taken.append((time.perf_counter_ns() - began) / size)
+            del kept
+
+    other = fork.Process(target=run)
+    other.start()
+    run()
+    other.join()
+    return taken[1:]  # the first one of the fork copies pages
 
 
 def frozen(size: int, seed: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from core import estimates
 from peers import keys
 from peers import targets as peers_targets
 from peers.figures import FLOOR, MEASURED
+from peers.plan import LARGEST
 from render import markdown as md
 from render import terminal
 
@@ -289,6 +290,8 @@ def sentences(document: Document) -> list[tuple[str, str]]:
     text = rows["str17", 10**6, "memory"]
     with_two = [target for target in document["figures"]["targets"] if "threads=2" in target["what"]]
     threads = [f"{target['value']:.2f}" for target in with_two if target["what"].startswith("hit")]
+    freezes = [s["wall"] for s in document["samples"] if s["measure"] == "freezing" and s["size"] == LARGEST]
+    at_once = estimates.paired_ratio([2 * wall["1"] for wall in freezes], [wall["two processes"] for wall in freezes])
     worst = {name: f"{ns / 1e3:.0f} µs" for name, ns in document["figures"]["worst_inserts"]["ns"].items()}
     shared = f"divided by {threads[0]} at 10^6 keys and by {threads[1]} at 10^7"
     return [
@@ -301,5 +304,9 @@ def sentences(document: Document) -> list[tuple[str, str]]:
         ),
         ("docs/measurements.md", shared),
         ("docs/experiments.md", shared),
+        (
+            "docs/measurements.md",
+            f"Two processes that freeze at the same time do {at_once.value:.2f} times the work of one",
+        ),
         ("docs/measurements.md", f"{worst['Go Swiss']} against {worst['pyhmap']} for pyhmap"),
     ]
