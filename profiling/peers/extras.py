@@ -146,8 +146,8 @@ def freezing(size: int, seed: int) -> dict[str, Any]:
 def twice_at_once(call: Callable[[], object], size: int) -> list[float]:
     """Wall nanoseconds per key from the start of ``call`` in this process and a fork of it until both have ended.
 
-    They share nothing but the processor and its memory: twice what one takes alone, divided by this, is what the machine
-    gives to two threads that never wait for each other."""
+    They share nothing but the processor and its memory: twice what one takes alone, divided by this, is what the
+    machine gives to two threads that never wait for each other."""
     fork = multiprocessing.get_context("fork")
     barrier = fork.Barrier(2, timeout=300)
     taken = []
