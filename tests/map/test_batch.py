@@ -271,6 +271,19 @@ def test_out_after_a_missing_key(ints, n):
     assert untouched[n // 2 :].all()
 
 
+def test_out_wherever_a_key_is_missing(ints):
+    """Kernels take some keys in groups, and the last ones of a block one by one."""
+    keys = np.arange(107) % 50
+    for missing in range(len(keys)):
+        asked, out = keys.copy(), np.full(len(keys), -1)
+        asked[missing] = 99
+        with refused(ints, KeyError, f"key 99 at position {missing} "):
+            ints.get_many(asked, out=out)
+        assert out.tolist() == [*(10 * keys[:missing]), *[-1] * (len(keys) - missing)]
+        found = np.where(asked == 99, -7, 10 * keys)
+        assert ints.get_many(asked, -7).tolist() == found.tolist()
+
+
 def test_answers_in_out_take_no_memory_of_their_own():
     m = HMap(np.int64, np.int64, {i: 10 * i for i in range(50)})
     keys, out = np.arange(100_000) % 50, np.empty(100_000, np.int64)
