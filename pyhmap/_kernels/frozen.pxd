@@ -131,7 +131,7 @@ cdef inline const uint8_t *find_entry(const Frozen *f, const Table *t, const Any
 #   way: therefore the hashing of the next block comes between.
 # * The loops over keys that the compiler makes no vectors of are unrolled: of so few turns the processor predicts the
 #   last one, too.
-# * A table of one part, thus of up to PART_KEYS keys, computes no parts.
+# * A table of one part, which has fewer than PART_KEYS keys, computes no parts.
 
 cdef inline cloned find_pilots(const Frozen *f, const uint64_t *h, uint64_t n, uint64_t *at) noexcept nogil:
     """First stage: where the pilot of each key is."""

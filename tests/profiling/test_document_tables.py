@@ -57,7 +57,12 @@ def test_the_prose_on_peers_has_times_memory_threads_and_the_worst_insert() -> N
     targets = [{"what": "hit, 10^6: threads=2", "value": 1.876}, {"what": "hit, 10^7: threads=2", "value": 1.9}]
     targets.insert(1, {"what": "hit", "value": 5.0})
     worst = {"pyhmap": 135_400.0, "Go Swiss": 15_300.0}
-    said = peers.sentences({"figures": {"rows": rows, "targets": targets, "worst_inserts": {"ns": worst}}})
+    freezes = [
+        {"measure": "freezing", "size": size, "wall": {"1": one, "2": 1.0, "two processes": both}}
+        for size, one, both in ((10**7, 40.0, 50.0), (10**7, 30.0, 40.0), (10**7, 30.0, 60.0), (10**6, 9.0, 1.0))
+    ]
+    figures = {"rows": rows, "targets": targets, "worst_inserts": {"ns": worst}}
+    said = peers.sentences({"figures": figures, "samples": [{"measure": "workload"}, *freezes]})
 
     assert said == [
         ("README.md", "5.4 ns per key that is present and 12 ns per key that is absent"),
@@ -68,6 +73,7 @@ def test_the_prose_on_peers_has_times_memory_threads_and_the_worst_insert() -> N
         ),
         ("docs/measurements.md", "divided by 1.88 at 10^6 keys and by 1.90 at 10^7"),
         ("docs/experiments.md", "divided by 1.88 at 10^6 keys and by 1.90 at 10^7"),
+        ("docs/measurements.md", "Two processes that freeze at the same time do 1.50 times the work of one"),
         ("docs/measurements.md", "15 µs against 135 µs for pyhmap"),
     ]
 
