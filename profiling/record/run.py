@@ -35,6 +35,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "builds": ("builds", builds.markdown),
     "builds-frozen": ("builds-frozen", builds.markdown),
     "builds-prefetch": ("builds-prefetch", builds.markdown),
+    "builds-small": ("builds-small", builds.markdown),
     "builds-stages": ("builds-stages", builds.markdown),
     "frozen": ("peers", peers.frozen),
     "cache-hits": ("cache", cache.hits),
