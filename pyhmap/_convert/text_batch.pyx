@@ -314,6 +314,8 @@ cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
                 size = take(batch, i, <const uint8_t *> PyUnicode_DATA(item), PyUnicode_GET_LENGTH(item), item)
             else:
                 size = transcode(batch, i, item)
+                if size < 0:
+                    raise ValueError(f"{codec.what}s[{i}] is not text: it has a number above U+10FFFF; correct it")
         if size > MAX_TEXT:
             raise too_long(codec, i, size)
     return 0
@@ -333,14 +335,15 @@ cdef inline Py_ssize_t take(TextBatch batch, Py_ssize_t i, const uint8_t *data, 
     return size
 
 
-cdef inline Py_ssize_t transcode(TextBatch batch, Py_ssize_t i, PyObject *item) except -1:
-    """Make text i from a str that is not ASCII. Returns the number of its bytes."""
+cdef inline Py_ssize_t transcode(TextBatch batch, Py_ssize_t i, PyObject *item) except -2:
+    """Make text i from a str that is not ASCII. Returns the number of its bytes, or -1 if it is not text: NumPy makes
+    such a str of a U item with a number above U+10FFFF."""
     cdef int kind = PyUnicode_KIND(item)
     cdef Py_ssize_t size = PyUnicode_GET_LENGTH(item), bound = utf8_bound(kind, size)
     if bound > batch.scratch.room:
         batch.make_room(bound)
     size = encode_utf8(kind, PyUnicode_DATA(item), size, batch.scratch.at, True)
-    if size <= MAX_TEXT:
+    if 0 <= size <= MAX_TEXT:
         batch.texts[i] = scratch_text(&batch.scratch, <uint32_t> size)
     return size
 

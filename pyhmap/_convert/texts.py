@@ -12,6 +12,21 @@ from pyhmap._convert.scalars import longest
 from pyhmap._convert.text_batch import text_array, text_batch
 
 
+def utf8(text: str, what: str) -> bytes:
+    """The UTF-8 of a str, lone surrogates included. Raises ``ValueError`` for one that is not text: NumPy makes such
+    a str of a U item with a number above U+10FFFF, and Python encodes it to other bytes, or to none that it can read.
+    """
+    stored = str.encode(text, "utf-8", "surrogatepass")
+    if not str.isascii(text):
+        try:
+            same = str.__eq__(stored.decode("utf-8", "surrogatepass"), text)
+        except UnicodeDecodeError:
+            same = False
+        if not same:
+            raise ValueError(f"{what} is not text: it has a number above U+10FFFF; correct it")
+    return stored
+
+
 class TextCodec(Codec):
     """``str`` and ``bytes`` of any length. A str is stored as UTF-8. A lone surrogate takes three bytes, like other
     characters of its plane (Python's "surrogatepass"), so every str is a key and no two of them are equal."""
@@ -31,9 +46,7 @@ class TextCodec(Codec):
             raise self.wrong_type(item)
         # The methods of the base classes: those of a subclass might return other bytes than a batch reads.
         stored = (
-            str.encode(item, "utf-8", "surrogatepass")
-            if isinstance(item, str)
-            else bytes.__getitem__(cast("bytes", item), slice(None))
+            utf8(item, self.what) if isinstance(item, str) else bytes.__getitem__(cast("bytes", item), slice(None))
         )
         if len(stored) > MAX_TEXT:
             raise self.too_long(len(stored))
@@ -83,8 +96,9 @@ class FixedCodec(Codec):
                 raise OverflowError(
                     f"{self.what} {shown(item)} has {len(text)} characters, too many for {self.name}: shorten it"
                 )
+            stored = utf8(text, self.what)  # of a value too: it checks the text
             if self.is_key:
-                return text.encode("utf-8", "surrogatepass")
+                return stored
             return text.encode("utf-32-le", "surrogatepass").ljust(self.dtype.itemsize, b"\0")
         stored = bytes(item)
         if kind == "S":
@@ -107,7 +121,10 @@ class FixedCodec(Codec):
         length = longest(items, str if self.dtype.kind == "U" else bytes)
         if length is None or length > self._most:
             return None  # NumPy would convert another type, and cut off a longer text
-        return np.array(items, self.dtype)
+        array = np.array(items, self.dtype)
+        if self.dtype.kind == "U":
+            check_code_points(array, self)
+        return array
 
     def array_of_stored(self, stored: Array) -> Array:
         if self.dtype.kind == "V":
@@ -131,6 +148,6 @@ class FixedCodec(Codec):
         for position in range(len(array)):
             try:
                 self.encode(array[position])
-            except (TypeError, OverflowError):
+            except (TypeError, OverflowError, ValueError):
                 self._raise_at(array, position)
         return array.astype(self.dtype)

@@ -188,6 +188,34 @@ def test_numbers_that_are_no_characters_are_refused(hmap_type, key_type, value_t
         m.set_many(keys, values)
 
 
+NO_TEXTS = [np.array([0x110041, 0x41], np.uint32), np.array([0x3D00002C, 0xFF32FF], np.uint32)]
+
+
+@pytest.mark.parametrize("points", NO_TEXTS, ids=["as other text", "as no UTF-8"])
+@pytest.mark.parametrize("form", [lambda item: item, str, lambda item: np.array(item)], ids=["np.str_", "str", "0-d"])
+@pytest.mark.parametrize("dtype", [str, "U2"])
+def test_a_str_of_numbers_that_are_no_characters_is_refused(hmap_type, dtype, form, points):
+    """NumPy makes such a str without a check, and Python encodes it to the UTF-8 of another text, or to none at all."""
+    item = form(points.view("U2")[0])
+    keyed, valued = hmap_type(dtype, np.int64, {"a": 1}), hmap_type(np.int64, dtype, {1: "a"})
+    for m, call in [
+        (keyed, lambda: keyed.__setitem__(item, 2)),
+        (keyed, lambda: keyed.get(item)),
+        (keyed, lambda: item in keyed),
+        (valued, lambda: valued.__setitem__(2, item)),
+        (valued, lambda: valued.setdefault(2, item)),
+        (valued, lambda: valued.set_many([2, 3], item)),
+        (valued, lambda: valued.get_many([1, 2], default=item)),
+    ]:
+        with refused(m, ValueError, "is not text: it has a number above"):
+            call()
+    if not isinstance(item, np.ndarray):
+        with refused(keyed, ValueError, r"keys\[1\].* is not text"):
+            keyed.set_many(["b", item], [2, 3])
+        with refused(valued, ValueError, r"values\[1\].* is not text"):
+            valued.set_many([2, 3], ["b", item])
+
+
 @pytest.mark.parametrize("unit", ["ps", "fs", "as"])
 def test_days_are_exact_in_the_finest_units(hmap_type, unit):
     m = hmap_type(f"M8[{unit}]", np.int64)
