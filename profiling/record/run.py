@@ -13,6 +13,7 @@ from typing import Any
 from builds import run as builds
 from cache import markdown as cache
 from core.environment import PROJECT
+from files import tables as files
 from floods import run as floods
 from growth import markdown as growth
 from leaks import tables as leaks
@@ -31,6 +32,8 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "growth": ("growth", growth.inserts),
     "loads": ("growth", growth.loads),
     "floods": ("floods", floods.markdown),
+    **{f"files-{part.__name__}": ("files", files.markdown(part)) for part in files.PARTS},
+    "files-targets": ("files", peers.targets_markdown),
     "leaks": ("leaks", leaks.markdown),
     "builds": ("builds", builds.markdown),
     "builds-frozen": ("builds-frozen", builds.markdown),
