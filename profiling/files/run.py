@@ -91,9 +91,7 @@ def steps(plan: Plan, folder: Path, left_out: dict[str, str]) -> list[Step]:
     for block, way in runner.interleave((worker.MAPPED, worker.UNPICKLED), plan.sharings):
         known = {"way": way, "processes": plan.processes, "size": plan.opened["int64"], "block": block}
         label = f"{plan.processes} processes, {way}"
-        planned.append(
-            step("sharing", known, label, plan.processes, "sharing", folder / "int64", way, plan.processes)
-        )
+        planned.append(step("sharing", known, label, plan.processes, "sharing", folder / "int64", way, plan.processes))
     for block in range(plan.blocks):
         known, label = {"size": plan.saved, "block": block}, f"block {block + 1} of {plan.blocks}"
         planned.append(step("saving", known, label, 2 + plan.saved * 2e-6, "saving", folder, plan.saved, block))

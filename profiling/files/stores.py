@@ -126,8 +126,9 @@ class Lmdb(OfBytes):
     def build(self, keys: Keys, values: Any) -> None:
         import lmdb
 
-        with lmdb.open(str(self.file), subdir=False, map_size=1 << 36) as store, store.begin(write=True) as writing:
-            writing.cursor().putmulti(sorted(zip(keys, values, strict=True)), append=True)
+        with lmdb.open(str(self.file), subdir=False, lock=False, map_size=1 << 36) as store:
+            with store.begin(write=True) as writing:
+                writing.cursor().putmulti(sorted(zip(keys, values, strict=True)), append=True)
 
     def open(self) -> Any:
         import lmdb
@@ -147,7 +148,9 @@ class Sqlite(Store):
     def build(self, keys: Keys, values: Any) -> None:
         connection = sqlite3.connect(self.file)
         connection.execute("PRAGMA journal_mode = OFF")
-        kind = "INTEGER PRIMARY KEY, v INTEGER)" if self.kind == "int64" else "TEXT PRIMARY KEY, v INTEGER) WITHOUT ROWID"
+        kind = (
+            "INTEGER PRIMARY KEY, v INTEGER)" if self.kind == "int64" else "TEXT PRIMARY KEY, v INTEGER) WITHOUT ROWID"
+        )
         connection.execute(f"CREATE TABLE t (k {kind}")
         connection.executemany("INSERT INTO t VALUES (?, ?)", sorted(zip(keys, values, strict=True)))
         connection.commit()
@@ -291,7 +294,7 @@ def build(library: str, kind: str, size: int, seed: int, path: Path) -> dict[str
     gc.disable()
     began = time.perf_counter_ns()
     store.build(own, values)
-    files = [file for file in path.iterdir() if not file.name.endswith("-lock")]
+    files = list(path.iterdir())
     for file in files:
         with file.open("rb") as written:
             os.fsync(written.fileno())

@@ -78,7 +78,7 @@ def sharing(document: Document) -> Part:
         cells = [f"{row['processes']} processes, {WAYS[row['way']]}", power(row["size"])]
         cells += [f"{digits(row[name]['median'])} MB" for name in ("each_mb", "all_mb")]
         rows.append([*cells, f"{digits(row['seconds']['median'])} s"])
-    head = ("", "int64 pairs", "each", "all together", "until the last one has asked 2 * 10^6 keys")
+    head = ("", "int64 pairs", "each", "all together", "until all have looked up")
     return Part("Proportional set size", head, 1, rows)
 
 

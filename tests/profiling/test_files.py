@@ -126,7 +126,9 @@ def samples(size: int = figures.LARGE) -> list[Document]:
     for block, times in enumerate((1.0, 1.5)):
         known = {"block": block, "size": size}
         for way, ms in (("header", 0.8), ("structure", 8.0), ("unpickled", 90.0)):
-            made.append({"measure": "opening", "kind": "int64", "way": way, "first_ms": ms * times, "again_ms": ms} | known)
+            made.append(
+                {"measure": "opening", "kind": "int64", "way": way, "first_ms": ms * times, "again_ms": ms} | known
+            )
         ns = {"memory": 10.0 * times, "mapped": 12.0 * times + block, "copy": 10.5, "copy, small pages": 11.5}
         made.append({"measure": "batches", "ns": ns, "first_ns": ns, "huge": dict.fromkeys(ns, 0.5)} | known)
         for way, mb in (("mapped", [100.0, 110.0]), ("unpickled", [200.0, 201.0])):
@@ -191,7 +193,9 @@ def test_the_tables_say_who_is_slower_and_mark_who_is_faster() -> None:
         "| 10^6 int64 | lmdb | 125 ns, 1.0x | 200 ns, 8.0x | 20 | 8.0 s | 8.0 ms |",
         "| 10^6 int64 | cdb | 125 ns, 1.0x | **12 ns, 0.50x** | 20 | 0.50 s | 0.50 ms |",
     ]
-    (memory, mapped, *_) = tables.markdown(tables.batches)(made).replace("\N{MULTIPLICATION SIGN}", "x").splitlines()[2:]
+    (memory, mapped, *_) = (
+        tables.markdown(tables.batches)(made).replace("\N{MULTIPLICATION SIGN}", "x").splitlines()[2:]
+    )
     assert memory == "| 10^7 | in memory | 12 ns | - | 50 % | 12 ns |"
     assert mapped == "| 10^7 | mapped | 16 ns | 1.23x (1.20..1.27) | 50 % | 16 ns |"
 
@@ -203,7 +207,9 @@ def test_a_run_measures_prints_draws_and_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "QUICK", SMALL)
-    monkeypatch.setattr(stores, "left_out", lambda: dict.fromkeys(stores.STORES.keys() - {"pyhmap", "sqlite3"}, "not today"))
+    monkeypatch.setattr(
+        stores, "left_out", lambda: dict.fromkeys(stores.STORES.keys() - {"pyhmap", "sqlite3"}, "not today")
+    )
     monkeypatch.setattr(worker, "VERIFY", ("structure",))
 
     assert files.run(quick=True, out=tmp_path) == ""
