@@ -126,9 +126,10 @@ class Lmdb(OfBytes):
     def build(self, keys: Keys, values: Any) -> None:
         import lmdb
 
-        with lmdb.open(str(self.file), subdir=False, lock=False, map_size=1 << 36) as store:
-            with store.begin(write=True) as writing:
-                writing.cursor().putmulti(sorted(zip(keys, values, strict=True)), append=True)
+        items = sorted(zip(keys, values, strict=True))
+        store = lmdb.open(str(self.file), subdir=False, lock=False, map_size=1 << 36)
+        with store, store.begin(write=True) as writing:
+            writing.cursor().putmulti(items, append=True)
 
     def open(self) -> Any:
         import lmdb
@@ -148,10 +149,8 @@ class Sqlite(Store):
     def build(self, keys: Keys, values: Any) -> None:
         connection = sqlite3.connect(self.file)
         connection.execute("PRAGMA journal_mode = OFF")
-        kind = (
-            "INTEGER PRIMARY KEY, v INTEGER)" if self.kind == "int64" else "TEXT PRIMARY KEY, v INTEGER) WITHOUT ROWID"
-        )
-        connection.execute(f"CREATE TABLE t (k {kind}")
+        key, rest = ("INTEGER", "") if self.kind == "int64" else ("TEXT", "WITHOUT ROWID")
+        connection.execute(f"CREATE TABLE t (k {key} PRIMARY KEY, v INTEGER) {rest}")
         connection.executemany("INSERT INTO t VALUES (?, ?)", sorted(zip(keys, values, strict=True)))
         connection.commit()
         connection.close()

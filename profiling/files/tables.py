@@ -152,7 +152,7 @@ def notes(document: Document) -> list[str]:
     """What a reader must know to judge the tables."""
     lines = [
         f"The files were on {document['workload']['file system']}. Small pages: 4 KiB, as every mapped file has them.",
-        f"Behind a time: that time over {OURS}'s. Answers count in the form that a library gives. The collector is off.",
+        f"Behind a time: that time over {OURS}'s. Answers count in the form that a library gives.",
         f"Versions: {', '.join(f'{name} {version}' for name, version in document['versions'].items())}.",
     ]
     return lines + [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]

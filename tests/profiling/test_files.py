@@ -137,8 +137,8 @@ def samples(size: int = figures.LARGE) -> list[Document]:
         made.append({"measure": "saving", "bytes": 200_000_000, "s": s} | known)
         for library, more in (("pyhmap", 1.0), ("lmdb", 8.0), ("cdb", 0.5)):
             its = {"single_ns": 100.0 * times, "batch_ns": 20.0 * more * times, "build_s": more, "open_ms": more}
-            known["size"] = 10**6
-            made.append({"measure": "stores", "kind": "int64", "library": library, "bytes": 2 * 10**7} | known | its)
+            its |= {"block": block, "size": 10**6}
+            made.append({"measure": "stores", "kind": "int64", "library": library, "bytes": 2 * 10**7} | its)
     return made
 
 
@@ -245,7 +245,7 @@ def test_what_is_slow_is_in_a_third_of_the_blocks_and_every_way_in_each() -> Non
 def test_a_full_run_asks_for_memory_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MEMORY", 2**60)
 
-    with pytest.raises(ValueError, match="GB of memory are free.*--quick"):
+    with pytest.raises(ValueError, match=r"GB of memory are free.*--quick"):
         files.run(quick=False, out=tmp_path)
 
 
