@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from files.figures import MEMORY, NP_SAVE, OURS
-from files.worker import MAPPED, UNPICKLED
+from files.worker import COPY, MAPPED, READ, SMALL_COPY, TOUCHED, UNPICKLED
 from peers import tables as peers_tables
 from peers.tables import NONE, digits
 from peers.targets import power
@@ -17,9 +17,11 @@ from render import terminal
 Document = dict[str, Any]
 WAYS = {
     MEMORY: "in memory",
-    MAPPED: "mapped",
-    "copy": '`prefetch="copy"`',
-    "copy, small pages": "the same, in small pages",
+    MAPPED: "mapped, just saved",
+    READ: "mapped, read from the disk",
+    TOUCHED: 'the same with `prefetch="touch"`',
+    COPY: '`prefetch="copy"`',
+    SMALL_COPY: "the same in small pages",
     UNPICKLED: "unpickled",
 }
 
@@ -151,7 +153,7 @@ def plain(cells: Iterable[str]) -> list[str]:
 def notes(document: Document) -> list[str]:
     """What a reader must know to judge the tables."""
     lines = [
-        f"The files were on {document['workload']['file system']}. Small pages: 4 KiB, as every mapped file has them.",
+        f"The files were on {document['workload']['file system']}. Small pages: 4 KiB; huge ones: 2 MiB.",
         f"Behind a time: that time over {OURS}'s. Answers count in the form that a library gives.",
         f"Versions: {', '.join(f'{name} {version}' for name, version in document['versions'].items())}.",
     ]

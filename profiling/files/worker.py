@@ -24,7 +24,8 @@ from peers import keys as peers_keys
 Array = np.ndarray
 # How a file is opened; UNPICKLED is what people do without one.
 VERIFY, UNPICKLED = ("header", "structure", "lazy", "full"), "unpickled"
-MAPPED = "mapped"
+MAPPED, READ, TOUCHED = "mapped", "mapped, read from the disk", "touched, read from the disk"
+COPY, SMALL_COPY = "copy", "copy, small pages"
 OPENINGS = 5  # after the first one of a process; the median counts
 TURNS = 7  # of the ways to have a map, and of those to save one
 MB = 1_000_000
@@ -87,6 +88,18 @@ def memory(name: str) -> int:
     raise ValueError(f"the system keeps no account of {name}")
 
 
+def in_huge_pages() -> int:
+    """Bytes of this process's memory, and of the files that it has mapped, that are mapped in huge pages."""
+    return memory("AnonHugePages") + memory("FilePmdMapped")
+
+
+def drop(path: Path) -> None:
+    """Take a file that was flushed out of the system's cache."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
 def in_small_pages(make: Callable[[], Any]) -> Any:
     """What ``make`` returns, its memory in small pages whatever was asked for."""
     switch = ctypes.CDLL(None, use_errno=True).prctl
@@ -99,32 +112,34 @@ def in_small_pages(make: Callable[[], Any]) -> Any:
 
 
 def batches(folder: Path, size: int, seed: int) -> dict[str, Any]:
-    """CPU nanoseconds per key of ``get_many`` of present keys in one and the same map: in memory, in a mapped file, in
-    a copy of the file, and in a copy in small pages. They take turns; each is asked twice and the second time counts.
+    """CPU nanoseconds per key of ``get_many`` of present keys in one and the same map: in memory, in files, in copies
+    of them. They take turns; each is asked twice and the second time counts.
 
-    ``huge`` is the share of each map that lies in huge pages, ``first_ns`` the first batch of all, which meets pages
-    that the process has not touched yet.
+    The system's cache keeps a file in huge pages or in small ones. That depends on how it got there: when the file was
+    written, or read from the disk. ``huge`` is the share of each map that lies in huge pages, ``first_ns`` the first
+    batch of all, which meets pages that the process has not touched yet.
     """
     keys = make_keys("int64", size, seed)
     rng = np.random.default_rng(seed)
     right = np.concatenate([rng.permutation(size) for _ in range(max(1, peers_keys.FEWEST_QUERIES // size))])
     right = right[: peers_keys.MOST_QUERIES]
     asked, room = keys[right], np.zeros(len(right), np.int64)
-    path = folder / "batches.pyhmap"
+    saved, read, touched = paths = [folder / f"{name}.pyhmap" for name in ("saved", "read", "touched")]
     built = pyhmap.FrozenMap.from_arrays(keys, np.arange(size))
-    built.save(path)
+    for path in paths:
+        built.save(path)
     del keys, built
+    drop(read)
+    drop(touched)
     ways: dict[str, Callable[[], Any]] = {
-        "memory": lambda: pickle.loads(pickle.dumps(pyhmap.open(path))),
-        MAPPED: lambda: pyhmap.open(path),
-        "copy": lambda: pyhmap.open(path, prefetch="copy"),
-        "copy, small pages": lambda: in_small_pages(lambda: pyhmap.open(path, prefetch="copy")),
+        "memory": lambda: pickle.loads(pickle.dumps(pyhmap.open(saved))),
+        MAPPED: lambda: pyhmap.open(saved),
+        READ: lambda: pyhmap.open(read),
+        TOUCHED: lambda: pyhmap.open(touched, prefetch="touch"),
+        COPY: lambda: pyhmap.open(saved, prefetch="copy"),
+        SMALL_COPY: lambda: in_small_pages(lambda: pyhmap.open(saved, prefetch="copy")),
     }
-    maps, huge = {}, {}
-    for way, call in ways.items():
-        before = memory("AnonHugePages")
-        maps[way] = call()
-        huge[way] = (memory("AnonHugePages") - before) / maps[way].nbytes
+    maps, first, huge = {}, {}, {}
 
     def ask(way: str) -> float:
         room.fill(0)
@@ -135,12 +150,17 @@ def batches(folder: Path, size: int, seed: int) -> dict[str, Any]:
             raise AssertionError(f"wrong answers: {way}")
         return taken
 
-    first = {way: ask(way) for way in maps}
+    for way, call in ways.items():
+        before = in_huge_pages()
+        maps[way] = call()
+        first[way] = ask(way)
+        huge[way] = min(1.0, (in_huge_pages() - before) / maps[way].nbytes)  # what else was needed may remain
     taken: dict[str, list[float]] = {way: [] for way in maps}
     for way in tuple(maps) * TURNS:
         ask(way)
         taken[way].append(ask(way))
-    path.unlink()
+    for path in paths:
+        path.unlink()
     return {"ns": {way: float(np.median(each)) for way, each in taken.items()}, "first_ns": first, "huge": huge}
 
 
