@@ -122,6 +122,17 @@ def markdown(part: Callable[[Document], Part]) -> Callable[[Document], str]:
     return made
 
 
+def sentences(document: Document) -> list[tuple[str, str]]:
+    """What the prose says in figures of this result: the document, and words that must stand in it."""
+    small = [row for row in document["figures"]["batches"] if row["way"] == READ][-1]
+    return [
+        (
+            "docs/files.md",
+            f"A batch of a large map takes {small['over_memory']['value']:.1f} times as long in small pages as in huge",
+        )
+    ]
+
+
 def show(console: Console, document: Document) -> None:
     """Print the result: the targets, then a table for each measurement."""
     targets = document["figures"]["targets"]

@@ -52,6 +52,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
 # What the prose says in figures of a result.
 SENTENCES: dict[str, Callable[[Any], list[tuple[str, str]]]] = {
     "cache": cache.sentences,
+    "files": files.sentences,
     "growth": growth.sentences,
     "leaks": leaks.sentences,
     "peers": peers.sentences,

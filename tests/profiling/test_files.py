@@ -201,6 +201,13 @@ def test_the_tables_say_who_is_slower_and_mark_who_is_faster() -> None:
     assert mapped == "| 10^7 | mapped, just saved | 16 ns | 1.23x (1.20..1.27) | 50 % | 16 ns |"
 
 
+def test_the_prose_says_what_small_pages_cost_in_the_largest_map() -> None:
+    rows = [{"way": way, "over_memory": {"value": value}} for way, value in ((worker.READ, 1.1), (worker.READ, 1.53))]
+
+    (said,) = tables.sentences({"figures": {"batches": [*rows, {"way": worker.COPY}]}})
+    assert said == ("docs/files.md", "A batch of a large map takes 1.5 times as long in small pages as in huge")
+
+
 # --- the run ---
 
 
