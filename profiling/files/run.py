@@ -95,12 +95,14 @@ def steps(plan: Plan, folder: Path, left_out: dict[str, str]) -> list[Step]:
     for block in range(plan.blocks):
         known, label = {"size": plan.saved, "block": block}, f"block {block + 1} of {plan.blocks}"
         planned.append(step("saving", known, label, 2 + plan.saved * 2e-6, "saving", folder, plan.saved, block))
-    return planned + [
-        Step("stores", f"{library}, {kind}, block {block + 1}", 5, partial(store, folder, library, kind, plan, block))
-        for kind in stores.KINDS
-        for block, library in runner.interleave(stores.STORES.keys() - left_out.keys(), plan.blocks)
-        if block < (plan.blocks if library not in SLOW else (plan.blocks + 2) // 3)
-    ]
+    for kind in stores.KINDS:
+        for block, library in runner.interleave(stores.STORES.keys() - left_out.keys(), plan.blocks):
+            slow = library in SLOW
+            if block < (plan.blocks + 2) // 3 or not slow:
+                call = partial(store, folder, library, kind, plan, block)
+                seconds = 1 + plan.stored * (9e-5 if slow else 5e-6)
+                planned.append(Step("stores", f"{library}, {kind}, block {block + 1}", seconds, call))
+    return planned
 
 
 def step(measure: str, known: Sample, label: str, seconds: float, *arguments: object) -> Step:
