@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyhmap._file.blocks import checksum_of, first_damaged
-from pyhmap._file.header import BLOCK, DIGEST, HASHES, Header, header_of, up
+from pyhmap._file.header import BLOCK, DIGEST, HASHES, header_of, up
 from pyhmap._file.types import type_of_text
 from pyhmap.errors import FileFormatError
 
