@@ -102,7 +102,7 @@ def _copied(descriptor: int, size: int) -> Bytes:
     copy = np.empty(size, np.uint8)
     at = 0
     while at < size:
-        n = os.preadv(descriptor, [memoryview(copy)[at : at + PIECE]], at)
+        n = os.preadv(descriptor, [copy[at : at + PIECE].data], at)
         if n == 0:
             break
         at += n
