@@ -8,12 +8,24 @@
 (7.0, [0.0, 2.65, nan])
 """
 
-from pyhmap.errors import CorruptMapError, NilMapError
+from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
 from pyhmap.frozen import FrozenMap
 from pyhmap.frozen_set import FrozenSet
+from pyhmap.generations import Publisher, Subscriber
 from pyhmap.hmap import HMap
 from pyhmap.hset import HSet
 from pyhmap.nil import nil
 
-__all__ = ["CorruptMapError", "FrozenMap", "FrozenSet", "HMap", "HSet", "NilMapError", "nil"]
+__all__ = [
+    "CorruptMapError",
+    "FileFormatError",
+    "FrozenMap",
+    "FrozenSet",
+    "HMap",
+    "HSet",
+    "NilMapError",
+    "Publisher",
+    "Subscriber",
+    "nil",
+]
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Runs the examples in the docstrings of every public module, in README.md and in docs/debug.md."""
+"""Runs the examples in the docstrings of every public module, in README.md, docs/debug.md and docs/files.md."""
 
 import doctest
 import importlib
@@ -67,6 +67,10 @@ def test_the_map_has_examples():
 
 def test_python_blocks_of_the_readme():
     run_blocks("README.md")
+
+
+def test_python_blocks_of_the_page_on_files():
+    run_blocks("docs/files.md")
 
 
 def run_blocks(name):

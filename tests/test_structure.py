@@ -29,7 +29,8 @@ LAYERS = """
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core
     pyhmap._engine             batch_read batch_write map freeze frozen
     pyhmap._mapping            equality views pickling reading mapping sets
-    pyhmap                     introspect frozen hmap frozen_set hset nil __init__
+    pyhmap._file               replace
+    pyhmap                     introspect frozen hmap frozen_set hset nil files generations __init__
     pyhmap._reference          batches table engine frozen
     pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis targets places
     pyhmap.debug               rounds collector __init__
@@ -105,7 +106,7 @@ def full_name(module: str, name: str | None) -> str:
 
 LIST = layers()
 ALL = {module_of(path) for path in sources(".py", ".pyx", ".pxd")}
-DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping")}
+DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping", "_file")}
 DESCRIBED |= {"_hmap_bytes.__init__", "pyhmap._reference.__init__"}
 
 
