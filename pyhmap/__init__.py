@@ -8,7 +8,9 @@
 (7.0, [0.0, 2.65, nan])
 """
 
+from pyhmap._release import VERSION as __version__
 from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
+from pyhmap.files import check_file, open
 from pyhmap.frozen import FrozenMap
 from pyhmap.frozen_set import FrozenSet
 from pyhmap.generations import Publisher, Subscriber
@@ -26,6 +28,8 @@ __all__ = [
     "NilMapError",
     "Publisher",
     "Subscriber",
+    "__version__",
+    "check_file",
     "nil",
+    "open",
 ]
-__version__ = "0.1.0"
