@@ -1,4 +1,4 @@
-"""Generations: files of one name that one process publishes, one after the other, and that any number of readers follow.
+"""Generations: files of one name that one process publishes, one after the other, and any number of readers follow.
 
 Of the name ``users``, a folder holds ``users.00000042.pyhmap``, a generation, which never changes; ``users.CURRENT``,
 one line that names the generation to read; and ``users.lock``, which the one publisher holds. docs/files.md says what a
@@ -256,7 +256,7 @@ class Publisher:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Refuses a call in a child, and one beside publish(), also of the same thread: a callback, a signal handler."""
+        """Refuses a call in a child, and one during publish(), also in the same thread: by a callback, by a signal."""
         if self._process != os.getpid():
             raise RuntimeError(
                 f"this Publisher belongs to process {self._process}, from which this one was forked: publish there, or "
@@ -280,8 +280,10 @@ class Publisher:
         if self._lock >= 0 and self._process == os.getpid():
             with self._alone():
                 lock, self._lock = self._lock, -1
-                fcntl.flock(lock, fcntl.LOCK_UN)  # a process that was forked behind Python's back may have it open
-                os.close(lock)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_UN)  # a process that was forked behind Python's back may have it open
+                finally:
+                    os.close(lock)
 
     def _after_fork(self) -> None:
         if self._lock >= 0:

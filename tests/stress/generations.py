@@ -1,10 +1,10 @@
 """Many publishes under processes that read all the time. See the options with --help.
 
-Each value of a generation is the generation's number. Readers, which are spawned, look up batches of random keys in what
-Subscriber.current() gives: a batch must be wholly of one generation, none older than one that the reader has seen, and
-the last that each sees is the last that was published. At the end, the folder holds what it should.
+Each value of a generation is the generation's number. Readers, which are spawned, look up batches of random keys in
+what Subscriber.current() gives: a batch must be wholly of one generation, none older than one that the reader has seen,
+and the last that each sees is the last that was published. At the end, the folder holds what it should.
 
-A finding ends the run with exit status 1 and says what was found. A reader that does not end in WATCHDOG seconds is one.
+A finding ends the run with exit status 1 and is printed. A reader that does not end in WATCHDOG seconds is one.
 """
 
 import argparse
@@ -36,8 +36,10 @@ def need(holds: Any, what: str, *details: Any) -> None:
 
 
 def read(index: int, subscriber: Subscriber, keys: int, last: int, connection: Any) -> None:
-    """Until the last generation is there. Sends what was counted, or what was found."""
+    """Until the last generation is there. Sends a message at the first, then what was counted or what was found."""
     try:
+        subscriber.current()
+        connection.send(f"reader {index} runs")
         connection.send(follow(np.random.default_rng(index), subscriber, keys, last))
     except BaseException:
         connection.send(f"reader {index}:\n{traceback.format_exc()}")
@@ -47,11 +49,7 @@ def follow(random: Any, subscriber: Subscriber, keys: int, last: int) -> dict[st
     counted: collections.Counter[str] = collections.Counter()
     number = 0
     while number < last:
-        try:
-            m = subscriber.current()
-        except FileNotFoundError:
-            need(number == 0, "no generation any more, after", number)
-            continue
+        m = subscriber.current()
         values = m.get_many(random.integers(keys, size=BATCH))
         need((values == values[0]).all(), "a batch of several generations", np.unique(values))
         need(values[0] == subscriber.generation, "the wrong number", values[0], subscriber.generation)
@@ -62,38 +60,41 @@ def follow(random: Any, subscriber: Subscriber, keys: int, last: int) -> dict[st
     return dict(counted)
 
 
-def publish(publisher: Publisher, keys: int, publishes: int) -> None:
-    names = np.arange(keys)
-    for number in range(1, publishes + 1):
-        m = FrozenMap.from_arrays(names, np.full(keys, number), seed=1)
-        need(publisher.publish(m) == number, "the number of a generation", number)
+def publish(publisher: Publisher, keys: int, number: int) -> None:
+    m = FrozenMap.from_arrays(np.arange(keys), np.full(keys, number), seed=1)
+    need(publisher.publish(m) == number, "the number of a generation", number)
+
+
+def received(index: int, connection: Any) -> Any:
+    """What a reader sends next, or what is wrong with it."""
+    try:
+        return connection.recv() if connection.poll(WATCHDOG) else f"reader {index} does not end"
+    except EOFError:
+        return f"reader {index} died"
 
 
 def run(options: argparse.Namespace, folder: str) -> tuple[list[str], list[dict[str, int]]]:
     """What was found, and what each reader counted."""
     context = multiprocessing.get_context("spawn")
-    readers, connections = [], []
-    for index in range(options.readers):
-        here, there = context.Pipe()
-        subscriber = Subscriber(folder, NAME, every=options.every)
-        arguments = (index, subscriber, options.keys, options.publishes, there)
-        readers.append(context.Process(target=read, args=arguments, daemon=True))
-        readers[-1].start()
-        there.close()
-        connections.append(here)
-
-    found, counts = [], []
     with Publisher(folder, NAME, keep=options.keep) as publisher:
-        try:
-            publish(publisher, options.keys, options.publishes)
-        except Exception:
-            return [f"the publisher:\n{traceback.format_exc()}"], []
-        for index, connection in enumerate(connections):
-            try:
-                said = connection.recv() if connection.poll(WATCHDOG) else f"reader {index} does not end"
-            except EOFError:
-                said = f"reader {index} died"
-            (found if isinstance(said, str) else counts).append(said)
+        publish(publisher, options.keys, 1)
+        connections = []
+        for index in range(options.readers):
+            here, there = context.Pipe()
+            subscriber = Subscriber(folder, NAME, every=options.every)
+            arguments = (index, subscriber, options.keys, options.publishes, there)
+            context.Process(target=read, args=arguments, daemon=True).start()
+            there.close()
+            connections.append(here)
+        said = [received(index, connection) for index, connection in enumerate(connections)]
+        found = [one for index, one in enumerate(said) if one != f"reader {index} runs"]
+        if found:
+            return found, []
+        for number in range(2, options.publishes + 1):
+            publish(publisher, options.keys, number)
+        said = [received(index, connection) for index, connection in enumerate(connections)]
+    found = [one for one in said if isinstance(one, str)]
+    counts = [one for one in said if not isinstance(one, str)]
     kept = range(max(1, options.publishes - options.keep + 1), options.publishes + 1)
     expected = [*(f"{NAME}.{number:08d}.pyhmap" for number in kept), f"{NAME}.CURRENT", f"{NAME}.lock"]
     if sorted(os.listdir(folder)) != expected:
