@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 from pathlib import Path
 
@@ -118,12 +119,20 @@ def test_before_the_first_generation(tmp_path):
         assert content_of(users.current()) == 1  # at once
 
 
+def recorded(call, name, calls):
+    def made(*args, **kwargs):
+        calls.append((name, *args))
+        return call(*args, **kwargs)
+
+    return made
+
+
 def test_current_looks_at_the_disk_once_in_a_while(tmp_path, publisher, monkeypatch):
     clock, calls = [100.0], []
     monkeypatch.setattr(generations, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     for name in ("stat", "open", "listdir"):
         real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *args, real=real, name=name: calls.append((name, *args)) or real(*args))
+        monkeypatch.setattr(os, name, recorded(real, name, calls))
     users = Subscriber(tmp_path, "users", every=5)
     look = ("stat", str(tmp_path / "users.CURRENT"))
 
@@ -553,6 +562,30 @@ def test_one_thread_opens_a_generation_and_others_go_on_with_the_one_before(tmp_
     go_on.release()
     thread.join(SECONDS)
     assert content_of(users.current()) == 2
+
+
+def test_threads_that_wait_for_the_first_generation_do_not_look_again(tmp_path, publisher, monkeypatch):
+    users = Subscriber(tmp_path, "users", every=1000)
+    opening, go_on, calls = threading.Event(), threading.Event(), []
+    real = generations.files.open
+
+    def slow(path):
+        opening.set()
+        assert go_on.wait(SECONDS)
+        return real(path)
+
+    monkeypatch.setattr(generations.files, "open", recorded(slow, "open", calls))
+    monkeypatch.setattr(os, "stat", recorded(os.stat, "stat", calls))
+    publisher.publish(map_of(1))
+    threads = [threading.Thread(target=users.current) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert opening.wait(SECONDS)
+    time.sleep(0.1)  # so that the others wait
+    go_on.set()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert [call for call in calls if "users." in str(call)] == [("open", str(tmp_path / "users.00000001.pyhmap"))]
 
 
 @pytest.mark.parametrize("method", METHODS)
