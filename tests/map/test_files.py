@@ -112,7 +112,7 @@ def test_equal_maps_of_one_seed_are_equal_files(path, tmp_path):
 
 
 def test_a_mapped_map_is_pickled_with_its_content(path):
-        f = MAPS["texts"]()
+    f = MAPS["texts"]()
     f.save(path)
     restored = pickle.loads(pickle.dumps(pyhmap.open(path)))
     path.unlink()
@@ -126,7 +126,7 @@ def test_nothing_is_kept_in_memory_of_the_process(path):
     f = pyhmap.open(path)
     assert f[199_999] == 199_999
     assert f.nbytes > 16 * 200_000
-    assert f.__sizeof__() < 1000
+    assert f.__sizeof__() < 2000  # of the object itself
     assert block_memory()[1] - before[1] < 1000  # those of the map before it was filled
 
 
