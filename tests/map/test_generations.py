@@ -23,7 +23,6 @@ from pyhmap import FileFormatError, FrozenMap, HMap, HSet, Publisher, Subscriber
 
 TESTS = Path(__file__).parent.parent
 SECONDS = 60  # a wait that takes longer counts as a deadlock
-METHODS = ["fork", "forkserver", "spawn"]
 
 # From Python 3.12 on, for a process with threads: a test session may have some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -412,8 +411,7 @@ def test_a_second_publisher_is_refused(tmp_path, publisher):
     Publisher(tmp_path, "users").close()
 
 
-@pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "known"), [("fork", True), ("fork", False), ("forkserver", True), ("spawn", True)])
 def test_a_second_publisher_in_another_process_is_refused(tmp_path, publisher, method, known):
     if not known:
         (tmp_path / "users.lock").write_text("")
@@ -513,7 +511,7 @@ def test_threads_share_a_subscriber(tmp_path, publisher):
 
     def read():
         contents = []
-        while not done.is_set() or not contents or contents[-1] < 100:
+        while not done.is_set() or not contents or contents[-1] < 30:
             with contextlib.suppress(FileNotFoundError):
                 contents.append(content_of(users.current()))
         found.append(contents)
@@ -521,7 +519,7 @@ def test_threads_share_a_subscriber(tmp_path, publisher):
     threads = [threading.Thread(target=read, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for content in range(1, 101):
+    for content in range(1, 31):
         publisher.publish(map_of(content))
     done.set()
     for thread in threads:
@@ -588,8 +586,7 @@ def test_threads_that_wait_for_the_first_generation_do_not_look_again(tmp_path, 
     assert [call for call in calls if "users." in str(call)] == [("open", str(tmp_path / "users.00000001.pyhmap"))]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize(("method", "before"), [("fork", 0), ("fork", 1), ("forkserver", 1), ("spawn", 1)])
 def test_workers_follow_the_generations(tmp_path, publisher, method, before):
     """Those of a pre-forking server share what their parent made, before or after its first look."""
     users = Subscriber(tmp_path, "users", every=0)
@@ -802,4 +799,4 @@ def test_publishers_that_are_killed_at_any_moment():
     said = run_program("moments", "20")
     killed, published = map(int, re.findall(r"\d+", said))
     assert killed == 20
-    assert published >= 5
+    assert published >= 10
