@@ -13,6 +13,7 @@ from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
 from pyhmap.files import check_file, open
 from pyhmap.frozen import FrozenMap
 from pyhmap.frozen_set import FrozenSet
+from pyhmap.generations import Publisher, Subscriber
 from pyhmap.hmap import HMap
 from pyhmap.hset import HSet
 from pyhmap.nil import nil
@@ -25,6 +26,8 @@ __all__ = [
     "HMap",
     "HSet",
     "NilMapError",
+    "Publisher",
+    "Subscriber",
     "__version__",
     "check_file",
     "nil",

@@ -31,7 +31,7 @@ LAYERS = """
     pyhmap._engine             batch_read batch_write map freeze frozen
     pyhmap._mapping            equality views pickling reading mapping sets
     pyhmap._file               replace types header blocks write read
-    pyhmap                     introspect frozen hmap frozen_set hset nil files __init__
+    pyhmap                     introspect frozen hmap frozen_set hset nil files generations __init__
     pyhmap._reference          batches table engine frozen
     pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis targets places
     pyhmap.debug               rounds collector __init__

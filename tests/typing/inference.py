@@ -110,6 +110,16 @@ f.positions(["wrong"])  # type: ignore[list-item]
 f.add(1)  # type: ignore[attr-defined]
 hashed = s  # type: ignore[assignment]
 
+publisher = pyhmap.Publisher("folder", "name", keep=3)
+assert_type(publisher.publish(m, progress=print), int)
+publisher.publish(frozen)
+publisher.publish(s)
+publisher.publish(f)
+publisher.publish({1: 2})  # type: ignore[arg-type]
+subscriber = pyhmap.Subscriber("folder", "name", every=0.5)
+assert_type(subscriber.current(), Any)
+assert_type(subscriber.generation, int | None)
+
 assert_type(pyhmap.nil(str, np.int64), HMap[Any, Any])
 
 cache = TopHashCache(max_entries=10)
