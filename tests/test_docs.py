@@ -1,4 +1,4 @@
-"""Runs the examples in the docstrings of every public module, in README.md and in docs/debug.md."""
+"""Runs the examples in the docstrings of every public module, in README.md, docs/containers.md and docs/debug.md."""
 
 import doctest
 import importlib
@@ -67,6 +67,12 @@ def test_the_map_has_examples():
 
 def test_python_blocks_of_the_readme():
     run_blocks("README.md")
+
+
+def test_python_blocks_of_the_containers():
+    for library in "duckdb", "pandas", "polars", "pyarrow":
+        pytest.importorskip(library, minversion="3" if library == "pandas" else None)
+    run_blocks("docs/containers.md")
 
 
 def run_blocks(name):

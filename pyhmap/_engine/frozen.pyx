@@ -159,6 +159,11 @@ cdef class FrozenEngine(FrozenCore):
         self.check_initialised()
         return batch_read.copy_rows(self, True, True)
 
+    def _columns(self, with_values):
+        """The keys, and the values or None, as ``arrow_table`` takes them."""
+        self.check_initialised()
+        return batch_read.copy_rows(self, True, with_values, True)
+
 
 cdef object rows_of(FrozenCore map, Part part):
     map.check_initialised()

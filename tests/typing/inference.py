@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import pyhmap
+from _hmap_bytes.arrow_types import ArrowStream
 from pyhmap import FrozenMap, FrozenSet, HMap, HSet, introspect
 from tophash_cache import TopHashCache
 
@@ -109,6 +110,8 @@ np.isin(np.array([1, 2]), f)
 f.positions(["wrong"])  # type: ignore[list-item]
 f.add(1)  # type: ignore[attr-defined]
 hashed = s  # type: ignore[assignment]
+
+tables: list[ArrowStream] = [m, s, frozen, f]
 
 assert_type(pyhmap.nil(str, np.int64), HMap[Any, Any])
 
