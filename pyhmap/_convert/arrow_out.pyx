@@ -115,7 +115,7 @@ def stream_capsule(Exported table not None):
     except MemoryError:
         free(stream)
         raise
-    source = Source()
+    cdef Source source = Source()
     source.table = table
     Py_INCREF(source)
     stream.private_data = <void *> source
@@ -143,26 +143,25 @@ cdef void *zeroed(Py_ssize_t n, size_t size) except NULL:
 
 # ---- what a consumer calls -------------------------------------------------------------------------------------------
 
-cdef int get_schema(ArrowArrayStream *stream, ArrowSchema *out) noexcept nogil:
-    with gil:
-        try:
-            fill_schema(out, (<Source> stream.private_data).table)
-        except MemoryError:
-            return ENOMEM
+cdef int get_schema(ArrowArrayStream *stream, ArrowSchema *out) noexcept with gil:
+    cdef Source source = <Source> stream.private_data
+    try:
+        fill_schema(out, source.table)
+    except MemoryError:
+        return ENOMEM
     return 0
 
 
-cdef int get_next(ArrowArrayStream *stream, ArrowArray *out) noexcept nogil:
-    with gil:
-        source = <Source> stream.private_data
-        if source.given:                    # the end of a stream is an array that is released
-            memset(out, 0, sizeof(ArrowArray))
-            return 0
-        try:
-            fill_array(out, source.table)
-        except MemoryError:
-            return ENOMEM
-        source.given = True
+cdef int get_next(ArrowArrayStream *stream, ArrowArray *out) noexcept with gil:
+    cdef Source source = <Source> stream.private_data
+    if source.given:                        # the end of a stream is an array that is released
+        memset(out, 0, sizeof(ArrowArray))
+        return 0
+    try:
+        fill_array(out, source.table)
+    except MemoryError:
+        return ENOMEM
+    source.given = True
     return 0
 
 
@@ -188,8 +187,11 @@ cdef void release_array(ArrowArray *array) noexcept nogil:
 cdef void give_up(void *owned) noexcept nogil:
     """Give up the reference that a struct owned."""
     if Py_IsInitialized():
-        with gil:
-            Py_DECREF(<object> owned)
+        forget(owned)
+
+
+cdef void forget(void *owned) noexcept with gil:
+    Py_DECREF(<object> owned)
 
 
 # ---- the structs -----------------------------------------------------------------------------------------------------
