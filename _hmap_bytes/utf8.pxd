@@ -3,7 +3,8 @@
 # Python's own encoders need the GIL, and make a bytes object per str or keep a copy in the user's str for its lifetime.
 # This one writes into the caller's buffer.
 #
-# Source: The Unicode Standard, section 3.9, tables 3-6 and 3-7. How a str holds its code points (1, 2 or 4 bytes each): PEP 393.
+# Source: The Unicode Standard, section 3.9, tables 3-6 and 3-7. How a str holds its code points (1, 2 or 4 bytes each):
+# PEP 393.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 

@@ -37,7 +37,7 @@ UNITS = {"s": "s", "ms": "m", "us": "u", "ns": "n"}
 
 
 def table_stream(codecs: Sequence[Codec], read: Callable[[], Sequence[Any]]) -> object:
-    """A capsule of an Arrow stream: a table in one record batch, with one column for each codec, named "key" or "value".
+    """A capsule of an Arrow stream: a table in one record batch, with a column for each codec, named "key" or "value".
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def table_stream(codecs: Sequence[Codec], read: Callable[[], Sequence[Any]]) -> 
     return stream_capsule(Exported("", "+s", len(columns[0]), [None], columns))
 
 
-def _column(codec: Codec, items: Any, *path: str) -> Exported:
+def _column(codec: Any, items: Any, *path: str) -> Exported:
     """The items of one type. ``path``: the name of the column, of its field, of the field's field."""
     name, dtype = path[-1], codec.dtype
     if isinstance(dtype, type):
@@ -90,13 +90,13 @@ def _column(codec: Codec, items: Any, *path: str) -> Exported:
     return Exported(name, NUMBERS[dtype.str[1:]], n, [None, _bytes_of(items)])
 
 
-def _texts(name: str, codec: Codec, items: Any) -> Exported:
+def _texts(name: str, codec: Any, items: Any) -> Exported:
     offsets, data = items if isinstance(items, tuple) else joined(items, codec)
     is_str = codec.dtype is str or (codec.dtype is not bytes and codec.dtype.kind == "U")
     return Exported(name, "U" if is_str else "Z", len(offsets) - 1, [None, _bytes_of(offsets), data])
 
 
-def _times(codec: Codec, items: Array, path: tuple[str, ...]) -> Exported:
+def _times(codec: Any, items: Array, path: tuple[str, ...]) -> Exported:
     unit, count = np.datetime_data(codec.dtype)
     valid = ~np.isnat(items)
     numbers = items.view(np.int64)

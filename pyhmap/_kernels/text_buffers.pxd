@@ -1,9 +1,9 @@
 # Kernels that turn raw buffers into Texts: fixed-size items, code points, Arrow's offsets, views and dictionaries. And
 # back: join_texts() makes a buffer of Texts.
 #
-# Each reader fills out[0:n] and returns n, or the position where it had to stop; the caller finds out why, and raises, or
-# makes room and continues from there. `valid` has one byte per item, 0 at a null, or is NULL when there are no nulls.
-# A null becomes the empty text, and what the buffers hold in its place is not read.
+# Those that read fill out[0:n] and return n, or the position where they had to stop; the caller finds out why, and
+# raises, or makes room and continues from there. `valid` has one byte per item, 0 at a null, or is NULL when there are
+# no nulls. A null becomes the empty text, and what the buffers hold in its place is not read.
 #
 # Source of the layouts: Arrow Columnar Format, sections "Variable-size Binary Layout", "Variable-size Binary View
 # Layout", "Dictionary-encoded Layout".
@@ -173,8 +173,8 @@ cdef inline void add_sizes(int64_t *offsets, const Text *texts, Py_ssize_t n) no
 
 
 cdef inline Py_ssize_t join_texts(uint8_t *out, const Text *texts, Py_ssize_t n, bint as_utf8) noexcept nogil:
-    """Write the bytes of the texts one behind the other. With `as_utf8`, stops at a text that is no UTF-8. Returns n, or
-    the position of that text."""
+    """Write the bytes of the texts one behind the other. With `as_utf8`, stops at a text that is no UTF-8. Returns n,
+    or the position of that text."""
     cdef Py_ssize_t i
     cdef const uint8_t *data
     for i in range(n):

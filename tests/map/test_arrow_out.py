@@ -5,6 +5,8 @@ The expected items are those that a dict was filled with. The structs themselves
 
 import ctypes
 import gc
+import subprocess
+import sys
 import threading
 import tracemalloc
 from ctypes import byref, pythonapi
@@ -595,6 +597,18 @@ def test_structs_are_released_in_threads_that_python_does_not_know():
             assert libc.pthread_join(thread, None) == 0
         assert not any(struct.release for struct in structs)
         del capsule
+
+
+def test_tables_that_are_there_when_the_interpreter_exits():
+    code = """if True:
+        import numpy as np, polars as pl, pyarrow as pa
+        from pyhmap import HMap
+        m = HMap(np.int64, str, {i: str(i) for i in range(1000)})
+        kept = [pa.table(m), pl.from_dataframe(m), pa.RecordBatchReader.from_stream(m), m.__arrow_c_stream__()]
+        kept.append(kept)
+    """
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ---- a map is still no column ----------------------------------------------------------------------------------------
