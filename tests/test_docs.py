@@ -71,6 +71,12 @@ def test_python_blocks_of_a_page(name):
     run_blocks(name)
 
 
+def test_python_blocks_of_the_containers():
+    for library in "duckdb", "pandas", "polars", "pyarrow":
+        pytest.importorskip(library, minversion="3" if library == "pandas" else None)
+    run_blocks("docs/containers.md")
+
+
 def run_blocks(name):
     """Run the blocks from top to bottom, with common names. The output of blocks with prompts is compared."""
     readme, names = (ROOT / name).read_text(), {}

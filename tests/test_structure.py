@@ -22,8 +22,8 @@ LAYERS = """
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
     pyhmap._kernels            file_blocks
-    pyhmap._convert            sentinels scalars arrow_values text_batch columns dtypes codec numbers times texts
-    pyhmap._convert            records codecs infer
+    pyhmap._convert            sentinels scalars arrow_out arrow_values text_batch columns dtypes codec numbers times
+    pyhmap._convert            texts records codecs infer arrow_table
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             forks threads rwlock memory typed
     pyhmap                     _core

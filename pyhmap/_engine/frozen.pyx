@@ -177,6 +177,11 @@ cdef class FrozenEngine(FrozenCore):
         self.check_open()
         return batch_read.copy_rows(self, True, True)
 
+    def _columns(self, with_values):
+        """The keys, and the values or None, as ``arrow_table`` takes them."""
+        self.check_open()
+        return batch_read.copy_rows(self, True, with_values, True)
+
 
 cdef object value_of(FrozenCore map, const uint8_t *entry):
     """The Python object of a row's value. The caller holds the memory."""
