@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pyhmap._file import read
 from pyhmap.errors import FileFormatError
-from pyhmap.frozen import FrozenMap
+from pyhmap.frozen import FrozenMap, Progress, halves
 from pyhmap.frozen_set import FrozenSet
 
 
@@ -70,19 +70,7 @@ def open(
         raise ValueError(f"prefetch={prefetch!r}: give one of {', '.join(map(repr, read.PREFETCH))}")
     if sha256 is not None and (not isinstance(sha256, str) or len(sha256) != 64):
         raise ValueError(f"sha256={sha256!r}: give 64 hexadecimal digits")
-    file = read.OpenFile(path, prefetch)
-    if sha256 is not None:
-        _check_sha256(file, sha256)
-    key, value = read.types_of(file)
-    is_set = file.header.kind == "set"
-    try:
-        m: FrozenMap[Any, Any] = FrozenMap._empty(key, value, None)
-    except TypeError as error:
-        raise FileFormatError(f"{file.path} is damaged: {error}") from None
-    if is_set and file.header.value != "|V0":
-        raise FileFormatError(f"{file.path} is damaged: it is a set, and has values of type {file.header.value}")
-    read.fill(m, file, verify)
-    return FrozenSet._over(m) if is_set else m
+    return _map_in(read.OpenFile(path, prefetch), verify, sha256)
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
@@ -97,9 +85,28 @@ def check_file(path: str | os.PathLike[str]) -> None:
     open(path, verify="full").close()
 
 
-def _check_sha256(file: read.OpenFile, wanted: str) -> None:
+def _map_in(file: read.OpenFile, verify: str, sha256: str | None = None, progress: Progress | None = None) -> Any:
+    """The map or set that an opened file holds. ``progress`` is called with the part of its bytes that was checked."""
+    if sha256 is not None:
+        first, progress = halves(progress)
+        _check_sha256(file, sha256, first)
+    key, value = read.types_of(file)
+    is_set = file.header.kind == "set"
+    try:
+        m: FrozenMap[Any, Any] = FrozenMap._empty(key, value, None)
+    except TypeError as error:
+        raise FileFormatError(f"{file.path} is damaged: {error}") from None
+    if is_set and file.header.value != "|V0":
+        raise FileFormatError(f"{file.path} is damaged: it is a set, and has values of type {file.header.value}")
+    read.fill(m, file, verify, progress)
+    return FrozenSet._over(m) if is_set else m
+
+
+def _check_sha256(file: read.OpenFile, wanted: str, progress: Progress | None) -> None:
     found = hashlib.sha256()
     for at in range(0, len(file.bytes), read.PIECE):
         found.update(file.bytes[at : at + read.PIECE])
+        if progress is not None:
+            progress(min(1.0, (at + read.PIECE) / len(file.bytes)))
     if found.hexdigest() != wanted.lower():
         raise FileFormatError(f"{file.path} has the SHA-256 {found.hexdigest()}, not {wanted}: it is another file")

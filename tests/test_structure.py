@@ -33,8 +33,10 @@ LAYERS = """
     pyhmap._file               replace types header blocks write read
     pyhmap                     introspect frozen hmap frozen_set hset nil files __init__
     pyhmap._reference          batches table engine frozen
+    pyhmap._commands           output inspect check stats sources build
     pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis targets places
     pyhmap.debug               rounds collector __init__
+    pyhmap._commands           leakcheck
     pyhmap                     __main__
 """
 
@@ -109,6 +111,7 @@ LIST = layers()
 ALL = {module_of(path) for path in sources(".py", ".pyx", ".pxd")}
 DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping")}
 DESCRIBED |= {"_hmap_bytes.__init__", "pyhmap._reference.__init__"}
+DESCRIBED |= {"pyhmap._file.__init__", "pyhmap._commands.__init__"}
 
 
 def broken_rules(path: Path) -> list[str]:
@@ -151,6 +154,7 @@ def test_imports_run_one_way(path):
         ("pyhmap/_kernels/slot.pxd", "from pyhmap._kernels cimport (\n    grow,\n)", "above it"),
         ("pyhmap/_core.pyx", "from pyhmap.hmap import HMap", "above it"),
         ("pyhmap/_convert/codecs.py", "def f():\n    import pyhmap.debug", "above it"),
+        ("pyhmap/_commands/check.py", "def f():\n    import pyhmap.debug", "above it"),
         ("pyhmap/_engine/rwlock.pxd", "from pyhmap._core cimport HMapCore", "above it"),
         ("tophash_cache/config.py", "import pyhmap", "stands alone"),
         ("pyhmap/_convert/codecs.py", "from tophash_cache import xxh64", "capsule"),

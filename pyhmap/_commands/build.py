@@ -1,0 +1,152 @@
+"""`python -m pyhmap build SOURCE FILE --key COLUMN --value COLUMN`: a file from columns of a Parquet, CSV or Arrow file.
+
+The source is read a batch at a time and need not fit into memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import pyhmap
+from pyhmap._commands import inspect, sources
+from pyhmap._commands.output import DAMAGED, Progress, Refusal, cannot
+from pyhmap._convert import codecs
+from pyhmap._convert.codec import Codec
+from pyhmap._convert.dtypes import type_of
+from pyhmap._file import read
+
+HELP = "make a file of columns of a Parquet, CSV or Arrow file"
+STATUSES = (
+    "Exit status: 0, 1 if the source is damaged or its items are refused (a null, a key that occurs twice), "
+    "2 if it cannot be read or the file cannot be written."
+)
+
+
+def add_to(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    about = (
+        "Makes a file that pyhmap.open() opens, of columns of a Parquet, CSV or Arrow file, whose kind is told by its "
+        "name. Several keys or values become one structured key or value; without a value, the file is a set."
+    )
+    parser = verbs.add_parser("build", help=HELP, description=about, epilog=STATUSES)
+    parser.add_argument("source", metavar="SOURCE", help=", ".join(sources.READERS))
+    parser.add_argument("file", metavar="FILE", help="the file to write; an old one is replaced as a whole")
+    parser.add_argument("--key", action="append", required=True, metavar="COLUMN", help="the column of the keys")
+    parser.add_argument("--value", action="append", default=[], metavar="COLUMN", help="the column of the values")
+    help_on_type = "the type of a column: str, bytes, or a dtype of NumPy such as int64, float32, M8[s], U16"
+    parser.add_argument("--type", action="append", type=typed, default=[], metavar="COLUMN=TYPE", help=help_on_type)
+    help_on_duplicate = "what a key does that occurs twice: it is an error, or its last value counts (%(default)s)"
+    parser.add_argument("--on-duplicate", choices=["raise", "last"], default="raise", help=help_on_duplicate)
+    parser.add_argument("--memory", default="2GB", metavar="SIZE", help="memory to use (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print what inspect --json prints of the file")
+    parser.set_defaults(run=run)
+
+
+def typed(text: str) -> tuple[str, Any]:
+    """The argument of ``--type``.
+
+    >>> typed("zip=str"), typed("a=b=int64")
+    (('zip', <class 'str'>), ('a=b', dtype('int64')))
+    """
+    column, _, name = text.rpartition("=")
+    try:
+        found = type_of(name, "column")
+    except TypeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not column or found is object or not (isinstance(found, type) or found.kind in "biufMmUS"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form COLUMN=TYPE: give, for example, zip=str")
+    return column, found
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build the file."""
+    source, target = options.source, options.file
+    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):
+        raise Refusal(f"{target} is the source: give another name")
+    built(options, dict(options.type))
+    if options.json:
+        inspect.show(target, True)
+    else:
+        header = read.OpenFile(target, None).header
+        print(f"{inspect.title(target, header)}, {header.shape[0]:,} keys, {header.file_bytes():,} bytes")
+    return 0
+
+
+def built(options: argparse.Namespace, types: dict[str, Any]) -> None:
+    """Build the file; what goes wrong becomes a refusal."""
+    columns = list(dict.fromkeys([*options.key, *options.value]))
+    keys, values = Side("key", options.key, types), Side("value", options.value, types)
+
+    def batches() -> Iterator[tuple[Any, Any]]:
+        row = 0
+        for part, batch in sources.batches_of(options.source, columns, types):
+            progress.say(part, f"{row:,} rows read")
+            yield keys.items(batch, row), values.items(batch, row)
+            row += len(batch)
+
+    try:
+        with Progress() as progress:
+            pyhmap.build_file(
+                batches(),
+                options.file,
+                memory=options.memory,
+                on_duplicate=options.on_duplicate,
+                progress=lambda part: progress.say(part, "written"),
+            )
+    except (TypeError, ValueError, OverflowError) as error:
+        advice = str(error).replace("on_duplicate='last'", "--on-duplicate last")
+        raise Refusal(f"{options.source}: {advice}", DAMAGED) from None
+    except OSError as error:
+        raise cannot("write", options.file, error) from None
+
+
+class Side:
+    """The keys or the values: a column, or a structured array of several."""
+
+    def __init__(self, what: str, names: list[str], types: dict[str, Any]) -> None:
+        self.what, self.names, self.types = what, names, types
+        self.codec: Codec | None = None
+
+    def items(self, batch: Any, row: int) -> Any:
+        """The items of a batch, whose first one is in this row of the source."""
+        for name in self.names:
+            self._refuse_nulls(name, batch.column(name), row)
+        if not self.names:
+            return np.empty(len(batch), "V0")
+        if len(self.names) == 1:
+            return batch.column(self.names[0])
+        if self.codec is None:
+            dtype = np.dtype([(name, self._field(name, batch.column(name).type)) for name in self.names])
+            self.codec = codecs.key_codec(dtype) if self.what == "key" else codecs.value_codec(dtype)
+        try:
+            return self.codec.many_values(batch.select(self.names))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"in the batch that begins at row {row:,}, {error}") from None
+
+    def _refuse_nulls(self, name: str, column: Any, row: int) -> None:
+        if column.null_count == 0 or (self.what == "value" and has_missing_value(column.type)):
+            return
+        row += int(column.is_null().to_numpy(zero_copy_only=False).argmax())
+        raise ValueError(f"{name!r} is null in row {row:,} (the first is 0): fill or drop nulls")
+
+    def _field(self, name: str, arrow_type: Any) -> np.dtype[Any]:
+        found = self.types.get(name) or type_of(arrow_type, f"{self.what} column {name!r}")
+        if isinstance(found, type):
+            raise ValueError(
+                f"{name!r} is text, which has a fixed size in a structured {self.what}: "
+                f"give --type {name}=U16, for example, for up to 16 characters"
+            )
+        return found  # type: ignore[no-any-return]
+
+
+def has_missing_value(arrow_type: Any) -> bool:
+    """Whether values of this type have NaN or NaT."""
+    import pyarrow.types as types
+
+    tests = types.is_floating, types.is_timestamp, types.is_date, types.is_duration
+    return any(test(arrow_type) for test in tests)
