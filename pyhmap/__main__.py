@@ -55,6 +55,10 @@ def run() -> int:
         end_by(signal.SIGPIPE)
     except KeyboardInterrupt:
         end_by(signal.SIGINT)
+    except OSError as error:  # of the output: each verb has its own errors refused
+        print(f"python -m pyhmap: cannot write the output: {error.strerror}", file=sys.stderr)
+        sys.stdout = None  # type: ignore[assignment]  # what is left in it cannot be written either
+        return 2
     return status
 
 

@@ -1,4 +1,4 @@
-"""`python -m pyhmap build SOURCE FILE --key COLUMN --value COLUMN`: a file from columns of a Parquet, CSV or Arrow file.
+"""`python -m pyhmap build SOURCE FILE --key COLUMN --value COLUMN`: columns of a Parquet, CSV or Arrow file as a map.
 
 The source is read a batch at a time and need not fit into memory.
 """
@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-import pyhmap
 from pyhmap._commands import inspect, sources
 from pyhmap._commands.output import DAMAGED, Progress, Refusal, cannot
 from pyhmap._convert import codecs
 from pyhmap._convert.codec import Codec
 from pyhmap._convert.dtypes import type_of
+from pyhmap._file import build as building
 from pyhmap._file import read
 
 HELP = "make a file of columns of a Parquet, CSV or Arrow file"
@@ -81,25 +82,32 @@ def built(options: argparse.Namespace, types: dict[str, Any]) -> None:
     """Build the file; what goes wrong becomes a refusal."""
     columns = list(dict.fromkeys([*options.key, *options.value]))
     keys, values = Side("key", options.key, types), Side("value", options.value, types)
+    first = rows = 0  # of the batch at hand, and of all up to its end
 
     def batches() -> Iterator[tuple[Any, Any]]:
-        row = 0
+        nonlocal first, rows
         for part, batch in sources.batches_of(options.source, columns, types):
-            progress.say(part, f"{row:,} rows read")
-            yield keys.items(batch, row), values.items(batch, row)
-            row += len(batch)
+            first, rows = rows, rows + len(batch)
+            progress.say(part, f"{rows:,} rows read")
+            try:
+                pair = keys.items(batch, first), values.items(batch, first)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise ValueError(f"in the rows from {first:,} on, {error}") from None
+            yield pair
 
     try:
         with Progress() as progress:
-            pyhmap.build_file(
+            building.build(
                 batches(),
                 options.file,
-                memory=options.memory,
-                on_duplicate=options.on_duplicate,
-                progress=lambda part: progress.say(part, "written"),
+                options.memory,
+                last=options.on_duplicate == "last" or not options.value,
+                kind="map" if options.value else "set",
+                progress=lambda part: progress.say(part, f"of {rows:,} rows built"),
             )
     except (TypeError, ValueError, OverflowError) as error:
-        advice = str(error).replace("on_duplicate='last'", "--on-duplicate last")
+        message = re.sub(r"^batch \d+: ", f"in the rows from {first:,} on, ", str(error))
+        advice = message.replace("on_duplicate='last'", "--on-duplicate last")
         raise Refusal(f"{options.source}: {advice}", DAMAGED) from None
     except OSError as error:
         raise cannot("write", options.file, error) from None
@@ -112,10 +120,10 @@ class Side:
         self.what, self.names, self.types = what, names, types
         self.codec: Codec | None = None
 
-    def items(self, batch: Any, row: int) -> Any:
-        """The items of a batch, whose first one is in this row of the source."""
+    def items(self, batch: Any, first: int) -> Any:
+        """The items of a batch, which begins with this row of the source."""
         for name in self.names:
-            self._refuse_nulls(name, batch.column(name), row)
+            self._refuse_nulls(name, batch.column(name), first)
         if not self.names:
             return np.empty(len(batch), "V0")
         if len(self.names) == 1:
@@ -123,16 +131,13 @@ class Side:
         if self.codec is None:
             dtype = np.dtype([(name, self._field(name, batch.column(name).type)) for name in self.names])
             self.codec = codecs.key_codec(dtype) if self.what == "key" else codecs.value_codec(dtype)
-        try:
-            return self.codec.many_values(batch.select(self.names))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"in the batch that begins at row {row:,}, {error}") from None
+        return self.codec.many_values(batch.select(self.names))
 
-    def _refuse_nulls(self, name: str, column: Any, row: int) -> None:
+    def _refuse_nulls(self, name: str, column: Any, first: int) -> None:
         if column.null_count == 0 or (self.what == "value" and has_missing_value(column.type)):
             return
-        row += int(column.is_null().to_numpy(zero_copy_only=False).argmax())
-        raise ValueError(f"{name!r} is null in row {row:,} (the first is 0): fill or drop nulls")
+        row = first + int(column.is_null().to_numpy(zero_copy_only=False).argmax())
+        raise Refusal(f"column {name!r} is null in row {row:,} (the first is 0): fill or drop nulls", DAMAGED)
 
     def _field(self, name: str, arrow_type: Any) -> np.dtype[Any]:
         found = self.types.get(name) or type_of(arrow_type, f"{self.what} column {name!r}")

@@ -1,7 +1,7 @@
 """`python -m pyhmap leakcheck module:function`: does this function leak?
 
-Exit status: 0 if nothing leaks (memory that the system can take back is no leak), 1 for a leak, 2 if the check cannot be
-made. Progress goes to stderr, the report or the JSON to stdout. Only this module imports ``pyhmap.debug``.
+Exit status: 0 if nothing leaks (memory that the system can take back is no leak), 1 for a leak, 2 if the check cannot
+be made. Progress goes to stderr, the report or the JSON to stdout. Only this module imports ``pyhmap.debug``.
 """
 
 from __future__ import annotations

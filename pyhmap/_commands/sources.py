@@ -32,7 +32,7 @@ def batches_of(path: str, columns: list[str], types: dict[str, Any]) -> Batches:
     try:
         import pyarrow
     except ImportError:
-        raise Refusal("build reads its source with pyarrow, which is not installed: pip install 'pyhmap[files]'") from None
+        raise Refusal("pyarrow, which reads the source, is not installed: pip install 'pyhmap[files]'") from None
     arrow_types = {name: arrow_type(name, spec) for name, spec in types.items()}
 
     def check_names(names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m pyhmap stats FILE`: what is in a file: how full it is, what the pilots are, lengths and ranges, first rows."""
+"""`python -m pyhmap stats FILE`: what is in a file: how full it is, pilots, lengths of texts, ranges, a few rows."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ def keys_per_part(
     rows = np.clip(count - slots * np.arange(parts), 0, slots)
     moved_from = (count + np.flatnonzero(used)) // slots
     moved_to = remap[used].astype(np.int64) // slots
-    found: npt.NDArray[np.int64] = rows + np.bincount(moved_from, minlength=parts) - np.bincount(moved_to, minlength=parts)
-    return found
+    found: npt.NDArray[np.int64] = rows + np.bincount(moved_from, minlength=parts)
+    return found - np.bincount(moved_to, minlength=parts)
 
 
 def spread(numbers: npt.NDArray[np.int64]) -> dict[str, float]:
