@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from pyhmap._commands.output import STATUSES, columns, print_json, reading, shortened, table
@@ -83,19 +84,23 @@ def title(path: str, header: Header) -> str:
     >>> title("a.pyhmap", Header("map", "<i8", "str", "", (0, 0, 0, 0), (0, 1, 64, 1), 24, 0))
     'a.pyhmap: a map from int64 to str'
     """
-    width = max(20, (columns() - len(path)) // 2 - 10)
-    key, value = (shortened(type_name(text), width) for text in (header.key, header.value))
-    return f"{path}: a set of {key}" if header.kind == "set" else f"{path}: a map from {key} to {value}"
+    key, value = (type_name(type_of_text(text)) for text in (header.key, header.value))
+    types = f"set of {key}" if header.kind == "set" else f"map from {key} to {value}"
+    return f"{path}: a {shortened(types, max(20, columns() - len(path) - 4))}"
 
 
-def type_name(text: str) -> str:
-    """A type of the header as Python and NumPy name it.
+def type_name(of: Any) -> str:
+    """The name of a type of keys or values.
 
-    >>> type_name("<i8"), type_name("str"), type_name('["<f4",[2]]')
-    ('int64', 'str', "('<f4', (2,))")
+    >>> import numpy as np
+    >>> type_name(str), type_name(np.dtype("i8")), type_name(np.dtype([("a", "f4"), ("b", "S3", 2)]))
+    ('str', 'int64', "{a: float32, b: ('S3', (2,))}")
     """
-    found = type_of_text(text)
-    return found.__name__ if isinstance(found, type) else str(found)
+    if isinstance(of, type):
+        return of.__name__
+    if not of.names:
+        return re.sub("[<|]", "", str(of))
+    return f"{{{', '.join(f'{name}: {type_name(of[name])}' for name in of.names)}}}"
 
 
 def report(path: str, header: Header) -> str:
@@ -114,5 +119,5 @@ def report(path: str, header: Header) -> str:
     rows = [("section", "offset", "bytes", "per key", "share")]
     for name, begin, size in sections(header):
         offset = "" if begin is None else f"{begin:,}"
-        rows.append((name, offset, f"{size:,}", f"{size / count:,.2f}" if count else "", f"{size / whole:.1%}"))
+        rows.append((name, offset, f"{size:,}", f"{size / count:,.2f}" if count else "", f"{100 * size / whole:.1f} %"))
     return "\n\n".join((title(path, header), table(facts, left=2), table(rows)))

@@ -1,9 +1,9 @@
 """Parquet, CSV and Arrow files as record batches of the columns that are asked for. The only user of pyarrow.
 
-    kind       suffix                       the part that is read comes from
-    parquet    .parquet                     rows
-    CSV        .csv, .csv.gz                bytes
-    Arrow      .arrow, .feather, .ipc       batches, or bytes if it is a stream (also .arrows)
+kind       suffix                       the part that is read comes from
+parquet    .parquet                     rows
+CSV        .csv, .csv.gz                bytes
+Arrow      .arrow, .feather, .ipc       batches, or bytes if it is a stream (also .arrows)
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def figures(opened: Any, file: read.OpenFile) -> dict[str, Any]:
     dtype = slot_dtype(m._key_codec, m._value_codec, m._value_at, m._stride)
     stored = np.frombuffer(entries, dtype) if count else np.empty(0, dtype)
     used = used_spare_slots(m, stored)
-    keys, values = Items(m._key_codec), Items(m._value_codec)
+    keys, values = Items(m._key_codec, file.header.key), Items(m._value_codec, file.header.value)
     with Progress() as progress:
         for at in range(0, count, PIECE):
             piece = stored[at : at + PIECE]
@@ -152,8 +152,8 @@ def spread(numbers: npt.NDArray[np.int64]) -> dict[str, float]:
 class Items:
     """The keys or the values of a file, a piece at a time: of texts the lengths, of numbers and times the range."""
 
-    def __init__(self, codec: Codec) -> None:
-        self.type = codec.name
+    def __init__(self, codec: Codec, type_text: str) -> None:
+        self.type = type_text
         self.is_text = codec.dtype in (str, bytes)
         self.has_range = not self.is_text and codec.dtype.kind in NUMBERS  # type: ignore[union-attr]
         self.count = self.bytes = self.inline = 0
@@ -215,13 +215,13 @@ def plain(item: Any) -> Any:
 
 def report(head: str, found: dict[str, Any], rows: list[tuple[Any, ...]]) -> str:
     """The statistics for people."""
-    shares = [f"{name}: {n / found['buckets']:.1%}" for name, n in found["pilots"].items()]
+    shares = [f"{name}: {100 * n / found['buckets']:.1f} %" for name, n in found["pilots"].items()]
     facts = [
-        ("rows", f"{found['count']:,} of {found['slots']:,} slots ({found['fill']:.1%})"),
+        ("rows", f"{found['count']:,} of {found['slots']:,} slots ({100 * found['fill']:.1f} %)"),
         ("spare slots", f"{found['spare_slots']:,}, {found['spare_slots_used']:,} of them used"),
+        ("parts", f"{found['parts']:,}"),
         ("buckets", f"{found['buckets']:,}, {found['keys_per_bucket']:.2f} keys each"),
         ("pilots", ", ".join(shares)),
-        ("parts", f"{found['parts']:,}"),
     ]
     spreads = [("keys per part", found["keys_per_part"])]
     for what in "key", "value":
@@ -252,4 +252,4 @@ def shown(item: Any, decimals: int | None = None) -> str:
         return "-"
     if decimals is not None:
         return f"{item:,.{decimals}f}"
-    return f"{item:,}" if type(item) is int else str(item)
+    return f"{item:,}" if type(item) in (int, float) else str(item)

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow
@@ -24,6 +25,7 @@ import pyhmap
 from file_support import MAPS, header_in, tensors_of
 from pyhmap import FrozenMap, FrozenSet, HMap
 from pyhmap.__main__ import main
+from pyhmap._file import read
 from pyhmap._file.header import BLOCK, PAGE
 from pyhmap._inspect.hashes import hash_words, siphash13_many
 from pyhmap._reference.frozen import PerfectHash, Shape
@@ -92,7 +94,7 @@ def texts(path="texts.pyhmap"):
 def test_inspect(run):
     status, out, err = run("inspect", ints())
     assert (status, err) == (0, "")
-    data = open("ints.pyhmap", "rb").read()
+    data = Path("ints.pyhmap").read_bytes()
     header = bytearray(data[: 8 + int.from_bytes(data[:8], "little")])
     at = header.index(b'"checksum_of_header":"') + len('"checksum_of_header":"')
     header[at : at + 32] = b"0" * 32  # docs/format.md
@@ -100,6 +102,23 @@ def test_inspect(run):
 
 
 INSPECTED = """\
+ints.pyhmap: a map from int64 to float64
+
+keys        1,000
+size        24,592 bytes, 24.59 per key
+written by  pyhmap {version}, format version 1
+id          {id}
+hash        multiply-xorshift-3
+rows        16 bytes each
+parts       1, each of 1,114 slots and 376 buckets
+
+section    offset   bytes  per key   share
+header          0   4,096     4.10  16.7 %
+entries     4,096  16,000    16.00  65.1 %
+texts      20,480       0     0.00   0.0 %
+index      20,480     832     0.83   3.4 %
+checksums  24,576      16     0.02   0.1 %
+padding             3,648     3.65  14.8 %
 """
 
 
@@ -109,7 +128,8 @@ def test_inspect_for_programs(run):
     found = json.loads(out)
     size = os.path.getsize("ints.pyhmap")
     sections = found.pop("sections")
-    tensors = tensors_of(open("ints.pyhmap", "rb").read())
+    data = Path("ints.pyhmap").read_bytes()
+    tensors = tensors_of(data)
     metadata = tensors.pop("__metadata__")
     assert found == {
         "file": "ints.pyhmap",
@@ -119,8 +139,9 @@ def test_inspect_for_programs(run):
         **{name: metadata[name] for name in ("written_by", "kind", "key", "value", "hash")},
         **{name: int(metadata[name]) for name in ("count", "parts", "slots", "buckets", "row_bytes", "text_bytes")},
     }
-    begin = 8 + int.from_bytes(open("ints.pyhmap", "rb").read(8), "little")
-    expected = {name: (begin + at, end - at) for name, tensor in tensors.items() for at, end in [tensor["data_offsets"]]}
+    begin = 8 + int.from_bytes(data[:8], "little")
+    offsets = {name: tensor["data_offsets"] for name, tensor in tensors.items()}
+    expected = {name: (begin + at, end - at) for name, (at, end) in offsets.items()}
     padding = sum(size for name, (_, size) in expected.items() if name.endswith(".pad"))
     expected = {name: place for name, place in expected.items() if not name.endswith(".pad")}
     expected |= {"header": (0, begin), "padding": (None, padding)}
@@ -137,7 +158,6 @@ def test_inspect_shows_every_type(run, make):
     f.save("a.pyhmap")
     status, out, _ = run("inspect", "a.pyhmap")
     assert status == 0
-    assert out.startswith(f"a.pyhmap: a map from {f._key_codec.name} to {f._value_codec.name}\n")
     assert f"\nkeys        {len(f):,}\n" in out
     assert run("inspect", "--json", "a.pyhmap")[0] == 0
 
@@ -162,7 +182,8 @@ def test_types_with_long_names_are_cut(run):
     for verb in "inspect", "stats":
         _, out, _ = run(verb, "a.pyhmap")
         assert all(len(line) <= 80 for line in out.splitlines()), out
-    assert "[('field 0', '<i4'), ('fi..." in out
+    assert out.startswith("a.pyhmap: a map from {field 0: int32, field 1: int32, field 2: int3")
+    assert out.splitlines()[0].endswith("...")
 
 
 # ---- check -----------------------------------------------------------------------------------------------------------
@@ -181,7 +202,7 @@ def test_check_finds_every_damaged_byte(run):
     ints()
     rng = random.Random(1)
     size = os.path.getsize("ints.pyhmap")
-    for at in sorted(rng.sample(range(size), 50)) + [0, size - 1]:
+    for at in [0, size - 1, *rng.sample(range(size), 50)]:
         flip("ints.pyhmap", at)
         refused(run("check", "ints.pyhmap"), 1, "python -m pyhmap check: ints.pyhmap")
         flip("ints.pyhmap", at)
@@ -231,7 +252,8 @@ def test_a_file_that_cannot_be_read(run, verb, tmp_path):
 @READERS
 def test_no_permission(run, verb, monkeypatch):
     ints()
-    monkeypatch.setattr(os, "open", lambda *_: raising(PermissionError(errno.EACCES, "Permission denied")))
+    denied = PermissionError(errno.EACCES, "Permission denied")  # root is denied nothing
+    monkeypatch.setattr(read, "os", SimpleNamespace(**vars(os) | {"open": lambda *_: raising(denied)}))
     refused(run(verb, "ints.pyhmap"), 2, "ints.pyhmap: cannot read it: Permission denied")
 
 
@@ -270,9 +292,8 @@ def test_stats_of_a_damaged_file(run):
 
 def test_a_damaged_text_is_not_shown(run):
     texts()
-    begin, _ = header_in(Path("texts.pyhmap")).sections()["entries"]
     with open("texts.pyhmap", "r+b") as file:
-        file.seek(begin + 4)
+        file.seek(header_in(Path("texts.pyhmap")).sections()["texts"].begin)  # of row 0
         file.write(b"\xff")
     refused(run("stats", "texts.pyhmap"), 1, "texts.pyhmap is damaged: a row cannot be shown (", "invalid start byte")
     assert run("stats", "texts.pyhmap", "--rows", "0")[0] == 0
@@ -290,8 +311,42 @@ def test_stats_of_texts(run):
 
 
 NUMBERS = """\
+ints.pyhmap: a map from int64 to float64
+
+rows         1,000 of 1,114 slots (89.8 %)
+spare slots  114, 61 of them used
+parts        1
+buckets      376, 2.66 keys each
+pilots       0-63: 92.8 %, 64-127: 5.9 %, 128-191: 1.3 %, 192-255: 0.0 %
+
+               least      mean  greatest
+keys per part  1,000  1,000.00     1,000
+keys             -10         -       989
+values           0.0         -     499.5
+
+row  key  value
+0    950  480.0
+1    714  362.0
 """
 TEXTS = """\
+texts.pyhmap: a map from str to str
+
+rows         40 of 106 slots (37.7 %)
+spare slots  66, 5 of them used
+parts        1
+buckets      16, 2.50 keys each
+pilots       0-63: 93.8 %, 64-127: 6.2 %, 128-191: 0.0 %, 192-255: 0.0 %
+key texts    30 in their rows, 10 longer ones
+value texts  24 in their rows, 16 longer ones
+
+                  least   mean  greatest
+keys per part        40  40.00        40
+bytes of a key        2   5.50        16
+bytes of a value      2  11.00        20
+
+row  key                 value
+0    '05 and some more'  'éééééé'
+1    '09'                'éééééééééé'
 """
 
 
@@ -329,7 +384,7 @@ def test_keys_per_part_and_spare_slots_are_those_of_the_hashes(run, seed, text):
         hashes = siphash13_many([key.encode() for key in keys], *hash_key[:2])
     else:
         hashes = hash_words(keys.astype(np.uint64), hash_key)
-    in_slots = PerfectHash(Shape(count, parts, slots, buckets), pilots, range(count, parts * slots))
+    in_slots = PerfectHash(Shape(count, parts, slots, buckets), pilots.tolist(), range(count, parts * slots))
     taken = [in_slots.row_of(h) for h in hashes.tolist()]
     per_part = np.bincount(np.array(taken) // slots, minlength=parts)
     assert found["keys_per_part"] == {"min": per_part.min(), "mean": n / parts, "max": per_part.max()}
@@ -341,9 +396,21 @@ def test_keys_per_part_and_spare_slots_are_those_of_the_hashes(run, seed, text):
     ("key", "value", "items", "key_range", "value_range"),
     [
         ("i1", "f4", {-5: 0.5, 3: np.nan}, (-5, 3), (0.5, 0.5)),
-        ("M8[D]", "?", {"2026-01-02": True, "2025-01-01": False}, ("2025-01-01", "2026-01-02"), (False, True)),
+        (
+            "M8[D]",
+            "?",
+            {np.datetime64("2026-01-02"): True, np.datetime64("2025-01-01"): False},
+            ("2025-01-01", "2026-01-02"),
+            (False, True),
+        ),
         ("f8", "f8", {np.nan: np.inf}, ("nan", "nan"), ("inf", "inf")),
-        ("u8", "M8[s]", {2**64 - 1: "NaT", 0: "2026-01-01"}, (0, 2**64 - 1), ("2026-01-01T00:00:00",) * 2),
+        (
+            "u8",
+            "M8[s]",
+            {2**64 - 1: np.datetime64("NaT"), 0: np.datetime64("2026-01-01")},
+            (0, 2**64 - 1),
+            ("2026-01-01T00:00:00",) * 2,
+        ),
         ("S3", "c16", {b"a": 1j}, None, None),
         ([("a", "i4"), ("b", "S3")], ("f4", 2), {(1, b"x"): [1, 2]}, None, None),
     ],
@@ -464,8 +531,8 @@ def test_a_full_disk_under_the_output():
 
 
 def test_names_and_texts_that_the_terminal_cannot_show():
-    HMap(str, str, {"é": "ключ"}).save(os.fsencode("é") + b"\xff.pyhmap")
-    name = os.fsdecode(os.fsencode("é") + b"\xff.pyhmap")
+    name = "é" + os.fsdecode(b"\xff.pyhmap")
+    HMap(str, str, {"é": "ключ"}).save(name)
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     run = subprocess.run([*COMMAND, "stats", name], capture_output=True, env=environment)
     assert (run.returncode, run.stderr) == (0, b"")
@@ -476,7 +543,7 @@ def test_help_and_mistakes(run):
     status, out, _ = run("--help")
     assert status == 0
     for verb in "inspect", "check", "stats", "build", "leakcheck":
-        assert re.search(rf"^    {verb} ", out, flags=re.MULTILINE)
+        assert re.search(rf"^    {verb}\b", out, flags=re.MULTILINE)
         status, out_of_verb, _ = run(verb, "--help")
         assert (status, out_of_verb.startswith(f"usage: python -m pyhmap {verb} ")) == (0, True)
     for arguments in (), ("inspekt",), ("inspect",):
