@@ -9,15 +9,15 @@ import argparse
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from pyhmap._commands import inspect, sources
 from pyhmap._commands.output import DAMAGED, Progress, Refusal, cannot
 from pyhmap._convert import codecs
-from pyhmap._convert.codec import Codec
 from pyhmap._convert.dtypes import type_of
+from pyhmap._convert.records import RecordCodec
 from pyhmap._file import build as building
 from pyhmap._file import read
 
@@ -43,7 +43,7 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--type", action="append", type=typed, default=[], metavar="COLUMN=TYPE", help=help_on_type)
     help_on_duplicate = "what a key does that occurs twice: it is an error, or its last value counts (%(default)s)"
     parser.add_argument("--on-duplicate", choices=["raise", "last"], default="raise", help=help_on_duplicate)
-    parser.add_argument("--memory", default="2GB", metavar="SIZE", help="memory to use (%(default)s)")
+    parser.add_argument("--memory", type=size, default="2GB", metavar="SIZE", help="memory to use (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print what inspect --json prints of the file")
     parser.set_defaults(run=run)
 
@@ -55,13 +55,23 @@ def typed(text: str) -> tuple[str, Any]:
     (('zip', <class 'str'>), ('a=b', dtype('int64')))
     """
     column, _, name = text.rpartition("=")
+    if not column:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form COLUMN=TYPE: give, for example, zip=str")
     try:
         found = type_of(name, "column")
     except TypeError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if not column or found is object or not (isinstance(found, type) or found.kind in "biufMmUS"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form COLUMN=TYPE: give, for example, zip=str")
+    if found not in (str, bytes) and (found is object or found.kind not in "biufmMUS"):
+        raise argparse.ArgumentTypeError(f"{name!r} is no type of a column: give str, bytes, a number, a time, U or S")
     return column, found
+
+
+def size(text: str) -> int:
+    """The argument of ``--memory``."""
+    try:
+        return building.bytes_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -118,7 +128,8 @@ class Side:
 
     def __init__(self, what: str, names: list[str], types: dict[str, Any]) -> None:
         self.what, self.names, self.types = what, names, types
-        self.codec: Codec | None = None
+        self.is_key = what == "key"
+        self.codec: RecordCodec | None = None  # of several columns, when their types are known
 
     def items(self, batch: Any, first: int) -> Any:
         """The items of a batch, which begins with this row of the source."""
@@ -130,11 +141,17 @@ class Side:
             return batch.column(self.names[0])
         if self.codec is None:
             dtype = np.dtype([(name, self._field(name, batch.column(name).type)) for name in self.names])
-            self.codec = codecs.key_codec(dtype) if self.what == "key" else codecs.value_codec(dtype)
-        return self.codec.many_values(batch.select(self.names))
+            self.codec = cast("RecordCodec", codecs.key_codec(dtype) if self.is_key else codecs.value_codec(dtype))
+        parts = []
+        for name, field in self.codec.fields:
+            try:
+                parts.append(field.many_values(batch.column(name)))  # a null becomes NaN or NaT, not a null record
+            except (TypeError, ValueError, OverflowError) as error:
+                raise ValueError(f"in column {name!r}, {error}") from None
+        return self.codec._joined(parts, len(batch))
 
     def _refuse_nulls(self, name: str, column: Any, first: int) -> None:
-        if column.null_count == 0 or (self.what == "value" and has_missing_value(column.type)):
+        if column.null_count == 0 or (not self.is_key and has_missing_value(column.type)):
             return
         row = first + int(column.is_null().to_numpy(zero_copy_only=False).argmax())
         raise Refusal(f"column {name!r} is null in row {row:,} (the first is 0): fill or drop nulls", DAMAGED)

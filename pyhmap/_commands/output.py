@@ -46,7 +46,7 @@ def reading(path: str) -> Iterator[None]:
 
 def cannot(verb: str, path: str, error: OSError) -> Refusal:
     """The refusal for an error of the system."""
-    return Refusal(f"{path}: cannot {verb} it: {error.strerror or error}")
+    return Refusal(f"{path}: cannot {verb} it: {os.strerror(error.errno) if error.errno else error}")
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -67,9 +67,14 @@ def arrow_type(name: str, spec: Any) -> Any:
 
 def converted(path: str, batch: Any, types: dict[str, Any]) -> Any:
     """A batch whose columns have the types that are named for them."""
+    import pyarrow
+
     for at, name in enumerate(batch.schema.names):
         if name in types and batch.schema.types[at] != types[name]:
-            batch = batch.set_column(at, name, batch.column(at).cast(types[name]))
+            try:
+                batch = batch.set_column(at, name, batch.column(at).cast(types[name]))
+            except pyarrow.ArrowException as error:
+                raise Refusal(f"{path}: column {name!r}: {str(error).splitlines()[0]}", DAMAGED) from None
     return batch
 
 
