@@ -9,7 +9,6 @@ from typing_extensions import disjoint_base
 
 from pyhmap._engine.frozen_core import FrozenCore
 
-MOST_PARTS: int
 MOST_ROWS: int
 KEYS_OF_PART: int
 

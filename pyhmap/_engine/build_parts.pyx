@@ -40,7 +40,6 @@ from pyhmap._kernels.spilled cimport (
     store_texts,
 )
 
-MOST_PARTS = 1 << CELL_BITS
 MOST_ROWS = ROWS_MAX
 KEYS_OF_PART = PART_KEYS
 
@@ -224,7 +223,7 @@ cdef class Parts:
         check_records(records)
         source.records = &view[0]
         with nogil:
-            status = load_rows(&self.f.t, &self.shape, &self.loading, &source, len(view))
+            status = load_rows(&self.f.t, &self.shape, &self.loading, &source, view.shape[0])
         if status != BUILT:
             raise_changed()
 
@@ -329,7 +328,7 @@ def repeated_rows(FrozenCore f not None, records):
     hash_view, begin_view = hashes, begins
     source.records = &view[0]
     with nogil:
-        n = hash_records(&f.t, &shape, &source, len(view), &hash_view[0], &begin_view[0])
+        n = hash_records(&f.t, &shape, &source, view.shape[0], &hash_view[0], &begin_view[0])
     begins, hashes = begins[:n + 1], hashes[:n]
     order_view = np.argsort(hashes, kind="stable")
     repeated = np.zeros(n, bool)

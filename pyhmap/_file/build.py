@@ -112,8 +112,8 @@ def pair_of(batch: Any) -> tuple[Any, Any]:
     else:
         items = infer.columns_of_table(batch)
     if len(items) != 2:
-        given = f"{len(items)} items" if items else f"a {type(batch).__name__}"
-        raise TypeError(f"it is {given}: give a pair (keys, values), or a record batch of two columns")
+        given = f"has {len(items)} items" if items else f"is of type {type(batch).__name__}"
+        raise TypeError(f"it {given}: give a pair (keys, values), or a record batch of two columns")
     return items
 
 

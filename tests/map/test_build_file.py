@@ -266,11 +266,11 @@ GOOD = (np.arange(3), np.arange(3) * 0.5)
         (([5, 6], ["a", "b"]), TypeError, r"batch 2: values\[0\]: .*this map holds float64"),
         (([5, 6], [1.0]), ValueError, "batch 2: 2 keys but 1 values"),
         (pa.record_batch({"a": [5, None], "b": [1.0, 2.0]}), ValueError, r"batch 2: keys\[1\] is null"),
-        (([5],), TypeError, r"batch 2: it is 1 items: give a pair \(keys, values\), or a record batch of two columns"),
-        (5, TypeError, "batch 2: it is a int: give a pair"),
-        ({1: 2.0}, TypeError, "batch 2: it is a dict: give a pair"),
-        (pa.array([1, 2]), TypeError, "batch 2: it is a Int64Array: give a pair"),
-        (pa.record_batch({"a": [5], "b": [1.0], "c": [1]}), TypeError, "batch 2: it is 3 items: give a pair"),
+        (([5],), TypeError, r"batch 2: it has 1 items: give a pair \(keys, values\), or a record batch of two columns"),
+        (5, TypeError, "batch 2: it is of type int: give a pair"),
+        ({1: 2.0}, TypeError, "batch 2: it is of type dict: give a pair"),
+        (pa.array([1, 2]), TypeError, "batch 2: it is of type Int64Array: give a pair"),
+        (pa.record_batch({"a": [5], "b": [1.0], "c": [1]}), TypeError, "batch 2: it has 3 items: give a pair"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_named(path, batch, error, message):
@@ -457,6 +457,7 @@ MEASURED = """
 )
 @pytest.mark.parametrize("on_duplicate", ["raise", "last"])
 @pytest.mark.slow
+@pytest.mark.release_only
 def test_memory_is_bounded(path, on_duplicate, values, n, size):
     memory = 12_000_000
     program = textwrap.dedent(MEASURED.format(values=values, n=n, memory=memory, on_duplicate=on_duplicate))
