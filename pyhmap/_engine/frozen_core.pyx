@@ -187,7 +187,7 @@ cdef class FrozenCore(TypedMap):
         """What the map holds, by name, for pyhmap.debug."""
         return {
             "count": 0 if self.memory is None else self.f.count,
-            "rows": own_bytes(self.entries) + own_bytes(self.index),
+            "rows": self.f.count * self.stride + self.index.size if own_bytes(self.index) else 0,
             "texts": own_bytes(self.arena),
             "blocks": own_bytes(self.index) + own_bytes(self.entries) + own_bytes(self.arena),
         }
