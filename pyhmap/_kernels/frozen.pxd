@@ -43,7 +43,7 @@ from pyhmap._kernels.constants cimport (
     WINDOW,
     WORD32,
 )
-from pyhmap._kernels.layout cimport Table, Text, key_t, lowest_bit
+from pyhmap._kernels.layout cimport ObjectKey, Table, Text, key_t, lowest_bit
 from pyhmap._kernels.lookup_many cimport Reading, reading_from
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_each, hash_each_text, unlikely
 from pyhmap._kernels.slot cimport copy_bytes, hash_of
@@ -149,6 +149,8 @@ cdef inline bint is_key(const Table *t, const uint8_t *entry, const key_t *key) 
         if text.size <= INLINE_TEXT:
             return text.tail == key.tail
         return same_bytes(<const uint8_t *> text.tail, <const uint8_t *> key.tail, text.size)
+    elif key_t is ObjectKey:
+        return False                # there are none in a frozen table
     else:
         return (<const key_t *> entry)[0] == key[0]
 

@@ -112,7 +112,7 @@ def test_equal_maps_of_one_seed_are_equal_files(path, tmp_path):
 
 
 def test_a_mapped_map_is_pickled_with_its_content(path):
-        f = MAPS["texts"]()
+    f = MAPS["texts"]()
     f.save(path)
     restored = pickle.loads(pickle.dumps(pyhmap.open(path)))
     path.unlink()
