@@ -98,7 +98,6 @@ cdef enum:
 
     BUILD_BLOCK = 512       # keys that are taken from the source at a time
     TEXTS_AHEAD = 16        # texts from the prefetch of one to its copy: covers one memory access
-    CELL_BITS = 18          # of a hash, by which keys are counted before there are parts: ROWS_MAX in parts of PART_KEYS
 
 cdef enum:                  # odd, and without a pattern in their bits: every bit of hash and pilot reaches the slot
     PILOT_STEP = 0x9E3779B97F4A7C15

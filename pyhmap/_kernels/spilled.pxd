@@ -18,7 +18,6 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 from pyhmap._kernels.constants cimport (
     BUILD_BLOCK,
     BUILT,
-    CELL_BITS,
     CHANGED,
     INLINE_TEXT,
     Status,
@@ -34,6 +33,7 @@ from pyhmap._kernels.text cimport arena_bytes
 
 
 cdef enum:
+    CELL_BITS = 18              # as many cells as there are parts of PART_KEYS in the largest table
     NO_PARTITION = 0xFFFFFFFF
 
 
