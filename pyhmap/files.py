@@ -1,12 +1,13 @@
-"""Opening and checking the files that ``save`` writes."""
+"""Files: opened, checked, and built from more rows than memory holds."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from pyhmap._file import read
+from pyhmap._file import build, read
 from pyhmap.errors import FileFormatError
 from pyhmap.frozen import FrozenMap, Progress, halves
 from pyhmap.frozen_set import FrozenSet
@@ -71,6 +72,68 @@ def open(
     if sha256 is not None and (not isinstance(sha256, str) or len(sha256) != 64):
         raise ValueError(f"sha256={sha256!r}: give 64 hexadecimal digits")
     return _map_in(read.OpenFile(path, prefetch), verify, sha256)
+
+
+def build_file(
+    batches: Iterable[Any],
+    path: str | os.PathLike[str],
+    *,
+    memory: int | str = "2GB",
+    on_duplicate: Literal["raise", "last"] = "raise",
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write a file of a :class:`FrozenMap` that may be larger than memory. A file of that name is replaced as a whole,
+    as :meth:`FrozenMap.save` does.
+
+    Parameters
+    ----------
+    batches
+        Any number of batches, each taken once: pairs ``(keys, values)`` of what :meth:`FrozenMap.from_arrays` takes, or
+        Arrow record batches, tables and data frames of two columns, the keys first. The first batch with rows decides
+        the types; keys and values of the others must be such as a map of these types takes.
+    path
+        The name of the file; by custom it ends in ``.pyhmap``.
+    memory
+        Bytes, or a text such as ``"500MB"``, ``"2GB"`` (10^9) or ``"2GiB"`` (2^30): what is used at most, besides some
+        megabytes and the batch at hand.
+    on_duplicate
+        ``"raise"``: two equal keys are an error. ``"last"``: the last value of a key counts; this takes one more pass.
+    seed
+        An int makes the file the same for the same batches and the same ``memory``.
+    progress
+        A function of one argument. When all batches have been taken, it is called again and again with the part of the
+        rest that is done, a float up to 1.0. It may raise: then nothing has changed.
+
+    Raises
+    ------
+    ValueError
+        A key occurs twice: the message names it, without its positions. A key or a value is null; keys and values of a
+        batch differ in number; there is no batch; an argument has another value than those above. The message has the
+        number of the batch, counted from 0.
+    TypeError
+        A batch is no pair, or is of a type that the file does not hold.
+    OSError
+        The disk is full, or the folder is missing or read-only.
+
+    Temporary files in the folder of ``path`` take as much room as the rows, in addition to the file; long texts take
+    theirs once more. They have no names, so nothing is left of them, also if the process is killed.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import pyhmap
+    >>> path = os.path.join(tempfile.mkdtemp(), "squares.pyhmap")
+    >>> thousands = (np.arange(i, i + 1000) for i in range(0, 10_000, 1000))
+    >>> pyhmap.build_file(((n, n * n) for n in thousands), path, memory="1MB")
+    >>> with pyhmap.open(path) as squares:
+    ...     len(squares), squares[9999]
+    (10000, 99980001)
+    """
+    if on_duplicate not in ("raise", "last"):
+        raise ValueError(f"on_duplicate={on_duplicate!r}: give 'raise' or 'last'")
+    build.build(batches, path, memory, on_duplicate == "last", seed, progress)
 
 
 def check_file(path: str | os.PathLike[str]) -> None:

@@ -21,16 +21,16 @@ LAYERS = """
     pyhmap                     errors _release
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
-    pyhmap._kernels            file_blocks
+    pyhmap._kernels            file_blocks spilled
     pyhmap._convert            sentinels scalars arrow_values text_batch columns dtypes codec numbers times texts
     pyhmap._convert            records codecs infer
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             forks threads rwlock memory typed
     pyhmap                     _core
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core
-    pyhmap._engine             batch_read batch_write map freeze frozen
+    pyhmap._engine             batch_read batch_write map freeze build_parts frozen
     pyhmap._mapping            equality views pickling reading mapping sets
-    pyhmap._file               replace types header blocks write read
+    pyhmap._file               replace types header blocks write build read
     pyhmap                     introspect frozen hmap frozen_set hset nil files __init__
     pyhmap._reference          batches table engine frozen
     pyhmap._commands           output inspect check stats sources build

@@ -112,6 +112,7 @@ def built(options: argparse.Namespace, types: dict[str, Any]) -> None:
                 options.file,
                 options.memory,
                 last=options.on_duplicate == "last" or not options.value,
+                seed=None,
                 kind="map" if options.value else "set",
                 progress=lambda part: progress.say(part, f"of {rows:,} rows built"),
             )
