@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyhmap import FrozenMap, HMap
+from pyhmap import CorruptMapError, FrozenMap, HMap
 from pyhmap._file.blocks import BlockWriter, checksum_of
 from pyhmap._file.header import PAGE, Header, header_of
 
@@ -79,4 +79,5 @@ def read_in_all_ways(f: Any, asked: list[Any]) -> None:
         except SystemError as error:  # NumPy raises it where an item of dtype U is no text
             assert "PyUnicode_New" in str(error)
         except Exception as error:
-            assert type(error).__name__ in ("ValueError", "UnicodeDecodeError", "CorruptMapError", "FileFormatError")
+            # IndexError: a record has too few bytes.
+            assert isinstance(error, ValueError | IndexError | CorruptMapError), repr(error)

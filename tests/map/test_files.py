@@ -126,7 +126,7 @@ def test_nothing_is_kept_in_memory_of_the_process(path):
     f = pyhmap.open(path)
     assert f[199_999] == 199_999
     assert f.nbytes > 16 * 200_000
-    assert f.__sizeof__() < 1000
+    assert f.__sizeof__() < 2000  # of the object itself
     assert block_memory()[1] - before[1] < 1000  # those of the map before it was filled
 
 
