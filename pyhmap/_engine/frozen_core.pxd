@@ -18,8 +18,8 @@ cdef class FrozenCore(TypedMap):
     cdef object memory          # these three, or None once the map is closed
     cdef public object _hash    # of the content, once it is known
     cdef object verify_block    # of a file that is verified as it is read: a function of a block's number; or None
-    cdef uint8_t[::1] verified  # of each block, whether it has been
-    cdef Verified v
+    cdef Verified v             # which blocks have been verified
+    cdef object verified        # the array of them
 
     cdef int install(self, const Frozen *f, Block index, Block entries, Block arena) except -1
     cdef int fill(self, hash_key, shape, Block index, Block entries, Block arena, bint structure) except -1

@@ -23,7 +23,7 @@ from pyhmap._convert import codecs
 from pyhmap._engine.memory cimport Block, borrowed
 from pyhmap._engine.typed cimport NO_KIND, TypedMap, empty_arena
 from pyhmap._kernels.any_key cimport AnyKey
-from pyhmap._kernels.constants cimport ROWS_MAX, SHIFTS, TEXT
+from pyhmap._kernels.constants cimport SHIFTS, TEXT
 from pyhmap._kernels.file_blocks cimport NO_FILE_BLOCK, unverified_of_key, unverified_of_keys
 from pyhmap._kernels.frozen cimport Frozen, first_bad_text
 from pyhmap._kernels.text_source cimport TextSource
@@ -231,8 +231,11 @@ cdef class FrozenCore(TypedMap):
     def _verify_with(self, verify_block, blocks, entries_at, texts_at):
         """From here on, verify each of so many blocks of the file before it is first read: ``verify_block`` takes its
         number and raises if it is damaged. The sections begin so many bytes behind the first block."""
+        cdef uint8_t[::1] view
         self.verified = np.zeros(blocks, np.uint8)
-        self.v.blocks = &self.verified[0]
+        if blocks:
+            view = self.verified
+            self.v.blocks = &view[0]
         self.v.entries_at, self.v.texts_at = entries_at, texts_at
         self.verify_block = verify_block
 
@@ -247,9 +250,9 @@ cdef class FrozenCore(TypedMap):
         for i in range(4):
             words[i] = hash_key[i]
         count, nparts, slots, buckets = shape
-        if min(nparts, buckets) < 1 or slots < SHIFTS or max(slots, buckets, nparts) >= 1 << 32:
+        if min(nparts, buckets) < 1 or slots < SHIFTS or max(slots, buckets, nparts, count) >= 1 << 32:
             raise ValueError(f"{nparts} parts of {slots} slots and {buckets} buckets are impossible")
-        if not 0 <= count <= min(nparts * slots, ROWS_MAX):
+        if not 0 <= count <= nparts * slots:
             raise ValueError(f"{count} keys do not fit into {nparts} parts of {slots} slots")
         f.count, f.nparts, f.slots, f.buckets = shape
         for name, given, wanted in (
@@ -283,7 +286,7 @@ cdef class FrozenCore(TypedMap):
             if block == NO_FILE_BLOCK:
                 break
             self.verify_block(block)
-            self.verified[block] = True
+            self.v.blocks[block] = True
         return 0
 
     cdef int verify_keys(self, const void *keys, const TextSource *texts, uint64_t start, uint64_t stop) except -1:
@@ -296,7 +299,7 @@ cdef class FrozenCore(TypedMap):
             if block == NO_FILE_BLOCK:
                 break
             self.verify_block(block)
-            self.verified[block] = True
+            self.v.blocks[block] = True
         return 0
 
     cdef int verify_all(self) except -1:
@@ -304,8 +307,8 @@ cdef class FrozenCore(TypedMap):
         cdef uint64_t block
         if self.verify_block is not None:
             for block in range(<uint64_t> len(self.verified)):
-                if not self.verified[block]:
+                if not self.v.blocks[block]:
                     self.verify_block(block)
-                    self.verified[block] = True
+                    self.v.blocks[block] = True
             self.verify_block = None
         return 0

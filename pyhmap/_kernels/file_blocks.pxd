@@ -21,7 +21,7 @@ cdef enum:
 
 
 cdef struct Verified:
-    const uint8_t *blocks       # of each, whether it has been verified
+    uint8_t *blocks             # of each, whether it has been verified
     uint64_t entries_at         # bytes from the first block to the entries
     uint64_t texts_at           # and to the texts
 
