@@ -41,7 +41,7 @@ from pyhmap._kernels.spilled cimport (
     store_texts,
 )
 
-MOST_ROWS = ROWS_MAX
+MOST_ROWS = <uint32_t> ROWS_MAX       # as an object, the enum would be -1
 KEYS_OF_PART = PART_KEYS
 
 
