@@ -20,6 +20,7 @@ from pyhmap._convert.dtypes import type_of
 from pyhmap._convert.records import RecordCodec
 from pyhmap._file import build as building
 from pyhmap._file import read
+from pyhmap._mapping.sets import NO_VALUE
 
 HELP = "make a file of columns of a Parquet, CSV or Arrow file"
 STATUSES = (
@@ -137,7 +138,7 @@ class Side:
         for name in self.names:
             self._refuse_nulls(name, batch.column(name), first)
         if not self.names:
-            return np.empty(len(batch), "V0")
+            return NO_VALUE
         if len(self.names) == 1:
             return batch.column(self.names[0])
         if self.codec is None:

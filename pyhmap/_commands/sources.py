@@ -34,16 +34,23 @@ def batches_of(path: str, columns: list[str], types: dict[str, Any]) -> Batches:
     except ImportError:
         raise Refusal("pyarrow, which reads the source, is not installed: pip install 'pyhmap[files]'") from None
     arrow_types = {name: arrow_type(name, spec) for name, spec in types.items()}
+    begun: list[Any] = []  # a batch without rows, up to the first one
 
-    def check_names(names: list[str]) -> None:
+    def begin(schema: Any) -> None:
+        names = schema.names
         for name in [*columns, *types]:
             if names.count(name) != 1:
                 found = f"{names.count(name)} columns named" if name in names else "no column"
                 raise Refusal(f"{path} has {found} {name!r}; its columns are {', '.join(map(repr, names))}")
+        fields = pyarrow.schema([schema.field(name) for name in columns])
+        begun.append(pyarrow.RecordBatch.from_pylist([], fields))
 
     try:
-        for part, batch in READERS[suffixes[0]](path, columns, arrow_types, check_names):
+        for part, batch in READERS[suffixes[0]](path, columns, arrow_types, begin):
+            begun.clear()
             yield part, converted(path, batch, arrow_types)
+        for batch in begun:  # the types of a source without rows count, too
+            yield 1.0, converted(path, batch, arrow_types)
     except pyarrow.ArrowException as error:
         advice = ". Name types with --type" if "conversion error" in str(error) else ""
         raise Refusal(f"{path}: {str(error).splitlines()[0]}{advice}", DAMAGED) from None
@@ -78,22 +85,22 @@ def converted(path: str, batch: Any, types: dict[str, Any]) -> Any:
     return batch
 
 
-CheckNames = Callable[[list[str]], None]
+Begin = Callable[[Any], None]  # takes the schema, before the first batch; refuses it if columns are missing
 
 
-def parquet(path: str, columns: list[str], types: dict[str, Any], check_names: CheckNames) -> Batches:
+def parquet(path: str, columns: list[str], types: dict[str, Any], begin: Begin) -> Batches:
     """The batches of a Parquet file."""
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path) as file:
-        check_names(file.schema_arrow.names)
+        begin(file.schema_arrow)
         done, whole = 0, max(1, file.metadata.num_rows)
         for batch in file.iter_batches(ROWS, columns=columns):
             done += len(batch)
             yield done / whole, batch.select(columns)
 
 
-def csv(path: str, columns: list[str], types: dict[str, Any], check_names: CheckNames) -> Batches:
+def csv(path: str, columns: list[str], types: dict[str, Any], begin: Begin) -> Batches:
     """The batches of a CSV file. Types that are not named are those of the first MiB."""
     from pyarrow import csv
 
@@ -101,7 +108,7 @@ def csv(path: str, columns: list[str], types: dict[str, Any], check_names: Check
         return csv.open_csv(unpacked(path, raw), convert_options=csv.ConvertOptions(column_types=types, **options))
 
     with open(path, "rb") as raw, opened(raw) as reader:
-        check_names(reader.schema.names)
+        begin(reader.schema)
     whole = max(1, os.path.getsize(path))
     with open(path, "rb") as raw, opened(raw, include_columns=columns) as reader:
         for batch in reader:
@@ -115,7 +122,7 @@ def unpacked(path: str, raw: Any) -> Any:
     return pyarrow.CompressedInputStream(raw, "gzip") if path.lower().endswith(".gz") else raw
 
 
-def arrow(path: str, columns: list[str], types: dict[str, Any], check_names: CheckNames) -> Batches:
+def arrow(path: str, columns: list[str], types: dict[str, Any], begin: Begin) -> Batches:
     """The batches of an Arrow file or stream."""
     import pyarrow
 
@@ -124,7 +131,7 @@ def arrow(path: str, columns: list[str], types: dict[str, Any], check_names: Che
         raw.seek(0)
         whole = max(1, os.path.getsize(path))
         reader = pyarrow.ipc.open_file(raw) if is_file else pyarrow.ipc.open_stream(raw)
-        check_names(reader.schema.names)
+        begin(reader.schema)
         if is_file:
             for number in range(reader.num_record_batches):
                 yield (number + 1) / reader.num_record_batches, reader.get_batch(number).select(columns)

@@ -68,8 +68,8 @@ def build(
     progress: Callable[[float], object] | None,
     kind: str = "map",
 ) -> None:
-    """Write a file with the keys and values of all batches; with ``last``, of equal keys the last counts. If it is to be
-    one of a set (``kind="set"``), values are of dtype ``V0``."""
+    """Write a file with the keys and values of all batches; with ``last``, of equal keys the last counts. For the file of
+    a set, ``kind`` is ``"set"``, and the values of each batch are ``NO_VALUE`` of sets.py."""
     check_progress(progress)
     limit = bytes_of(memory)
     target = os.path.realpath(path)
@@ -225,7 +225,10 @@ class Building:
                 keys, values = pair_of(batch)
                 if not decided:
                     keys, _, key_type = infer.with_type(keys, "key")
-                    values, _, value_type = infer.with_type(values, "value")
+                    if self.kind == "set":
+                        value_type: Any = "V0"
+                    else:
+                        values, _, value_type = infer.with_type(values, "value")
             if not decided:
                 self.f = FrozenEngine.__new__(FrozenEngine)
                 self.f._begin(key_type, value_type, seed)
