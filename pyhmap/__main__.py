@@ -57,7 +57,6 @@ def run() -> int:
         end_by(signal.SIGINT)
     except OSError as error:  # of the output: each verb has its own errors refused
         print(f"python -m pyhmap: cannot write the output: {error.strerror}", file=sys.stderr)
-        sys.stdout = None  # what is left in it cannot be written either
         return 2
     return status
 

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         inspect.show(target, True)
     else:
         header = read.OpenFile(target, None).header
-        print(f"{inspect.title(target, header)}, {header.shape[0]:,} keys, {header.file_bytes():,} bytes")
+        print(f"{inspect.title(target, header)}\n{header.shape[0]:,} keys in {header.file_bytes():,} bytes")
     return 0
 
 

@@ -626,8 +626,8 @@ def test_build(run, source):
     assert type(f) is FrozenMap
     assert (f.key_dtype, f.value_dtype) == (str, np.dtype("i8"))
     assert f == {"tea": 3, "cake": 0, "a longer name": 12, "ham": 1}
-    f = built(run, source, "--key", "id", "--value", "price", "--type", "id=int32")
-    assert (f.key_dtype, f.value_dtype) == (np.dtype("i4"), np.dtype("f8"))
+    f = built(run, source, "--key", "id", "--value", "price", "--type", "id=int16")
+    assert (f.key_dtype, f.value_dtype) == (np.dtype("i2"), np.dtype("f8"))
     assert dict(f) == {7: 2.5, 8: 4.0, 9: pytest.approx(np.nan, nan_ok=True), 10: 0.5}
 
 
@@ -657,7 +657,7 @@ def test_what_build_says(run):
     outcome = run("build", "a.parquet", "a.pyhmap", "--key", "id", "--value", "stock", "--value", "price")
     size = os.path.getsize("a.pyhmap")
     title = "a.pyhmap: a map from int32 to {stock: int64, price: float64}"
-    assert outcome == (0, f"{title}, 4 keys, {size:,} bytes\n", "")
+    assert outcome == (0, f"{title}\n4 keys in {size:,} bytes\n", "")
     status, out, err = run("build", "a.parquet", "a.pyhmap", "--key", "id", "--json")
     assert (status, err) == (0, "")
     assert out == run("inspect", "--json", "a.pyhmap")[1]
