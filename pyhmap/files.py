@@ -168,7 +168,7 @@ def _map_in(file: read.OpenFile, verify: str, sha256: str | None = None, progres
 def _check_sha256(file: read.OpenFile, wanted: str, progress: Progress | None) -> None:
     found = hashlib.sha256()
     for at in range(0, len(file.bytes), read.PIECE):
-        found.update(file.bytes[at : at + read.PIECE])
+        found.update(file.bytes[at : at + read.PIECE].data)
         if progress is not None:
             progress(min(1.0, (at + read.PIECE) / len(file.bytes)))
     if found.hexdigest() != wanted.lower():

@@ -17,9 +17,7 @@ from pyhmap._file.types import type_text
 PIECE = 1 << 24  # bytes between two calls of `progress`: some hundredths of a second
 
 
-def save(
-    f: Any, kind: str, path: str | os.PathLike[str], progress: Callable[[float], object] | None = None
-) -> None:
+def save(f: Any, kind: str, path: str | os.PathLike[str], progress: Callable[[float], object] | None = None) -> None:
     """Write a frozen map; ``kind`` is ``"set"`` if it is that of a set."""
     check_progress(progress)
     hash_key, shape, remap, pilots, entries, texts = f._sections()

@@ -58,7 +58,7 @@ def test_every_truncation(path, make):
     data = path.read_bytes()
     sections = header_in(path).sections()
     near = {at + d for section in sections.values() for at in section for d in (-1, 0, 1)}
-    for size in sorted({*range(0, 64), *range(0, len(data), 997), *near, len(data) - 1} - {len(data), len(data) + 1}):
+    for size in sorted({*range(64), *range(0, len(data), 997), *near, len(data) - 1} - {len(data), len(data) + 1}):
         path.write_bytes(data[:size])
         refused(path)
     path.write_bytes(data + b"\0")
@@ -219,7 +219,7 @@ def test_any_pilots(path, pilots):
     rewritten(path, {}, index=index)
     refused(path, "the key of row .* does not lead to it", "full")
     g = pyhmap.open(path)
-    keys, values = f.to_arrays()
+    keys = f.keys_array()
     found = g.contains_many(keys)
     assert not found.all()
     assert np.array_equal(g.get_many(keys[found]), keys[found] * 3)
@@ -374,10 +374,11 @@ def test_types_are_the_same_after_a_round_trip(dtype):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "i8", ">i8", "<i16", "|O", "<f16", "object", "int", "<M8", "[]", "{}", "[1,2]", "{", '["<i8",[]]', "null"]
+    "text",
+    ["", "i8", ">i8", "<i16", "|O", "<f16", "object", "int", "<M8", "[]", "{}", "[1,2]", "{", '["<i8",[]]', "null"],
 )
 def test_other_texts_are_no_types(text):
-    with pytest.raises(ValueError, match="is no type|is not how a type is written"):
+    with pytest.raises(ValueError, match=r"is no type|is not how a type is written"):
         type_of_text(text)
 
 

@@ -183,7 +183,9 @@ def test_texts_must_lie_in_the_texts(place):
     assert len(long) > 10
     for row in (long[0], long[5], long[-1]):
         size, _, where = np.frombuffer(rows[row].tobytes(), [("size", "u4"), ("head", "u4"), ("where", "u8")])[0]
-        wrong = [(size, at) for at in (where + 1, size_of_texts, size_of_texts - int(size) + 1, 2**32, 2**48, 2**64 - 1)]
+        wrong = [
+            (size, at) for at in (where + 1, size_of_texts, size_of_texts - int(size) + 1, 2**32, 2**48, 2**64 - 1)
+        ]
         wrong += [(more, where) for more in (size_of_texts - int(where) + 1, 2**31, 2**32 - 1)]
         wrong += [(2**32 - 1, 2**64 - 2**32 + 1), (13, 2**64 - 13), (13, 2**64 - 1)]  # the end overflows
         for wrong_size, wrong_where in wrong:
