@@ -17,9 +17,7 @@ from pyhmap._file.types import type_text
 PIECE = 1 << 24  # bytes between two calls of `progress`: some hundredths of a second
 
 
-def save(
-    f: Any, kind: str, path: str | os.PathLike[str], progress: Callable[[float], object] | None = None
-) -> None:
+def save(f: Any, kind: str, path: str | os.PathLike[str], progress: Callable[[float], object] | None = None) -> None:
     """Write a frozen map; ``kind`` is ``"set"`` if it is that of a set."""
     check_progress(progress)
     hash_key, shape, remap, pilots, entries, texts = f._sections()
@@ -62,8 +60,8 @@ def header_for(f: Any, kind: str, hash_key: Any, shape: Any, text_bytes: int) ->
 
 
 def write_file(file: BinaryIO, header: Header, sections: Iterable[Iterable[Any]]) -> None:
-    """Write a header and the sections, each in pieces of bytes: the entries, the texts, the index. Their sizes must be
-    those of the header. The file is written once from its beginning to its end, but for the header, which comes last."""
+    """Write a header and the sections, each in pieces of bytes: the entries, the texts, the index. Their sizes are
+    those of the header. The file is written once, from its beginning to its end; but the header comes last."""
     file.write(bytes(len(header.to_bytes())))
     blocks = BlockWriter(file)
     for section in sections:
