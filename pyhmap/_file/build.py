@@ -7,8 +7,8 @@
     2. entries                  unit by unit: the parts are built, free rows get the waiting ones, all rows are written
     3. texts, index             were written to temporary files by step 2, and are copied
 
-So each row is written to the disk twice, and the file itself once from its beginning to its end. When the number of rows
-is known, the number of parts becomes a power of two, as that of partitions is: then a unit has no part of another one.
+So each row is written to the disk twice, and the file itself once, from its beginning to its end. The number of parts
+is a power of two, as that of partitions is: so a unit has no part of another one.
 
 The temporary files have no names: nothing is left of them, however the process ends. The rows stay in theirs up to the
 end, since a hash key may turn out not to work as late as in step 2.
@@ -32,7 +32,7 @@ from pyhmap._engine import build_parts
 from pyhmap._engine.frozen import FrozenEngine
 from pyhmap._file.replace import replaced
 from pyhmap._file.types import type_text
-from pyhmap._file.write import PIECE, check_progress, header_for, write_file
+from pyhmap._file.write import check_progress, header_for, write_file
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -109,10 +109,7 @@ def errors_in(number: int) -> Iterator[None]:
 
 def pair_of(batch: Any) -> tuple[Any, Any]:
     """The keys and the values of a batch."""
-    if isinstance(batch, tuple | list):
-        items = tuple(batch)
-    else:
-        items = infer.columns_of_table(batch)
+    items = tuple(batch) if isinstance(batch, tuple | list) else infer.columns_of_table(batch)
     if len(items) != 2:
         given = f"has {len(items)} items" if items else f"is of type {type(batch).__name__}"
         raise TypeError(f"it {given}: give a pair (keys, values), or a record batch of two columns")
@@ -126,7 +123,8 @@ class Scratch:
     """A temporary file without a name, which is closed with ``files``."""
 
     def __init__(self, folder: str, files: ExitStack) -> None:
-        self.file: Any = files.enter_context(tempfile.TemporaryFile(dir=folder, buffering=0))
+        self.file: Any = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - `files` closes it
+        files.enter_context(self.file)
         self.end = 0
 
     def append(self, data: Any) -> Extent:
@@ -150,7 +148,7 @@ class Scratch:
         extents = list(extents)
         found, end = np.empty(sum(extent.size for extent in extents), np.uint8), 0
         for extent in extents:
-            view = memoryview(found)[end : end + extent.size]
+            view = found.data[end : end + extent.size]
             self.file.seek(extent.at)
             while len(view):
                 n = self.file.readinto(view)
@@ -162,8 +160,8 @@ class Scratch:
 
     def pieces(self) -> Iterator[Bytes]:
         """All bytes."""
-        for at in range(0, self.end, PIECE):
-            yield self.read([Extent(at, min(PIECE, self.end - at))])
+        for at in range(0, self.end, ROOM):
+            yield self.read([Extent(at, min(ROOM, self.end - at))])
 
 
 class Spill(Scratch):
@@ -219,7 +217,8 @@ class Building:
 
     def take(self, batches: Iterable[Any], seed: int | None) -> None:
         """Spill the rows of all batches. The first batch with rows decides the types."""
-        spiller, decided = None, False
+        spiller: Any = None
+        decided = False
         for number, batch in enumerate(batches):
             with errors_in(number):
                 keys, values = pair_of(batch)
@@ -277,8 +276,10 @@ class Building:
 
     def distinct(self, extents: list[Extent]) -> list[Extent]:
         """Some extents without the rows whose key comes again. They are written again where they were."""
+        if not extents:
+            return extents
         records = self.spill.read(extents)
-        repeated, begins, hashes = build_parts.repeated_rows(self.f, records) if extents else (None, None, None)
+        repeated, begins, hashes = build_parts.repeated_rows(self.f, records)
         if repeated is None:
             return extents
         if not self.last:

@@ -60,8 +60,8 @@ def header_for(f: Any, kind: str, hash_key: Any, shape: Any, text_bytes: int) ->
 
 
 def write_file(file: BinaryIO, header: Header, sections: Iterable[Iterable[Any]]) -> None:
-    """Write a header and the sections, each in pieces of bytes: the entries, the texts, the index. Their sizes must be
-    those of the header. The file is written once from its beginning to its end, but for the header, which comes last."""
+    """Write a header and the sections, each in pieces of bytes: the entries, the texts, the index. Their sizes are
+    those of the header. The file is written once, from its beginning to its end; but the header comes last."""
     file.write(bytes(len(header.to_bytes())))
     blocks = BlockWriter(file)
     for section in sections:
