@@ -68,8 +68,8 @@ def build(
     progress: Callable[[float], object] | None,
     kind: str = "map",
 ) -> None:
-    """Write a file with the keys and values of all batches; with ``last``, of equal keys the last counts. For the file of
-    a set, ``kind`` is ``"set"``, and the values of each batch are ``NO_VALUE`` of sets.py."""
+    """Write a file with the keys and values of all batches; with ``last``, of equal keys the last counts. For a set,
+    ``kind`` is ``"set"``, and the values of each batch are ``NO_VALUE`` of sets.py."""
     check_progress(progress)
     limit = bytes_of(memory)
     target = os.path.realpath(path)
