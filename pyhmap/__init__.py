@@ -10,7 +10,7 @@
 
 from pyhmap._release import VERSION as __version__
 from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
-from pyhmap.files import check_file, open
+from pyhmap.files import build_file, check_file, open
 from pyhmap.frozen import FrozenMap
 from pyhmap.frozen_set import FrozenSet
 from pyhmap.generations import Publisher, Subscriber
@@ -29,6 +29,7 @@ __all__ = [
     "Publisher",
     "Subscriber",
     "__version__",
+    "build_file",
     "check_file",
     "nil",
     "open",

@@ -14,6 +14,10 @@ MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap"
 MODULES += [
     "_hmap_bytes.arrow_column",
     "_hmap_bytes.arrow_types",
+    "pyhmap._commands.build",
+    "pyhmap._commands.inspect",
+    "pyhmap._commands.output",
+    "pyhmap._commands.stats",
     "pyhmap._convert.arrow_values",
     "pyhmap._convert.scalars",
     "pyhmap._convert.codec",
