@@ -163,6 +163,6 @@ def check_file(path: str | os.PathLike[str]) -> None:
 def _check_sha256(file: read.OpenFile, wanted: str) -> None:
     found = hashlib.sha256()
     for at in range(0, len(file.bytes), read.PIECE):
-        found.update(file.bytes[at : at + read.PIECE])
+        found.update(file.bytes[at : at + read.PIECE].data)
     if found.hexdigest() != wanted.lower():
         raise FileFormatError(f"{file.path} has the SHA-256 {found.hexdigest()}, not {wanted}: it is another file")

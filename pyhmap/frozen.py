@@ -119,8 +119,9 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
         return f
 
     def save(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
-        """Write the map to a file, which :func:`pyhmap.open` opens. A file of that name is replaced as a whole: at every
-        moment, and after a failure, the name leads to the old file or to the new one. Who has the old one open keeps it.
+        """Write the map to a file, which :func:`pyhmap.open` opens. A file of that name is replaced as a whole: at
+        every moment, and after a failure, the name leads to the old file or to the new one. Who has the old one open
+        keeps it.
 
         Parameters
         ----------

@@ -1,8 +1,8 @@
 """Maps each of whose reads is answered by a frozen map, in memory or in a file: the contract's tests run over them as
 over the two engines.
 
-They are written like any HMap, and a read freezes them first. So a test that writes and reads in turn tests a frozen map of
-every state on its way.
+They are written like any HMap, and a read freezes them first. So a test that writes and reads in turn tests a frozen
+map of every state on its way.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import tempfile
 from typing import Any
+
+import numpy as np
 
 import pyhmap
 from pyhmap import HMap
@@ -41,11 +43,9 @@ class ReadsMapped(ReadsFrozen):
         if object in (self.key_dtype, self.value_dtype):
             return f
         path = f"{FOLDER.name}/{os.getpid()}.pyhmap"
-        try:
-            f.save(path)
-        except TypeError as error:  # a long double
-            assert "cannot be saved" in str(error)
+        if np.dtype("g") in (self.key_dtype, self.value_dtype):  # other machines have no such type
             return f
+        f.save(path)
         return pyhmap.open(path, verify="lazy")
 
 

@@ -107,7 +107,7 @@ def full_name(module: str, name: str | None) -> str:
 
 LIST = layers()
 ALL = {module_of(path) for path in sources(".py", ".pyx", ".pxd")}
-DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping")}
+DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping", "_file")}
 DESCRIBED |= {"_hmap_bytes.__init__", "pyhmap._reference.__init__"}
 
 

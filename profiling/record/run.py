@@ -27,6 +27,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "readme": ("peers", peers.readme),
     "peers": ("peers", peers.markdown),
     "targets": ("peers", peers.targets_markdown),
+    "targets-two-cores": ("peers-two-cores", peers.targets_markdown),
     "table": ("table", table.markdown),
     "growth": ("growth", growth.inserts),
     "loads": ("growth", growth.loads),

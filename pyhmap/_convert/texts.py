@@ -45,9 +45,7 @@ class TextCodec(Codec):
         if not isinstance(item, self.dtype):
             raise self.wrong_type(item)
         # The methods of the base classes: those of a subclass might return other bytes than a batch reads.
-        stored = (
-            utf8(item, self.what) if isinstance(item, str) else bytes.__getitem__(cast("bytes", item), slice(None))
-        )
+        stored = utf8(item, self.what) if isinstance(item, str) else bytes.__getitem__(cast("bytes", item), slice(None))
         if len(stored) > MAX_TEXT:
             raise self.too_long(len(stored))
         return stored

@@ -163,8 +163,9 @@ def header_of(read: Callable[[int, int], bytes], file_bytes: int) -> Header:
             f"release, {VERSION}, reads version {FORMAT}: install that release"
         )
     for name, pattern in FIELDS.items():
-        if not re.fullmatch(pattern, str(values.get(name))):
-            raise ValueError(f"its header is damaged: {name} is {str(values.get(name))[:60]!r}")
+        found = values.get(name)
+        if not isinstance(found, str) or not re.fullmatch(pattern, found):
+            raise ValueError(f"its header is damaged: {name} is {str(found)[:60]!r}")
     header = _made_of(values)
     count, parts, slots, buckets = header.shape
     if min(parts, buckets) < 1 or count > parts * slots:

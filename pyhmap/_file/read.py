@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyhmap._file.blocks import checksum_of, first_damaged
-from pyhmap._file.header import BLOCK, DIGEST, HASHES, Header, header_of, up
+from pyhmap._file.header import BLOCK, DIGEST, HASHES, header_of, up
 from pyhmap._file.types import type_of_text
 from pyhmap.errors import FileFormatError
 
@@ -102,7 +102,7 @@ def _copied(descriptor: int, size: int) -> Bytes:
     copy = np.empty(size, np.uint8)
     at = 0
     while at < size:
-        n = os.preadv(descriptor, [memoryview(copy)[at : at + PIECE]], at)
+        n = os.preadv(descriptor, [copy[at : at + PIECE].data], at)
         if n == 0:
             break
         at += n

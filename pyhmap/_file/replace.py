@@ -20,8 +20,8 @@ from typing import BinaryIO
 
 @contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write that takes the name ``path`` when the block ends. If it ends with an exception, or the file cannot
-    take the name, nothing has changed. A link is followed: the file it leads to is replaced.
+    """A file to write that takes the name ``path`` when the block ends. If it ends with an exception, or the file
+    cannot take the name, nothing has changed. A link is followed: the file it leads to is replaced.
 
     The temporary file is named ``.NAME.RANDOM.tmp``. One that a killed process has left can be removed.
     """

@@ -18,8 +18,8 @@
 # with the one that is there, and is done: a miss costs the same as a hit, and no key costs more than another.
 #
 # The memory may be a mapped file, which others can damage or write over at any time. So nothing is taken on trust:
-# whatever the pilots and the remap hold, the row is one of the table's, and a text that is not in the arena is read as an
-# empty one. The answer is then wrong, but nothing else is read.
+# whatever the pilots and the remap hold, the row is one of the table's, and a text that is not in the arena is read as
+# an empty one. The answer is then wrong, but nothing else is read.
 #
 # A part has some tens of thousands of keys, so that it is built within the second-level cache, and by itself. All parts
 # have the same numbers of slots and buckets: finding the pilot and the slot is arithmetic, without a look at a part. A

@@ -87,7 +87,7 @@ def other_header(source: Source, saved: Saved) -> None:
     """Other fields, and sections of the sizes that they say, if these are small."""
     changed = changes(source, saved.header)
     header = replace(saved.header, **changed)
-    count, parts, slots, buckets = header.shape
+    count, parts, slots, _ = header.shape
     sizes = [shape[0] * (shape[1] if len(shape) > 1 else 1) for shape in header.sizes().values()]
     old = saved.header.sections()
     PATH.write_bytes(saved.data)

@@ -1,4 +1,4 @@
-"""Saving replaces a file as a whole: whatever fails, and whenever the machine stops, the old file is there or the new one.
+"""Saving replaces a file as a whole: whatever fails, whenever the machine stops, the old file is there or the new one.
 
 A machine that stops may lose what was not flushed, and keep later writes without earlier ones. So the writes, flushes
 and renames of one save are recorded; then every state that the disk can be in after each of them is made and opened.
@@ -71,8 +71,7 @@ def test_every_call_fails_once(path, monkeypatch, error):
         monkeypatch.setattr(replace, "os", system)
         try:
             NEW.save(path)
-        except type(error) as caught:
-            assert caught is error
+        except type(error):
             assert os.listdir(path.parent) == [path.name]
             assert opened(path) in (OLD, NEW)
             if opened(path) == NEW:  # only the flush of the folder failed

@@ -126,7 +126,7 @@ def test_nothing_is_kept_in_memory_of_the_process(path):
     f = pyhmap.open(path)
     assert f[199_999] == 199_999
     assert f.nbytes > 16 * 200_000
-    assert f.__sizeof__() < 1000
+    assert f.__sizeof__() < 2000  # of the object itself
     assert block_memory()[1] - before[1] < 1000  # those of the map before it was filled
 
 
@@ -325,7 +325,7 @@ def test_the_sha256_of_a_file(path):
 
 
 def test_types_that_other_machines_do_not_have_are_refused(path):
-    with pytest.raises(TypeError, match="items of dtype longdouble cannot be saved|items of dtype float128 cannot"):
+    with pytest.raises(TypeError, match=r"items of dtype (longdouble|float128) cannot be saved"):
         HMap(int, np.longdouble, {1: 1}).save(path)
     with pytest.raises(TypeError, match="items of 2,000,000 bytes cannot be saved: at most 1,048,576 bytes"):
         HMap(int, "V2000000").save(path)
