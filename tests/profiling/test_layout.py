@@ -175,7 +175,7 @@ def test_the_sections_of_a_file_are_listed_in_their_order(tmp_path):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "the header is no JSON"),
+        (b"", "a header of 0 bytes in a file of 0"),
         ((99).to_bytes(8, "little") + b"{}", "a header of 99 bytes in a file of 10"),
         ((2).to_bytes(8, "little") + b"{!", "the header is no JSON"),
     ],
