@@ -8,12 +8,25 @@
 (7.0, [0.0, 2.65, nan])
 """
 
-from pyhmap.errors import CorruptMapError, NilMapError
+from pyhmap._release import VERSION as __version__
+from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
+from pyhmap.files import check_file, open
 from pyhmap.frozen import FrozenMap
 from pyhmap.frozen_set import FrozenSet
 from pyhmap.hmap import HMap
 from pyhmap.hset import HSet
 from pyhmap.nil import nil
 
-__all__ = ["CorruptMapError", "FrozenMap", "FrozenSet", "HMap", "HSet", "NilMapError", "nil"]
-__version__ = "0.1.0"
+__all__ = [
+    "CorruptMapError",
+    "FileFormatError",
+    "FrozenMap",
+    "FrozenSet",
+    "HMap",
+    "HSet",
+    "NilMapError",
+    "__version__",
+    "check_file",
+    "nil",
+    "open",
+]

@@ -9,6 +9,11 @@ class CorruptMapError(Exception):
     """
 
 
+class FileFormatError(ValueError):
+    """A file is not what pyhmap writes: it is damaged, cut off, or no file of pyhmap at all; or a release wrote it that
+    this one cannot read. The message names the file, what is wrong, and what to do."""
+
+
 class NilMapError(TypeError):
     """A write to a nil map (see :func:`pyhmap.nil`). Make a map with ``HMap(key, value)`` and write to that one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Self, TypeVar, cast
 
@@ -11,6 +12,7 @@ from pyhmap._convert import infer
 from pyhmap._convert.codec import Many
 from pyhmap._engine.frozen import FrozenEngine
 from pyhmap._engine.map import HMapEngine
+from pyhmap._file.write import save as save_file
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import hashable
 from pyhmap._mapping.reading import ReadMethods
@@ -116,6 +118,39 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
         f._begin(key, value, seed)
         return f
 
+    def save(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
+        """Write the map to a file, which :func:`pyhmap.open` opens. A file of that name is replaced as a whole: at every
+        moment, and after a failure, the name leads to the old file or to the new one. Who has the old one open keeps it.
+
+        Parameters
+        ----------
+        path
+            The name of the file; by custom it ends in ``.pyhmap``.
+        progress
+            A function of one argument. It is called after every 16 MiB with the part of the file that is written, a
+            float up to 1.0. It may raise: then nothing has changed.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written: the disk is full, the folder is missing or read-only.
+        TypeError
+            Keys or values are of a type that other machines do not have (long double), or larger than 1 MiB.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import pyhmap
+        >>> path = os.path.join(tempfile.mkdtemp(), "squares.pyhmap")
+        >>> pyhmap.FrozenMap.from_arrays([1, 2, 3], [1, 4, 9]).save(path)
+        >>> pyhmap.open(path)[3]
+        9
+        """
+        save_file(self, "map", path, progress)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, closed>" if self.closed else super().__repr__()
+
     def copy(self) -> Self:
         """The map itself: it never changes.
 
@@ -153,6 +188,13 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
         row = self._first_astray()
         if row < len(self):
             raise CorruptMapError(f"the key of row {row} does not lead to it")
+
+
+def halves(progress: Progress | None) -> tuple[Progress | None, Progress | None]:
+    """What reports the progress of two steps as one."""
+    if progress is None or not callable(progress):
+        return progress, progress
+    return (lambda part: progress(part / 2)), (lambda part: progress((1 + part) / 2))
 
 
 def _raise_duplicate(key_type: Any, keys: Any) -> None:

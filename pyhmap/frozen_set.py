@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, NoReturn, Self, TypeVar, cast
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from pyhmap._convert import infer
 from pyhmap._convert.codec import Many
+from pyhmap._file.write import save as save_file
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import hashable
 from pyhmap._mapping.sets import NO_VALUE, TypedSet, WritableSet
@@ -103,6 +105,39 @@ class FrozenSet(TypedSet[_K]):
         f = cls.__new__(cls)
         f._map = m
         return f
+
+    # ---- files
+
+    def save(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
+        """Write the set to a file, which :func:`pyhmap.open` opens. Takes and raises what :meth:`FrozenMap.save` does.
+
+        >>> import os, tempfile
+        >>> import pyhmap
+        >>> path = os.path.join(tempfile.mkdtemp(), "known.pyhmap")
+        >>> pyhmap.FrozenSet.from_array([1, 2, 3]).save(path)
+        >>> 3 in pyhmap.open(path)
+        True
+        """
+        save_file(self._map, "set", path, progress)
+
+    def close(self) -> None:
+        """Give the memory up, and with it the file, if there is one; see :meth:`FrozenMap.close`."""
+        self._map.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._map.closed
+
+    def __enter__(self) -> Self:
+        self._map.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, closed>" if self.closed else super().__repr__()
 
     # ---- reading
 

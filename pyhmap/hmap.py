@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from pyhmap._engine.map import HMapEngine
 from pyhmap._mapping.mapping import MapMethods
 from pyhmap._mapping.reading import ReadMethods
-from pyhmap.frozen import FrozenMap, Progress
+from pyhmap.frozen import FrozenMap, Progress, halves
 
 
 class HMap(HMapEngine, MapMethods):
@@ -127,3 +128,20 @@ class HMap(HMapEngine, MapMethods):
         f = FrozenMap._empty(self.key_dtype, self.value_dtype, self._settings["seed"] if seed is None else seed)
         f._freeze_map(self, threads, progress)
         return f
+
+    def save(self, path: str | os.PathLike[str], *, threads: int = 1, progress: Progress | None = None) -> None:
+        """Freeze the map and write that to a file, which :func:`pyhmap.open` opens; see :meth:`FrozenMap.save`.
+
+        Takes and raises what that and :meth:`freeze` do. ``HMap(pyhmap.open(path))`` is a map to go on writing.
+
+        >>> import os, tempfile
+        >>> import pyhmap
+        >>> path = os.path.join(tempfile.mkdtemp(), "squares.pyhmap")
+        >>> pyhmap.HMap(int, int, {2: 4, 3: 9}).save(path)
+        >>> m = pyhmap.HMap(pyhmap.open(path))
+        >>> m[4] = 16
+        >>> sorted(m.items())
+        [(2, 4), (3, 9), (4, 16)]
+        """
+        freezing, saving = halves(progress)
+        self.freeze(threads=threads, progress=freezing).save(path, progress=saving)

@@ -1,6 +1,7 @@
 # HMap as a type checker sees it: generic in its key and value types, which it infers from the constructor's arguments.
 # The methods have their types in _engine/map.pyi and _mapping/mapping.py.
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
@@ -81,3 +82,6 @@ class HMap(HMapEngine[_K, _V], MapMethods[_K, _V]):
     def freeze(
         self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None
     ) -> FrozenMap[_K, _V]: ...
+    def save(
+        self, path: str | os.PathLike[str], *, threads: int = 1, progress: Progress | None = None
+    ) -> None: ...

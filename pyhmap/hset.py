@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar, overload
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from pyhmap import introspect
 from pyhmap._mapping.sets import TypedSet, WritableSet
-from pyhmap.frozen import Progress
+from pyhmap.frozen import Progress, halves
 from pyhmap.frozen_set import FrozenSet
 from pyhmap.hmap import HMap
 
@@ -125,6 +126,19 @@ class HSet(WritableSet[_K]):
         (True, True)
         """
         return FrozenSet._of_set(self, seed, threads, progress)
+
+    def save(self, path: str | os.PathLike[str], *, threads: int = 1, progress: Progress | None = None) -> None:
+        """Freeze the set and write that to a file, which :func:`pyhmap.open` opens; see :meth:`HMap.save`.
+
+        >>> import os, tempfile
+        >>> import pyhmap
+        >>> path = os.path.join(tempfile.mkdtemp(), "known.pyhmap")
+        >>> HSet("i8", [1, 2]).save(path)
+        >>> sorted(pyhmap.open(path))
+        [1, 2]
+        """
+        freezing, saving = halves(progress)
+        self.freeze(threads=threads, progress=freezing).save(path, progress=saving)
 
     # ---- memory and inspection, as for HMap
 

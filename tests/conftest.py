@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from pyhmap import HMap, HSet
 from pyhmap._reference.engine import ReferenceMap
-from reads_frozen import ReadsFrozen
+from reads_frozen import ReadsFrozen, ReadsMapped
 from support import no_collections
 
 HERE = Path(__file__).parent
@@ -31,7 +31,10 @@ hypothesis.settings.load_profile("default")
 
 MAPS = [pytest.param(HMap, id="compiled"), pytest.param(ReferenceMap, id="reference", marks=pytest.mark.reference)]
 # Slow, so that the short forms leave it out: of frozen maps they run test_frozen_*.py.
-READ_FROZEN = pytest.param(ReadsFrozen, id="frozen", marks=pytest.mark.slow)
+READ_FROZEN = [
+    pytest.param(ReadsFrozen, id="frozen", marks=pytest.mark.slow),
+    pytest.param(ReadsMapped, id="mapped", marks=pytest.mark.slow),
+]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -39,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     a file, ``frozen_too(False)`` marks the tests of what only a map that changes does."""
     if "hmap_type" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("frozen_too")
-        metafunc.parametrize("hmap_type", [*MAPS, READ_FROZEN] if mark and False not in mark.args else MAPS)
+        metafunc.parametrize("hmap_type", [*MAPS, *READ_FROZEN] if mark and False not in mark.args else MAPS)
 
 
 class ReferenceSet(HSet[Any]):

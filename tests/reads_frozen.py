@@ -1,14 +1,21 @@
-"""A map each of whose reads is answered by a frozen map: the contract's tests run over it as over the two engines.
+"""Maps each of whose reads is answered by a frozen map, in memory or in a file: the contract's tests run over them as
+over the two engines.
 
-It is written like any HMap, and a read freezes it first. So a test that writes and reads in turn tests a frozen map of
+They are written like any HMap, and a read freezes them first. So a test that writes and reads in turn tests a frozen map of
 every state on its way.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
+import pyhmap
 from pyhmap import HMap
+
+# In memory, where there is such a folder: a file is flushed for each read.
+FOLDER = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
 
 
 class ReadsFrozen(HMap[Any, Any]):
@@ -21,6 +28,25 @@ class ReadsFrozen(HMap[Any, Any]):
         if object in (self.key_dtype, self.value_dtype):
             return super()
         return self.freeze(seed=0)  # with one seed, equal maps have equal orders
+
+
+class ReadsMapped(ReadsFrozen):
+    """A map that is saved, and read from the file."""
+
+    __slots__ = ()
+
+    @property
+    def _reading(self) -> Any:
+        f = super()._reading
+        if object in (self.key_dtype, self.value_dtype):
+            return f
+        path = f"{FOLDER.name}/{os.getpid()}.pyhmap"
+        try:
+            f.save(path)
+        except TypeError as error:  # a long double
+            assert "cannot be saved" in str(error)
+            return f
+        return pyhmap.open(path, verify="lazy")
 
 
 def forwarded(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Runs the examples in the docstrings of every public module, in README.md and in docs/debug.md."""
+"""Runs the examples in the docstrings of every public module, in README.md and in pages of docs/."""
 
 import doctest
 import importlib
@@ -25,6 +25,7 @@ MODULES += [
     "pyhmap._engine.frozen_core",
     "pyhmap._engine.map",
     "pyhmap._engine.typed",
+    "pyhmap._file.types",
     "pyhmap._inspect.hashes",
     "pyhmap._mapping.mapping",
     "pyhmap._mapping.reading",
@@ -65,8 +66,9 @@ def test_the_map_has_examples():
     assert {"HMap", "get_many", "lookup_many", "contains_many", "set_many", "from_arrays"} <= names
 
 
-def test_python_blocks_of_the_readme():
-    run_blocks("README.md")
+@pytest.mark.parametrize("name", ["README.md", "docs/files.md", "docs/format.md"])
+def test_python_blocks_of_a_page(name):
+    run_blocks(name)
 
 
 def run_blocks(name):

@@ -18,9 +18,10 @@ LAYERS = """
     _hmap_bytes                arrow_types raw_bytes utf8 xxh64 arrow_abi arrow_items arrow_check
     _hmap_bytes                arrow_column
     tophash_cache              controller stats config containers _hashing _arrow _cache __init__ break_even __main__
-    pyhmap                     errors
+    pyhmap                     errors _release
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
+    pyhmap._kernels            file_blocks
     pyhmap._convert            sentinels scalars arrow_values text_batch columns dtypes codec numbers times texts
     pyhmap._convert            records codecs infer
     pyhmap._inspect            state views hashes stats check
@@ -29,7 +30,8 @@ LAYERS = """
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core
     pyhmap._engine             batch_read batch_write map freeze frozen
     pyhmap._mapping            equality views pickling reading mapping sets
-    pyhmap                     introspect frozen hmap frozen_set hset nil __init__
+    pyhmap._file               replace types header blocks write read
+    pyhmap                     introspect frozen hmap frozen_set hset nil files __init__
     pyhmap._reference          batches table engine frozen
     pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis targets places
     pyhmap.debug               rounds collector __init__
@@ -105,7 +107,7 @@ def full_name(module: str, name: str | None) -> str:
 
 LIST = layers()
 ALL = {module_of(path) for path in sources(".py", ".pyx", ".pxd")}
-DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping")}
+DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping", "_file")}
 DESCRIBED |= {"_hmap_bytes.__init__", "pyhmap._reference.__init__"}
 
 

@@ -29,7 +29,7 @@ from pyhmap._engine.batch_items cimport (
     keys_of,
 )
 from pyhmap._engine.batch_values cimport Values, defaults_for, gather, missing
-from pyhmap._engine.frozen_core cimport FrozenCore
+from pyhmap._engine.frozen_core cimport FrozenCore, memory_of
 from pyhmap._engine.one_item cimport NO_INDEX
 from pyhmap._engine.rwlock cimport begin_read, end_read
 from pyhmap._engine.typed cimport OBJECT, TypedMap
@@ -49,6 +49,7 @@ cdef class ReadCall:
     """The arrays of one read call. A thread that works on them keeps them alive, even if the caller has left."""
     cdef Items keys
     cdef object values, found       # the arrays that receive the answers, or None
+    cdef object memory              # of a frozen map, which closing takes away from it, and texts in `values` point to
     cdef Values default             # keeps the bytes of r.fill alive
     cdef uint8_t[::1] values_view, found_view, zero
     cdef object[::1] objects        # receives the objects whose indices are in `values`
@@ -250,6 +251,8 @@ cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values):
     keys = np.empty((n if want_keys else 0, 2), np.uint64)
     values = empty_values(map, n) if want_values else NOTHING
     k, v = keys.reshape(-1).view(np.uint8), values.reshape(-1).view(np.uint8)
+    map.verify_all()
+    _memory = memory_of(map)
     if n:
         with nogil:
             collect_rows(&map.f, &map.t, &k[0] if len(k) else NULL, &v[0] if len(v) else NULL)
@@ -298,6 +301,9 @@ cdef int64_t read_frozen(FrozenCore map, ReadCall call, uint64_t start, uint64_t
     cdef Items keys = call.keys
     while start < stop:
         chunk_stop = min(stop, start + CHUNK)
+        if map.verify_block is not None:
+            map.verify_keys(keys.data, &keys.texts, start, chunk_stop)
+        call.memory = memory_of(map)
         if stop - start < RELEASE_GIL_FROM:
             start = read_rows(&map.f, &map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
         else:

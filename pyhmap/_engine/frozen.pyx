@@ -5,11 +5,12 @@ from libc.stdint cimport uint8_t, uint64_t
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_read, freeze
 from pyhmap._engine.batch_items cimport Items, keys_of, values_of
-from pyhmap._engine.frozen_core cimport FrozenCore
+from pyhmap._engine.frozen_core cimport FrozenCore, memory_of
 from pyhmap._engine.iterate cimport ITEMS, KEYS, Part, VALUES
-from pyhmap._engine.one_item cimport key_from, key_object, value_object
-from pyhmap._kernels.any_key cimport AnyKey, load_key
-from pyhmap._kernels.frozen cimport find_entry, first_astray
+from pyhmap._engine.one_item cimport bytes_of, key_from, key_object, object_of_detached, value_object
+from pyhmap._kernels.any_key cimport AnyKey
+from pyhmap._kernels.frozen cimport find_entry, first_astray, load_any_key, loaded_text
+from pyhmap._kernels.layout cimport Text
 
 
 cdef class FrozenEngine(FrozenCore):
@@ -32,9 +33,17 @@ cdef class FrozenEngine(FrozenCore):
         """The first row whose key does not lead to it; or the number of rows."""
         cdef uint64_t row
         self.check_initialised()
+        self.verify_all()
+        _memory = memory_of(self)
         with nogil:
             row = first_astray(&self.f, &self.t)
         return row
+
+    cdef int check_open(self) except -1:
+        """Before a batch: one without keys would not notice that there is no map."""
+        self.check_initialised()
+        memory_of(self)
+        return 0
 
     # ---- single keys ------------------------------------------------------------------------------------------------
 
@@ -42,14 +51,20 @@ cdef class FrozenEngine(FrozenCore):
         cdef AnyKey k
         cdef const uint8_t *entry
         _owner = key_from(self, key, &k)
+        if self.verify_block is not None:
+            self.verify_key(&k)
+        _memory = memory_of(self)
         entry = find_entry(&self.f, &self.t, &k)
         if entry == NULL:
             raise KeyError(key)
-        return value_object(self, entry + self.value_at)
+        return value_of(self, entry)
 
     def __contains__(self, key):
         cdef AnyKey k
         _owner = key_from(self, key, &k)
+        if self.verify_block is not None:
+            self.verify_key(&k)
+        _memory = memory_of(self)
         return find_entry(&self.f, &self.t, &k) != NULL
 
     def get(self, key, default=None, /):
@@ -63,8 +78,11 @@ cdef class FrozenEngine(FrozenCore):
         cdef AnyKey k
         cdef const uint8_t *entry
         _owner = key_from(self, key, &k)
+        if self.verify_block is not None:
+            self.verify_key(&k)
+        _memory = memory_of(self)
         entry = find_entry(&self.f, &self.t, &k)
-        return default if entry == NULL else value_object(self, entry + self.value_at)
+        return default if entry == NULL else value_of(self, entry)
 
     # ---- iteration, in the order of the rows ------------------------------------------------------------------------
 
@@ -87,7 +105,7 @@ cdef class FrozenEngine(FrozenCore):
         >>> FrozenMap.from_arrays(np.array([1, 2]), np.array([10, 20])).get_many([2, 1, 3], default=0)
         array([20, 10,  0])
         """
-        self.check_initialised()
+        self.check_open()
         return batch_read.get_many(self, keys, default, out, threads)
 
     def lookup_many(self, keys, *, threads=1):
@@ -98,7 +116,7 @@ cdef class FrozenEngine(FrozenCore):
         >>> FrozenMap.from_arrays(np.array([1]), np.array([10])).lookup_many([1, 2])
         (array([10,  0]), array([ True, False]))
         """
-        self.check_initialised()
+        self.check_open()
         return batch_read.lookup_many(self, keys, threads)
 
     def contains_many(self, keys, *, threads=1):
@@ -109,7 +127,7 @@ cdef class FrozenEngine(FrozenCore):
         >>> FrozenMap.from_arrays(np.array([1]), np.array([10])).contains_many([1, 2])
         array([ True, False])
         """
-        self.check_initialised()
+        self.check_open()
         return batch_read.contains_many(self, keys, threads)
 
     def positions(self, keys, *, threads=1):
@@ -126,7 +144,7 @@ cdef class FrozenEngine(FrozenCore):
         >>> f.keys_array()[rows[[0, 2]]], int(rows[1])
         (array([30, 10]), -1)
         """
-        self.check_initialised()
+        self.check_open()
         return batch_read.positions(self, keys, threads)
 
     def keys_array(self):
@@ -136,7 +154,7 @@ cdef class FrozenEngine(FrozenCore):
         >>> HMap("i4", "f8", {7: 0.5}).freeze().keys_array()
         array([7], dtype=int32)
         """
-        self.check_initialised()
+        self.check_open()
         return batch_read.copy_rows(self, True, False)[0]
 
     def values_array(self):
@@ -146,7 +164,7 @@ cdef class FrozenEngine(FrozenCore):
         >>> HMap("i4", "f8", {7: 0.5}).freeze().values_array()
         array([0.5])
         """
-        self.check_initialised()
+        self.check_open()
         return batch_read.copy_rows(self, False, True)[1]
 
     def to_arrays(self):
@@ -156,12 +174,23 @@ cdef class FrozenEngine(FrozenCore):
         >>> HMap("i4", "f8", {7: 0.5}).freeze().to_arrays()
         (array([7], dtype=int32), array([0.5]))
         """
-        self.check_initialised()
+        self.check_open()
         return batch_read.copy_rows(self, True, True)
+
+
+cdef object value_of(FrozenCore map, const uint8_t *entry):
+    """The Python object of a row's value. The caller holds the memory."""
+    cdef Text text
+    if map.t.text_values:
+        text = loaded_text(&map.t, entry + map.value_at)
+        return object_of_detached(map, bytes_of(&text))
+    return value_object(map, entry + map.value_at)
 
 
 cdef object rows_of(FrozenCore map, Part part):
     map.check_initialised()
+    map.verify_all()
+    memory_of(map)
     cdef FrozenIterator iterator = FrozenIterator.__new__(FrozenIterator)
     iterator.map, iterator.part = map, part
     return iterator
@@ -186,11 +215,12 @@ cdef class FrozenIterator:
         if map is None or self.row == map.f.count:
             self.map = None
             raise StopIteration
+        _memory = memory_of(map)
         entry = map.f.entries + self.row * map.f.stride
         self.row += 1
         if self.part == VALUES:
-            return value_object(map, entry + map.value_at)
-        load_key(&map.t, entry, &k)
+            return value_of(map, entry)
+        load_any_key(&map.t, entry, &k)
         if self.part == KEYS:
             return key_object(map, &k)
-        return key_object(map, &k), value_object(map, entry + map.value_at)
+        return key_object(map, &k), value_of(map, entry)

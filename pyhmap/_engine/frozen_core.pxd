@@ -4,7 +4,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyhmap._engine.memory cimport Block
 from pyhmap._engine.typed cimport TypedMap
+from pyhmap._kernels.any_key cimport AnyKey
+from pyhmap._kernels.file_blocks cimport Verified
 from pyhmap._kernels.frozen cimport Frozen
+from pyhmap._kernels.text_source cimport TextSource
 
 
 cdef class FrozenCore(TypedMap):
@@ -12,10 +15,27 @@ cdef class FrozenCore(TypedMap):
     cdef Block index            # the remap, then the pilots
     cdef Block entries
     cdef Block arena            # None without long texts
+    cdef object memory          # these three, or None once the map is closed
     cdef public object _hash    # of the content, once it is known
+    cdef object verify_block    # of a file that is verified as it is read: a function of a block's number; or None
+    cdef Verified v             # which blocks have been verified
+    cdef object verified        # the array of them
 
     cdef int install(self, const Frozen *f, Block index, Block entries, Block arena) except -1
+    cdef int fill(self, hash_key, shape, Block index, Block entries, Block arena, bint structure) except -1
+    cdef int verify_key(self, const AnyKey *key) except -1
+    cdef int verify_keys(self, const void *keys, const TextSource *texts, uint64_t start, uint64_t stop) except -1
+    cdef int verify_all(self) except -1
 
 
+cdef inline object memory_of(FrozenCore map):
+    """What a reader holds while it reads, so that closing the map does not take the memory away from it. Take it after
+    the last call that may run Python code. Raises if the map is closed."""
+    if map.memory is None:
+        raise_closed(map)
+    return map.memory
+
+
+cdef int raise_closed(FrozenCore map) except -1
 cdef uint32_t *point_into_index(Frozen *f, Block index) noexcept
 cdef uint64_t index_size(const Frozen *f) noexcept

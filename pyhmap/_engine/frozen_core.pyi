@@ -1,6 +1,7 @@
 # The core of a frozen map; see frozen_core.pyx.
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,17 @@ from pyhmap._engine.typed import TypedMap
 class FrozenCore(TypedMap):
     _hash: int | None
     def _begin(self, key: Any, value: Any, seed: int | None) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+    @property
+    def _key_form(self) -> str: ...
+    @property
+    def _stride(self) -> int: ...
+    @property
+    def _value_at(self) -> int: ...
     @property
     def _settings(self) -> dict[str, Any]: ...
     @property
@@ -28,4 +40,16 @@ class FrozenCore(TypedMap):
         pilots: npt.NDArray[np.uint8],
         entries: npt.NDArray[np.uint8],
         texts: npt.NDArray[np.uint8],
+    ) -> None: ...
+    def _adopt(
+        self,
+        hash_key: tuple[int, ...],
+        shape: tuple[int, ...],
+        index: npt.NDArray[np.uint8],
+        entries: npt.NDArray[np.uint8],
+        texts: npt.NDArray[np.uint8],
+        structure: bool,
+    ) -> None: ...
+    def _verify_with(
+        self, verify_block: Callable[[int], None], blocks: int, entries_at: int, texts_at: int
     ) -> None: ...

@@ -5,7 +5,12 @@
         v
     Frozen (_kernels/frozen.pxd) ── is what the kernels see
 
-A core is filled once, by freeze.pyx or by _restore(), and never changes: it needs no lock.
+A core is filled once, by freeze.pyx, _restore() or _adopt(), and never changes: it needs no lock. It can be closed,
+which gives its memory up as soon as no reader holds it: every reader takes memory_of() the map first. The pointers stay
+as they are; nobody follows them without the memory.
+
+The memory may be a mapped file. A file that is verified as it is read has a function that verifies a block: a look-up
+calls it for the blocks that it is going to read, before it takes the memory.
 """
 
 import numpy as np
@@ -15,10 +20,13 @@ from libc.string cimport memcpy
 
 from pyhmap._convert import codecs
 
-from pyhmap._engine.memory cimport Block
+from pyhmap._engine.memory cimport Block, borrowed
 from pyhmap._engine.typed cimport NO_KIND, TypedMap, empty_arena
-from pyhmap._kernels.constants cimport SHIFTS
+from pyhmap._kernels.any_key cimport AnyKey
+from pyhmap._kernels.constants cimport SHIFTS, TEXT
+from pyhmap._kernels.file_blocks cimport NO_FILE_BLOCK, unverified_of_key, unverified_of_keys
 from pyhmap._kernels.frozen cimport Frozen, first_bad_text
+from pyhmap._kernels.text_source cimport TextSource
 
 cdef enum:
     # Bytes from which on pilots or rows are prefetched: fewer are in the second-level cache anyway.
@@ -56,7 +64,19 @@ cdef Block block_of(array):
     block.advise(0, block.size, True)
     if len(view):
         memcpy(block.data, &view[0], len(view))
+    else:
+        block.shorten(0)
     return block
+
+
+cdef uint64_t own_bytes(Block block) noexcept:
+    """The bytes of a block, if they are the process's own: not those of a file, and none of a closed map."""
+    return 0 if block is None or block.lender is not None else block.size
+
+
+cdef int raise_closed(FrozenCore map) except -1:
+    map.check_initialised()
+    raise ValueError(f"the {map._key_codec.holder} is closed: open its file again, or make it again")
 
 
 cdef class FrozenCore(TypedMap):
@@ -87,6 +107,7 @@ cdef class FrozenCore(TypedMap):
     cdef int install(self, const Frozen *f, Block index, Block entries, Block arena) except -1:
         """From here on, this is the map's memory. `f` already points to the index."""
         self.index, self.entries, self.arena = index, entries, arena
+        self.memory = index, entries, arena
         self.f = f[0]
         self.f.entries = entries.data
         self.f.stride, self.f.value_at = self.stride, self.value_at
@@ -99,7 +120,47 @@ cdef class FrozenCore(TypedMap):
         return 0
 
     def __len__(self):
+        memory_of(self)
         return self.f.count
+
+    def close(self):
+        """Give the memory up, and with it the file, if there is one. From then on every read raises ``ValueError``. A
+        read that is under way in another thread keeps what it needs until it is done.
+
+        >>> from pyhmap import HMap
+        >>> f = HMap("i8", "i8", {1: 10}).freeze()
+        >>> f.close()
+        >>> f.closed
+        True
+        """
+        self.memory = self.index = self.entries = self.arena = self.verify_block = None
+
+    @property
+    def closed(self):
+        """Whether :meth:`close` was called."""
+        return self.memory is None
+
+    def __enter__(self):
+        memory_of(self)
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    @property
+    def _key_form(self):
+        """Which hash the keys have: that of ``"words"`` or of ``"texts"``."""
+        return "texts" if self.t.form == TEXT else "words"
+
+    @property
+    def _stride(self):
+        """Bytes of a row."""
+        return self.stride
+
+    @property
+    def _value_at(self):
+        """Bytes of a row before the value."""
+        return self.value_at
 
     @property
     def _settings(self):
@@ -115,19 +176,20 @@ cdef class FrozenCore(TypedMap):
         >>> FrozenMap.from_arrays(np.arange(100_000), np.arange(100_000)).nbytes / 100_000 < 17
         True
         """
+        memory_of(self)
         return self.index.size + self.f.count * self.stride + (0 if self.arena is None else self.arena.size)
 
     def __sizeof__(self):
-        """The bytes that ``sys.getsizeof`` returns: of this object and all its memory."""
-        return object.__sizeof__(self) + self.nbytes
+        """The bytes that ``sys.getsizeof`` returns: of this object and all its memory, but for a mapped file's."""
+        return object.__sizeof__(self) + own_bytes(self.index) + own_bytes(self.entries) + own_bytes(self.arena)
 
     def _sizes(self):
         """What the map holds, by name, for pyhmap.debug."""
         return {
-            "count": self.f.count,
-            "rows": self.f.count * self.stride + self.index.size,
-            "texts": 0 if self.arena is None else self.arena.size,
-            "blocks": self.index.size + self.entries.size + (0 if self.arena is None else self.arena.size),
+            "count": 0 if self.memory is None else self.f.count,
+            "rows": self.f.count * self.stride + self.index.size if own_bytes(self.index) else 0,
+            "texts": own_bytes(self.arena),
+            "blocks": own_bytes(self.index) + own_bytes(self.entries) + own_bytes(self.arena),
         }
 
     # ---- saved and restored --------------------------------------------------------------------------------------
@@ -136,6 +198,8 @@ cdef class FrozenCore(TypedMap):
         """All that the map consists of, beside its types: the hash key; the numbers of rows, of parts, and of slots and
         buckets of a part; and read-only arrays: the remap, the pilots, the entries, the long texts."""
         cdef uint64_t spare = spare_slots(&self.f)
+        self.verify_all()
+        memory_of(self)
         return (
             (self.t.hash_key[0], self.t.hash_key[1], self.t.hash_key[2], self.t.hash_key[3]),
             (self.f.count, self.f.nparts, self.f.slots, self.f.buckets),
@@ -146,44 +210,105 @@ cdef class FrozenCore(TypedMap):
         )
 
     def _restore(self, hash_key, shape, remap, pilots, entries, texts):
-        """Fill the map with a copy of what ``_sections()`` returned. Raises ``ValueError`` where a look-up could read
-        outside of the map; wrong answers are possible after other damage."""
+        """Fill the map with a copy of what ``_sections()`` returned. Raises ``ValueError`` where the sections do not
+        belong together; wrong answers are possible after other damage."""
+        for name, section, dtype in (
+            ("remap", remap, np.uint32), ("pilots", pilots, np.uint8), ("entries", entries, np.uint8),
+            ("texts", texts, np.uint8),
+        ):
+            if type(section) is not np.ndarray or section.dtype != dtype or section.ndim != 1:
+                raise ValueError(f"{name} are no one-dimensional array of dtype {np.dtype(dtype)}")
+        index = np.concatenate([remap.view(np.uint8), pilots])
+        cdef Block arena = block_of(texts) if len(texts) else None
+        self.fill(hash_key, shape, block_of(index), block_of(entries), arena, True)
+
+    def _adopt(self, hash_key, shape, index, entries, texts, bint structure):
+        """Fill the map with the sections of a file, which stay where they are: read-only arrays of bytes. Raises
+        ``ValueError`` as ``_restore()`` does; without ``structure``, only where sizes do not belong together."""
+        self.fill(hash_key, shape, borrowed(index), borrowed(entries), borrowed(texts) if len(texts) else None,
+                  structure)
+
+    def _verify_with(self, verify_block, blocks, entries_at, texts_at):
+        """From here on, verify each of so many blocks of the file before it is first read: ``verify_block`` takes its
+        number and raises if it is damaged. The sections begin so many bytes behind the first block."""
+        cdef uint8_t[::1] view
+        self.verified = np.zeros(blocks, np.uint8)
+        if blocks:
+            view = self.verified
+            self.v.blocks = &view[0]
+        self.v.entries_at, self.v.texts_at = entries_at, texts_at
+        self.verify_block = verify_block
+
+    cdef int fill(self, hash_key, shape, Block index, Block entries, Block arena, bint structure) except -1:
         cdef Frozen f
-        cdef Block index, rows, arena = None
         cdef uint64_t words[4]
-        cdef uint64_t i
+        cdef uint64_t i, size = 0 if arena is None else arena.size
         self.check_initialised()
         for name, numbers in ("hash key", hash_key), ("shape", shape):
             if type(numbers) is not tuple or list(map(type, numbers)) != [int] * 4:     # NumPy's would overflow
                 raise ValueError(f"the {name} is no tuple of four ints")
         for i in range(4):
             words[i] = hash_key[i]
-        f.count, f.nparts, f.slots, f.buckets = shape
         count, nparts, slots, buckets = shape
-        wanted = {
-            "remap": (remap, nparts * slots - count, np.uint32),
-            "pilots": (pilots, nparts * buckets, np.uint8),
-            "entries": (entries, count * self.stride, np.uint8),
-            "texts": (texts, None, np.uint8),
-        }
-        for name, (section, n, dtype) in wanted.items():
-            if type(section) is not np.ndarray or section.dtype != dtype or section.ndim != 1:
-                raise ValueError(f"{name} are no one-dimensional array of dtype {np.dtype(dtype)}")
-            if n is not None and len(section) != n:
-                raise ValueError(f"{name} have {len(section)} items, and need {n}")
-        if min(nparts, buckets) < 1 or slots < SHIFTS or max(slots, buckets, nparts) >= 1 << 32:
+        if min(nparts, buckets) < 1 or slots < SHIFTS or max(slots, buckets, nparts, count) >= 1 << 32:
             raise ValueError(f"{nparts} parts of {slots} slots and {buckets} buckets are impossible")
-        remap = remap.copy()
-        if len(remap) and count and remap.max() >= count:
-            raise ValueError(f"item {remap.argmax()} of the remap leads outside of the rows")
-        index = block_of(np.concatenate([remap.view(np.uint8), pilots]))
-        rows = block_of(entries)
-        if len(texts):
-            arena = block_of(texts)
+        if not 0 <= count <= nparts * slots:
+            raise ValueError(f"{count} keys do not fit into {nparts} parts of {slots} slots")
+        f.count, f.nparts, f.slots, f.buckets = shape
+        for name, given, wanted in (
+            ("the remap and the pilots", index.size, 4 * (nparts * slots - count) + nparts * buckets),
+            ("entries", entries.size, count * self.stride),
+        ):
+            if given != wanted:
+                raise ValueError(f"{name} have {given} bytes, and need {wanted}")
+        if size and (count == 0 or not (self.t.form == TEXT or self.t.text_values)):
+            raise ValueError(f"there are {size} bytes of texts, and no text that could be there")
         point_into_index(&f, index)
-        f.entries, f.stride, f.value_at = rows.data, self.stride, self.value_at
-        i = first_bad_text(&f, &self.t, len(texts))
-        if i < f.count:
-            raise ValueError(f"a text of row {i} is outside of the texts")
+        f.entries, f.stride, f.value_at = entries.data, self.stride, self.value_at
+        if structure:
+            remap = array_of(index, 0, 4 * spare_slots(&f)).view(np.uint32)
+            if count and len(remap) and remap.max() >= count:
+                raise ValueError(f"item {remap.argmax()} of the remap leads outside of the rows")
+            i = first_bad_text(&f, &self.t, size)
+            if i < f.count:
+                raise ValueError(f"a text of row {i} is outside of the texts, or not where the one before it ends")
         memcpy(self.t.hash_key, words, 32)
-        self.install(&f, index, rows, arena)
+        return self.install(&f, index, entries, arena)
+
+    # ---- a file that is verified as it is read -------------------------------------------------------------------
+
+    cdef int verify_key(self, const AnyKey *key) except -1:
+        """Before a key is looked up: verify the blocks that its look-up reads."""
+        cdef uint64_t block
+        while self.verify_block is not None:
+            _memory = memory_of(self)
+            block = unverified_of_key(&self.f, &self.t, &self.v, key)
+            if block == NO_FILE_BLOCK:
+                break
+            self.verify_block(block)
+            self.v.blocks[block] = True
+        return 0
+
+    cdef int verify_keys(self, const void *keys, const TextSource *texts, uint64_t start, uint64_t stop) except -1:
+        """verify_key() for many keys."""
+        cdef uint64_t block
+        while self.verify_block is not None and start < stop:
+            _memory = memory_of(self)
+            with nogil:
+                start = unverified_of_keys(&self.f, &self.t, &self.v, keys, texts, start, stop, &block)
+            if block == NO_FILE_BLOCK:
+                break
+            self.verify_block(block)
+            self.v.blocks[block] = True
+        return 0
+
+    cdef int verify_all(self) except -1:
+        """Before the whole map is read."""
+        cdef uint64_t block
+        if self.verify_block is not None:
+            for block in range(<uint64_t> len(self.verified)):
+                if not self.v.blocks[block]:
+                    self.verify_block(block)
+                    self.v.blocks[block] = True
+            self.verify_block = None
+        return 0

@@ -20,6 +20,7 @@ cdef class Block:
     cdef readonly uint64_t size
     cdef void *start            # what was allocated or mapped
     cdef uint64_t mapped        # bytes mapped, 0 for an allocated block
+    cdef object lender          # of a borrowed block: the array that the memory belongs to
 
     cdef void advise(self, uint64_t begin, uint64_t end, bint huge) noexcept
     cdef void drop(self, uint64_t begin, uint64_t end) noexcept
@@ -57,4 +58,5 @@ cdef class FreePlaces:          # indices of the places of a list of objects tha
     cdef uint64_t pop(self) noexcept
 
 
+cdef Block borrowed(array)
 cdef object new_block(uint64_t least, uint64_t last, uint64_t expected)

@@ -100,7 +100,7 @@ cdef class Block:
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         Py_DECREF(None)     # Cython begins with one in buffer.obj, and the next line writes over it
-        PyBuffer_FillInfo(buffer, self, self.data, self.size, False, flags)
+        PyBuffer_FillInfo(buffer, self, self.data, self.size, self.lender is not None, flags)
 
     cdef void advise(self, uint64_t begin, uint64_t end, bint huge) noexcept:
         """Ask for huge or small pages in a range. Only the speed depends on whether the system does so."""
@@ -128,6 +128,15 @@ cdef class Block:
                 self.mapped = used
         PyTraceMalloc_Untrack(DOMAIN, <uint64_t> self.start)
         PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
+
+
+cdef Block borrowed(array):
+    """A block over the bytes of an array, such as a mapped file: it keeps the array alive, and is only read."""
+    cdef const uint8_t[::1] view = array
+    cdef Block block = Block.__new__(Block)
+    block.lender, block.size = array, len(view)
+    block.data = <uint8_t *> &view[0] if len(view) else NULL
+    return block
 
 
 cdef class BucketMemory:

@@ -92,6 +92,10 @@ cdef enum:
     LAST_PLACED = 4         # buckets that are not displaced again at once: pairs would displace each other for ever
     DISPLACED_MAX = 16      # buckets displaced per bucket of a part, before the hash is drawn again
 
+    # Of a file, what has a checksum of its own: a look-up that verifies what it reads waits for a fraction of a
+    # millisecond, and the checksums take 16 bytes of 2^20.
+    FILE_BLOCK_BITS = 20
+
     BUILD_BLOCK = 512       # keys that are taken from the source at a time
     TEXTS_AHEAD = 16        # texts from the prefetch of one to its copy: covers one memory access
 

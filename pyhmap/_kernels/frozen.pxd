@@ -15,8 +15,11 @@
 #     entries   one row per key         k0 v0 │ k1 v1 │ ...   `stride` bytes each, laid out as a slot of layout.pxd
 #
 # The pilots are such that no two keys have the same row. So a look-up reads one pilot and one row, compares the key
-# with the one that is there, and is done: a miss costs the same as a hit, and no key costs more than another. Whatever
-# the pilots are, the row is one of the table's.
+# with the one that is there, and is done: a miss costs the same as a hit, and no key costs more than another.
+#
+# The memory may be a mapped file, which others can damage or write over at any time. So nothing is taken on trust:
+# whatever the pilots and the remap hold, the row is one of the table's, and a text that is not in the arena is read as an
+# empty one. The answer is then wrong, but nothing else is read.
 #
 # A part has some tens of thousands of keys, so that it is built within the second-level cache, and by itself. All parts
 # have the same numbers of slots and buckets: finding the pilot and the slot is arithmetic, without a look at a part. A
@@ -40,11 +43,20 @@ from pyhmap._kernels.constants cimport (
     WINDOW,
     WORD32,
 )
-from pyhmap._kernels.layout cimport Table, Text, key_t, lowest_bit
+from pyhmap._kernels.layout cimport ObjectKey, Table, Text, key_t, lowest_bit
 from pyhmap._kernels.lookup_many cimport Reading, reading_from
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_each, hash_each_text, unlikely
-from pyhmap._kernels.slot cimport copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key
+from pyhmap._kernels.slot cimport copy_bytes, hash_of
+from pyhmap._kernels.text cimport make_text, same_bytes
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
+
+
+cdef extern from *:
+    """
+    /* What lies in a mapped file may change at any time. The compiler must not read it again after a check. */
+    #define pyhmap_read_once(copy) __asm__ volatile("" : : "r"(copy) : "memory")
+    """
+    void read_once "pyhmap_read_once"(void *copy) noexcept nogil
 
 
 cdef struct Frozen:
@@ -91,19 +103,81 @@ cdef inline uint64_t in_part(uint64_t part, uint32_t size, uint64_t at) noexcept
     return <uint64_t> <uint32_t> part * size + at
 
 
+cdef inline uint64_t remapped(const Frozen *f, uint64_t slot) noexcept nogil:
+    """The row of a slot behind the rows. Whatever the remap holds, it is one of the table's, which is not empty."""
+    return min(<uint64_t> f.remap[slot - f.count], f.count - 1)
+
+
 cdef inline uint64_t row_of(const Frozen *f, uint64_t h) noexcept nogil:
     """The only row that a key of this hash can be in. The table is not empty."""
     cdef uint64_t part = part_of(h, f.nparts)
     cdef uint64_t pilot = f.pilots[in_part(part, f.buckets, bucket_of(h, f.buckets))]
     cdef uint64_t slot = in_part(part, f.slots, slot_of(h, pilot, f.slots))
-    return f.remap[slot - f.count] if unlikely(slot >= f.count) else slot
+    return remapped(f, slot) if unlikely(slot >= f.count) else slot
+
+
+# ---- what a row holds ------------------------------------------------------------------------------------------------
+
+cdef inline bint is_in_arena(const Text *stored, uint64_t size) noexcept nogil:
+    return stored.size <= INLINE_TEXT or (stored.tail <= size and stored.size <= size - stored.tail)
+
+
+cdef inline Text loaded_text(const Table *t, const void *stored) noexcept nogil:
+    """A stored text, loaded; or an empty one, if it is not in the arena."""
+    cdef Text text = (<const Text *> stored)[0]
+    read_once(&text)
+    if text.size > INLINE_TEXT:
+        if unlikely(not is_in_arena(&text, t.arena.size)):
+            return make_text(NULL, 0)
+        text.tail += <uint64_t> t.arena.blocks[0]
+    return text
+
+
+cdef inline void load_key(const Table *t, const uint8_t *entry, key_t *key) noexcept nogil:
+    if key_t is Text:
+        key[0] = loaded_text(t, entry)
+    else:
+        key[0] = (<const key_t *> entry)[0]
+
+
+cdef inline bint is_key(const Table *t, const uint8_t *entry, const key_t *key) noexcept nogil:
+    cdef Text text
+    if key_t is Text:
+        text = loaded_text(t, entry)
+        if text.size != key.size or text.head != key.head:
+            return False
+        if text.size <= INLINE_TEXT:
+            return text.tail == key.tail
+        return same_bytes(<const uint8_t *> text.tail, <const uint8_t *> key.tail, text.size)
+    elif key_t is ObjectKey:
+        return False                # there are none in a frozen table
+    else:
+        return (<const key_t *> entry)[0] == key[0]
+
+
+cdef inline void hand_out(const Table *t, void *target, const void *value) noexcept nogil:
+    """Copy a stored value out. A text is loaded: it stays readable as long as the arena does."""
+    if t.text_values:
+        (<Text *> target)[0] = loaded_text(t, value)
+    else:
+        copy_bytes(target, value, t.value_size)
+
+
+cdef inline void load_any_key(const Table *t, const uint8_t *entry, AnyKey *key) noexcept nogil:
+    if t.form == WORD32:
+        load_key(t, entry, &key.word32)
+    elif t.form == TEXT:
+        load_key(t, entry, &key.text)
+        key.digested.known = False
+    else:
+        load_key(t, entry, &key.word64)
 
 
 # ---- one key ---------------------------------------------------------------------------------------------------------
 
 cdef inline const uint8_t *entry_at(const Frozen *f, const Table *t, const key_t *key, uint64_t h) noexcept nogil:
     cdef const uint8_t *entry = f.entries + row_of(f, h) * f.stride
-    return entry if same_key(t, entry, key) else NULL
+    return entry if is_key(t, entry, key) else NULL
 
 
 cdef inline const uint8_t *find_entry(const Frozen *f, const Table *t, const AnyKey *key) noexcept nogil:
@@ -178,7 +252,7 @@ cdef inline cloned find_rows(const Frozen *f, const uint64_t *h, const uint64_t 
     while spare:                # few keys: their slots are behind the rows
         i = lowest_bit(spare)
         spare &= spare - 1
-        at[i] = f.remap[at[i] - count]
+        at[i] = remapped(f, at[i])
     if f.far_rows:
         for i in range(n):
             prefetch(f.entries + at[i] * f.stride)
@@ -188,8 +262,12 @@ cdef inline void prefetch_texts(const Frozen *f, const Table *t, const key_t *ke
                                 uint64_t n) noexcept nogil:
     """For texts, another stage: prefetch the stored texts that lie in the arena."""
     cdef uint64_t i
-    for i in range(n):
-        prefetch_key(t, f.entries + row[i] * f.stride, &key[i])
+    cdef Text text
+    if key_t is Text:
+        for i in range(n):
+            text = loaded_text(t, f.entries + row[i] * f.stride)
+            if text.size == key[i].size > INLINE_TEXT:
+                prefetch(<const void *> text.tail)
 
 
 cdef inline uint64_t take_all(const Frozen *f, const Table *t, const key_t *key, const uint64_t *row, uint64_t n,
@@ -210,7 +288,7 @@ cdef inline uint64_t take_all(const Frozen *f, const Table *t, const key_t *key,
         first = n - n % UNROLLED
     for i in range(first, n):
         entry = entries + row[i] * stride
-        if unlikely(not same_key(t, entry, &key[i])):
+        if unlikely(not is_key(t, entry, &key[i])):
             return i
         if t.text_values:
             hand_out(t, values + i * size, entry + sizeof(key_t))
@@ -225,7 +303,7 @@ cdef inline void compare_block(const Frozen *f, const Table *t, const key_t *key
     cdef uint64_t i, stride = f.stride
     cdef const uint8_t *entries = f.entries
     for i in range(n):
-        present[i] = same_key(t, entries + row[i] * stride, &key[i])
+        present[i] = is_key(t, entries + row[i] * stride, &key[i])
 
 
 cdef inline void take_words(const Frozen *f, const key_t *key, const uint64_t *row, uint64_t n, uint8_t *values,
@@ -398,24 +476,34 @@ cdef inline void collect_rows(const Frozen *f, const Table *t, uint8_t *keys, ui
         collect_rows_as(f, t, keys, values, <const uint64_t *> NULL)
 
 
-# ---- what a restored table must not do -------------------------------------------------------------------------------
+# ---- the structure ---------------------------------------------------------------------------------------------------
 
-cdef inline bint is_in_arena(const Text *stored, uint64_t size) noexcept nogil:
-    return stored.size <= INLINE_TEXT or (stored.tail <= size and stored.size <= size - stored.tail)
+cdef inline bint is_next(const Text *stored, uint64_t *at) noexcept nogil:
+    """Whether a stored text begins where the one before it in the arena ends; `at` moves on to its end."""
+    cdef Text text = stored[0]
+    read_once(&text)
+    if text.size > INLINE_TEXT:
+        if text.tail != at[0]:
+            return False
+        at[0] += text.size
+    return True
 
 
 cdef inline uint64_t first_bad_text(const Frozen *f, const Table *t, uint64_t size) noexcept nogil:
-    """The first row with a long text outside of an arena of so many bytes; or the number of rows."""
-    cdef uint64_t row
+    """Long texts lie in an arena of `size` bytes in the order of the rows, one behind the other, and fill it. Returns
+    the first row where they do not; or the number of rows."""
+    cdef uint64_t row, at = 0
     cdef const uint8_t *entry
     if t.form == TEXT or t.text_values:
         for row in range(f.count):
             entry = f.entries + row * f.stride
-            if t.form == TEXT and not is_in_arena(<const Text *> entry, size):
+            if t.form == TEXT and not is_next(<const Text *> entry, &at):
                 return row
-            if t.text_values and not is_in_arena(<const Text *> (entry + f.value_at), size):
+            if t.text_values and not is_next(<const Text *> (entry + f.value_at), &at):
                 return row
-    return f.count
+            if at > size:
+                return row
+    return f.count if at == size or f.count == 0 else f.count - 1
 
 
 # ---- the check -------------------------------------------------------------------------------------------------------

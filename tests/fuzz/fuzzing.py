@@ -21,7 +21,7 @@ with atheris.instrument_imports(
     include=PACKAGES, exclude=["pyhmap._inspect.check", "pyhmap._inspect.hashes", "pyhmap._inspect.state"]
 ):
     import tophash_cache  # noqa: F401
-    from pyhmap import CorruptMapError, FrozenMap, FrozenSet, HMap, HSet
+    from pyhmap import CorruptMapError, FileFormatError, FrozenMap, FrozenSet, HMap, HSet  # noqa: F401
 
 T = TypeVar("T")
 NAN = float("nan")

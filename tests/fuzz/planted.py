@@ -89,8 +89,18 @@ FAULTS = [
         "if dtype.hasobject or", "if", "AddressSanitizer",
     ),
     Fault(
-        "freezing", "the remap may lead outside of the rows", "pyhmap/_engine/frozen_core.pyx",
-        "remap.max() >= count", "remap.max() >= 1 << 32", "AddressSanitizer",
+        "files", "the remap may lead outside of the rows", "pyhmap/_kernels/frozen.pxd",
+        "return min(<uint64_t> f.remap[slot - f.count], f.count - 1)", "return f.remap[slot - f.count]",
+        "AddressSanitizer", module="pyhmap._engine.batch_read",
+    ),
+    Fault(
+        "files", "a text may lie outside of the texts", "pyhmap/_kernels/frozen.pxd",
+        "if unlikely(not is_in_arena(&text, t.arena.size)):", "if unlikely(text.tail == 7):",
+        "AddressSanitizer", module="pyhmap._engine.batch_read",
+    ),
+    Fault(
+        "files", "a header may be written in another way", "pyhmap/_file/header.py",
+        "if header.to_bytes() != data:", "if False:", "SafetensorError",
     ),
     Fault(
         "freezing", "a displaced bucket keeps its slots", "pyhmap/_kernels/frozen_build.pxd",

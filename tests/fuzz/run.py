@@ -23,7 +23,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "build" / "fuzz"
 # By target, the longest input in bytes. Long ones take long, and most of their operations repeat others.
-TARGETS = {"operations": 96, "sets": 96, "arrow": 128, "pickles": 1024, "states": 128, "freezing": 128}
+TARGETS = {
+    "operations": 96, "sets": 96, "arrow": 128, "pickles": 1024, "states": 128, "freezing": 128, "files": 128,
+}  # fmt: skip
 ASAN = {
     "detect_leaks": 0,  # CPython and NumPy keep memory to the end; `make asan` looks for leaks of ours
     "allocator_may_return_null": 1,  # a length that is damaged is a MemoryError

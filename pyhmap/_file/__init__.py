@@ -1,0 +1,9 @@
+"""The files of frozen maps: what the bytes mean (docs/format.md), how they are written, and how they are opened.
+
+replace       a file is replaced as a whole, or stays as it was
+types         the types of keys and values as text
+header        the first page: what the sections are, and where
+blocks        the checksums of what follows it
+write         a frozen map to a file
+read          a file to a frozen map
+"""

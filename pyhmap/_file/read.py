@@ -1,0 +1,138 @@
+"""A file to a frozen map."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyhmap._file.blocks import checksum_of, first_damaged
+from pyhmap._file.header import BLOCK, DIGEST, HASHES, Header, header_of, up
+from pyhmap._file.types import type_of_text
+from pyhmap.errors import FileFormatError
+
+Bytes = npt.NDArray[np.uint8]
+
+VERIFY = ("header", "structure", "lazy", "full")
+PREFETCH = (None, "touch", "copy")
+PIECE = 1 << 24  # bytes that are read at a time, so that Ctrl-C is noticed
+
+
+@contextmanager
+def errors_of(path: str) -> Iterator[None]:
+    """A ``ValueError`` about the content of a file becomes a ``FileFormatError`` that names it."""
+    try:
+        yield
+    except FileFormatError:
+        raise
+    except ValueError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
+class OpenFile:
+    """A file whose header is right, and its bytes: mapped, or a copy of them."""
+
+    def __init__(self, path: str | os.PathLike[str], prefetch: str | None) -> None:
+        self.path = os.fspath(path)
+        # Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise FileFormatError(f"{self.path} is no regular file")
+            with errors_of(self.path):
+                self.header = header_of(lambda at, size: os.pread(descriptor, size, at), found.st_size)
+                self.bytes = _copied(descriptor, found.st_size) if prefetch == "copy" else _mapped(descriptor)
+        finally:
+            os.close(descriptor)
+        if len(self.bytes) != found.st_size:
+            raise FileFormatError(f"{self.path} changed while it was opened: it had {found.st_size:,} bytes")
+        if prefetch == "touch":
+            self.bytes[:: mmap.PAGESIZE].max()
+        self.sections = self.header.sections()
+
+    def section(self, name: str) -> Bytes:
+        """The bytes of a section."""
+        begin, end = self.sections[name]
+        return self.bytes[begin:end]
+
+    @property
+    def data(self) -> Bytes:
+        """All that has checksums."""
+        return self.bytes[self.sections["entries"].begin : self.sections["checksums"].begin]
+
+    @property
+    def checksums(self) -> Bytes:
+        """The digest of each block."""
+        return self.section("checksums").reshape(-1, DIGEST)
+
+    def block_of(self, name: str) -> int:
+        """The block in which a section begins."""
+        return (self.sections[name].begin - self.sections["entries"].begin) // BLOCK
+
+    def verify(self, blocks: range) -> None:
+        """Check blocks against their checksums, and these against the header."""
+        if checksum_of(self.section("checksums")) != self.header.checksums:
+            raise FileFormatError(f"{self.path} is damaged: its checksums are. {ADVICE}")
+        self.verify_blocks(blocks)
+
+    def verify_blocks(self, blocks: range) -> None:
+        """Check blocks against their checksums."""
+        block = first_damaged(self.data, self.checksums, blocks)
+        if block is not None:
+            begin = self.sections["entries"].begin + block * BLOCK
+            end = min(begin + BLOCK, self.sections["checksums"].begin)
+            raise FileFormatError(f"{self.path} is damaged between byte {begin:,} and byte {end:,}. {ADVICE}")
+
+
+ADVICE = "Write it again, or take another copy"
+
+
+def _mapped(descriptor: int) -> Bytes:
+    return np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ), np.uint8)
+
+
+def _copied(descriptor: int, size: int) -> Bytes:
+    copy = np.empty(size, np.uint8)
+    at = 0
+    while at < size:
+        n = os.preadv(descriptor, [memoryview(copy)[at : at + PIECE]], at)
+        if n == 0:
+            break
+        at += n
+    copy.flags.writeable = False
+    return copy[:at]
+
+
+def fill(f: Any, file: OpenFile, verify: str) -> None:
+    """Fill a new map, of the types of the file, with its sections."""
+    header = file.header
+    structure = verify in ("structure", "full")
+    blocks = range(up(len(file.data), BLOCK) // BLOCK)
+    if verify == "full":
+        file.verify(blocks)
+    elif verify == "lazy":  # what leads to the rows; the rows when they are read
+        file.verify(blocks[file.block_of("index") :])
+    with errors_of(file.path):
+        if header.hash != HASHES[f._key_form] or header.row_bytes != f._stride:
+            raise ValueError(f"keys of type {header.key} with {header.hash} and rows of {header.row_bytes} bytes")
+        sections = file.section("index"), file.section("entries"), file.section("texts")
+        f._adopt(header.hash_key, header.shape, *sections, structure)
+    if verify == "lazy":
+        begin = file.sections["entries"].begin
+        texts_at = file.sections["texts"].begin - begin
+        f._verify_with(lambda block: file.verify_blocks(range(block, block + 1)), len(blocks), 0, texts_at)
+    if verify == "full" and f._first_astray() < len(f):
+        raise FileFormatError(f"{file.path} is damaged: the key of row {f._first_astray():,} does not lead to it")
+
+
+def types_of(file: OpenFile) -> tuple[Any, Any]:
+    """The types of keys and values."""
+    with errors_of(file.path):
+        return type_of_text(file.header.key), type_of_text(file.header.value)

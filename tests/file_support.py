@@ -1,0 +1,83 @@
+"""Files of frozen maps for the tests: made, damaged, and written again with other contents and right checksums."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyhmap import CorruptMapError, FrozenMap, HMap
+from pyhmap._file.blocks import BlockWriter, checksum_of
+from pyhmap._file.header import PAGE, Header, header_of
+
+MAPS = {
+    "ints": lambda: FrozenMap.from_arrays(np.arange(1000), np.arange(1000) * 3, seed=1),
+    "4-byte keys": lambda: FrozenMap.from_arrays(np.arange(1000, dtype="i4"), np.arange(1000, dtype="f4"), seed=1),
+    "texts": lambda: HMap(str, str, {f"{i}" * (1 + i % 20): f"{i}." * (i % 9) for i in range(300)}).freeze(seed=1),
+    "texts to ints": lambda: FrozenMap.from_arrays([f"key number {i}" for i in range(300)], range(300), seed=1),
+    "short texts": lambda: HMap(bytes, np.int64, {b"%d" % i: i for i in range(30)}).freeze(seed=1),
+    "records": lambda: HMap([("a", "i4"), ("b", "S3")], "U3", {(i, b"%d" % i): f"{i}" for i in range(99)}).freeze(seed=1),
+    "empty": lambda: HMap(np.int64, np.int64).freeze(seed=1),
+    "empty texts": lambda: HMap(str, str).freeze(seed=1),
+}
+
+
+def header_in(path: Path) -> Header:
+    data = path.read_bytes()
+    return header_of(lambda at, size: data[at : at + size], len(data))
+
+
+def rewritten(path: Path, changes: dict[str, Any], **sections: Any) -> None:
+    """Write a file again with other fields of its header and other sections, as whoever wants to deceive would: all
+    checksums are right."""
+    data, header = path.read_bytes(), header_in(path)
+    found = {name: data[begin:end] for name, (begin, end) in header.sections().items()}
+    found |= {name: bytes(section) for name, section in sections.items()}
+    header = replace(header, **changes)
+    with path.open("wb") as file:
+        file.write(bytes(len(header.to_bytes())))
+        blocks = BlockWriter(file)
+        for name in ("entries", "texts", "index"):
+            blocks.write(found[name])
+            blocks.write(bytes(-blocks.bytes % PAGE))
+        checksums = blocks.checksums()
+        file.write(checksums)
+        file.seek(0)
+        file.write(replace(header, checksums=checksum_of(checksums)).to_bytes())
+
+
+def tensors_of(data: bytes) -> dict[str, Any]:
+    """The header of a safetensors file, by the description of that format alone."""
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + size])
+
+
+def read_in_all_ways(f: Any, asked: list[Any]) -> None:
+    """Read a map of any content. What it holds may be no text or no record; nothing else may go wrong."""
+    default = "" if f.value_dtype is str else f._value_codec.zero()
+    reads = [
+        lambda: [f.get(key) for key in asked],
+        lambda: [key in f for key in asked],
+        lambda: f.contains_many(asked),
+        lambda: f.lookup_many(asked),
+        lambda: f.get_many(asked, default),
+        lambda: f.positions(asked),
+        lambda: list(f.items()),
+        lambda: f.to_arrays(),
+        lambda: repr(f),
+        lambda: hash(f),
+        lambda: f.check(),
+    ]
+    for read in reads:
+        try:
+            read()
+        except AssertionError:
+            raise
+        except SystemError as error:  # NumPy raises it where an item of dtype U is no text
+            assert "PyUnicode_New" in str(error)
+        except Exception as error:
+            # IndexError: a record has too few bytes.
+            assert isinstance(error, ValueError | IndexError | CorruptMapError), repr(error)

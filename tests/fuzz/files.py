@@ -1,0 +1,139 @@
+"""Files of frozen maps with any damage: refused, or opened and read, and then safetensors reads them too.
+
+The first bytes of an input choose a map, and what is damaged: bytes anywhere; fields of the header, which is written
+again with them; or sections, with right checksums.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from fuzzing import FileFormatError, Source, read_all, start
+
+import pyhmap
+from file_support import MAPS, header_in, rewritten
+from pyhmap._file.header import Header
+
+FOLDER = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+PATH = FOLDER / "damaged.pyhmap"
+ODD = [0, 1, 2, 3, 62, 63, 64, 255, 2**16, 2**31, 2**32 - 1, 2**32, 2**40, 2**63 - 1, 2**63, 2**64 - 1, 2**64]
+TYPES = [
+    "str", "bytes", "<i8", "<u4", "|b1", "<f8", "<M8[s]", "|S3", "<U2", "|V0", "|V1048576", "|V1048577", '["<i8",[2]]',
+    '{"names":["a","b"],"types":["<i4","|S3"],"offsets":[0,4],"size":8}', "[", "", "|O", "<i3",
+]  # fmt: skip
+
+
+class Saved:
+    """A map, as it was saved, and what to ask of it."""
+
+    def __init__(self, name: str) -> None:
+        f = MAPS[name]()
+        f.save(PATH)
+        self.data = PATH.read_bytes()
+        self.header = header_in(PATH)
+        self.asked = [*list(f)[:9], *([77] if f.key_dtype == np.int64 else [])]
+
+
+SAVED = [Saved(name) for name in MAPS]
+
+
+def number(source: Source) -> int:
+    return source.byte() if source.byte() < 128 else source.pick(ODD)
+
+
+def damaged(source: Source, saved: Saved) -> None:
+    """Other bytes anywhere, and perhaps another end."""
+    data = bytearray(saved.data)
+    for _ in range(source.byte() % 4):
+        at = source.number(3) % len(data)
+        if source.byte() < 200:  # most in the header, or near the beginning of a section
+            at = at % 2000 if at & 1 else at // 4096 * 4096 + at % 64
+        new = source.take(source.byte() % 9)
+        data[at : at + (len(new) if source.byte() < 240 else source.byte())] = new
+    if source.byte() > 240:
+        del data[source.number(3) % len(data) :]
+    PATH.write_bytes(data)
+
+
+def changes(source: Source, header: Header) -> dict[str, Any]:
+    """Some fields of the header."""
+    changed: dict[str, Any] = {}
+    for _ in range(1 + source.byte() % 2):
+        field = source.pick(["shape", "shape", "key", "value", "row_bytes", "text_bytes", "kind", "hash", "hash_key"])
+        if field == "shape":
+            shape = list(header.shape)
+            shape[source.byte() % 4] = number(source)
+            changed[field] = tuple(shape)
+        elif field in ("key", "value"):
+            changed[field] = source.pick(TYPES)
+        elif field == "kind":
+            changed[field] = source.pick(["map", "set"])
+        elif field == "hash":
+            changed[field] = source.pick(["siphash-1-3", "multiply-xorshift-3", "sha1"])
+        elif field == "hash_key":
+            changed[field] = tuple(source.number(8) for _ in range(4))
+        else:
+            changed[field] = number(source)
+    return changed
+
+
+def other_header(source: Source, saved: Saved) -> None:
+    """Other fields, and sections of the sizes that they say, if these are small."""
+    changed = changes(source, saved.header)
+    header = replace(saved.header, **changed)
+    count, parts, slots, buckets = header.shape
+    sizes = [shape[0] * (shape[1] if len(shape) > 1 else 1) for shape in header.sizes().values()]
+    old = saved.header.sections()
+    PATH.write_bytes(saved.data)
+    if min(sizes) < 0 or sum(sizes) > 1 << 18 or count > parts * slots:
+        begin = len(saved.header.to_bytes())
+        PATH.write_bytes(header.to_bytes() + saved.data[begin:])
+        return
+    sections = {}
+    for name, size in zip(("entries", "texts", "index"), sizes, strict=False):
+        begin, end = old[name]
+        sections[name] = saved.data[begin:end][:size].ljust(size, source.take(1))
+    rewritten(PATH, changed, **sections)
+
+
+def other_sections(source: Source, saved: Saved) -> None:
+    """Other bytes in sections, and checksums that are right."""
+    sections = {
+        name: bytearray(saved.data[begin:end])
+        for name, (begin, end) in saved.header.sections().items()
+        if begin < end and name != "checksums"
+    }
+    PATH.write_bytes(saved.data)
+    if not sections:
+        return
+    for _ in range(1 + source.byte() % 6):
+        data = sections[source.pick(list(sections))]
+        new = source.take(source.pick([1, 1, 2, 4, 8, 8, 16]))
+        at = source.number(2) % len(data) // len(new) * len(new)
+        data[at : at + len(new)] = new[: len(data) - at]
+    rewritten(PATH, {}, **sections)
+
+
+def target(source: Source) -> None:
+    saved = source.pick(SAVED)
+    source.pick([damaged, damaged, other_header, other_sections])(source, saved)
+    verify = source.pick(["header", "structure", "lazy", "full"])
+    try:
+        f = pyhmap.open(PATH, verify=verify, prefetch=source.pick([None, "copy"]))
+    except FileFormatError:
+        return
+    safetensors.deserialize(PATH.read_bytes())
+    try:
+        read_all(f, saved.asked)
+    finally:
+        f.close()
+
+
+if __name__ == "__main__":
+    start(target)

@@ -1,0 +1,351 @@
+"""Files: what is saved is what is opened, by this package and by others, and how maps are closed."""
+
+import gc
+import hashlib
+import multiprocessing
+import os
+import pickle
+import threading
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import pyhmap
+from file_support import MAPS, header_in, tensors_of
+from kinds import KINDS, VALUE_KINDS
+from pyhmap import FileFormatError, FrozenMap, FrozenSet, HMap, HSet
+from pyhmap._engine.memory import block_memory
+
+maps = pytest.mark.parametrize("make", MAPS.values(), ids=MAPS)
+VERIFY = ["header", "structure", "lazy", "full"]
+SAVED = [name for name, kind in KINDS.items() if kind.spec is not object]
+VALUES = [name for name in VALUE_KINDS if name not in ("object", "longdouble")]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "saved.pyhmap"
+
+
+def assert_same(f, g):
+    """Two maps are equal in all that a caller sees, and in the order of their rows."""
+    assert type(f) is type(g)
+    assert (f.key_dtype, f.value_dtype, len(f)) == (g.key_dtype, g.value_dtype, len(g))
+    keys, values = f.to_arrays()
+    other_keys, other_values = g.to_arrays()
+    assert keys.tobytes() == other_keys.tobytes() if keys.dtype != object else keys.tolist() == other_keys.tolist()
+    assert values.dtype == other_values.dtype
+    assert values.tobytes() == other_values.tobytes() if values.dtype != object else (values == other_values).all()
+    assert f.positions(keys).tolist() == g.positions(keys).tolist() == list(range(len(f)))
+
+
+# ---- saved and opened ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verify", VERIFY)
+@pytest.mark.parametrize("prefetch", [None, "touch", "copy"])
+@maps
+def test_a_map_is_opened_as_it_was_saved(path, make, prefetch, verify):
+    f = make()
+    f.save(path)
+    with pyhmap.open(path, verify=verify, prefetch=prefetch) as g:
+        assert_same(f, g)
+        assert dict(g) == dict(f)
+        g.check()
+
+
+@pytest.mark.parametrize("verify", ["structure", "lazy"])
+@pytest.mark.parametrize("kind", SAVED)
+def test_keys_of_every_type(path, kind, verify):
+    kind = KINDS[kind]
+    items = {key: position for position, key in enumerate([*kind.keys, *kind.edge])}
+    m = HMap(kind.spec, np.int64, items)
+    m.save(path)
+    g = pyhmap.open(path, verify=verify)
+    assert g == m == items
+    assert [g[key] for key in items] == [m[key] for key in items]
+    assert set(g) == set(m)
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_values_of_every_type(path, kind):
+    kind = VALUE_KINDS[kind]
+    m = HMap(np.int64, kind.spec, dict(enumerate(kind.values)))
+    m.save(path)
+    g = pyhmap.open(path)
+    assert g.value_dtype == m.value_dtype
+    assert g == m
+    assert [g[key] for key in range(len(kind.values))] == [m[key] for key in range(len(kind.values))]
+
+
+def test_a_set(path):
+    HSet(str, ["a", "b", "longer than twelve"]).save(path)
+    with pyhmap.open(path) as s:
+        assert type(s) is FrozenSet
+        assert s == {"a", "b", "longer than twelve"}
+    assert s.closed
+    FrozenSet.from_array([1, 2]).save(path)
+    assert pyhmap.open(path) == {1, 2}
+
+
+def test_a_map_to_go_on_writing(path):
+    HMap(int, int, {2: 4}).save(path)
+    m = HMap(pyhmap.open(path))
+    m[3] = 9
+    m.save(path)  # while it may still be mapped
+    assert pyhmap.open(path) == {2: 4, 3: 9}
+
+
+def test_a_map_is_saved_to_the_file_that_it_is_mapped_from(path):
+    HMap(int, int, {2: 4}).save(path)
+    f = pyhmap.open(path)
+    f.save(path)
+    assert f == pyhmap.open(path) == {2: 4}
+
+
+def test_equal_maps_of_one_seed_are_equal_files(path, tmp_path):
+    for name in ("a", "b"):
+        MAPS["texts"]().save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert header_in(tmp_path / "a").id == header_in(tmp_path / "b").id
+
+
+def test_a_mapped_map_is_pickled_with_its_content(path):
+    f = MAPS["texts"]()
+    f.save(path)
+    restored = pickle.loads(pickle.dumps(pyhmap.open(path)))
+    path.unlink()
+    assert_same(f, restored)
+
+
+def test_nothing_is_kept_in_memory_of_the_process(path):
+    FrozenMap.from_arrays(np.arange(200_000), np.arange(200_000)).save(path)
+    gc.collect()
+    before = block_memory()
+    f = pyhmap.open(path)
+    assert f[199_999] == 199_999
+    assert f.nbytes > 16 * 200_000
+    assert f.__sizeof__() < 2000  # of the object itself
+    assert block_memory()[1] - before[1] < 1000  # those of the map before it was filled
+
+
+# ---- for other programs ----------------------------------------------------------------------------------------------
+
+
+@maps
+def test_the_file_is_one_of_safetensors(path, make):
+    f = make()
+    f.save(path)
+    tensors = safetensors.numpy.load(path.read_bytes())
+    assert list(tensors["entries"].shape) == [len(f), f._stride]
+    named = {"entries", "texts", "index", "checksums"}
+    assert named <= set(tensors) <= named | {f"{name}.pad" for name in named}
+    assert not any(tensors[name].any() for name in tensors if name.endswith(".pad"))
+
+
+def test_numpy_alone_reads_keys_and_values(path):
+    keys = np.random.default_rng(1).permutation(1000)
+    FrozenMap.from_arrays(keys, keys * 0.5).save(path)
+    data = path.read_bytes()
+    begin, end = tensors_of(data)["entries"]["data_offsets"]
+    rows = np.memmap(path, [("key", "<i8"), ("value", "<f8")], "r", 8 + int.from_bytes(data[:8], "little"), (1000,))
+    assert (begin, end) == (0, rows.nbytes)
+    assert np.array_equal(np.sort(rows["key"]), np.arange(1000))
+    assert np.array_equal(rows["value"], rows["key"] * 0.5)
+
+
+@maps
+def test_sections_begin_at_pages(path, make):
+    make().save(path)
+    header = header_in(path)
+    assert all(begin % 4096 == 0 for begin, _ in header.sections().values())
+    assert path.stat().st_size == header.file_bytes()
+
+
+def child(path, queue):
+    with pyhmap.open(path) as f:
+        queue.put([f[key] for key in ("a", "long enough to be elsewhere")])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.slow
+def test_another_process_opens_it(path, method):
+    HMap(str, int, {"a": 1, "long enough to be elsewhere": 2}).save(path)
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=child, args=(path, queue))
+    process.start()
+    assert queue.get(timeout=60) == [1, 2]
+    process.join()
+
+
+# ---- closed ----------------------------------------------------------------------------------------------------------
+
+READS = {
+    "len": len,
+    "get": lambda f: f.get(1),
+    "[]": lambda f: f[1],
+    "in": lambda f: 1 in f,
+    "iter": iter,
+    "items": lambda f: list(f.items()),
+    "get_many": lambda f: f.get_many([1]),
+    "get_many of none": lambda f: f.get_many([]),
+    "lookup_many": lambda f: f.lookup_many([1]),
+    "contains_many": lambda f: f.contains_many([1]),
+    "positions": lambda f: f.positions([1]),
+    "keys_array": lambda f: f.keys_array(),
+    "values_array": lambda f: f.values_array(),
+    "to_arrays": lambda f: f.to_arrays(),
+    "check": lambda f: f.check(),
+    "nbytes": lambda f: f.nbytes,
+    "hash": hash,
+    "==": lambda f: f == {1: 1},
+    "save": lambda f: f.save(os.devnull + "/x"),
+    "with": lambda f: f.__enter__(),
+    "pickle": lambda f: f.__reduce__(),
+    "HMap": HMap,
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_closed_map_raises(path, mapped, read):
+    f = HMap(int, int, {1: 1}).freeze()
+    if mapped:
+        f.save(path)
+        f = pyhmap.open(path)
+    f.close()
+    f.close()
+    assert f.closed
+    assert repr(f) == "<FrozenMap, closed>"
+    with pytest.raises(ValueError, match="the map is closed: open its file again"):
+        read(f)
+
+
+def test_a_closed_set_raises():
+    s = HSet(int, [1]).freeze()
+    s.close()
+    assert repr(s) == "<FrozenSet, closed>"
+    with pytest.raises(ValueError, match="the set is closed"):
+        assert 1 in s
+
+
+def test_a_map_is_closed_between_two_steps_of_an_iterator(path):
+    MAPS["texts"]().save(path)
+    f = pyhmap.open(path)
+    iterator = iter(f.items())
+    next(iterator)
+    f.close()
+    with pytest.raises(ValueError, match="closed"):
+        next(iterator)
+
+
+@pytest.mark.parametrize("read", [lambda f, key: f[key], lambda f, key: f.get_many([key]), lambda f, key: key in f])
+def test_a_map_is_closed_by_its_own_key(path, read):
+    class Key:
+        def __index__(self):
+            f.close()
+            return 1
+
+    HMap(int, int, {1: 1}).save(path)
+    f = pyhmap.open(path)
+    with pytest.raises(ValueError, match="closed"):
+        read(f, Key())
+
+
+@pytest.mark.parametrize("make", ["ints", "texts"])
+def test_a_map_is_closed_while_other_threads_read(path, make):
+    f = MAPS[make]()
+    f.save(path)
+    keys, values = f.to_arrays()
+    many = np.tile(keys, 40)
+    wanted = np.tile(values, 40)
+    outcomes = []
+
+    def read(g):
+        while True:
+            try:
+                outcomes.append(bool((g.get_many(many) == wanted).all()))
+            except ValueError as error:
+                outcomes.append(str(error))
+                return
+
+    for _ in range(5):
+        g = pyhmap.open(path)
+        threads = [threading.Thread(target=read, args=(g,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        g.get_many(many)
+        g.close()
+        for thread in threads:
+            thread.join()
+    assert outcomes.count("the map is closed: open its file again, or make it again") == 15
+    assert False not in outcomes
+
+
+def test_the_file_is_given_up_when_the_map_is_closed(path):
+    def mapped():
+        with open("/proc/self/maps") as maps:
+            return sum(str(path) in line for line in maps)
+
+    HMap(int, int, {1: 1}).save(path)
+    f = pyhmap.open(path)
+    keys = f.keys_array()  # a copy: it keeps nothing
+    assert mapped() == 1
+    f.close()
+    assert mapped() == 0
+    assert keys.tolist() == [1]
+
+
+# ---- arguments -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"verify": "none"}, "verify='none': give one of 'header', 'structure', 'lazy', 'full'"),
+        ({"prefetch": "all"}, "prefetch='all': give one of None, 'touch', 'copy'"),
+        ({"sha256": "12"}, "sha256='12': give 64 hexadecimal digits"),
+    ],
+)
+def test_other_arguments_are_refused(path, arguments, message):
+    HMap(int, int).save(path)
+    with pytest.raises(ValueError, match=message):
+        pyhmap.open(path, **arguments)
+
+
+def test_the_sha256_of_a_file(path):
+    HMap(int, int, {1: 2}).save(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert pyhmap.open(path, sha256=digest.upper()) == {1: 2}
+    HMap(int, int, {1: 3}).save(path)
+    with pytest.raises(FileFormatError, match=f"not {digest}: it is another file"):
+        pyhmap.open(path, sha256=digest)
+
+
+def test_types_that_other_machines_do_not_have_are_refused(path):
+    with pytest.raises(TypeError, match="items of dtype longdouble cannot be saved|items of dtype float128 cannot"):
+        HMap(int, np.longdouble, {1: 1}).save(path)
+    with pytest.raises(TypeError, match="items of 2,000,000 bytes cannot be saved: at most 1,048,576 bytes"):
+        HMap(int, "V2000000").save(path)
+    assert not path.exists()
+    assert os.listdir(path.parent) == []
+
+
+def test_objects_are_refused(path):
+    with pytest.raises(TypeError, match="object"):
+        HMap(object, int).save(path)
+    assert os.listdir(path.parent) == []
+
+
+@pytest.mark.parametrize("make", [lambda: HMap(int, int, {1: 2}), lambda: HSet(int, [1])])
+def test_progress(path, make):
+    parts = []
+    make().save(path, progress=parts.append)
+    assert parts == sorted(parts)
+    assert parts[-1] == 1.0
+    with pytest.raises(TypeError, match="progress=5"):
+        make().save(path, progress=5)
+    with pytest.raises(TypeError, match="progress=5"):
+        make().freeze().save(path, progress=5)
