@@ -58,8 +58,7 @@ def saved_map() -> dict[str, Any]:
 
 def show(console: Console, made: dict[str, Any]) -> None:
     """Print the sections of the file and its first entry."""
-    title = f"The file of the same map, {made['bytes']:,} bytes"
-    table = terminal.plain_table(title, "section", "offset", "bytes", "share", words=("section",))
+    table = terminal.plain_table("The file of the same map", "section", "offset", "bytes", "share", words=("section",))
     for row in made["sections"]:
         table.add_row(row["section"], f"{row['offset']:,}", f"{row['bytes']:,}", f"{row['share']:.1%}")
     console.print(table)
@@ -70,4 +69,7 @@ def show(console: Console, made: dict[str, Any]) -> None:
         table.add_row(step["step"], step["section"], f"{step['offset']:,}", f"{step['bytes']:,}")
     console.print(table)
     said = "are a pair of the map" if made["agree"] else "are NO PAIR OF THE MAP"
-    console.print(f"The texts there {said}. A file holds a frozen map: it has no overflow memory and no links.")
+    console.print(
+        f"The texts there {said}. The file has {made['bytes']:,} bytes, all of them in these sections. It holds a frozen "
+        "map, which has no overflow memory and no links."
+    )

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from core import records, runner
 from core.internals import field_places, raw_table
-from layout import memory, reached
+from layout import file, memory, reached
 from pyhmap import HMap, debug
 from render import terminal
 
@@ -55,6 +55,7 @@ def run(*, quick: bool, out: Path) -> str:
         "neighbours": neighbours(),
         "memory": memory.one_map(),
         "given_back": memory.given_back(),
+        "file": file.saved_map(),
         "links": reached.links(),
         "planted": reached.planted(),
     }
@@ -227,6 +228,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
     )
     console.print()
     memory.show(console, document["figures"]["memory"], document["figures"]["given_back"])
+    console.print()
+    file.show(console, document["figures"]["file"])
     console.print()
     reached.show(console, document["figures"]["links"], document["figures"]["planted"])
     console.print()

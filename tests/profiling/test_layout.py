@@ -172,6 +172,19 @@ def test_the_sections_of_a_file_are_listed_in_their_order(tmp_path):
     assert rows[1]["share"] == 64 / (begin + 100)
 
 
+def test_a_saved_map_lies_in_its_file_row_by_row_and_text_by_text():
+    """Rows of a key and a value of 16 bytes each, and each key's text of 18 bytes before its value's of 20."""
+    made = file.saved_map()
+    sections = {section["section"]: section for section in made["sections"]}
+    assert made["agree"]
+    assert sections["entries"]["bytes"] == memory.KEYS * 32
+    assert sections["texts"]["bytes"] == memory.KEYS * (18 + 20)
+    assert sum(section["bytes"] for section in sections.values()) == made["bytes"]
+    key, key_text, value, value_text = (step["offset"] for step in made["steps"])
+    assert (key, value) == (sections["entries"]["offset"], sections["entries"]["offset"] + 16)
+    assert (key_text, value_text) == (sections["texts"]["offset"], sections["texts"]["offset"] + 18)
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
