@@ -70,6 +70,6 @@ def show(console: Console, made: dict[str, Any]) -> None:
     console.print(table)
     said = "are a pair of the map" if made["agree"] else "are NO PAIR OF THE MAP"
     console.print(
-        f"The texts there {said}. The file has {made['bytes']:,} bytes, all of them in these sections. It holds a frozen "
-        "map, which has no overflow memory and no links."
+        f"The texts there {said}. The file has {made['bytes']:,} bytes, all of them in these sections. It holds a "
+        "frozen map, which has no overflow memory and no links."
     )
