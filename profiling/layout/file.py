@@ -38,11 +38,14 @@ def file_layout(path: Path) -> list[Row]:
     ]
 
 
-def saved_map() -> dict[str, Any]:
-    """The sections of a file of the map whose memory is shown, and where its first entry lies."""
+def saved_map(folder: Path) -> dict[str, Any]:
+    """The sections of a file of the map whose memory is shown, and where its first entry lies.
+
+    The file is in the folder while it is looked at.
+    """
     m = text_map()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "map.pyhmap"
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        path = Path(own) / "map.pyhmap"
         m.save(path)
         sections, data = file_layout(path), path.read_bytes()
     starts = {section["section"]: section["offset"] for section in sections}

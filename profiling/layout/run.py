@@ -55,7 +55,7 @@ def run(*, quick: bool, out: Path) -> str:
         "neighbours": neighbours(),
         "memory": memory.one_map(),
         "given_back": memory.given_back(),
-        "file": file.saved_map(),
+        "file": file.saved_map(out),
         "links": reached.links(),
         "planted": reached.planted(),
     }

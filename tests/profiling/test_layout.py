@@ -172,9 +172,10 @@ def test_the_sections_of_a_file_are_listed_in_their_order(tmp_path):
     assert rows[1]["share"] == 64 / (begin + 100)
 
 
-def test_a_saved_map_lies_in_its_file_row_by_row_and_text_by_text():
+def test_a_saved_map_lies_in_its_file_row_by_row_and_text_by_text(tmp_path):
     """Rows of a key and a value of 16 bytes each, and each key's text of 18 bytes before its value's of 20."""
-    made = file.saved_map()
+    made = file.saved_map(tmp_path)
+    assert list(tmp_path.iterdir()) == []
     sections = {section["section"]: section for section in made["sections"]}
     assert made["agree"]
     assert sections["entries"]["bytes"] == memory.KEYS * 32
