@@ -15,6 +15,7 @@ from cache import markdown as cache
 from core.environment import PROJECT
 from floods import run as floods
 from growth import markdown as growth
+from layout import run as layout
 from leaks import tables as leaks
 from peers import tables as peers
 from record import documents, pictures, results
@@ -32,6 +33,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "growth": ("growth", growth.inserts),
     "loads": ("growth", growth.loads),
     "floods": ("floods", floods.markdown),
+    "layout": ("layout", layout.markdown),
     "leaks": ("leaks", leaks.markdown),
     "builds": ("builds", builds.markdown),
     "builds-frozen": ("builds-frozen", builds.markdown),
