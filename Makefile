@@ -23,7 +23,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 # An isolated environment would compile everything again: what pyproject.toml asks of one goes into ours.
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
-.PHONY: help build test check record table bench cache growth leaks instructions report compare
+.PHONY: help build test check record table bench cache files growth leaks instructions report compare
 .PHONY: lint type coverage debug asan stress fuzz clean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
 	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
+	@echo "make files    build, then files of maps: opening, sharing, saving, beside other libraries' files (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; floods; layout (QUICK=1, OUT=folder)"
 	@echo "make leaks    build, then what keeps memory alive, the collector, zero growth of every call (QUICK=1, OUT=folder)"
 	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records again)"
@@ -86,6 +87,9 @@ bench: $(VENV)/.peers
 
 cache: $(VENV)/.peers
 	$(PROFILING) cache $(OPTIONS)
+
+files: $(VENV)/.peers
+	$(PROFILING) files $(OPTIONS)
 
 growth: $(VENV)/.peers
 	$(PROFILING) growth $(OPTIONS)

@@ -25,6 +25,7 @@ VERBS = {
     "cache": "the hash cache beside other ways to a digest: costs, where it pays, and what its rules are worth",
     "leaks": "what keeps a map's memory alive, the collector's share, and whether any public call leaves something",
     "peers": "every operation beside dict and the other maps that are installed: Python, C++ and Go",
+    "files": "opening, look-ups, sharing and saving of files, beside memory, np.save, and other libraries' files",
     "instructions": "does any operation execute more instructions than was recorded",
     "builds": "the same calls over several builds of the package, for judging a change to a kernel",
 }

@@ -15,6 +15,7 @@ from cache import run as cache
 from compare import run as compare
 from core import records
 from core.environment import HARNESS, git
+from files import figures as files
 from floods import run as floods
 from fragmentation import run as fragmentation
 from growth import latency
@@ -57,6 +58,7 @@ def of_growth(document: Document) -> Document:
 FIGURES: dict[str, Callable[[Document], Any]] = {
     "builds": lambda document: builds.rows(document["samples"], document["config"]["builds"]),
     "cache": lambda document: cache.figures(document["samples"]),
+    "files": lambda document: files.figures(document["samples"]),
     "floods": lambda document: floods.rows(document["samples"]),
     "fragmentation": lambda document: fragmentation.rows(document["samples"]),
     "growth": of_growth,

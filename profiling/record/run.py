@@ -13,6 +13,7 @@ from typing import Any
 from builds import run as builds
 from cache import markdown as cache
 from core.environment import PROJECT
+from files import tables as files
 from floods import run as floods
 from growth import markdown as growth
 from layout import run as layout
@@ -34,6 +35,8 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "loads": ("growth", growth.loads),
     "floods": ("floods", floods.markdown),
     "layout": ("layout", layout.markdown),
+    **{f"files-{part.__name__}": ("files", files.markdown(part)) for part in files.PARTS},
+    "files-targets": ("files", peers.targets_markdown),
     "leaks": ("leaks", leaks.markdown),
     "builds": ("builds", builds.markdown),
     "builds-frozen": ("builds-frozen", builds.markdown),
@@ -52,6 +55,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
 # What the prose says in figures of a result.
 SENTENCES: dict[str, Callable[[Any], list[tuple[str, str]]]] = {
     "cache": cache.sentences,
+    "files": files.sentences,
     "growth": growth.sentences,
     "leaks": leaks.sentences,
     "peers": peers.sentences,

@@ -20,6 +20,7 @@ TITLES = {
     "peers": "Beside other maps",
     "table": "Before and after the cache",
     "cache": "Beside other caches",
+    "files": "Files",
     "growth": "Growth",
     "fragmentation": "Fragmentation",
     "floods": "Floods",
@@ -122,6 +123,19 @@ def of_table(document: Document) -> str:
     return f"In the before/after table, the cache changes {' and '.join(parts)}." if parts else ""
 
 
+def of_files(document: Document) -> str:
+    rows = {(row["kind"], row["way"]): row for row in document["figures"]["opening"]}
+    opened = rows.get(("int64", "structure"))
+    mapped = [row for row in document["figures"]["batches"] if row["way"] == "mapped"]
+    if not opened or not mapped:
+        return ""
+    return (
+        f"A file of {opened['size']:,} int64 pairs is opened and first looked up in {opened['first_ms']['median']:.1f} "
+        f"ms; a batch look-up in one of {mapped[-1]['size']:,} takes {mapped[-1]['over_memory']['value']:.2f} times as "
+        "long as in memory."
+    )
+
+
 def of_growth(document: Document) -> str:
     latency = document["figures"].get("latency", {})
     worst = {name: row["recurring_worst_ns"] / 1e6 for name, row in latency.get("libraries", {}).items()}
@@ -212,6 +226,7 @@ ANSWERS: dict[str, Callable[[Document], str]] = {
     "peers": of_peers,
     "cache": of_cache,
     "table": of_table,
+    "files": of_files,
     "growth": of_growth,
     "fragmentation": of_fragmentation,
     "floods": of_floods,

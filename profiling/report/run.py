@@ -24,6 +24,8 @@ from cache import pictures as cache_pictures
 from cache import run as cache
 from compare import run as compare
 from core import records
+from files import pictures as files_pictures
+from files import tables as files_tables
 from floods import pictures as floods_pictures
 from floods import run as floods
 from fragmentation import pictures as fragmentation_pictures
@@ -66,6 +68,7 @@ VERBS = {
     "growth": Verb(growth.show, growth_pictures.drawings),
     "fragmentation": Verb(fragmentation.show, fragmentation_pictures.drawings),
     "floods": Verb(floods.show, floods_pictures.drawings),
+    "files": Verb(files_tables.show, files_pictures.drawings),
     "leaks": Verb(leaks_tables.show, leaks_pictures.drawings),
     "layout": Verb(layout.show),
     "instructions": Verb(instructions.show_recorded, instructions_pictures.drawings),

@@ -33,7 +33,6 @@ from pyhmap._kernels.spilled cimport (
     close_up,
     fill_slots,
     hash_records,
-    load_record,
     load_rows,
     mark_repeated,
     spill_rows,
@@ -151,8 +150,8 @@ cdef class Spiller:
 
 
 cdef class Parts:
-    """A table with ``of_part[i]`` keys in part i, of which up to ``at_once`` parts are in memory, with ``text_bytes`` of
-    long texts at most."""
+    """A table with ``of_part[i]`` keys in part i, of which up to ``at_once`` parts are in memory, with ``text_bytes``
+    of long texts at most."""
     cdef FrozenCore f
     cdef Frozen shape
     cdef Loading loading
@@ -283,8 +282,8 @@ cdef class Parts:
         return slot, np.asarray(self.rows)[:self.filling.n]
 
     def rows_of(self, uint64_t part, uint64_t slot, uint64_t stop, write_texts):
-        """The bytes of the rows in the slots of a part from ``slot`` to ``stop``, which all have a key. Their long texts
-        are given to ``write_texts`` in large pieces, the last of them by end_texts()."""
+        """The bytes of the rows in the slots of a part from ``slot`` to ``stop``, which all have a key. Their long
+        texts are given to ``write_texts`` in large pieces, the last of them by end_texts()."""
         cdef uint8_t *entries = self.part_entries(part - self.loading.first)
         cdef uint64_t at = slot
         cdef uint64_t begin = entries - self.entries.data

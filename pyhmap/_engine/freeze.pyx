@@ -38,7 +38,6 @@ from pyhmap._kernels.constants cimport (
 from pyhmap._kernels.frozen cimport Frozen, bucket_of, slot_of
 from pyhmap._kernels.frozen_build cimport (
     Part,
-    PartScratch,
     Sorting,
     Source,
     arena_needed,
@@ -276,7 +275,8 @@ cdef int run(Building b, threads, look_for_duplicates) except -1:
     """Build until a hash key works."""
     cdef uint64_t ranges = max(<uint64_t> 1, min(<uint64_t> threads, b.n // THREAD_SHARE))
     if b.n > ROWS_MAX:
-        raise OverflowError(f"{b.n:,} keys are more than a frozen map holds ({<uint32_t> ROWS_MAX:,}): divide them among several")
+        most = <uint32_t> ROWS_MAX
+        raise OverflowError(f"{b.n:,} keys are more than a frozen map holds ({most:,}): divide them among several")
     for _ in range(MAX_DRAWS):
         b.target.draw_hash_key(b.target.t.hash_key)
         b.done = 0

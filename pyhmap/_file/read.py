@@ -6,7 +6,7 @@ import mmap
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class OpenFile:
                 raise FileFormatError(f"{self.path} is no regular file")
             with errors_of(self.path):
                 self.header = header_of(lambda at, size: os.pread(descriptor, size, at), found.st_size)
-                self.bytes = _copied(descriptor, found.st_size) if prefetch == "copy" else _mapped(descriptor)
+                self.bytes = _copied(descriptor, found.st_size) if prefetch == "copy" else _mapped(descriptor, prefetch)
         finally:
             os.close(descriptor)
         if len(self.bytes) != found.st_size:
@@ -98,8 +98,12 @@ class OpenFile:
 ADVICE = "Write it again, or take another copy"
 
 
-def _mapped(descriptor: int) -> Bytes:
-    return np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ), np.uint8)
+def _mapped(descriptor: int, prefetch: str | None) -> Bytes:
+    mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    if prefetch == "touch":  # else the first look-up of a key would read megabytes
+        with suppress(AttributeError, OSError):  # not Linux, or without huge pages
+            mapped.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(mapped, np.uint8)
 
 
 def _copied(descriptor: int, size: int) -> Bytes:

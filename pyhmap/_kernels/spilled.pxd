@@ -6,8 +6,8 @@
 #     batches ──spill_rows──> a buffer per partition ──> file ──load_rows──> slots of some parts ──> rows of the table
 #                                                              frozen_build.pxd builds the parts there
 #
-# A partition has the keys of one range of hashes, as a part has. Both are numbered in the order of the hashes, and their
-# numbers are powers of two: so some partitions together are some parts together.
+# A partition has the keys of one range of hashes, as a part has. Both are numbered in the order of the hashes, and
+# their numbers are powers of two: so some partitions together are some parts together.
 #
 # Keys are counted in 2^CELL_BITS cells, by the upper bits of their hashes. Whatever number of parts is chosen when all
 # keys have been seen, a part is some cells.

@@ -14,10 +14,12 @@ import signal
 
 import numpy as np
 import pytest
+import xxhash
 
 import pyhmap
 from pyhmap import FrozenMap, HMap
 from pyhmap._file import replace
+from pyhmap._file.blocks import BlockWriter
 
 OLD = HMap(int, str, {i: f"old value number {i}" for i in range(50)}).freeze(seed=1)
 NEW = HMap(int, str, {i: f"value number {i}, which is new" for i in range(60)}).freeze(seed=2)
@@ -38,6 +40,38 @@ def opened(path):
 def assert_nothing_changed(path):
     assert opened(path) == OLD
     assert os.listdir(path.parent) == [path.name]
+
+
+# ---- how a file is written -------------------------------------------------------------------------------------------
+
+
+class Calls(io.BytesIO):
+    """A file that remembers where each call of ``write`` began and ended."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = []
+
+    def write(self, data):
+        begin = self.tell()
+        super().write(data)
+        self.made.append((begin, self.tell()))
+
+
+@pytest.mark.parametrize("size", [1000, (1 << 20) + 1, (1 << 21) - 4096, 5 << 20, 9 << 20], ids="{:,}".format)
+def test_each_huge_page_of_a_file_is_written_at_once(size):
+    data = np.random.default_rng(1).bytes(9 << 20)
+    file = Calls()
+    file.write(bytes(4096))
+    writer = BlockWriter(file)
+    for at in range(0, len(data), size):
+        writer.write(data[at : at + size])
+    checksums = writer.checksums()
+
+    assert file.getvalue() == bytes(4096) + data
+    assert checksums == b"".join(xxhash.xxh3_128_digest(data[at : at + 2**20]) for at in range(0, len(data), 2**20))
+    pages = [(page << 21, page + 1 << 21) for page in range(1, 4)]
+    assert file.made == [(0, 4096), (4096, 1 << 21), *pages, (4 << 21, 4096 + len(data))]
 
 
 # ---- calls that fail -------------------------------------------------------------------------------------------------

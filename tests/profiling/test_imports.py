@@ -17,6 +17,7 @@ SHARED = {"core": {"core", "render"}, "render": {"render"}, "report": EVERY_FOLD
 OF_OTHERS = {
     ("compare", "table"): "it tells the arms' order and counts allocations as the table does",
     ("builds", "peers"): "its processes are those of peers, with another build of the package in each",
+    ("files", "peers"): "its keys are those of peers, and its targets are judged and printed as there",
     ("peers", "growth"): "the worst single insert is measured as in growth",
 }
 
