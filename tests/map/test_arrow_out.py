@@ -349,6 +349,7 @@ def test_pandas(hmap_type):
     assert dict(zip(frame["key"], frame["value"], strict=True)) == items
 
 
+@pytest.mark.release_only  # DuckDB is large, and a sanitizer would watch all of it
 def test_duckdb():
     duckdb = pytest.importorskip("duckdb")
     m = HMap(str, np.int64, {word: i for i, word in enumerate(WORDS)})
