@@ -43,7 +43,7 @@ help:
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on (QUICK=1: a short form)"
 	@echo "make asan     the tests of the map and the cache under the sanitizers of addresses, leaks, UB (QUICK=1)"
-	@echo "make stress   random calls in eight threads on shared maps, with forks and signals (SECONDS=600; QUICK=1: 20)"
+	@echo "make stress   random calls in eight threads on shared maps, with forks and signals (SECONDS=600; QUICK=1: 20); generations"
 	@echo "make fuzz     each target of the fuzzer (SECONDS=300 for each), then planted faults (QUICK=1: 20 s, without)"
 	@echo "make build    only the environment and the release build;   make clean   remove both"
 
@@ -147,9 +147,10 @@ asan: $(CHECKED_VENV)sanitize/.built
 
 # BUILD=debug or BUILD=sanitize runs it over that build.
 BUILD ?=
+STRESS = $(if $(filter sanitize,$(BUILD)),$(SANITIZED)) $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/bin/python,$(PY))
 stress: $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/.built,$(VENV)/.test)
-	$(if $(filter sanitize,$(BUILD)),$(SANITIZED)) $(if $(BUILD),$(CHECKED_VENV)$(BUILD)/bin/python,$(PY)) \
-	tests/stress/threads.py --seconds $(or $(SECONDS),$(if $(QUICK),20,600))
+	$(STRESS) tests/stress/generations.py $(if $(QUICK),--publishes 100)
+	$(STRESS) tests/stress/threads.py --seconds $(or $(SECONDS),$(if $(QUICK),20,600))
 
 fuzz: $(CHECKED_VENV)sanitize/.built
 	$(CHECKED_VENV)sanitize/bin/python tests/fuzz/run.py --seconds $(or $(SECONDS),$(if $(QUICK),20 --seed 1,300))

@@ -6,6 +6,8 @@ over its memory keep that memory alive, and the producer's release callback is c
 deallocated.
 """
 
+from collections.abc import Mapping, Set
+
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -49,9 +51,9 @@ cdef class Stream:
 def is_arrow(obj):
     """Whether an object is read as an Arrow column: if it has ``__arrow_c_array__`` or ``__arrow_c_stream__``.
 
-    Two kinds of objects are excepted: those whose ``dtype`` is a NumPy one, since a pandas Series of NumPy data would
-    be copied into Arrow first; and those whose ``dtype`` is ``Object``, since polars exports the addresses of its
-    objects.
+    Three kinds of objects are excepted: those whose ``dtype`` is a NumPy one, since a pandas Series of NumPy data would
+    be copied into Arrow first; those whose ``dtype`` is ``Object``, since polars exports the addresses of its objects;
+    and mappings and sets, whose items are what iteration gives, also if they export a table, as pyhmap's do.
 
     >>> import numpy as np
     >>> is_arrow(np.arange(3)), is_arrow(["a", "b"])
@@ -60,7 +62,7 @@ def is_arrow(obj):
     if isinstance(obj, Column):
         return True
     exports = hasattr(obj, "__arrow_c_array__") or hasattr(obj, "__arrow_c_stream__")
-    if not exports:
+    if not exports or isinstance(obj, (Mapping, Set)):
         return False
     dtype = getattr(obj, "dtype", None)
     return not isinstance(dtype, np.dtype) and type(dtype).__name__ != "Object"

@@ -1,11 +1,14 @@
-# UTF-8 from the code points of a str or of a NumPy U item.
+# UTF-8 from the code points of a str or of a NumPy U item; and whether bytes are UTF-8.
 #
 # Python's own encoders need the GIL, and make a bytes object per str or keep a copy in the user's str for its lifetime.
 # This one writes into the caller's buffer.
 #
-# Source: The Unicode Standard, section 3.9, table 3-6. How a str holds its code points (1, 2 or 4 bytes each): PEP 393.
+# Source: The Unicode Standard, section 3.9, tables 3-6 and 3-7. How a str holds its code points (1, 2 or 4 bytes each):
+# PEP 393.
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from _hmap_bytes.raw_bytes cimport load64
 
 cdef extern from "Python.h":
     uint32_t PyUnicode_READ(int kind, const void *data, Py_ssize_t index) noexcept nogil
@@ -70,3 +73,32 @@ cdef inline Py_ssize_t encode_utf8(int kind, const void *data, Py_ssize_t n, uin
             else:
                 return -1
     return end - out
+
+
+cdef inline bint is_utf8(const uint8_t *data, Py_ssize_t size) noexcept nogil:
+    """Whether bytes are UTF-8: of no surrogate, no number above U+10FFFF, and no character in more bytes than it needs.
+    """
+    cdef Py_ssize_t i = 0
+    cdef uint8_t lead, least, most      # of the second byte
+    while i < size:
+        if size - i >= 8 and load64(data + i) & <uint64_t> 0x8080808080808080 == 0:     # most texts are ASCII
+            i += 8
+            continue
+        lead = data[i]
+        if lead < 0x80:
+            i += 1
+            continue
+        least = 0xA0 if lead == 0xE0 else 0x90 if lead == 0xF0 else 0x80
+        most = 0x9F if lead == 0xED else 0x8F if lead == 0xF4 else 0xBF
+        if not 0xC2 <= lead <= 0xF4 or size - i < 2 or not least <= data[i + 1] <= most:
+            return False
+        i += 2
+        if lead >= 0xE0:
+            if i == size or data[i] & 0xC0 != 0x80:
+                return False
+            i += 1
+        if lead >= 0xF0:
+            if i == size or data[i] & 0xC0 != 0x80:
+                return False
+            i += 1
+    return True

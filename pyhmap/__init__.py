@@ -10,9 +10,10 @@
 
 from pyhmap._release import VERSION as __version__
 from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
-from pyhmap.files import check_file, open
+from pyhmap.files import build_file, check_file, open
 from pyhmap.frozen import FrozenMap
 from pyhmap.frozen_set import FrozenSet
+from pyhmap.generations import Publisher, Subscriber
 from pyhmap.hmap import HMap
 from pyhmap.hset import HSet
 from pyhmap.nil import nil
@@ -25,7 +26,10 @@ __all__ = [
     "HMap",
     "HSet",
     "NilMapError",
+    "Publisher",
+    "Subscriber",
     "__version__",
+    "build_file",
     "check_file",
     "nil",
     "open",

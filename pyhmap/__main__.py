@@ -1,100 +1,65 @@
-"""`python -m pyhmap leakcheck module:function`: does this function leak?
+"""`python -m pyhmap VERB ...`: files, and leaks. `python -m pyhmap --help` lists the verbs.
 
-Owns the command line. Exit status: 0 if nothing leaks (memory that the system can take back is no leak), 1 for a leak,
-2 if the check cannot be made. Progress goes to stderr, the report or the JSON to stdout.
+Owns the command line; each verb is a module of ``_commands``. A refusal is one line on stderr, never a traceback. When
+whoever reads the output has gone (``| head``), and after Ctrl-C, the process ends silently by that signal, as shells
+expect.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import json
 import os
+import signal
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from pyhmap._commands import build, check, inspect, leakcheck, stats
+from pyhmap._commands.output import Refusal
 
-class Refusal(Exception):
-    """The check cannot be made, for the reason in the message."""
+VERBS = inspect, check, stats, build, leakcheck
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pyhmap", description="Tools around the hash map.")
+    parser = argparse.ArgumentParser(
+        prog="python -m pyhmap", description="Files of frozen maps, and leaks of any program."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
-    check = verbs.add_parser("leakcheck", help="call a function repeatedly; report whether, how and where it leaks")
-    help_on_target = "a function without parameters, also asynchronous or a generator function; the module is imported"
-    check.add_argument("target", metavar="module:function", help=help_on_target)
-    check.add_argument("--rounds", type=int, default=10, help="snapshots per trial (%(default)s)")
-    check.add_argument("--calls", type=int, default=100, help="calls per round in the first trial (%(default)s)")
-    check.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
+    for verb in VERBS:
+        verb.add_to(verbs)
     options = parser.parse_args(arguments)
     try:
-        diagnosis = checked(options.target, options.rounds, options.calls)
+        status: int = options.run(options)
     except Refusal as refusal:
-        print(f"python -m pyhmap leakcheck: {refusal}", file=sys.stderr)
-        return 2
-    print(json.dumps(diagnosis.to_json(), indent=1) if options.json else diagnosis)
-    return int(diagnosis.verdict.is_leak)
+        print(f"python -m pyhmap {options.verb}: {refusal}", file=sys.stderr)
+        return refusal.status
+    return status
 
 
-def checked(target: str, rounds: int, calls: int) -> Any:
-    """The diagnosis of the function that ``target`` names."""
-    from pyhmap import debug
-    from pyhmap.debug.rounds import tracing
-
-    with tracing():  # from the import on: objects allocated before tracing, and replaced later, look like growth
-        return leakchecked(debug, target, rounds, calls)
+def end_by(number: signal.Signals) -> None:
+    """End the process as a signal does that nobody handles."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
-def leakchecked(debug: Any, target: str, rounds: int, calls: int) -> Any:
-    """The diagnosis. Whatever the function raises becomes a refusal, even ``SystemExit``: its status is no verdict."""
-    function = resolved(target)
+def run() -> int:
+    """Run the command with the streams of the process."""
+    for stream in sys.stdout, sys.stderr:
+        if stream is not None:  # a name of a file, or a text in it, may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        return debug.leakcheck(function, rounds=rounds, calls=calls, progress=lambda line: print(line, file=sys.stderr))
+        status = main()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        end_by(signal.SIGPIPE)
     except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        notes = getattr(error, "__notes__", [])
-        if not notes and isinstance(error, (TypeError, ValueError)):  # no call was made
-            raise Refusal(f"{target}: {error}") from None
-        if not notes:
-            raise
-        frames = traceback.extract_tb(error.__traceback__)
-        own = os.path.dirname(debug.__file__)
-        where = next((f for f in reversed(frames) if not f.filename.startswith((own, __file__))), None)
-        place = f" ({where.filename}:{where.lineno})" if where else ""
-        raise Refusal(f"{target} raised {type(error).__name__}: {error}{place}, {notes[-1]}") from error
-
-
-def resolved(target: str) -> Callable[[], Any]:
-    """The function that ``module:name`` or ``module:name.name`` stands for."""
-    module_name, colon, path = target.partition(":")
-    if not (module_name and colon and path):
-        raise Refusal(f"{target!r} is not of the form module:function: give, for example, service:handle")
-    sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            raise Refusal(
-                f"there is no module {error.name!r} in {os.getcwd()} or on the path: set PYTHONPATH"
-            ) from None
-        raise Refusal(f"module {module_name!r} needs the module {error.name!r}: install it") from error
-    except (Exception, SystemExit) as error:
-        raise Refusal(f"importing {module_name!r} raised {type(error).__name__}: {error}") from error
-    for name in path.split("."):
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            near = ", ".join(sorted(other for other in dir(found) if callable(getattr(found, other, None))))[:200]
-            raise Refusal(f"{module_name!r} has no {path!r}; it has {near or 'no functions'}") from None
-    if not callable(found):
-        raise Refusal(f"{target} is a {type(found).__name__}, which cannot be called: name a function")
-    return found  # type: ignore[no-any-return]
+        end_by(signal.SIGINT)
+    except OSError as error:  # of the output: each verb has its own errors refused
+        print(f"python -m pyhmap: cannot write the output: {error.strerror}", file=sys.stderr)
+        return 2
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

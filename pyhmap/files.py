@@ -1,14 +1,15 @@
-"""Opening and checking the files that ``save`` writes."""
+"""Files: opened, checked, and built from more rows than memory holds."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from pyhmap._file import read
+from pyhmap._file import build, read
 from pyhmap.errors import FileFormatError
-from pyhmap.frozen import FrozenMap
+from pyhmap.frozen import FrozenMap, Progress, halves
 from pyhmap.frozen_set import FrozenSet
 
 
@@ -70,19 +71,69 @@ def open(
         raise ValueError(f"prefetch={prefetch!r}: give one of {', '.join(map(repr, read.PREFETCH))}")
     if sha256 is not None and (not isinstance(sha256, str) or len(sha256) != 64):
         raise ValueError(f"sha256={sha256!r}: give 64 hexadecimal digits")
-    file = read.OpenFile(path, prefetch)
-    if sha256 is not None:
-        _check_sha256(file, sha256)
-    key, value = read.types_of(file)
-    is_set = file.header.kind == "set"
-    try:
-        m: FrozenMap[Any, Any] = FrozenMap._empty(key, value, None)
-    except TypeError as error:
-        raise FileFormatError(f"{file.path} is damaged: {error}") from None
-    if is_set and file.header.value != "|V0":
-        raise FileFormatError(f"{file.path} is damaged: it is a set, and has values of type {file.header.value}")
-    read.fill(m, file, verify)
-    return FrozenSet._over(m) if is_set else m
+    return _map_in(read.OpenFile(path, prefetch), verify, sha256)
+
+
+def build_file(
+    batches: Iterable[Any],
+    path: str | os.PathLike[str],
+    *,
+    memory: int | str = "2GB",
+    on_duplicate: Literal["raise", "last"] = "raise",
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write a file of a :class:`FrozenMap` that may be larger than memory. A file of that name is replaced as a whole,
+    as :meth:`FrozenMap.save` does.
+
+    Parameters
+    ----------
+    batches
+        Any number of batches, each taken once: pairs ``(keys, values)`` of what :meth:`FrozenMap.from_arrays` takes, or
+        Arrow record batches, tables and data frames of two columns, the keys first. The first batch with rows decides
+        the types; keys and values of the others must be such as a map of these types takes.
+    path
+        The name of the file; by custom it ends in ``.pyhmap``.
+    memory
+        Bytes, or a text such as ``"500MB"``, ``"2GB"`` (10^9) or ``"2GiB"`` (2^30): what is used at most, besides some
+        megabytes and the batch at hand.
+    on_duplicate
+        ``"raise"``: two equal keys are an error. ``"last"``: the last value of a key counts; this takes one more pass.
+    seed
+        An int makes the file the same for the same batches and the same ``memory``.
+    progress
+        A function of one argument. When all batches have been taken, it is called again and again with the part of the
+        rest that is done, a float up to 1.0. It may raise: then nothing has changed.
+
+    Raises
+    ------
+    ValueError
+        A key occurs twice: the message names it, without its positions. A key or a value is null; keys and values of a
+        batch differ in number; there is no batch; an argument has another value than those above. The message has the
+        number of the batch, counted from 0.
+    TypeError
+        A batch is no pair, or is of a type that the file does not hold.
+    OSError
+        The disk is full, or the folder is missing or read-only.
+
+    Temporary files in the folder of ``path`` take as much room as the rows, in addition to the file; long texts take
+    theirs once more. They have no names, so nothing is left of them, also if the process is killed.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import pyhmap
+    >>> path = os.path.join(tempfile.mkdtemp(), "squares.pyhmap")
+    >>> thousands = (np.arange(i, i + 1000) for i in range(0, 10_000, 1000))
+    >>> pyhmap.build_file(((n, n * n) for n in thousands), path, memory="1MB")
+    >>> with pyhmap.open(path) as squares:
+    ...     len(squares), squares[9999]
+    (10000, 99980001)
+    """
+    if on_duplicate not in ("raise", "last"):
+        raise ValueError(f"on_duplicate={on_duplicate!r}: give 'raise' or 'last'")
+    build.build(batches, path, memory, on_duplicate == "last", seed, progress)
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
@@ -97,9 +148,28 @@ def check_file(path: str | os.PathLike[str]) -> None:
     open(path, verify="full").close()
 
 
-def _check_sha256(file: read.OpenFile, wanted: str) -> None:
+def _map_in(file: read.OpenFile, verify: str, sha256: str | None = None, progress: Progress | None = None) -> Any:
+    """The map or set that an opened file holds. ``progress`` is called with the part of its bytes that was checked."""
+    if sha256 is not None:
+        first, progress = halves(progress)
+        _check_sha256(file, sha256, first)
+    key, value = read.types_of(file)
+    is_set = file.header.kind == "set"
+    try:
+        m: FrozenMap[Any, Any] = FrozenMap._empty(key, value, None)
+    except TypeError as error:
+        raise FileFormatError(f"{file.path} is damaged: {error}") from None
+    if is_set and file.header.value != "|V0":
+        raise FileFormatError(f"{file.path} is damaged: it is a set, and has values of type {file.header.value}")
+    read.fill(m, file, verify, progress)
+    return FrozenSet._over(m) if is_set else m
+
+
+def _check_sha256(file: read.OpenFile, wanted: str, progress: Progress | None) -> None:
     found = hashlib.sha256()
     for at in range(0, len(file.bytes), read.PIECE):
         found.update(file.bytes[at : at + read.PIECE].data)
+        if progress is not None:
+            progress(min(1.0, (at + read.PIECE) / len(file.bytes)))
     if found.hexdigest() != wanted.lower():
         raise FileFormatError(f"{file.path} has the SHA-256 {found.hexdigest()}, not {wanted}: it is another file")

@@ -14,6 +14,10 @@ MODULES = ["pyhmap", *(f"pyhmap.{path.stem}" for path in sorted((ROOT / "pyhmap"
 MODULES += [
     "_hmap_bytes.arrow_column",
     "_hmap_bytes.arrow_types",
+    "pyhmap._commands.build",
+    "pyhmap._commands.inspect",
+    "pyhmap._commands.output",
+    "pyhmap._commands.stats",
     "pyhmap._convert.arrow_values",
     "pyhmap._convert.scalars",
     "pyhmap._convert.codec",
@@ -69,6 +73,12 @@ def test_the_map_has_examples():
 @pytest.mark.parametrize("name", ["README.md", "docs/files.md", "docs/format.md"])
 def test_python_blocks_of_a_page(name):
     run_blocks(name)
+
+
+def test_python_blocks_of_the_containers():
+    for library in "duckdb", "pandas", "polars", "pyarrow":
+        pytest.importorskip(library, minversion="3" if library == "pandas" else None)
+    run_blocks("docs/containers.md")
 
 
 def run_blocks(name):

@@ -21,20 +21,22 @@ LAYERS = """
     pyhmap                     errors _release
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
-    pyhmap._kernels            file_blocks
-    pyhmap._convert            sentinels scalars arrow_values text_batch columns dtypes codec numbers times texts
-    pyhmap._convert            records codecs infer
+    pyhmap._kernels            file_blocks spilled
+    pyhmap._convert            sentinels scalars arrow_out arrow_values text_batch columns dtypes codec numbers times
+    pyhmap._convert            texts records codecs infer arrow_table
     pyhmap._inspect            state views hashes stats check
     pyhmap._engine             forks threads rwlock memory typed
     pyhmap                     _core
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core
-    pyhmap._engine             batch_read batch_write map freeze frozen
+    pyhmap._engine             batch_read batch_write map freeze build_parts frozen
     pyhmap._mapping            equality views pickling reading mapping sets
-    pyhmap._file               replace types header blocks write read
-    pyhmap                     introspect frozen hmap frozen_set hset nil files __init__
+    pyhmap._file               replace types header blocks write build read
+    pyhmap                     introspect frozen hmap frozen_set hset nil files generations __init__
     pyhmap._reference          batches table engine frozen
+    pyhmap._commands           output inspect check stats sources build
     pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis targets places
     pyhmap.debug               rounds collector __init__
+    pyhmap._commands           leakcheck
     pyhmap                     __main__
 """
 
@@ -109,6 +111,7 @@ LIST = layers()
 ALL = {module_of(path) for path in sources(".py", ".pyx", ".pxd")}
 DESCRIBED = {f"pyhmap.{name}.__init__" for name in ("_kernels", "_convert", "_inspect", "_engine", "_mapping", "_file")}
 DESCRIBED |= {"_hmap_bytes.__init__", "pyhmap._reference.__init__"}
+DESCRIBED |= {"pyhmap._file.__init__", "pyhmap._commands.__init__"}
 
 
 def broken_rules(path: Path) -> list[str]:
@@ -151,6 +154,7 @@ def test_imports_run_one_way(path):
         ("pyhmap/_kernels/slot.pxd", "from pyhmap._kernels cimport (\n    grow,\n)", "above it"),
         ("pyhmap/_core.pyx", "from pyhmap.hmap import HMap", "above it"),
         ("pyhmap/_convert/codecs.py", "def f():\n    import pyhmap.debug", "above it"),
+        ("pyhmap/_commands/check.py", "def f():\n    import pyhmap.debug", "above it"),
         ("pyhmap/_engine/rwlock.pxd", "from pyhmap._core cimport HMapCore", "above it"),
         ("tophash_cache/config.py", "import pyhmap", "stands alone"),
         ("pyhmap/_convert/codecs.py", "from tophash_cache import xxh64", "capsule"),

@@ -5,11 +5,25 @@ from typing import Any
 import numpy as np
 
 from pyhmap import HMap
+from pyhmap._engine.memory import block_memory
+from pyhmap._inspect.check import free_rows
+from pyhmap._inspect.state import OFFSET_BITS
 from pyhmap._reference.engine import ReferenceMap
 from pyhmap._reference.table import draw_hash_key, splitmix64
 from pyhmap.introspect import hash_words
 
-__all__ = ["ReferenceMap", "draw_hash_key", "field_places", "hash_words", "keys_of", "raw_table", "splitmix64"]
+__all__ = [
+    "OFFSET_BITS",
+    "ReferenceMap",
+    "block_memory",
+    "draw_hash_key",
+    "field_places",
+    "free_rows",
+    "hash_words",
+    "keys_of",
+    "raw_table",
+    "splitmix64",
+]
 
 
 def raw_table(m: HMap) -> Any:

@@ -1,7 +1,8 @@
 """The verb ``layout``: header and bucket field by field, checked against the memory itself.
 
-Owns which fields, the checks and the tables. Nothing is timed. What a map reports (``header()``, ``layout()``) is
-compared with the bytes at those addresses.
+Owns which fields, the checks, the tables and the verdicts. Nothing is timed. What a map reports (``header()``,
+``layout()``) is compared with the bytes at those addresses. ``memory``, ``reached`` and ``file`` have what belongs to
+the article's section 2.4.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from core import records, runner
 from core.internals import field_places, raw_table
+from layout import file, memory, reached
 from pyhmap import HMap, debug
 from render import terminal
 
@@ -21,6 +23,7 @@ LINE = 64  # bytes of a cache line
 GO_HEADER = {"count": (0, 8), "flags": (8, 1), "B": (9, 1), "noverflow": (10, 2), "hash0": (12, 4)}
 GO_HEADER |= {"buckets": (16, 8), "oldbuckets": (24, 8), "nevacuate": (32, 8), "extra": (40, 8)}
 ARTICLE_HEADER, ARTICLE_BUCKET = 56, 128
+REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 GO_BUCKET = 8 + 8 * 8 + 8 * 8 + 8  # tophashes, keys, values, overflow pointer
 # Which fields of the object's memory a field of header() is made of; ``pyhmap.debug`` knows how.
 STORED = {
@@ -50,7 +53,11 @@ def run(*, quick: bool, out: Path) -> str:
         "header": header_fields(),
         "buckets": {name: bucket_fields(*case) for name, case in TYPES.items()},
         "neighbours": neighbours(),
-        "links": links(),
+        "memory": memory.one_map(),
+        "given_back": memory.given_back(),
+        "file": file.saved_map(out),
+        "links": reached.links(),
+        "planted": reached.planted(),
     }
     document |= {"ended_by": "", "figures": figures, "samples": []}
     runner.conclude(document, out, show)
@@ -132,25 +139,45 @@ def neighbours() -> dict[str, Any]:
     }
 
 
-def links() -> dict[str, Any]:
-    """What is missed by a walk of the main buckets without their links: the article's leaked overflow pages (2.4)."""
-    m = HMap(np.int64, np.int64, seed=5)
-    m.set_many(np.arange(13 << 11), 0)
-    arrays, buckets = m.bucket_arrays(), m.header().buckets
-    full = (arrays.tophash >= 5).sum(1)
-    reached, rows = 0, np.arange(buckets)
-    while len(rows):
-        reached += int(full[rows].sum())
-        rows = arrays.overflow[rows]
-        rows = rows[rows != 0]
-    m.check()  # walks every chain its own way
-    return {
-        "keys": len(m),
-        "in_main_buckets": int(full[:buckets].sum()),
-        "by_links_only": int(full[buckets:].sum()),
-        "reached_with_links": reached,
-        "overflow_buckets": m.header().noverflow,
-    }
+def markdown(document: dict[str, Any]) -> str:
+    """What the two checkers find, for the documents."""
+    return reached.table(document["figures"]["planted"])
+
+
+def verdicts(figures: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """What the article says, beside what was found here: what it is about, the article's word, ours, the verdict."""
+    here, agrees = figures["buckets"]["int64 to int64"]["bucket_bytes"], figures["header"]["agree"]
+    said = "agrees with" if agrees else "DIFFERS FROM"
+    made = [
+        ("header of a map", f"{ARTICLE_HEADER} bytes", f"48 bytes in Go; header() {said} the memory", NOT_REPRODUCED),
+        ("bucket of a map", f"{ARTICLE_BUCKET} bytes", f"{GO_BUCKET} bytes in Go, {here} here", NOT_REPRODUCED),
+    ]
+    one, back, planted = figures["memory"], figures["given_back"], figures["planted"]
+    block = "one block" if one["one_block"] else "SEVERAL BLOCKS"
+    returned = back["resident_of_given_back"] == 0 < back["resident_of_the_rest"]
+    few, most = reached.found(planted, "free_list"), reached.found(planted, "every_chain")
+    leaks = len(reached.LEAKS)
+    return [
+        *made,
+        (
+            "key, value and overflow memory",
+            "adjacent, in one mapping",
+            f"buckets in {block}, long texts in {one['blocks'] - 1} others",
+            REPRODUCED if one["one_block"] else NOT_REPRODUCED,
+        ),
+        (
+            "memory beside memory in use",
+            "cannot be given back",
+            f"{back['given_back']:,} of {back['main_row_bytes']:,} bytes were",
+            NOT_REPRODUCED if returned else REPRODUCED,
+        ),
+        (
+            "overflow memory that leaked",
+            "missed by who looks at the free list alone",
+            f"{few} of {leaks} leaks found by it, {most} by the walk of every chain",
+            REPRODUCED if few == 0 and most == leaks else NOT_REPRODUCED,
+        ),
+    ]
 
 
 PICTURE = """
@@ -193,14 +220,21 @@ def show(console: Console, document: dict[str, Any]) -> None:
         "not reproduced."
     )
     console.print(PICTURE, markup=False)
-    near, links = document["figures"]["neighbours"], document["figures"]["links"]
+    near = document["figures"]["neighbours"]
     console.print(
         f"Key and value of a slot are {near['key_to_value']} bytes apart, in one cache line; all three arrays start on "
         f"a line (addresses modulo {LINE}: {near['modulo_line']}). A hit touches {near['lines_of_a_hit']} lines, "
         f"a miss {near['lines_of_a_miss']}."
     )
-    console.print(
-        f"Of {links['keys']:,} keys {links['by_links_only']:,} are in overflow buckets: who walks the main buckets "
-        "alone misses them, as the article's collector does (2.4: reproduced). With the links all "
-        f"{links['reached_with_links']:,} are reached."
-    )
+    console.print()
+    memory.show(console, document["figures"]["memory"], document["figures"]["given_back"])
+    console.print()
+    file.show(console, document["figures"]["file"])
+    console.print()
+    reached.show(console, document["figures"]["links"], document["figures"]["planted"])
+    console.print()
+    words = ("what", "the article", "here", "verdict")
+    table = terminal.plain_table("Beside the article (2.1, 2.4)", *words, words=words)
+    for row in verdicts(document["figures"]):
+        table.add_row(*row)
+    console.print(table)

@@ -16,6 +16,7 @@ from core.environment import PROJECT
 from files import tables as files
 from floods import run as floods
 from growth import markdown as growth
+from layout import run as layout
 from leaks import tables as leaks
 from peers import tables as peers
 from record import documents, pictures, results
@@ -33,6 +34,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "growth": ("growth", growth.inserts),
     "loads": ("growth", growth.loads),
     "floods": ("floods", floods.markdown),
+    "layout": ("layout", layout.markdown),
     **{f"files-{part.__name__}": ("files", files.markdown(part)) for part in files.PARTS},
     "files-targets": ("files", peers.targets_markdown),
     "leaks": ("leaks", leaks.markdown),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from floods import run as floods
+from layout import reached
 from peers.figures import FLOOR
 from render import terminal
 
@@ -172,7 +173,12 @@ def of_layout(document: Document) -> str:
     header, buckets = document["figures"]["header"], document["figures"]["buckets"]
     said = "agrees with" if header["agree"] else "DIFFERS FROM"
     size = buckets["int64 to int64"]["bucket_bytes"]
-    return f"header() {said} the memory; a bucket of eight int64 pairs takes {size} bytes."
+    planted, leaks = document["figures"]["planted"], len(reached.LEAKS)
+    few, most = reached.found(planted, "free_list"), reached.found(planted, "every_chain")
+    return (
+        f"header() {said} the memory; a bucket of eight int64 pairs takes {size} bytes. Of {leaks} planted leaks of "
+        f"overflow rows the free list shows {few}, and check(), which walks every chain, {most}."
+    )
 
 
 def of_leaks(document: Document) -> str:

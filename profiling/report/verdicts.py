@@ -55,11 +55,7 @@ def verdicts(document: Document) -> Iterator[Verdict]:
             said = fragmentation.against_article(ratio)
             yield Verdict("time of a fragmented map", "4.5 times (42 to 187 ns)", f"{ratio['value']:.2f} times", said)
     elif document["verb"] == "layout":
-        said = "agrees with" if made["header"]["agree"] else "DIFFERS FROM"
-        here = made["buckets"]["int64 to int64"]["bucket_bytes"]
-        header, bucket = f"{layout.ARTICLE_HEADER} bytes", f"{layout.ARTICLE_BUCKET} bytes"
-        yield Verdict("header of a map", header, f"48 bytes in Go; header() {said} the memory", "not reproduced")
-        yield Verdict("bucket of a map", bucket, f"{layout.GO_BUCKET} bytes in Go, {here} here", "not reproduced")
+        yield from (Verdict(*row) for row in layout.verdicts(made))
 
 
 def targets(made: Any) -> Iterator[Verdict]:

@@ -64,6 +64,19 @@ def with_type(items: Any, what: str) -> tuple[Any, int, Any]:
     return items if inferred is object else column, len(values), inferred
 
 
+def columns_of_table(items: Any) -> tuple[Any, ...]:
+    """The columns of a table, or of a column of structs; none if the items are something else.
+
+    >>> columns_of_table([1, 2])
+    ()
+    """
+    try:
+        values = column_of(items, _AnyType("item")).values
+    except TypeError:
+        return ()
+    return values.columns if isinstance(values, Fields) else ()
+
+
 def type_of_value(value: object) -> Any:
     """The type of one value, as ``HMap`` accepts it.
 

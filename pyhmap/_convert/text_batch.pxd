@@ -21,3 +21,4 @@ cdef class TextBatch:
 
 
 cdef object text_objects(const Text *texts, Py_ssize_t n, bint as_str)
+cdef tuple joined_texts(const Text *texts, Py_ssize_t n, codec)

@@ -37,8 +37,10 @@ from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport make_text, text_data
 from pyhmap._kernels.text_buffers cimport (
     Scratch,
+    add_sizes,
     copy_short,
     fit_fixed,
+    join_texts,
     read_dictionary,
     read_fixed,
     read_offsets,
@@ -192,6 +194,18 @@ def text_array(texts, codec):
     return text_objects(batch.texts, batch.n, batch.as_str), batch.valid
 
 
+def joined(items, codec):
+    """The texts of a batch as ``joined_texts`` returns them. Takes and raises what ``text_batch`` does.
+
+    >>> from pyhmap._convert.codecs import key_codec
+    >>> offsets, data = joined(["a", "", "bc"], key_codec(str))
+    >>> offsets, data.tobytes()
+    (array([0, 1, 1, 3]), b'abc')
+    """
+    cdef TextBatch batch = text_batch(items, codec)
+    return joined_texts(batch.texts, batch.n, codec)
+
+
 cdef int read_values(TextBatch batch, column, codec, bint by_windows) except -1:
     """The texts of a ``Column``."""
     cdef bint variable = type(codec.dtype) is type
@@ -251,6 +265,42 @@ cdef object text_objects(const Text *texts, Py_ssize_t n, bint as_str):
         else:
             out[i] = PyBytes_FromStringAndSize(data, texts[i].size)
     return objects
+
+
+cdef tuple joined_texts(const Text *texts, Py_ssize_t n, codec):
+    """The bytes of n texts one behind the other, as Arrow has them.
+
+    Returns n + 1 offsets, int64, and the bytes, uint8: text i is data[offsets[i]:offsets[i + 1]]. Raises ``ValueError``
+    for a str that is no UTF-8: one with a lone surrogate, or bytes of an Arrow column that was malformed.
+    """
+    cdef int64_t[::1] offsets_view
+    cdef uint8_t[::1] data_view
+    cdef uint8_t *out = <uint8_t *> NO_BYTES
+    cdef Py_ssize_t done
+    cdef PyThreadState *left
+    cdef bint as_utf8 = codec.dtype is str or (codec.dtype is not bytes and codec.dtype.kind == "U")
+    offsets = np.empty(n + 1, np.int64)
+    offsets_view = offsets
+    left = leave_python(n)
+    add_sizes(&offsets_view[0], texts, n)
+    enter_python(left)
+    data = np.empty(offsets[n], np.uint8)
+    if len(data):
+        data_view = data
+        out = &data_view[0]
+    left = leave_python(n)
+    done = join_texts(out, texts, n, as_utf8)
+    enter_python(left)
+    if done < n:
+        stored = text_objects(&texts[done], 1, False)[0]
+        try:
+            item = stored.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            item = stored
+        raise ValueError(
+            f"{codec.what} {item!r:.100} is no valid UTF-8, which Arrow's strings must be: correct it, or use bytes"
+        )
+    return offsets, data
 
 
 # ---- errors ----------------------------------------------------------------------------------------------------------

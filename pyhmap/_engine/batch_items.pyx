@@ -11,7 +11,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyhmap._convert.text_batch import text_batch
 
-from pyhmap._convert.text_batch cimport TextBatch, text_objects
+from pyhmap._convert.text_batch cimport TextBatch, joined_texts, text_objects
 from pyhmap._engine.typed cimport STR, TypedMap
 from pyhmap._engine.memory cimport ArenaBlocks
 from pyhmap._kernels.constants cimport TEXT, WORD32
@@ -124,26 +124,34 @@ cdef object empty_values(TypedMap map, uint64_t n):
     return np.empty((n, 2), np.uint64) if map.t.text_values else np.empty(n, map._value_codec.dtype)
 
 
-cdef object finished_values(TypedMap map, out):
-    """The array that callers get. The arena that its texts point to must be alive still."""
+cdef object finished_values(TypedMap map, out, bint joined=False):
+    """The array that callers get. The arena that its texts point to must be alive still. With `joined`, texts are what
+    ``joined_texts`` makes of them."""
     cdef const uint64_t[:, ::1] view
+    cdef const Text *texts = NULL
     if not map.t.text_values:
         return out
     view = out
-    if len(out) == 0:
-        return np.empty(0, object)
-    return text_objects(<const Text *> &view[0, 0], len(out), map.value_kind == STR)
+    if len(out):
+        texts = <const Text *> &view[0, 0]
+    if joined:
+        return joined_texts(texts, len(out), map._value_codec)
+    return text_objects(texts, len(out), map.value_kind == STR)
 
 
-cdef object finished_keys(TypedMap map, keys):
+cdef object finished_keys(TypedMap map, keys, bint joined=False):
     """The array of keys that callers get. `keys`, of shape (n, 2) and dtype uint64, begins with the n keys as the
-    kernel wrote them."""
+    kernel wrote them. `joined` as for finished_values()."""
     cdef const uint64_t[:, ::1] view = keys
+    cdef const Text *texts = NULL
     codec = map._key_codec
     n = len(keys)
     if map.t.form == TEXT:
-        objects = text_objects(<const Text *> &view[0, 0], n, map.key_kind == STR) if n else np.empty(0, object)
-        return codec.array_of_stored(objects)
+        if n:
+            texts = <const Text *> &view[0, 0]
+        if joined:
+            return joined_texts(texts, n, codec)
+        return codec.array_of_stored(text_objects(texts, n, map.key_kind == STR))
     words = keys.reshape(-1).view(np.uint32 if map.t.form == WORD32 else np.uint64)[:n]
     return words.astype(f"u{codec.size}").view(codec.dtype)
 

@@ -38,7 +38,6 @@ from pyhmap._kernels.constants cimport (
 from pyhmap._kernels.frozen cimport Frozen, bucket_of, slot_of
 from pyhmap._kernels.frozen_build cimport (
     Part,
-    PartScratch,
     Sorting,
     Source,
     arena_needed,
@@ -62,8 +61,6 @@ cdef enum:
 
 cdef class Scratch:
     """The memory for building one part."""
-    cdef Block block
-    cdef PartScratch raw
 
     def __init__(self, uint64_t keys, uint64_t slots, uint64_t buckets, uint64_t stride):
         self.block = Block(16 * keys + 4 * (keys + 3 * buckets + 1 + slots) + keys * stride + buckets)
@@ -188,7 +185,7 @@ cdef class Building:
 
     def attempt(self, ranges):
         """Build with the hash key that was drawn. Returns whether that was possible; if not, `status` says why."""
-        cdef uint64_t part, r, at, mean, most
+        cdef uint64_t part, r, at
         cdef Frozen *f = &self.f
         self.status = BUILT
         self.entries = self.arena = None
@@ -200,10 +197,7 @@ cdef class Building:
         self.ends = np.zeros(shape, np.uint64)
         self.in_threads(self.sort, ranges)
         self.of_part = np.asarray(self.keys).sum(axis=0, dtype=np.uint64)
-        mean, most = (self.n + f.nparts - 1) // f.nparts, max(self.of_part)
-        f.slots = <uint32_t> max(slots_for(mean), most + most // FULLEST + SHIFTS)
-        f.buckets = <uint32_t> buckets_for(mean)
-        if most > 2 * mean:             # not what a random hash does
+        if not take_part_sizes(f, max(self.of_part)):
             self.status = NO_PILOT
             return False
         for part in range(f.nparts):
@@ -263,6 +257,15 @@ cdef class Building:
         return 0
 
 
+cdef bint take_part_sizes(Frozen *f, uint64_t most) noexcept:
+    """Choose the slots and buckets of the parts, one of which has `most` keys, and none more. Returns whether a random
+    hash does that."""
+    cdef uint64_t mean = (f.count + f.nparts - 1) // f.nparts
+    f.slots = <uint32_t> max(slots_for(mean), most + most // FULLEST + SHIFTS)
+    f.buckets = <uint32_t> buckets_for(mean)
+    return most <= 2 * mean
+
+
 cdef uint64_t large_enough(uint64_t size) noexcept:
     """The size of a block that gets a huge page, if a quarter more is enough for that."""
     return max(size, <uint64_t> HUGE) if size > HUGE // 4 * 3 else size
@@ -272,7 +275,8 @@ cdef int run(Building b, threads, look_for_duplicates) except -1:
     """Build until a hash key works."""
     cdef uint64_t ranges = max(<uint64_t> 1, min(<uint64_t> threads, b.n // THREAD_SHARE))
     if b.n > ROWS_MAX:
-        raise OverflowError(f"{b.n:,} keys are more than a frozen map holds ({ROWS_MAX:,}): divide them among several")
+        most = <uint32_t> ROWS_MAX
+        raise OverflowError(f"{b.n:,} keys are more than a frozen map holds ({most:,}): divide them among several")
     for _ in range(MAX_DRAWS):
         b.target.draw_hash_key(b.target.t.hash_key)
         b.done = 0

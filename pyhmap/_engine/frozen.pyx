@@ -5,9 +5,10 @@ from libc.stdint cimport uint8_t, uint64_t
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_read, freeze
 from pyhmap._engine.batch_items cimport Items, keys_of, values_of
-from pyhmap._engine.frozen_core cimport FrozenCore, memory_of
+from pyhmap._engine.frozen_core cimport FrozenCore, memory_of, raise_closed
 from pyhmap._engine.iterate cimport ITEMS, KEYS, Part, VALUES
 from pyhmap._engine.one_item cimport bytes_of, key_from, key_object, object_of_detached, value_object
+from pyhmap._engine.typed cimport FLOAT
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.frozen cimport find_entry, first_astray, load_any_key, loaded_text
 from pyhmap._kernels.layout cimport Text
@@ -53,7 +54,8 @@ cdef class FrozenEngine(FrozenCore):
         _owner = key_from(self, key, &k)
         if self.verify_block is not None:
             self.verify_key(&k)
-        _memory = memory_of(self)
+        if self.memory is None:
+            raise_closed(self)
         entry = find_entry(&self.f, &self.t, &k)
         if entry == NULL:
             raise KeyError(key)
@@ -64,7 +66,8 @@ cdef class FrozenEngine(FrozenCore):
         _owner = key_from(self, key, &k)
         if self.verify_block is not None:
             self.verify_key(&k)
-        _memory = memory_of(self)
+        if self.memory is None:
+            raise_closed(self)
         return find_entry(&self.f, &self.t, &k) != NULL
 
     def get(self, key, default=None, /):
@@ -80,7 +83,8 @@ cdef class FrozenEngine(FrozenCore):
         _owner = key_from(self, key, &k)
         if self.verify_block is not None:
             self.verify_key(&k)
-        _memory = memory_of(self)
+        if self.memory is None:
+            raise_closed(self)
         entry = find_entry(&self.f, &self.t, &k)
         return default if entry == NULL else value_of(self, entry)
 
@@ -177,10 +181,18 @@ cdef class FrozenEngine(FrozenCore):
         self.check_open()
         return batch_read.copy_rows(self, True, True)
 
+    def _columns(self, with_values):
+        """The keys, and the values or None, as ``arrow_table`` takes them."""
+        self.check_open()
+        return batch_read.copy_rows(self, True, with_values, True)
 
-cdef object value_of(FrozenCore map, const uint8_t *entry):
-    """The Python object of a row's value. The caller holds the memory."""
+
+cdef inline object value_of(FrozenCore map, const uint8_t *entry):
+    """The Python object of a row's value. The map is open, and no Python code has run since."""
     cdef Text text
+    if map.value_kind <= FLOAT:
+        return value_object(map, entry + map.value_at)      # which reads the word before anything else
+    _memory = memory_of(map)
     if map.t.text_values:
         text = loaded_text(&map.t, entry + map.value_at)
         return object_of_detached(map, bytes_of(&text))

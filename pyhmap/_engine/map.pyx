@@ -356,3 +356,8 @@ cdef class HMapEngine(HMapCore):
         """
         self.check_initialised()
         return batch_read.copy_out(self, True, True)
+
+    def _columns(self, with_values):
+        """The keys, and the values or None, as ``arrow_table`` takes them."""
+        self.check_initialised()
+        return batch_read.copy_out(self, True, with_values, True)

@@ -5,5 +5,6 @@ types         the types of keys and values as text
 header        the first page: what the sections are, and where
 blocks        the checksums of what follows it
 write         a frozen map to a file
+build         batches to a file, larger than memory
 read          a file to a frozen map
 """

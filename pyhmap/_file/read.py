@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -76,11 +76,15 @@ class OpenFile:
         """The block in which a section begins."""
         return (self.sections[name].begin - self.sections["entries"].begin) // BLOCK
 
-    def verify(self, blocks: range) -> None:
+    def verify(self, blocks: range, progress: Callable[[float], object] | None = None) -> None:
         """Check blocks against their checksums, and these against the header."""
         if checksum_of(self.section("checksums")) != self.header.checksums:
             raise FileFormatError(f"{self.path} is damaged: its checksums are. {ADVICE}")
-        self.verify_blocks(blocks)
+        at_once = PIECE // BLOCK
+        for done in range(0, len(blocks), at_once):
+            self.verify_blocks(blocks[done : done + at_once])
+            if progress is not None:
+                progress(min(1.0, (done + at_once) / len(blocks)))
 
     def verify_blocks(self, blocks: range) -> None:
         """Check blocks against their checksums."""
@@ -114,13 +118,13 @@ def _copied(descriptor: int, size: int) -> Bytes:
     return copy[:at]
 
 
-def fill(f: Any, file: OpenFile, verify: str) -> None:
-    """Fill a new map, of the types of the file, with its sections."""
+def fill(f: Any, file: OpenFile, verify: str, progress: Callable[[float], object] | None = None) -> None:
+    """Fill a new map, of the types of the file, with its sections; ``progress`` is that of ``verify="full"``."""
     header = file.header
     structure = verify in ("structure", "full")
     blocks = range(up(len(file.data), BLOCK) // BLOCK)
     if verify == "full":
-        file.verify(blocks)
+        file.verify(blocks, progress)
     elif verify == "lazy":  # what leads to the rows; the rows when they are read
         file.verify(blocks[file.block_of("index") :])
     with errors_of(file.path):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,10 +19,35 @@ PIECE = 1 << 24  # bytes between two calls of `progress`: some hundredths of a s
 
 def save(f: Any, kind: str, path: str | os.PathLike[str], progress: Callable[[float], object] | None = None) -> None:
     """Write a frozen map; ``kind`` is ``"set"`` if it is that of a set."""
+    check_progress(progress)
+    hash_key, shape, remap, pilots, entries, texts = f._sections()
+    header = header_for(f, kind, hash_key, shape, len(texts))
+    done, whole = 0, len(entries) + len(texts) + len(remap) * 4 + len(pilots) + 1
+
+    def pieces(*arrays: Any) -> Iterator[Any]:
+        nonlocal done
+        for array in arrays:
+            for at in range(0, len(array), PIECE):
+                yield array[at : at + PIECE]
+                done += min(PIECE, len(array) - at)
+                if progress is not None:
+                    progress(done / whole)
+
+    with replaced(path) as file:
+        write_file(file, header, [pieces(entries), pieces(texts), pieces(remap.view(np.uint8), pilots)])
+    if progress is not None:
+        progress(1.0)
+
+
+def check_progress(progress: Any) -> None:
+    """Raise ``TypeError`` unless this can be called, or is None."""
     if progress is not None and not callable(progress):
         raise TypeError(f"progress={progress!r}: give a function that takes a fraction, or None")
-    hash_key, shape, remap, pilots, entries, texts = f._sections()
-    header = Header(
+
+
+def header_for(f: Any, kind: str, hash_key: Any, shape: Any, text_bytes: int) -> Header:
+    """The header for a map of the types of ``f``. Raises ``TypeError`` if a type cannot be in a file."""
+    return Header(
         kind=kind,
         key=type_text(f.key_dtype),
         value=type_text(f.value_dtype),
@@ -30,28 +55,20 @@ def save(f: Any, kind: str, path: str | os.PathLike[str], progress: Callable[[fl
         hash_key=hash_key,
         shape=shape,
         row_bytes=f._stride,
-        text_bytes=len(texts),
+        text_bytes=text_bytes,
     )
-    done, whole = 0, len(entries) + len(texts) + len(remap) * 4 + len(pilots) + 1
-    with replaced(path) as file:
-        file.write(bytes(len(header.to_bytes())))
-        blocks = BlockWriter(file)
-        for section in (entries,), (texts,), (remap.view(np.uint8), pilots):
-            for piece in _pieces(section):
-                blocks.write(piece)
-                done += len(piece)
-                if progress is not None:
-                    progress(done / whole)
-            blocks.write(bytes(-blocks.bytes % PAGE))
-        checksums = blocks.checksums()
-        file.write(checksums)
-        file.seek(0)
-        file.write(replace(header, checksums=checksum_of(checksums)).to_bytes())
-    if progress is not None:
-        progress(1.0)
 
 
-def _pieces(arrays: tuple[Any, ...]) -> Iterator[Any]:
-    for array in arrays:
-        for at in range(0, len(array), PIECE):
-            yield array[at : at + PIECE]
+def write_file(file: BinaryIO, header: Header, sections: Iterable[Iterable[Any]]) -> None:
+    """Write a header and the sections, each in pieces of bytes: the entries, the texts, the index. Their sizes are
+    those of the header. The file is written once, from its beginning to its end; but the header comes last."""
+    file.write(bytes(len(header.to_bytes())))
+    blocks = BlockWriter(file)
+    for section in sections:
+        for piece in section:
+            blocks.write(piece)
+        blocks.write(bytes(-blocks.bytes % PAGE))
+    checksums = blocks.checksums()
+    file.write(checksums)
+    file.seek(0)
+    file.write(replace(header, checksums=checksum_of(checksums)).to_bytes())

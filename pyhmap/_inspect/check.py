@@ -74,7 +74,7 @@ def _check_evacuation(raw: RawTable, old: RawBuckets, evacuated: npt.NDArray[np.
 def _check_links(array: RawBuckets, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Check that each overflow row is linked to once, or free, and that every chain ends. Returns ``chains()``."""
     rows = len(array.tophash)
-    free = _free_rows(array, name)
+    free = free_rows(array, name)
     links = array.overflow.astype(np.int64)
     links[free] = 0
     links = np.concatenate([links[links != 0], free])
@@ -96,7 +96,7 @@ def _check_links(array: RawBuckets, name: str) -> tuple[npt.NDArray[np.int64], n
     return depth, main
 
 
-def _free_rows(array: RawBuckets, name: str) -> npt.NDArray[np.int64]:
+def free_rows(array: RawBuckets, name: str) -> npt.NDArray[np.int64]:
     """The free overflow rows, in the order of their list: the next to be used first."""
     rows: list[int] = []
     row = array.free_row

@@ -1,8 +1,9 @@
-# Kernels that turn raw buffers into Texts: fixed-size items, code points, Arrow's offsets, views and dictionaries.
+# Kernels that turn raw buffers into Texts: fixed-size items, code points, Arrow's offsets, views and dictionaries. And
+# back: join_texts() makes a buffer of Texts.
 #
-# Each fills out[0:n] and returns n, or the position where it had to stop; the caller finds out why, and raises, or
-# makes room and continues from there. `valid` has one byte per item, 0 at a null, or is NULL when there are no nulls.
-# A null becomes the empty text, and what the buffers hold in its place is not read.
+# Those that read fill out[0:n] and return n, or the position where they had to stop; the caller finds out why, and
+# raises, or makes room and continues from there. `valid` has one byte per item, 0 at a null, or is NULL when there are
+# no nulls. A null becomes the empty text, and what the buffers hold in its place is not read.
 #
 # Source of the layouts: Arrow Columnar Format, sections "Variable-size Binary Layout", "Variable-size Binary View
 # Layout", "Dictionary-encoded Layout".
@@ -12,7 +13,7 @@ from libc.string cimport memcpy
 
 from _hmap_bytes.arrow_items cimport VIEW, view_item
 from _hmap_bytes.raw_bytes cimport load_signed, load_unsigned, prefetch, without_padding
-from _hmap_bytes.utf8 cimport encode_utf8
+from _hmap_bytes.utf8 cimport encode_utf8, is_utf8
 from pyhmap._kernels.constants cimport INLINE_TEXT, MAX_TEXT
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport make_text, text_data
@@ -21,6 +22,7 @@ cdef enum:
     # The texts of a column lie one behind the other, but the processor's own prefetching ends at each page: ask for the
     # bytes that come so much later.
     COLUMN_AHEAD = 1024
+    TEXTS_AHEAD = 32            # texts between the prefetch of one in an arena and its use: covers one memory access
 
 
 cdef struct Scratch:            # where transcoded texts go
@@ -159,4 +161,28 @@ cdef inline Py_ssize_t fit_fixed(Text *texts, Py_ssize_t n, bint strip, bint exa
                 continued += data[j] & 0xC0 == 0x80
         if length - continued > size or (exact and length != size):
             return i
+    return n
+
+
+cdef inline void add_sizes(int64_t *offsets, const Text *texts, Py_ssize_t n) noexcept nogil:
+    """The n + 1 offsets of texts that lie one behind the other."""
+    cdef Py_ssize_t i
+    offsets[0] = 0
+    for i in range(n):
+        offsets[i + 1] = offsets[i] + texts[i].size
+
+
+cdef inline Py_ssize_t join_texts(uint8_t *out, const Text *texts, Py_ssize_t n, bint as_utf8) noexcept nogil:
+    """Write the bytes of the texts one behind the other. With `as_utf8`, stops at a text that is no UTF-8. Returns n,
+    or the position of that text."""
+    cdef Py_ssize_t i
+    cdef const uint8_t *data
+    for i in range(n):
+        if i + TEXTS_AHEAD < n:
+            prefetch(text_data(&texts[i + TEXTS_AHEAD]))
+        data = text_data(&texts[i])
+        if as_utf8 and not is_utf8(data, texts[i].size):
+            return i
+        memcpy(out, data, texts[i].size)
+        out += texts[i].size
     return n

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pyhmap._convert.arrow_table import table_stream
 from pyhmap._convert.sentinels import ABSENT
 from pyhmap._mapping.equality import identity
 from pyhmap._mapping.views import HMapItems, HMapKeys, HMapValues
@@ -39,6 +40,7 @@ class ReadMethods(Mapping[_K, _V]):
     value_dtype: Any
     _key_codec: Any
     _value_codec: Any
+    _columns: Any
     _iter_values: Any
     _iter_items: Any
     lookup_many: Any
@@ -70,6 +72,24 @@ class ReadMethods(Mapping[_K, _V]):
         [(1, 10), (2, 20)]
         """
         return HMapItems(self)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The map as an Arrow table: a capsule of a stream of one record batch, with the columns ``key`` and ``value``.
+
+        So ``pyarrow.table(m)``, ``polars.from_dataframe(m)``, ``pandas.DataFrame.from_arrow(m)`` and queries of DuckDB
+        read a map directly. It is a copy of the items as they are at this moment, in iteration order; no Python object
+        is made per item. NaT is null. ``requested_schema`` is ignored, as the protocol allows.
+
+        Raises ``TypeError`` if the type of a column has no equal in Arrow: object, complex, long double, times in other
+        units than s, ms, us, ns and, for dates, D. ``ValueError`` if a str is no valid UTF-8, since it has a lone
+        surrogate; ``OverflowError`` if a date is outside date32.
+
+        >>> from pyhmap import HMap
+        >>> HMap(str, "f8", {"a": 0.5}).__arrow_c_stream__()  # doctest: +ELLIPSIS
+        <capsule object "arrow_array_stream" at 0x...>
+        """
+        _ = self.key_dtype  # raises if __init__ was not called
+        return table_stream([self._key_codec, self._value_codec], lambda: self._columns(True))
 
     def __eq__(self, other: object) -> bool:
         if self is other:

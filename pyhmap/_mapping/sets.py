@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from _hmap_bytes.arrow_column import is_arrow
+from pyhmap._convert.arrow_table import table_stream
 from pyhmap._convert.codec import Many
 from pyhmap._convert.codecs import key_codec, value_codec
 from pyhmap._convert.columns import Column
@@ -117,6 +118,15 @@ class TypedSet(Set[_K]):
             raise ValueError(f"the keys of {name} can only be copied to an array: give copy=None, or use np.asarray")
         keys = self.to_array()
         return keys if dtype is None else keys.astype(dtype, copy=False)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The set as an Arrow table with one column, ``key``; see :meth:`HMap.__arrow_c_stream__`.
+
+        >>> from pyhmap import HSet
+        >>> HSet("i8", [7]).__arrow_c_stream__()  # doctest: +ELLIPSIS
+        <capsule object "arrow_array_stream" at 0x...>
+        """
+        return table_stream([self._map._key_codec], lambda: self._map._columns(False))
 
     @property
     def _key_map(self) -> Any:

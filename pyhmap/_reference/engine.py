@@ -711,6 +711,9 @@ class ReferenceEngine:
     def to_arrays(self) -> tuple[Array, Array]:
         return self.keys_array(), self.values_array()
 
+    def _columns(self, with_values: bool) -> tuple[Array, Array]:
+        return self.to_arrays()
+
     def keys_array(self) -> Array:
         return batches.array_of(self._key_codec, list(self))
 

@@ -414,6 +414,7 @@ CUT_OFF = """
 """
 
 
+@pytest.mark.release_only  # a sanitizer catches the signal
 @pytest.mark.parametrize(("prefetch", "ends"), [("", -signal.SIGBUS), ("copy", 0)])
 def test_a_file_that_is_cut_off_while_it_is_mapped(path, prefetch, ends):
     program = [sys.executable, "-c", textwrap.dedent(CUT_OFF), str(path), prefetch]

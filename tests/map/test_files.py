@@ -204,6 +204,7 @@ READS = {
     "save": lambda f: f.save(os.devnull + "/x"),
     "with": lambda f: f.__enter__(),
     "pickle": lambda f: f.__reduce__(),
+    "arrow": lambda f: f.__arrow_c_stream__(),
     "HMap": HMap,
 }
 

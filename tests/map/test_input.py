@@ -448,6 +448,7 @@ def test_a_map_made_without_init():
         m.stats,
         m.bucket_arrays,
         m.copy,
+        m.__arrow_c_stream__,
         lambda: m.reserve(10),
         lambda: m.nbytes,
     ):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import pyhmap
+from _hmap_bytes.arrow_types import ArrowStream
 from pyhmap import FrozenMap, FrozenSet, HMap, HSet, introspect
 from tophash_cache import TopHashCache
 
@@ -109,6 +110,18 @@ np.isin(np.array([1, 2]), f)
 f.positions(["wrong"])  # type: ignore[list-item]
 f.add(1)  # type: ignore[attr-defined]
 hashed = s  # type: ignore[assignment]
+
+publisher = pyhmap.Publisher("folder", "name", keep=3)
+assert_type(publisher.publish(m, progress=print), int)
+publisher.publish(frozen)
+publisher.publish(s)
+publisher.publish(f)
+publisher.publish({1: 2})  # type: ignore[arg-type]
+subscriber = pyhmap.Subscriber("folder", "name", every=0.5)
+assert_type(subscriber.current(), Any)
+assert_type(subscriber.generation, int | None)
+
+tables: list[ArrowStream] = [m, s, frozen, f]
 
 assert_type(pyhmap.nil(str, np.int64), HMap[Any, Any])
 

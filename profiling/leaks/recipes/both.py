@@ -3,7 +3,7 @@
 import copy
 import pickle
 
-from leaks.recipes.kit import Call, Kit, raises, recipe
+from leaks.recipes.kit import Call, Kit, pyarrow, raises, recipe
 
 
 def of_both(*names: str) -> tuple[str, ...]:
@@ -28,6 +28,16 @@ def of_all(*names: str) -> tuple[str, ...]:
 @recipe("HSet.__getstate__", "FrozenSet.__getstate__", "FrozenSet.to_array", *of_frozen("__copy__"))
 def _(call: Call, kit: Kit) -> None:
     call(kit.own)
+
+
+@recipe(*of_all("__arrow_c_stream__"))
+def _(call: Call, kit: Kit) -> None:
+    if kit.form == "object":
+        raises(TypeError, call, kit.own)
+        return
+    call(kit.own)
+    if pyarrow:
+        pyarrow.table(kit.own)
 
 
 @recipe(*of_all("__contains__"))

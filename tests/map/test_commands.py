@@ -1,0 +1,838 @@
+"""`python -m pyhmap inspect | check | stats | build`: what people and programs see, exit statuses, and refusals."""
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import json
+import os
+import pty
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+import xxhash
+
+import pyhmap
+from file_support import MAPS, header_in, tensors_of
+from pyhmap import FrozenMap, FrozenSet, HMap
+from pyhmap.__main__ import main
+from pyhmap._file import read
+from pyhmap._file.header import BLOCK, PAGE
+from pyhmap._inspect.hashes import hash_words, siphash13_many
+from pyhmap._reference.frozen import PerfectHash, Shape
+
+COMMAND = [sys.executable, "-m", "pyhmap"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The commands run in a folder of their own, so that messages have short names."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capfd):
+    """Run a command in this process: its exit status, and what it has written to stdout and stderr."""
+
+    def called(*arguments):
+        try:
+            status = main(arguments)
+        except SystemExit as error:  # argparse
+            status = error.code
+        return (status, *capfd.readouterr())
+
+    return called
+
+
+def refused(outcome, status, *parts):
+    """One line on stderr that says these things, and nothing on stdout."""
+    found, out, err = outcome
+    assert (found, out) == (status, "")
+    assert err.startswith("python -m pyhmap ")
+    assert err.count("\n") == 1, err
+    for part in parts:
+        assert part in err
+
+
+def flip(path, at):
+    """Damage one byte."""
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
+def ints(path="ints.pyhmap"):
+    """1000 pairs of numbers, always the same file."""
+    FrozenMap.from_arrays(np.arange(1000) - 10, np.arange(1000) * 0.5, seed=1).save(path)
+    return path
+
+
+def texts(path="texts.pyhmap"):
+    """40 texts, ten of which are longer than 12 bytes."""
+    keys = [f"{i:02}" for i in range(30)] + [f"{i:02} and some more" for i in range(10)]
+    HMap(str, str, dict(zip(keys, ["é" * (1 + i % 10) for i in range(40)], strict=True))).freeze(seed=1).save(path)
+    return path
+
+
+# ---- inspect ---------------------------------------------------------------------------------------------------------
+
+
+def test_inspect(run):
+    status, out, err = run("inspect", ints())
+    assert (status, err) == (0, "")
+    data = Path("ints.pyhmap").read_bytes()
+    header = bytearray(data[: 8 + int.from_bytes(data[:8], "little")])
+    at = header.index(b'"checksum_of_header":"') + len('"checksum_of_header":"')
+    header[at : at + 32] = b"0" * 32  # docs/format.md
+    assert out == INSPECTED.format(version=pyhmap.__version__, id=xxhash.xxh3_128_hexdigest(bytes(header)))
+
+
+INSPECTED = """\
+ints.pyhmap: a map from int64 to float64
+
+keys        1,000
+size        24,592 bytes, 24.59 per key
+written by  pyhmap {version}, format version 1
+id          {id}
+hash        multiply-xorshift-3
+rows        16 bytes each
+parts       1, each of 1,114 slots and 376 buckets
+
+section    offset   bytes  per key   share
+header          0   4,096     4.10  16.7 %
+entries     4,096  16,000    16.00  65.1 %
+texts      20,480       0     0.00   0.0 %
+index      20,480     832     0.83   3.4 %
+checksums  24,576      16     0.02   0.1 %
+padding             3,648     3.65  14.8 %
+"""
+
+
+def test_inspect_for_programs(run):
+    status, out, err = run("inspect", "--json", ints())
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    size = os.path.getsize("ints.pyhmap")
+    sections = found.pop("sections")
+    data = Path("ints.pyhmap").read_bytes()
+    tensors = tensors_of(data)
+    metadata = tensors.pop("__metadata__")
+    assert found == {
+        "file": "ints.pyhmap",
+        "format_version": 1,
+        "bytes": size,
+        "id": metadata["checksum_of_header"],
+        **{name: metadata[name] for name in ("written_by", "kind", "key", "value", "hash")},
+        **{name: int(metadata[name]) for name in ("count", "parts", "slots", "buckets", "row_bytes", "text_bytes")},
+    }
+    begin = 8 + int.from_bytes(data[:8], "little")
+    offsets = {name: tensor["data_offsets"] for name, tensor in tensors.items()}
+    expected = {name: (begin + at, end - at) for name, (at, end) in offsets.items()}
+    padding = sum(size for name, (_, size) in expected.items() if name.endswith(".pad"))
+    expected = {name: place for name, place in expected.items() if not name.endswith(".pad")}
+    expected |= {"header": (0, begin), "padding": (None, padding)}
+    assert {section["name"]: (section["offset"], section["bytes"]) for section in sections} == expected
+    assert sum(section["bytes"] for section in sections) == size
+    for section in sections:
+        assert section["bytes_per_key"] == section["bytes"] / 1000
+        assert section["share"] == section["bytes"] / size
+
+
+@pytest.mark.parametrize("make", MAPS.values(), ids=MAPS)
+def test_inspect_shows_every_type(run, make):
+    f = make()
+    f.save("a.pyhmap")
+    status, out, _ = run("inspect", "a.pyhmap")
+    assert status == 0
+    assert f"\nkeys        {len(f):,}\n" in out
+    assert run("inspect", "--json", "a.pyhmap")[0] == 0
+
+
+def test_inspect_of_a_set(run):
+    FrozenSet.from_array(["a", "b"]).save("a.pyhmap")
+    assert run("inspect", "a.pyhmap")[1].startswith("a.pyhmap: a set of str\n")
+    found = json.loads(run("inspect", "--json", "a.pyhmap")[1])
+    assert (found["kind"], found["key"], found["value"]) == ("set", "str", None)
+
+
+def test_inspect_reads_only_the_header(run):
+    ints()
+    for at in range(PAGE, os.path.getsize("ints.pyhmap"), 100):
+        flip("ints.pyhmap", at)
+    assert run("inspect", "ints.pyhmap")[0] == 0
+    assert run("check", "ints.pyhmap")[0] == 1
+
+
+def test_types_with_long_names_are_cut(run):
+    HMap([(f"field {i}", "i4") for i in range(50)], "i8").save("a.pyhmap")
+    for verb in "inspect", "stats":
+        _, out, _ = run(verb, "a.pyhmap")
+        assert all(len(line) <= 80 for line in out.splitlines()), out
+    assert out.startswith("a.pyhmap: a map from {field 0: int32, field 1: int32, field 2: int3")
+    assert out.splitlines()[0].endswith("...")
+
+
+# ---- check -----------------------------------------------------------------------------------------------------------
+
+
+def test_check(run):
+    size = os.path.getsize(ints())
+    outcome = run("check", "ints.pyhmap")
+    assert outcome == (0, f"ints.pyhmap: no damage in {size:,} bytes; each of 1,000 keys is found\n", "")
+    found = json.loads(run("check", "--json", "ints.pyhmap")[1])
+    identity = header_in(Path("ints.pyhmap")).id
+    assert found == {"file": "ints.pyhmap", "ok": True, "id": identity, "count": 1000, "bytes": size}
+
+
+def test_check_finds_every_damaged_byte(run):
+    ints()
+    rng = random.Random(1)
+    size = os.path.getsize("ints.pyhmap")
+    for at in [0, size - 1, *rng.sample(range(size), 50)]:
+        flip("ints.pyhmap", at)
+        refused(run("check", "ints.pyhmap"), 1, "python -m pyhmap check: ints.pyhmap")
+        flip("ints.pyhmap", at)
+    assert run("check", "ints.pyhmap")[0] == 0
+
+
+def test_check_says_where_the_damage_is(run):
+    FrozenMap.from_arrays(np.arange(200_000), np.arange(200_000)).save("big.pyhmap")
+    flip("big.pyhmap", PAGE + 2 * BLOCK + 17)
+    message = f"big.pyhmap is damaged between byte {PAGE + 2 * BLOCK:,} and byte {PAGE + 3 * BLOCK:,}"
+    refused(run("check", "big.pyhmap"), 1, message, "Write it again, or take another copy")
+    status, out, err = run("check", "--json", "big.pyhmap")
+    found = json.loads(out)
+    assert (status, found["ok"], found["file"]) == (1, False, "big.pyhmap")
+    assert message in found["error"]
+    assert found["error"] in err
+
+
+def test_check_compares_the_sha256(run):
+    digest = hashlib.sha256(Path(ints()).read_bytes()).hexdigest()
+    status, out, _ = run("check", "ints.pyhmap", "--sha256", digest.upper())
+    assert status == 0
+    assert out.endswith(", and the SHA-256 is that one\n")
+    refused(run("check", "ints.pyhmap", "--sha256", "0" * 64), 1, f"has the SHA-256 {digest}, not 000")
+    status, _, err = run("check", "ints.pyhmap", "--sha256", "12")
+    assert status == 2
+    assert "argument --sha256: '12' is no SHA-256: give 64 hexadecimal digits" in err
+
+
+# ---- what is no file, for all verbs that read one --------------------------------------------------------------------
+
+READERS = pytest.mark.parametrize("verb", ["inspect", "check", "stats"])
+
+
+@READERS
+def test_a_file_that_cannot_be_read(run, verb, tmp_path):
+    refused(run(verb, "missing.pyhmap"), 2, f"pyhmap {verb}: missing.pyhmap: cannot read it: No such file or directory")
+    refused(run(verb, "."), 2, ". is no regular file")
+    os.mkfifo("pipe.pyhmap")
+    refused(run(verb, "pipe.pyhmap"), 2, "pipe.pyhmap is no regular file")
+    refused(run(verb, "missing/a.pyhmap"), 2, "No such file or directory")
+    status, out, _ = run("check", "--json", "missing.pyhmap")
+    assert status == 2
+    assert json.loads(out)["error"] == "missing.pyhmap: cannot read it: No such file or directory"
+
+
+@READERS
+def test_no_permission(run, verb, monkeypatch):
+    ints()
+    denied = PermissionError(errno.EACCES, "Permission denied")  # root is denied nothing
+    monkeypatch.setattr(read, "os", SimpleNamespace(**vars(os) | {"open": lambda *_: raising(denied)}))
+    refused(run(verb, "ints.pyhmap"), 2, "ints.pyhmap: cannot read it: Permission denied")
+
+
+def raising(error):
+    raise error
+
+
+@READERS
+def test_a_file_of_another_kind_or_cut_off(run, verb):
+    Path("a.pyhmap").write_bytes(b"PK\3\4" + bytes(10_000))
+    refused(run(verb, "a.pyhmap"), 1, "a.pyhmap: it is no file of pyhmap")
+    Path("a.pyhmap").write_bytes(b"")
+    refused(run(verb, "a.pyhmap"), 1, "a.pyhmap: it is no file of pyhmap")
+    size = os.path.getsize(ints())
+    os.truncate("ints.pyhmap", size - 1)
+    refused(run(verb, "ints.pyhmap"), 1, f"ints.pyhmap: it has {size - 1:,} bytes, and its header says {size:,}")
+    flip(ints(), 200)
+    refused(run(verb, "ints.pyhmap"), 1, "ints.pyhmap: its header is damaged")
+
+
+def test_stats_of_a_damaged_file(run):
+    """Checksums are not compared, but what is found leads to no crash and to no traceback."""
+    texts()
+    data = Path("texts.pyhmap").read_bytes()
+    rng = random.Random(1)
+    for _ in range(300):
+        damaged = bytearray(data)
+        for _ in range(rng.choice([1, 10, 1000])):
+            damaged[rng.randrange(PAGE, len(data))] = rng.randrange(256)
+        Path("texts.pyhmap").write_bytes(damaged)
+        status, out, err = run("stats", "texts.pyhmap", "--rows", "40")
+        assert status in (0, 1)
+        if status == 1:
+            refused((status, out, err), 1, "texts.pyhmap")
+
+
+def test_a_damaged_text_is_not_shown(run):
+    texts()
+    with open("texts.pyhmap", "r+b") as file:
+        file.seek(header_in(Path("texts.pyhmap")).sections()["texts"].begin)  # of row 0
+        file.write(b"\xff")
+    refused(run("stats", "texts.pyhmap"), 1, "texts.pyhmap is damaged: a row cannot be shown (", "invalid start byte")
+    assert run("stats", "texts.pyhmap", "--rows", "0")[0] == 0
+
+
+# ---- stats -----------------------------------------------------------------------------------------------------------
+
+
+def test_stats_of_numbers(run):
+    assert run("stats", ints(), "--rows", "2") == (0, NUMBERS, "")
+
+
+def test_stats_of_texts(run):
+    assert run("stats", texts(), "--rows", "2") == (0, TEXTS, "")
+
+
+NUMBERS = """\
+ints.pyhmap: a map from int64 to float64
+
+rows         1,000 of 1,114 slots (89.8 %)
+spare slots  114, 61 of them used
+parts        1
+buckets      376, 2.66 keys each
+pilots       0-63: 92.8 %, 64-127: 5.9 %, 128-191: 1.3 %, 192-255: 0.0 %
+
+               least      mean  greatest
+keys per part  1,000  1,000.00     1,000
+keys             -10         -       989
+values           0.0         -     499.5
+
+row  key  value
+0    950  480.0
+1    714  362.0
+"""
+TEXTS = """\
+texts.pyhmap: a map from str to str
+
+rows         40 of 106 slots (37.7 %)
+spare slots  66, 5 of them used
+parts        1
+buckets      16, 2.50 keys each
+pilots       0-63: 93.8 %, 64-127: 6.2 %, 128-191: 0.0 %, 192-255: 0.0 %
+key texts    30 in their rows, 10 longer ones
+value texts  24 in their rows, 16 longer ones
+
+                  least   mean  greatest
+keys per part        40  40.00        40
+bytes of a key        2   5.50        16
+bytes of a value      2  11.00        20
+
+row  key                 value
+0    '05 and some more'  'éééééé'
+1    '09'                'éééééééééé'
+"""
+
+
+def test_stats_for_programs(run):
+    found = json.loads(run("stats", "--json", texts())[1])
+    f = pyhmap.open("texts.pyhmap")
+    keys, values = f.to_arrays()
+    assert found["rows"] == [[key, value] for key, value in list(f.items())[:5]]
+    for what, items in ("key", keys), ("value", values):
+        lengths = [len(item.encode()) for item in items]
+        assert found[what] == {
+            "type": "str",
+            "bytes": {"min": min(lengths), "mean": sum(lengths) / 40, "max": max(lengths)},
+            "inline": sum(length <= 12 for length in lengths),
+            "long": sum(length > 12 for length in lengths),
+        }
+    metadata = tensors_of(Path("texts.pyhmap").read_bytes())["__metadata__"]
+    parts, slots, buckets = (int(metadata[name]) for name in ("parts", "slots", "buckets"))
+    assert (found["count"], found["slots"], found["fill"]) == (40, parts * slots, 40 / (parts * slots))
+    assert (found["buckets"], found["keys_per_bucket"]) == (parts * buckets, 40 / (parts * buckets))
+    assert sum(found["pilots"].values()) == parts * buckets
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("text", [False, True])
+def test_keys_per_part_and_spare_slots_are_those_of_the_hashes(run, seed, text):
+    """Computed from the remap; here from the hash of each key. With some seeds row 0 is one that is remapped."""
+    n = 150_000 if seed < 2 else 20
+    keys = [f"{i}" for i in range(n)] if text else np.arange(n)
+    f = FrozenMap.from_arrays(keys, np.arange(n), seed=seed)
+    f.save("a.pyhmap")
+    found = json.loads(run("stats", "--json", "a.pyhmap")[1])
+    hash_key, (count, parts, slots, buckets), _, pilots, *_ = f._sections()
+    if text:
+        hashes = siphash13_many([key.encode() for key in keys], *hash_key[:2])
+    else:
+        hashes = hash_words(keys.astype(np.uint64), hash_key)
+    in_slots = PerfectHash(Shape(count, parts, slots, buckets), pilots.tolist(), range(count, parts * slots))
+    taken = [in_slots.row_of(h) for h in hashes.tolist()]
+    per_part = np.bincount(np.array(taken) // slots, minlength=parts)
+    assert found["keys_per_part"] == {"min": per_part.min(), "mean": n / parts, "max": per_part.max()}
+    assert found["spare_slots"] == parts * slots - n
+    assert found["spare_slots_used"] == sum(slot >= n for slot in taken)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "items", "key_range", "value_range"),
+    [
+        ("i1", "f4", {-5: 0.5, 3: np.nan}, (-5, 3), (0.5, 0.5)),
+        (
+            "M8[D]",
+            "?",
+            {np.datetime64("2026-01-02"): True, np.datetime64("2025-01-01"): False},
+            ("2025-01-01", "2026-01-02"),
+            (False, True),
+        ),
+        ("f8", "f8", {np.nan: np.inf}, ("nan", "nan"), ("inf", "inf")),
+        (
+            "u8",
+            "M8[s]",
+            {2**64 - 1: np.datetime64("NaT"), 0: np.datetime64("2026-01-01")},
+            (0, 2**64 - 1),
+            ("2026-01-01T00:00:00",) * 2,
+        ),
+        ("S3", "c16", {b"a": 1j}, None, None),
+        ([("a", "i4"), ("b", "S3")], ("f4", 2), {(1, b"x"): [1, 2]}, None, None),
+    ],
+)
+def test_ranges(run, key, value, items, key_range, value_range):
+    HMap(key, value, items).save("a.pyhmap")
+    found = json.loads(run("stats", "--json", "a.pyhmap")[1])
+    for what, expected in ("key", key_range), ("value", value_range):
+        assert (found[what].get("min"), found[what].get("max")) == (expected or (None, None))
+    assert run("stats", "a.pyhmap")[0] == 0
+
+
+@pytest.mark.parametrize("make", MAPS.values(), ids=MAPS)
+def test_stats_of_every_kind(run, make):
+    f = make()
+    f.save("a.pyhmap")
+    status, out, err = run("stats", "a.pyhmap")
+    assert (status, err) == (0, "")
+    assert f"\nrows         {len(f):,} of " in out
+    assert json.loads(run("stats", "--json", "a.pyhmap")[1])["count"] == len(f)
+
+
+def test_stats_of_a_set(run):
+    FrozenSet.from_array(["a", "b"]).save("a.pyhmap")
+    status, out, _ = run("stats", "a.pyhmap")
+    assert status == 0
+    assert "a set of str" in out
+    assert "value" not in out
+    found = json.loads(run("stats", "--json", "a.pyhmap")[1])
+    assert found["value"] is None
+    assert sorted(found["rows"]) == [["a"], ["b"]]
+
+
+def test_rows_are_cut_to_the_terminal_and_cannot_control_it(run):
+    HMap(str, bytes, {"\x1b[31mred\n" + "long " * 100: b"\0" * 100}).save("a.pyhmap")
+    _, out, _ = run("stats", "a.pyhmap")
+    assert "\x1b" not in out
+    assert "'\\x1b[31mred\\nlong long" in out
+    assert all(len(line) <= 80 for line in out.splitlines()), out
+
+
+def test_the_number_of_rows(run):
+    ints()
+    assert len(json.loads(run("stats", "--json", "ints.pyhmap")[1])["rows"]) == 5
+    assert len(json.loads(run("stats", "--json", "--rows", "2000", "ints.pyhmap")[1])["rows"]) == 1000
+    assert "row  key" not in run("stats", "--rows", "0", "ints.pyhmap")[1]
+    for wrong in "-1", "some":
+        status, _, err = run("stats", f"--rows={wrong}", "ints.pyhmap")
+        assert (status, err.splitlines()[-1].partition("argument ")[2]) == (
+            2, f"--rows: '{wrong}' is no number of rows: give 0 or more"
+        )  # fmt: skip
+
+
+# ---- streams ---------------------------------------------------------------------------------------------------------
+
+
+def on_a_terminal(*arguments):
+    """Run a command whose stderr is a terminal: its exit status, what the terminal got, and stdout."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while piece := os.read(ours, 1000):
+            shown += piece
+    os.close(ours)
+    out = process.communicate()[0]
+    return process.returncode, shown.decode(), out.decode()
+
+
+def as_on_screen(shown):
+    """What is left of a line that was written again and again."""
+    line = []
+    for text in shown.split("\r"):
+        line[: len(text)] = text
+    return "".join(line).rstrip()
+
+
+def test_progress_on_a_terminal():
+    ints()
+    status, shown, out = on_a_terminal("check", "ints.pyhmap")
+    assert status == 0
+    assert out.startswith("ints.pyhmap: no damage")
+    assert "\r[########################] 100 %  0 of 0 MiB" in shown
+    assert as_on_screen(shown) == ""
+    assert "\n" not in shown
+
+
+def test_no_progress_elsewhere():
+    run = subprocess.run([*COMMAND, "check", ints()], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_away():
+    ints()
+    with subprocess.Popen([*COMMAND, "stats", "--rows=1000", "ints.pyhmap"], stdout=-1, stderr=-1) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == -signal.SIGPIPE
+
+
+def test_ctrl_c():
+    Path("block.py").write_text(
+        "import os, signal\n"
+        "import pyhmap.__main__ as command\n"
+        "command.check.files._map_in = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "command.run()\n"
+    )
+    run = subprocess.run([sys.executable, "block.py", "check", ints()], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_full_disk_under_the_output():
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([*COMMAND, "inspect", ints()], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 2
+    assert run.stderr == "python -m pyhmap: cannot write the output: No space left on device\n"
+
+
+def test_names_and_texts_that_the_terminal_cannot_show():
+    name = "é" + os.fsdecode(b"\xff.pyhmap")
+    HMap(str, str, {"é": "ключ"}).save(name)
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    run = subprocess.run([*COMMAND, "stats", name], capture_output=True, env=environment)
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert run.stdout.startswith(rb"\xe9\udcff.pyhmap: a map from str to str")
+
+
+def test_help_and_mistakes(run):
+    status, out, _ = run("--help")
+    assert status == 0
+    for verb in "inspect", "check", "stats", "build", "leakcheck":
+        assert re.search(rf"^    {verb}\b", out, flags=re.MULTILINE)
+        status, out_of_verb, _ = run(verb, "--help")
+        assert (status, out_of_verb.startswith(f"usage: python -m pyhmap {verb} ")) == (0, True)
+    for arguments in (), ("inspekt",), ("inspect",):
+        status, _, err = run(*arguments)
+        assert status == 2
+        assert "usage: python -m pyhmap" in err
+
+
+@pytest.mark.parametrize("verb", ["inspect", "check", "stats"])
+def test_the_verbs_on_files_do_not_import_the_leak_lab(verb):
+    code = f"import sys, pyhmap.__main__ as c; c.main([{verb!r}, {ints()!r}]); sys.exit('pyhmap.debug' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+# ---- build -----------------------------------------------------------------------------------------------------------
+
+PRICES = pyarrow.table(
+    {
+        "id": pyarrow.array([7, 8, 9, 10], "int32"),
+        "name": ["tea", "cake", "a longer name", "ham"],
+        "price": [2.5, 4.0, None, 0.5],
+        "stock": pyarrow.array([3, 0, 12, 1], "int64"),
+        "at": pyarrow.array([0, 1, 2, None], pyarrow.timestamp("s")),
+    }
+)
+
+
+def parquet(table, path):
+    pyarrow.parquet.write_table(table, path, row_group_size=3)
+
+
+def csv(table, path):
+    pyarrow.csv.write_csv(table, path)
+
+
+def csv_gz(table, path):
+    with gzip.open(path, "wb") as file:
+        pyarrow.csv.write_csv(table, file)
+
+
+def arrow_file(table, path):
+    with pyarrow.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+
+
+def arrow_stream(table, path):
+    with pyarrow.ipc.new_stream(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+
+
+SOURCES = {
+    "a.parquet": parquet,
+    "a.csv": csv,
+    "a.CSV.GZ": csv_gz,
+    "a.arrow": arrow_file,
+    "a.arrows": arrow_stream,
+    "stream.arrow": arrow_stream,
+    "a.ipc": arrow_file,
+    "a.feather": pyarrow.feather.write_feather,
+}
+sources = pytest.mark.parametrize("source", SOURCES)
+
+
+def built(run, source, *arguments):
+    """The map that is built of a source; nothing is left beside it."""
+    before = set(os.listdir())
+    status, _, err = run("build", source, "a.pyhmap", *arguments)
+    assert (status, err) == (0, "")
+    assert set(os.listdir()) - before <= {"a.pyhmap"}
+    pyhmap.check_file("a.pyhmap")
+    return pyhmap.open("a.pyhmap")
+
+
+@sources
+def test_build(run, source):
+    SOURCES[source](PRICES, source)
+    f = built(run, source, "--key", "name", "--value", "stock")
+    assert type(f) is FrozenMap
+    assert (f.key_dtype, f.value_dtype) == (str, np.dtype("i8"))
+    assert f == {"tea": 3, "cake": 0, "a longer name": 12, "ham": 1}
+    f = built(run, source, "--key", "id", "--value", "price", "--type", "id=int16")
+    assert (f.key_dtype, f.value_dtype) == (np.dtype("i2"), np.dtype("f8"))
+    assert dict(f) == {7: 2.5, 8: 4.0, 9: pytest.approx(np.nan, nan_ok=True), 10: 0.5}
+
+
+@sources
+def test_several_values_become_a_record_and_several_keys_too(run, source):
+    SOURCES[source](PRICES, source)
+    f = built(run, source, "--key=name", "--value=price", "--value=stock", "--value=at", "--type=at=M8[s]")
+    assert f.value_dtype == [("price", "f8"), ("stock", "i8"), ("at", "M8[s]")]
+    assert f["tea"][:2] == (2.5, 3)
+    assert np.isnan(f["a longer name"][0])
+    assert np.isnat(f.values_array()["at"]).sum() == 1
+    f = built(run, source, "--key=stock", "--key=name", "--value=id", "--type", "name=U13")
+    assert f.key_dtype == [("stock", "i8"), ("name", "U13")]
+    assert f == {(3, "tea"): 7, (0, "cake"): 8, (12, "a longer name"): 9, (1, "ham"): 10}
+
+
+@sources
+def test_without_a_value_it_is_a_set(run, source):
+    SOURCES[source](pyarrow.concat_tables([PRICES, PRICES]), source)
+    s = built(run, source, "--key", "name")
+    assert type(s) is FrozenSet
+    assert s == {"tea", "cake", "a longer name", "ham"}
+
+
+def test_what_build_says(run):
+    parquet(PRICES, "a.parquet")
+    outcome = run("build", "a.parquet", "a.pyhmap", "--key", "id", "--value", "stock", "--value", "price")
+    size = os.path.getsize("a.pyhmap")
+    title = "a.pyhmap: a map from int32 to {stock: int64, price: float64}"
+    assert outcome == (0, f"{title}\n4 keys in {size:,} bytes\n", "")
+    status, out, err = run("build", "a.parquet", "a.pyhmap", "--key", "id", "--json")
+    assert (status, err) == (0, "")
+    assert out == run("inspect", "--json", "a.pyhmap")[1]
+
+
+@sources
+def test_keys_that_come_twice(run, source):
+    SOURCES[source](pyarrow.table({"k": ["a", "b", "a", "c"], "v": [1, 2, 3, 4]}), source)
+    Path("a.pyhmap").write_bytes(b"old")
+    refused(
+        run("build", source, "a.pyhmap", "--key=k", "--value=v"), 1, f"build: {source}: ", "'a'", "--on-duplicate last"
+    )
+    assert Path("a.pyhmap").read_bytes() == b"old"
+    assert built(run, source, "--key=k", "--value=v", "--on-duplicate=last") == {"a": 3, "b": 2, "c": 4}
+
+
+@sources
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--key=n", "--value=k"], "column 'n' is null in row 4 (the first is 0): fill or drop nulls"),
+        (["--key=k", "--value=n"], "column 'n' is null in row 4 (the first is 0): fill or drop nulls"),
+        (["--key=k", "--value=k", "--value=n"], "column 'n' is null in row 4 (the first is 0): fill or drop nulls"),
+        (["--key=k", "--key=n"], "column 'n' is null in row 4 (the first is 0): fill or drop nulls"),
+    ],
+)
+def test_nulls_are_named(run, source, arguments, message):
+    SOURCES[source](pyarrow.table({"k": range(6), "n": [1, 2, 3, 4, None, 5]}), source)
+    refused(run("build", source, "a.pyhmap", *arguments), 1, message)
+    assert not os.path.exists("a.pyhmap")
+
+
+@sources
+def test_a_column_that_is_not_there(run, source):
+    SOURCES[source](PRICES, source)
+    message = f"{source} has no column 'nme'; its columns are 'id', 'name', 'price', 'stock', 'at'"
+    for arguments in ["--key=nme"], ["--key=id", "--value=nme"], ["--key=id", "--type=nme=str"]:
+        refused(run("build", source, "a.pyhmap", *arguments), 2, message)
+    assert not os.path.exists("a.pyhmap")
+
+
+@sources
+def test_a_source_that_is_something_else_or_cut_off(run, source):
+    refused(run("build", source, "a.pyhmap", "--key=id"), 2, f"{source}: cannot read it: No such file or directory")
+    os.mkdir(source)
+    refused(run("build", source, "a.pyhmap", "--key=id"), 2, f"{source}: cannot read it: ")
+    os.rmdir(source)
+    Path(source).write_bytes(b"\xff\xfe no such thing" * 20)
+    status, out, err = run("build", source, "a.pyhmap", "--key=id")
+    refused((status, out, err), status, source)
+    assert status in (1, 2)
+    if "csv" not in source.lower():  # half a CSV file is a CSV file
+        SOURCES[source](PRICES, source)
+        os.truncate(source, os.path.getsize(source) // 2)
+        refused(run("build", source, "a.pyhmap", "--key=id"), 1, source)
+    assert not os.path.exists("a.pyhmap")
+
+
+def test_types_of_csv_columns_can_be_named(run):
+    Path("a.csv").write_text("zip,n\n01234,1\n99999,2\n" + "".join(f"{i:05},0\n" for i in range(2000, 3000)))
+    assert built(run, "a.csv", "--key=zip", "--value=n")[1234] == 1
+    f = built(run, "a.csv", "--key=zip", "--value=n", "--type=zip=str", "--type", "n=float32")
+    assert (f.key_dtype, f.value_dtype, f["01234"]) == (str, np.dtype("f4"), 1.0)
+
+
+def test_a_csv_column_whose_type_changes(run):
+    """Types that are not named are those of the first MiB."""
+    Path("a.csv").write_text("k,v\n" + "".join(f"{i},{i}\n" for i in range(200_000)) + "x,1\n")
+    refused(run("build", "a.csv", "a.pyhmap", "--key=k", "--value=v"), 1, "a.csv: ", "'x'", "Name types with --type")
+    assert built(run, "a.csv", "--key=k", "--value=v", "--type=k=str")["x"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "parts"),
+    [
+        (["--key=id", "--value=name", "--value=id"], 1, ["'name' is text", "--type name=U16"]),
+        (["--key=id", "--value=name", "--value=id", "--type=name=U4"], 1, ["rows from 0 on", "'a longer name'"]),
+        (["--key=list"], 1, ["list"]),
+        (["--key=name", "--type=name=int64"], 1, ["column 'name': ", "int64"]),
+        (["--key=id", "--type=id=int9"], 2, ["argument --type: ", "int9"]),
+        (["--key=id", "--type=id"], 2, ["argument --type: 'id' is not of the form COLUMN=TYPE", "zip=str"]),
+        (["--key=id", "--type=id=object"], 2, ["'object' is no type of a column: give str, bytes, a number, a time"]),
+        (["--key=id", "--memory=much"], 2, ["memory='much'"]),
+        (["--value=id"], 2, ["the following arguments are required: --key"]),
+    ],
+)
+def test_what_cannot_be_built(run, arguments, status, parts):
+    parquet(PRICES.append_column("list", [[[1], [2], [3], [4]]]), "a.parquet")
+    found, out, err = run("build", "a.parquet", "a.pyhmap", *arguments)
+    assert (found, out) == (status, "")
+    for part in parts:
+        assert part in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert not os.path.exists("a.pyhmap")
+
+
+def test_a_source_of_no_known_kind(run):
+    Path("a.txt").write_text("id\n1\n")
+    message = "a.txt: its kind is not known: give a file whose name ends in one of .parquet, .csv, "
+    refused(run("build", "a.txt", "a.pyhmap", "--key=id"), 2, message)
+
+
+def test_the_source_is_not_overwritten(run):
+    parquet(PRICES, "a.parquet")
+    before = Path("a.parquet").read_bytes()
+    os.link("a.parquet", "b.parquet")
+    refused(run("build", "a.parquet", "b.parquet", "--key=id"), 2, "b.parquet is the source: give another name")
+    assert Path("a.parquet").read_bytes() == before
+
+
+def test_a_file_that_cannot_be_written(run):
+    parquet(PRICES, "a.parquet")
+    refused(run("build", "a.parquet", "no/a.pyhmap", "--key=id"), 2, "no/a.pyhmap: cannot write it: No such file")
+    refused(run("build", "a.parquet", ".", "--key=id"), 2, ".: cannot write it: Is a directory")
+
+
+def test_a_source_without_rows(run):
+    for source, write in SOURCES.items():
+        write(PRICES.slice(0, 0), source)
+    for source in SOURCES:
+        f = built(run, source, "--key=name", "--value=id", "--type=name=str", "--type=id=int32")
+        assert (f, f.key_dtype, f.value_dtype) == ({}, str, np.dtype("i4"))
+
+
+def test_pyarrow_is_not_installed():
+    parquet(PRICES, "a.parquet")
+    code = "import sys; sys.modules['pyarrow'] = None; import pyhmap.__main__ as c; sys.exit(c.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "build", "a.parquet", "a.pyhmap", "--key=id"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    refused((run.returncode, run.stdout, run.stderr), 2, "pyarrow", "is not installed: pip install 'pyhmap[files]'")
+
+
+@sources
+def test_progress_of_building(source):
+    SOURCES[source](PRICES, source)
+    status, shown, out = on_a_terminal("build", source, "a.pyhmap", "--key=id", "--value=stock")
+    assert (status, out.startswith("a.pyhmap: a map from ")) == (0, True)
+    assert re.search(r"\r\[#+-*\] +\d+ %  \d rows read", shown)
+    assert as_on_screen(shown) == ""
+
+
+def test_ctrl_c_leaves_the_old_file():
+    parquet(PRICES, "a.parquet")
+    Path("a.pyhmap").write_bytes(b"old")
+    Path("stop.py").write_text(
+        "import os, signal\n"
+        "import pyhmap.__main__ as command\n"
+        "command.build.Side.items = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "command.run()\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "stop.py", "build", "a.parquet", "a.pyhmap", "--key=id"], capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, "", "")
+    assert Path("a.pyhmap").read_bytes() == b"old"
+    assert sorted(os.listdir()) == ["a.parquet", "a.pyhmap", "stop.py"]
+
+
+# ---- the documented session ------------------------------------------------------------------------------------------
+
+
+def test_the_session_in_the_docs(run):
+    """What the commands print, but for the figures: they follow a random hash key."""
+    lines = [f"item {i:06},{i * 0.25},{i % 500}" for i in range(100_000)]
+    Path("prices.csv").write_text("\n".join(["sku,price,stock", *lines]))
+    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    session = re.search(r"```console\n(.*?)```", page, flags=re.DOTALL)[1]
+    steps = re.split(r"^\$ python -m pyhmap (.*)\n", session, flags=re.MULTILINE)[1:]
+    assert len(steps) == 8
+    for command, shown in zip(steps[::2], steps[1::2], strict=True):
+        status, out, err = run(*command.split())
+        assert (status, err) == (0, "")
+        assert without_figures(out) == without_figures(shown)
+
+
+def without_figures(text):
+    text = re.sub(r"^(id +)[0-9a-f]{32}$", r"\1#", text, flags=re.MULTILINE)
+    return re.sub(r" +", " ", re.sub(r"[-\d,.]*\d", "#", text)).rstrip()
