@@ -8,7 +8,7 @@
 (7.0, [0.0, 2.65, nan])
 """
 
-from pyhmap._release import VERSION as __version__
+from pyhmap._release import VERSION
 from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
 from pyhmap.files import build_file, check_file, open
 from pyhmap.frozen import FrozenMap
@@ -28,9 +28,9 @@ __all__ = [
     "NilMapError",
     "Publisher",
     "Subscriber",
-    "__version__",
     "build_file",
     "check_file",
     "nil",
     "open",
 ]
+__version__ = VERSION

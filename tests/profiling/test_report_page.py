@@ -152,7 +152,7 @@ def test_each_tab_opens_one_part_with_tables_or_pictures_and_no_dump(opened: Any
 
 @every_width
 def test_the_comparison_with_other_maps_shows_its_tables(opened: Any) -> None:
-    opened.get_by_role("tab", name="Beside other maps").click()
+    opened.get_by_role("tab", name="Beside other maps", exact=True).click()
     shown = opened.locator("section:visible")
 
     captions = shown.locator("p.caption:visible").all_inner_texts()

@@ -15,7 +15,7 @@ from tophash_cache import TopHashCache
 # --- errors ---
 
 
-@recipe("pyhmap.CorruptMapError()", "pyhmap.NilMapError()", "tophash_cache.ConfigError()")
+@recipe("pyhmap.CorruptMapError()", "pyhmap.FileFormatError()", "pyhmap.NilMapError()", "tophash_cache.ConfigError()")
 def _(call: Call, kit: Kit) -> None:
     call("a reason")
 
