@@ -25,7 +25,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     The temporary file is named ``.NAME.RANDOM.tmp``. One that a killed process has left can be removed.
     """
-    target = os.path.realpath(path)
+    target = os.path.realpath(os.fsdecode(path))
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)

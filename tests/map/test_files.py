@@ -89,6 +89,12 @@ def test_a_set(path):
     assert pyhmap.open(path) == {1, 2}
 
 
+@pytest.mark.parametrize("form", [os.fspath, os.fsencode, lambda path: path])
+def test_names_of_every_type(path, form):
+    HMap(int, int, {2: 4}).save(form(path))
+    assert pyhmap.open(form(path)) == {2: 4}
+
+
 def test_a_map_to_go_on_writing(path):
     HMap(int, int, {2: 4}).save(path)
     m = HMap(pyhmap.open(path))
