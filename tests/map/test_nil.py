@@ -125,7 +125,7 @@ def test_every_writing_call_of_hmap_is_covered():
         "finish_growth",
         "fromkeys",
     }
-    reads |= {"occupancy", "keys_array", "values_array", "to_arrays", "from_arrays", "freeze"}
+    reads |= {"occupancy", "keys_array", "values_array", "to_arrays", "from_arrays", "freeze", "save"}
     writes = {name for name in dir(HMap) if not name.startswith("_")} - reads
     assert writes == {name.split()[0] for name in (*WRITES, *WRITES_WITHOUT_KEYS)} - {"set", "del", "|="}
 
