@@ -43,7 +43,7 @@ class ReadsMapped(ReadsFrozen):
         if object in (self.key_dtype, self.value_dtype):
             return f
         path = f"{FOLDER.name}/{os.getpid()}.pyhmap"
-        if np.dtype("g") in (self.key_dtype, self.value_dtype):  # other machines have no such type
+        if self.value_dtype in (np.dtype("g"), np.dtype("G")):  # other machines have no such types
             return f
         f.save(path)
         return pyhmap.open(path, verify="lazy")
