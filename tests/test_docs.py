@@ -29,6 +29,7 @@ MODULES += [
     "pyhmap._engine.frozen_core",
     "pyhmap._engine.map",
     "pyhmap._engine.typed",
+    "pyhmap._file.build",
     "pyhmap._file.types",
     "pyhmap._inspect.hashes",
     "pyhmap._mapping.mapping",

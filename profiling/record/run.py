@@ -59,6 +59,7 @@ SENTENCES: dict[str, Callable[[Any], list[tuple[str, str]]]] = {
     "growth": growth.sentences,
     "leaks": leaks.sentences,
     "peers": peers.sentences,
+    "peers-two-cores": peers.sentences_of_another_processor,
 }
 
 

@@ -25,14 +25,12 @@ from pyhmap._commands.output import (
 )
 from pyhmap._convert.codec import Codec
 from pyhmap._file import read
-from pyhmap._inspect.hashes import hash_words, siphash13
 from pyhmap._inspect.state import INLINE_TEXT, slot_dtype
+from pyhmap._reference.frozen import PILOTS, SHIFTS, bucket_of, hashes_of, part_of, slot_of
 
 HELP = "what is in a file: how full it is, pilots, lengths of texts, ranges, a few rows"
 ROWS = 5
 PIECE = 1 << 20  # rows at a time
-GROUP = 64  # pilots of one group lead to slots side by side; SHIFTS of _kernels/constants.pxd
-PILOTS = 256
 NUMBERS = "biufmM"  # kinds of dtypes that have a least and a greatest item
 
 
@@ -85,7 +83,7 @@ def figures(opened: Any, file: read.OpenFile) -> dict[str, Any]:
             keys.add(piece["key"])
             values.add(piece["value"])
             progress.say(at / count, f"{at:,} of {count:,} rows")
-    groups = np.bincount(pilots // GROUP, minlength=PILOTS // GROUP).tolist()
+    groups = np.bincount(pilots // SHIFTS, minlength=PILOTS // SHIFTS).tolist()
     return {
         "kind": file.header.kind,
         "count": count,
@@ -97,7 +95,7 @@ def figures(opened: Any, file: read.OpenFile) -> dict[str, Any]:
         "keys_per_part": spread(keys_per_part(shape, remap, used)),
         "buckets": parts * buckets,
         "keys_per_bucket": count / (parts * buckets),
-        "pilots": {f"{GROUP * i}-{GROUP * i + GROUP - 1}": n for i, n in enumerate(groups)},
+        "pilots": {f"{SHIFTS * i}-{SHIFTS * i + SHIFTS - 1}": n for i, n in enumerate(groups)},
         "key": keys.figures(),
         "value": values.figures() if file.header.kind == "map" else None,
     }
@@ -110,26 +108,19 @@ def used_spare_slots(m: Any, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     used: npt.NDArray[np.bool_] = remap != 0
     if count == 0:
         return used
-    key = stored["key"][:1]
+    stored_key = stored["key"][0]
+    key: int | bytes
     if m._key_form == "words":
-        h = int(hash_words(key.copy().view(f"u{key.itemsize}").astype(np.uint64), hash_key)[0])
+        key = int(stored_key.view(f"u{stored_key.itemsize}"))
     else:
-        size, where = int(key["size"][0]), int(key["where"][0])
-        text = key.tobytes()[4 : 4 + size] if size <= INLINE_TEXT else texts[where : where + size].tobytes()
-        h = siphash13(text, hash_key[0], hash_key[1])
-    slot = slot_of(h, parts, slots, buckets, pilots)
+        size, where = int(stored_key["size"]), int(stored_key["where"])
+        key = stored_key.tobytes()[4 : 4 + size] if size <= INLINE_TEXT else texts[where : where + size].tobytes()
+    (h,) = hashes_of([key], hash_key)
+    part = part_of(h, parts)
+    slot = part * slots + slot_of(h, int(pilots[part * buckets + bucket_of(h, buckets)]), slots)
     if slot >= count:
         used[slot - count] = True
     return used
-
-
-def slot_of(h: int, parts: int, slots: int, buckets: int, pilots: npt.NDArray[np.uint8]) -> int:
-    """The slot to which a hash leads: docs/format.md, "A look-up"."""
-    part, bucket = (h >> 32) * parts >> 32, (h & 0xFFFFFFFF) * buckets >> 32
-    pilot = int(pilots[part * buckets + bucket])
-    shift = pilot % GROUP
-    mixed = (h ^ (pilot - shift) * 0x9E3779B97F4A7C15) * 0xD6E8FEB86659FD93 & 0xFFFFFFFFFFFFFFFF
-    return part * slots + ((mixed >> 32) * (slots - GROUP + 1) >> 32) + shift
 
 
 def keys_per_part(

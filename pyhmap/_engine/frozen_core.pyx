@@ -228,15 +228,15 @@ cdef class FrozenCore(TypedMap):
         self.fill(hash_key, shape, borrowed(index), borrowed(entries), borrowed(texts) if len(texts) else None,
                   structure)
 
-    def _verify_with(self, verify_block, blocks, entries_at, texts_at):
+    def _verify_with(self, verify_block, blocks, texts_at):
         """From here on, verify each of so many blocks of the file before it is first read: ``verify_block`` takes its
-        number and raises if it is damaged. The sections begin so many bytes behind the first block."""
+        number and raises if it is damaged. The texts begin so many bytes behind the first block."""
         cdef uint8_t[::1] view
         self.verified = np.zeros(blocks, np.uint8)
         if blocks:
             view = self.verified
             self.v.blocks = &view[0]
-        self.v.entries_at, self.v.texts_at = entries_at, texts_at
+        self.v.texts_at = texts_at
         self.verify_block = verify_block
 
     cdef int fill(self, hash_key, shape, Block index, Block entries, Block arena, bint structure) except -1:

@@ -72,7 +72,7 @@ def build(
     ``kind`` is ``"set"``, and the values of each batch are ``NO_VALUE`` of sets.py."""
     check_progress(progress)
     limit = bytes_of(memory)
-    target = os.path.realpath(path)
+    target = os.path.realpath(os.fsdecode(path))
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     # The file first: a folder that is not there should be noticed before the batches are taken.

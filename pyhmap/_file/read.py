@@ -39,7 +39,7 @@ class OpenFile:
     """A file whose header is right, and its bytes: mapped, or a copy of them."""
 
     def __init__(self, path: str | os.PathLike[str], prefetch: str | None) -> None:
-        self.path = os.fspath(path)
+        self.path = os.fsdecode(path)
         # Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -133,11 +133,10 @@ def fill(f: Any, file: OpenFile, verify: str, progress: Callable[[float], object
         sections = file.section("index"), file.section("entries"), file.section("texts")
         f._adopt(header.hash_key, header.shape, *sections, structure)
     if verify == "lazy":
-        begin = file.sections["entries"].begin
-        texts_at = file.sections["texts"].begin - begin
-        f._verify_with(lambda block: file.verify_blocks(range(block, block + 1)), len(blocks), 0, texts_at)
-    if verify == "full" and f._first_astray() < len(f):
-        raise FileFormatError(f"{file.path} is damaged: the key of row {f._first_astray():,} does not lead to it")
+        texts_at = file.sections["texts"].begin - file.sections["entries"].begin
+        f._verify_with(lambda block: file.verify_blocks(range(block, block + 1)), len(blocks), texts_at)
+    if verify == "full" and (row := f._first_astray()) < len(f):
+        raise FileFormatError(f"{file.path} is damaged: the key of row {row:,} does not lead to it")
 
 
 def types_of(file: OpenFile) -> tuple[Any, Any]:

@@ -22,8 +22,7 @@ cdef enum:
 
 cdef struct Verified:
     uint8_t *blocks             # of each, whether it has been verified
-    uint64_t entries_at         # bytes from the first block to the entries
-    uint64_t texts_at           # and to the texts
+    uint64_t texts_at           # bytes from the first block, which begins with the entries, to the texts
 
 
 cdef inline uint64_t unverified(const Verified *v, uint64_t begin, uint64_t size) noexcept nogil:
@@ -46,7 +45,7 @@ cdef inline uint64_t unverified_text(const Table *t, const Verified *v, const ui
 cdef inline uint64_t unverified_row(const Frozen *f, const Table *t, const Verified *v, uint64_t row) noexcept nogil:
     """The first block, of those that a row with its texts is in, that has not been verified; or NO_FILE_BLOCK."""
     cdef const uint8_t *entry = f.entries + row * f.stride
-    cdef uint64_t block = unverified(v, v.entries_at + row * f.stride, f.stride)
+    cdef uint64_t block = unverified(v, row * f.stride, f.stride)
     if block == NO_FILE_BLOCK and t.form == TEXT:
         block = unverified_text(t, v, entry)
     if block == NO_FILE_BLOCK and t.text_values:

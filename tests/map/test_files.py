@@ -93,6 +93,11 @@ def test_a_set(path):
 def test_names_of_every_type(path, form):
     HMap(int, int, {2: 4}).save(form(path))
     assert pyhmap.open(form(path)) == {2: 4}
+    pyhmap.build_file([([3], [9])], form(path))
+    assert pyhmap.open(form(path)) == {3: 9}
+    path.write_bytes(b"no map")
+    with pytest.raises(FileFormatError, match=f"^{path}: "):
+        pyhmap.open(form(path))
 
 
 def test_a_map_to_go_on_writing(path):

@@ -617,7 +617,8 @@ def test_workers_follow_the_generations(tmp_path, publisher, method, before):
         assert worker.exitcode == 0
 
 
-def exit_code_of_a_child(use):
+def child_that(use):
+    """The number of a child process, which does this and ends."""
     child = os.fork()
     if child == 0:
         signal.alarm(SECONDS)
@@ -627,7 +628,15 @@ def exit_code_of_a_child(use):
             code = 0
         finally:
             os._exit(code)
+    return child
+
+
+def exit_code_of(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def exit_code_of_a_child(use):
+    return exit_code_of(child_that(use))
 
 
 def test_a_child_cannot_publish_nor_release_the_lock(tmp_path, publisher):
@@ -682,19 +691,11 @@ def test_a_parent_that_closes_gives_the_lock_to_its_child(tmp_path, publisher):
         with Publisher(tmp_path, "users") as mine:
             mine.publish(map_of(2))
 
-    child = os.fork()
-    if child == 0:
-        signal.alarm(SECONDS)
-        code = 1
-        try:
-            use()
-            code = 0
-        finally:
-            os._exit(code)
+    child = child_that(use)
     publisher.close()
     os.close(wait)
     os.close(closed)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert exit_code_of(child) == 0
     assert content_of(Subscriber(tmp_path, "users").current()) == 2
 
 

@@ -78,6 +78,16 @@ def test_the_prose_on_peers_has_times_memory_threads_and_the_worst_insert() -> N
     ]
 
 
+def test_the_prose_on_another_processor_has_the_times_of_hits() -> None:
+    def row(size: int, take: float, ours: float, **other: str) -> dict[str, Any]:
+        spreads = {"np.take": {"median": take}, "pyhmap frozen": {"median": ours}}
+        return {"kind": "int64", "key_set": "random", "operation": "hit", "size": size, "spreads": spreads} | other
+
+    rows = [row(10**7, 8.51, 16.2), row(10**6, 3.52, 9.21), row(10**6, 1.0, 2.0, operation="miss")]
+    said = peers.sentences_of_another_processor({"figures": {"rows": rows}})
+    assert said == [("docs/measurements.md", "that takes 3.5 and 8.5 ns, and hits 9.2 and 16 ns")]
+
+
 def test_a_target_says_its_bound_and_whether_it_is_met() -> None:
     known = {"what": "hit", "unit": "times", "bound": 1.2, "at_most": True, "met": False} | ratio(1.3, 1.25, 1.4)
     exact = {"what": "bytes", "unit": "B", "bound": 27.0, "at_most": False, "met": True} | ratio(28.04, 28.04, 28.04)
