@@ -14,14 +14,23 @@ from typing import Any
 
 import numpy as np
 import safetensors
-from fuzzing import FileFormatError, Source, read_all, start
+from fuzzing import FileFormatError, FrozenMap, HMap, Source, read_all, start
 
 import pyhmap
-from file_support import MAPS, header_in, rewritten
+from file_support import header_in, rewritten
 from pyhmap._file.header import Header
 
 FOLDER = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
 PATH = FOLDER / "damaged.pyhmap"
+# Of a few keys each: reading all of a map takes longest.
+MAPS = [
+    FrozenMap.from_arrays(np.arange(40), np.arange(40) * 3, seed=1),
+    FrozenMap.from_arrays(np.arange(9, dtype="i4"), np.arange(9, dtype="f4"), seed=1),
+    HMap(str, str, {f"{i}" * (1 + i % 20): f"{i}." * (i % 9) for i in range(40)}).freeze(seed=1),
+    HMap(bytes, np.int64, {b"%d" % i: i for i in range(9)}).freeze(seed=1),
+    HMap([("a", "i4"), ("b", "S3")], "U3", {(i, b"%d" % i): f"{i}" for i in range(9)}).freeze(seed=1),
+    HMap(str, str).freeze(seed=1),
+]
 ODD = [0, 1, 2, 3, 62, 63, 64, 255, 2**16, 2**31, 2**32 - 1, 2**32, 2**40, 2**63 - 1, 2**63, 2**64 - 1, 2**64]
 TYPES = [
     "str", "bytes", "<i8", "<u4", "|b1", "<f8", "<M8[s]", "|S3", "<U2", "|V0", "|V1048576", "|V1048577", '["<i8",[2]]',
@@ -32,15 +41,14 @@ TYPES = [
 class Saved:
     """A map, as it was saved, and what to ask of it."""
 
-    def __init__(self, name: str) -> None:
-        f = MAPS[name]()
+    def __init__(self, f: FrozenMap[Any, Any]) -> None:
         f.save(PATH)
         self.data = PATH.read_bytes()
         self.header = header_in(PATH)
         self.asked = [*list(f)[:9], *([77] if f.key_dtype == np.int64 else [])]
 
 
-SAVED = [Saved(name) for name in MAPS]
+SAVED = [Saved(f) for f in MAPS]
 
 
 def number(source: Source) -> int:

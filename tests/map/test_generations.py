@@ -662,12 +662,11 @@ def test_a_child_of_a_publishing_process_does_not_keep_the_lock(tmp_path):
 import os, sys
 from pyhmap import Publisher
 publisher = Publisher(sys.argv[1], "users")
-child = os.fork()
-if child == 0:
+if os.fork() == 0:
+    print(os.getpid(), flush=True)  # by the child: what runs in it after a fork has run
     sys.stdin.read()  # until the test closes it
     os._exit(0)
-print(child, flush=True)
-sys.stdin.read()
+os.wait()
 """
     command = [sys.executable, "-P", "-W", "ignore", "-c", program, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
