@@ -12,8 +12,10 @@ from pyhmap._release import VERSION
 from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
 from pyhmap.files import build_file, check_file, open
 from pyhmap.frozen import FrozenMap
+from pyhmap.frozen_index import FrozenIndex
 from pyhmap.frozen_set import FrozenSet
 from pyhmap.generations import Publisher, Subscriber
+from pyhmap.hindex import HIndex
 from pyhmap.hmap import HMap
 from pyhmap.hset import HSet
 from pyhmap.nil import nil
@@ -21,8 +23,10 @@ from pyhmap.nil import nil
 __all__ = [
     "CorruptMapError",
     "FileFormatError",
+    "FrozenIndex",
     "FrozenMap",
     "FrozenSet",
+    "HIndex",
     "HMap",
     "HSet",
     "NilMapError",

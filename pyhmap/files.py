@@ -7,10 +7,15 @@ import os
 from collections.abc import Iterable
 from typing import Any, Literal
 
+import numpy as np
+
 from pyhmap._file import build, read
 from pyhmap.errors import FileFormatError
 from pyhmap.frozen import FrozenMap, Progress, halves
+from pyhmap.frozen_index import FrozenIndex, first_wrong_row
 from pyhmap.frozen_set import FrozenSet
+
+VALUES = {"set": "|V0", "index": "<i8"}  # the type of the values of each kind of file
 
 
 def open(
@@ -20,8 +25,8 @@ def open(
     prefetch: Literal["touch", "copy"] | None = None,
     sha256: str | None = None,
 ) -> Any:
-    """The :class:`FrozenMap` or :class:`FrozenSet` that a file holds. The file is mapped, not read: all processes that
-    open it share one copy of its pages.
+    """The :class:`FrozenMap`, :class:`FrozenSet` or :class:`FrozenIndex` that a file holds. The file is mapped, not
+    read: all processes that open it share one copy of its pages.
 
     Parameters
     ----------
@@ -154,15 +159,26 @@ def _map_in(file: read.OpenFile, verify: str, sha256: str | None = None, progres
         first, progress = halves(progress)
         _check_sha256(file, sha256, first)
     key, value = read.types_of(file)
-    is_set = file.header.kind == "set"
+    kind = file.header.kind
     try:
         m: FrozenMap[Any, Any] = FrozenMap._empty(key, value, None)
     except TypeError as error:
         raise FileFormatError(f"{file.path} is damaged: {error}") from None
-    if is_set and file.header.value != "|V0":
-        raise FileFormatError(f"{file.path} is damaged: it is a set, and has values of type {file.header.value}")
+    if file.header.value != VALUES.get(kind, file.header.value):
+        raise FileFormatError(f"{file.path} is damaged: it is a {kind}, and has values of type {file.header.value}")
     read.fill(m, file, verify, progress)
-    return FrozenSet._over(m) if is_set else m
+    if kind == "set":
+        return FrozenSet._over(m)
+    return m if kind == "map" else _index_over(m, file, verify)
+
+
+def _index_over(m: FrozenMap[Any, Any], file: read.OpenFile, verify: str) -> FrozenIndex[Any]:
+    rows = file.section("rows").view(np.uint32)
+    if verify in ("structure", "full") and len(rows) and rows.max() >= len(rows):
+        raise FileFormatError(f"{file.path} is damaged: code {rows.argmax():,} leads outside of the rows")
+    if verify == "full" and (wrong := first_wrong_row(m, rows)) is not None:
+        raise FileFormatError(f"{file.path} is damaged: code {wrong:,} does not lead to its key")
+    return FrozenIndex._over(m, rows)
 
 
 def _check_sha256(file: read.OpenFile, wanted: str, progress: Progress | None) -> None:

@@ -26,7 +26,9 @@ from pyhmap import files
 from pyhmap._file.replace import replaced
 from pyhmap.errors import FileFormatError
 from pyhmap.frozen import FrozenMap, Progress
+from pyhmap.frozen_index import FrozenIndex
 from pyhmap.frozen_set import FrozenSet
+from pyhmap.hindex import HIndex
 from pyhmap.hmap import HMap
 from pyhmap.hset import HSet
 
@@ -177,11 +179,11 @@ class Publisher:
 
     def publish(
         self,
-        m: HMap[Any, Any] | HSet[Any] | FrozenMap[Any, Any] | FrozenSet[Any],
+        m: HMap[Any, Any] | HSet[Any] | HIndex[Any] | FrozenMap[Any, Any] | FrozenSet[Any] | FrozenIndex[Any],
         *,
         progress: Progress | None = None,
     ) -> int:
-        """Save a map or set as a new generation, and make it the current one. Returns its number.
+        """Save a map, set or index as a new generation, and make it the current one. Returns its number.
 
         The numbers only increase. When this returns, the new generation is on the disk and is what subscribers see. If
         it raises, or the process or the machine stops in the middle, the current generation is the one before or the
@@ -201,7 +203,7 @@ class Publisher:
         ValueError
             The Publisher is closed.
         TypeError
-            ``m`` is no map or set of pyhmap; or it holds objects.
+            ``m`` is no map, set or index of pyhmap; or it holds objects.
         OSError
             As for ``save``: the disk is full, the folder is read-only, ... The Publisher can be used again.
 
@@ -210,8 +212,8 @@ class Publisher:
         RuntimeWarning
             An old generation could not be removed. The next call tries again.
         """
-        if not isinstance(m, HMap | HSet | FrozenMap | FrozenSet):
-            raise TypeError(f"publish() takes an HMap, HSet, FrozenMap or FrozenSet, not {type(m).__name__}")
+        if not isinstance(m, HMap | HSet | HIndex | FrozenMap | FrozenSet | FrozenIndex):
+            raise TypeError(f"publish() takes a map, set or index of pyhmap, frozen or not, not {type(m).__name__}")
         with self._alone():
             if self._lock < 0:
                 raise ValueError("the Publisher is closed: make another one")

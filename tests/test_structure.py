@@ -21,17 +21,17 @@ LAYERS = """
     pyhmap                     errors _release
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
-    pyhmap._kernels            file_blocks spilled
+    pyhmap._kernels            file_blocks spilled codes
     pyhmap._convert            sentinels scalars arrow_out arrow_values text_batch columns dtypes codec numbers times
     pyhmap._convert            texts records codecs infer arrow_table
-    pyhmap._inspect            state views hashes stats check
+    pyhmap._inspect            state views hashes stats check codes
     pyhmap._engine             forks threads rwlock memory typed
     pyhmap                     _core
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core
-    pyhmap._engine             batch_read batch_write map freeze build_parts frozen
-    pyhmap._mapping            equality views pickling reading mapping sets
+    pyhmap._engine             batch_read batch_write map freeze build_parts frozen codes
+    pyhmap._mapping            equality views pickling reading mapping sets ids
     pyhmap._file               replace types header blocks write build read
-    pyhmap                     introspect frozen hmap frozen_set hset nil files generations __init__
+    pyhmap                     introspect frozen hmap frozen_set frozen_index hset hindex nil files generations __init__
     pyhmap._reference          batches table engine frozen
     pyhmap._commands           output inspect check stats sources build
     pyhmap.debug               slopes accounts meters verdicts reflection referrers diagnosis targets places

@@ -1,4 +1,4 @@
-"""Export of a table through the Arrow PyCapsule interface: what a consumer gets, and how it is released.
+"""Export of a table or column through the Arrow PyCapsule interface: what a consumer gets, and how it is released.
 
     capsule ──> ArrowArrayStream ── get_schema() ──> ArrowSchema ──┐ private_data
                         │        └─ get_next() ────> ArrowArray ───┤ each owns
@@ -30,7 +30,9 @@ cdef extern from "Python.h":
 cdef enum:
     NULLABLE = 2                # ARROW_FLAG_NULLABLE: as other producers' columns, also where there are no nulls
 
-cdef const char *STREAM = "arrow_array_stream"      # the name of the capsule
+cdef const char *STREAM = "arrow_array_stream"      # the names of the capsules
+cdef const char *SCHEMA = "arrow_schema"
+cdef const char *ARRAY = "arrow_array"
 cdef int64_t nothing = 0                            # where buffers without bytes are: some consumers refuse NULL
 
 
@@ -75,6 +77,12 @@ cdef class Exported:
 
     def __len__(self):
         return self.n
+
+    def mask(self, valid, nulls):
+        """Make items null, of a column that has no nulls, where the bits of ``valid``, an array of uint8, are 0."""
+        cdef const uint8_t[::1] view = valid
+        self.arrays[0], self.nulls = valid, nulls
+        self.buffers[0] = &view[0] if len(view) else <const uint8_t *> &nothing
 
 
 cdef class Parts:
@@ -124,6 +132,41 @@ def stream_capsule(Exported table not None):
     stream.get_last_error = get_last_error
     stream.release = release_stream
     return capsule
+
+
+def array_capsules(Exported column not None):
+    """The capsules of a column's schema and of its items, as ``__arrow_c_array__`` returns them."""
+    cdef ArrowSchema *schema = <ArrowSchema *> zeroed(1, sizeof(ArrowSchema))
+    try:
+        of_schema = PyCapsule_New(schema, SCHEMA, destroy_schema)
+    except MemoryError:
+        free(schema)
+        raise
+    fill_schema(schema, column)
+    cdef ArrowArray *array = <ArrowArray *> zeroed(1, sizeof(ArrowArray))
+    try:
+        of_array = PyCapsule_New(array, ARRAY, destroy_array)
+    except MemoryError:
+        free(array)
+        raise
+    fill_array(array, column)
+    return of_schema, of_array
+
+
+cdef void destroy_schema(object capsule) noexcept:
+    """Release a schema that no consumer has taken over."""
+    cdef ArrowSchema *schema = <ArrowSchema *> PyCapsule_GetPointer(capsule, SCHEMA)
+    if schema.release != NULL:
+        schema.release(schema)
+    free(schema)
+
+
+cdef void destroy_array(object capsule) noexcept:
+    """Release an array that no consumer has taken over."""
+    cdef ArrowArray *array = <ArrowArray *> PyCapsule_GetPointer(capsule, ARRAY)
+    if array.release != NULL:
+        array.release(array)
+    free(array)
 
 
 cdef void destroy(object capsule) noexcept:

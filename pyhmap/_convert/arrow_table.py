@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from pyhmap._convert.arrow_out import Exported, stream_capsule
+from pyhmap._convert.arrow_out import Exported, array_capsules, stream_capsule
 from pyhmap._convert.codec import Array, Codec
 from pyhmap._convert.text_batch import joined
 
@@ -59,6 +59,25 @@ def table_stream(codecs: Sequence[Codec], read: Callable[[], Sequence[Any]]) -> 
         _column(codec, np.empty(0, object if isinstance(codec.dtype, type) else codec.dtype), codec.what)
     columns = [_column(codec, items, codec.what) for codec, items in zip(codecs, read(), strict=False)]
     return stream_capsule(Exported("", "+s", len(columns[0]), [None], columns))
+
+
+class ArrowArray:
+    """Keys as an Arrow array, for every consumer of the Arrow PyCapsule interface: ``pyarrow.array(a)``,
+    ``polars.Series(a)``, or a batch of pyhmap."""
+
+    __slots__ = ("_column",)
+
+    def __init__(self, codec: Codec, items: Any, valid: Array | None) -> None:
+        """``items`` as ``table_stream`` takes them; where the bool array ``valid`` is False, they are null."""
+        self._column = _column(codec, items, codec.what)
+        if valid is not None:
+            self._column.mask(_bits(valid), len(valid) - int(np.count_nonzero(valid)))
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        return array_capsules(self._column)
 
 
 def _column(codec: Any, items: Any, *path: str) -> Exported:

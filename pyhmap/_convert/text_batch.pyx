@@ -194,6 +194,56 @@ def text_array(texts, codec):
     return text_objects(batch.texts, batch.n, batch.as_str), batch.valid
 
 
+def string_array(offsets, data, valid=None):
+    """The texts that ``joined_texts`` returned as an array of StringDType, of shape (n,). Where the bool array
+    ``valid`` is False, they are None.
+
+    >>> string_array(np.array([0, 1, 1, 3]), np.frombuffer(b"abc", np.uint8))
+    array(['a', '', 'bc'], dtype=StringDType())
+    """
+    cdef StringAPI api = string_api()
+    cdef const int64_t[::1] at = offsets
+    cdef const uint8_t[::1] text = data
+    cdef const uint8_t[::1] is_valid
+    cdef const uint8_t *there = NULL
+    cdef const char *begin = <const char *> NO_BYTES
+    cdef Py_ssize_t n = len(at) - 1, done
+    strings = np.empty(n, np.dtypes.StringDType() if valid is None else np.dtypes.StringDType(na_object=None))
+    if n == 0:
+        return strings
+    if valid is not None:
+        is_valid = valid.view(np.uint8)
+        there = &is_valid[0]
+    if len(text):
+        begin = <const char *> &text[0]
+    cdef uint8_t *out = <uint8_t *> address_of(strings)
+    cdef Py_ssize_t step = strings.strides[0]
+    cdef PyObject *dtype = <PyObject *> strings.dtype
+    with nogil:
+        done = store_strings(api, out, step, dtype, begin, &at[0], there, n)
+    if done < n:
+        raise MemoryError(f"NumPy had no memory to store string {done:,} of {n:,}")
+    return strings
+
+
+cdef Py_ssize_t store_strings(StringAPI api, uint8_t *out, Py_ssize_t step, PyObject *dtype, const char *data,
+                              const int64_t *offsets, const uint8_t *valid, Py_ssize_t n) noexcept nogil:
+    """Store n strings; fewer if memory fails. Returns how many."""
+    cdef void *allocator = api.acquire(dtype)
+    cdef Py_ssize_t i
+    cdef int status
+    for i in range(n):
+        if valid == NULL or valid[i]:
+            status = api.pack(allocator, out + i * step, data + offsets[i], <size_t> (offsets[i + 1] - offsets[i]))
+        else:
+            status = api.pack_null(allocator, out + i * step)
+        if status < 0:
+            n = i
+            break
+    api.release(allocator)
+    return n
+
+
 def joined(items, codec):
     """The texts of a batch as ``joined_texts`` returns them. Takes and raises what ``text_batch`` does.
 
@@ -435,14 +485,18 @@ cdef struct Unpacked:           # npy_static_string of NumPy's C API
     size_t size
     const char *data
 
-cdef struct StringAPI:          # the part of NumPy's C API that reads StringDType arrays; it needs no GIL
+cdef struct StringAPI:          # the part of NumPy's C API for StringDType arrays; it needs no GIL
     void *(*acquire)(void *dtype) noexcept nogil    # locks the memory of the strings of an array
     int (*load)(void *allocator, const void *item, Unpacked *out) noexcept nogil    # 0, 1 for a null, -1
     void (*release)(void *allocator) noexcept nogil
+    int (*pack)(void *allocator, void *item, const char *data, size_t size) noexcept nogil      # 0, or -1
+    int (*pack_null)(void *allocator, void *item) noexcept nogil
 
 cdef enum:                      # their places in the API table, the same in every NumPy 2 (__multiarray_api.h)
     GET_ABI = 0
     NPY_STRING_LOAD = 313
+    NPY_STRING_PACK = 314
+    NPY_STRING_PACK_NULL = 315
     NPY_STRING_ACQUIRE = 316
     NPY_STRING_RELEASE = 318
 
@@ -456,6 +510,8 @@ cdef StringAPI string_api():
     api.acquire = <void *(*)(void *) noexcept nogil> table[NPY_STRING_ACQUIRE]
     api.load = <int (*)(void *, const void *, Unpacked *) noexcept nogil> table[NPY_STRING_LOAD]
     api.release = <void (*)(void *) noexcept nogil> table[NPY_STRING_RELEASE]
+    api.pack = <int (*)(void *, void *, const char *, size_t) noexcept nogil> table[NPY_STRING_PACK]
+    api.pack_null = <int (*)(void *, void *) noexcept nogil> table[NPY_STRING_PACK_NULL]
     return api
 
 

@@ -1,6 +1,7 @@
 # Batch writes, as the engine's methods call them.
 
 from pyhmap._core cimport HMapCore
+from pyhmap._engine.batch_items cimport Items
 
 cdef int set_many(HMapCore map, keys, values) except -1
 cdef object setdefault_many(HMapCore map, keys, values)
@@ -8,3 +9,4 @@ cdef int add_many(HMapCore map, keys, values, op) except -1
 cdef object factorize(HMapCore map, keys)
 cdef object pop_many(HMapCore map, keys, default)
 cdef object discard_many(HMapCore map, keys)
+cdef Items without_nulls(Items keys)

@@ -319,7 +319,7 @@ cdef int freeze_map(FrozenCore target, HMapCore map, threads, progress) except -
 
 cdef int freeze_items(FrozenCore target, Items keys, Items values, threads, progress, look_for_duplicates) except -1:
     """Fill a frozen map with n keys and their values. If they do not fit under the first hash key,
-    `look_for_duplicates` is called, which raises if two are equal."""
+    `look_for_duplicates` is called, which raises if two are equal; None if they are known to be distinct."""
     check_arguments(threads, progress)
     cdef Building b = Building()
     b.target, b.progress = target, progress

@@ -1,16 +1,20 @@
 """The methods of a frozen map: single keys, iteration, batches, and building it."""
 
-from libc.stdint cimport uint8_t, uint64_t
+import numpy as np
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_read, freeze
-from pyhmap._engine.batch_items cimport Items, keys_of, values_of
+from pyhmap._engine.batch_items cimport Items, finished_keys, keys_of, values_of
 from pyhmap._engine.frozen_core cimport FrozenCore, memory_of, raise_closed
 from pyhmap._engine.iterate cimport ITEMS, KEYS, Part, VALUES
 from pyhmap._engine.one_item cimport bytes_of, key_from, key_object, object_of_detached, value_object
 from pyhmap._engine.typed cimport FLOAT
 from pyhmap._kernels.any_key cimport AnyKey
-from pyhmap._kernels.frozen cimport find_entry, first_astray, load_any_key, loaded_text
+from pyhmap._kernels.constants cimport CHUNK, RELEASE_GIL_FROM, TEXT, WORD32
+from pyhmap._kernels.frozen cimport find_entry, first_astray, gather_rows, load_any_key, loaded_text
 from pyhmap._kernels.layout cimport Text
 
 
@@ -180,6 +184,50 @@ cdef class FrozenEngine(FrozenCore):
         """
         self.check_open()
         return batch_read.copy_rows(self, True, True)
+
+    def _keys_at(self, row_at, codes, joined):
+        """The keys in ``row_at[codes]``; both are contiguous arrays, of uint32 with an item per key and of int64.
+        ``joined`` and the result are those of IndexEngine._keys_at()."""
+        cdef const uint32_t[::1] rows = row_at
+        cdef const int64_t[::1] given = codes
+        cdef uint64_t n = len(given), at = 0, stop, done, width
+        cdef uint8_t[::1] out
+        self.check_open()
+        width = 16 if self.t.form == TEXT else 4 if self.t.form == WORD32 else 8
+        keys = np.empty((n, 2), np.uint64) if self.t.form == TEXT else np.empty(n, f"u{width}")
+        if n:
+            out = keys.reshape(-1).view(np.uint8)
+        if self.f.count == 0 and n:
+            return 0
+        _memory = memory_of(self)                       # what the answers point to, until the end
+        while at < n:
+            stop = min(n, at + CHUNK)
+            if self.verify_block is not None:
+                self.verify_codes(&rows[0], &given[0], at, stop)
+            if n < RELEASE_GIL_FROM:
+                done = gather_rows(&self.f, &self.t, &rows[0], &given[at], stop - at, &out[at * width])
+            else:
+                with nogil:
+                    done = gather_rows(&self.f, &self.t, &rows[0], &given[at], stop - at, &out[at * width])
+            if done < stop - at:
+                return at + done
+            at = stop
+            PyErr_CheckSignals()
+        if self.t.form == TEXT:
+            return finished_keys(self, keys, joined)
+        codec = self._key_codec
+        return keys.astype(f"u{codec.size}", copy=False).view(codec.dtype)
+
+    def _key_in(self, row):
+        """The key of a row."""
+        cdef AnyKey k
+        cdef uint64_t at = row
+        self.check_open()
+        if self.verify_block is not None:
+            self.verify_all()
+        _memory = memory_of(self)
+        load_any_key(&self.t, self.f.entries + min(at, self.f.count - 1) * self.f.stride, &k)
+        return key_object(self, &k)
 
     def _columns(self, with_values):
         """The keys, and the values or None, as ``arrow_table`` takes them."""

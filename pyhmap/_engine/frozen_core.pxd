@@ -1,6 +1,6 @@
 # The memory of a frozen map, and the kernels' pointers into it.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyhmap._engine.memory cimport Block
 from pyhmap._engine.typed cimport TypedMap
@@ -25,6 +25,8 @@ cdef class FrozenCore(TypedMap):
     cdef int fill(self, hash_key, shape, Block index, Block entries, Block arena, bint structure) except -1
     cdef int verify_key(self, const AnyKey *key) except -1
     cdef int verify_keys(self, const void *keys, const TextSource *texts, uint64_t start, uint64_t stop) except -1
+    cdef int verify_codes(self, const uint32_t *row_at, const int64_t *codes, uint64_t start,
+                          uint64_t stop) except -1
     cdef int verify_all(self) except -1
 
 

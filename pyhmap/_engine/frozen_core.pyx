@@ -15,7 +15,7 @@ calls it for the blocks that it is going to read, before it takes the memory.
 
 import numpy as np
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert import codecs
@@ -24,7 +24,12 @@ from pyhmap._engine.memory cimport Block, borrowed
 from pyhmap._engine.typed cimport NO_KIND, TypedMap, empty_arena
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport SHIFTS, TEXT
-from pyhmap._kernels.file_blocks cimport NO_FILE_BLOCK, unverified_of_key, unverified_of_keys
+from pyhmap._kernels.file_blocks cimport (
+    NO_FILE_BLOCK,
+    unverified_of_codes,
+    unverified_of_key,
+    unverified_of_keys,
+)
 from pyhmap._kernels.frozen cimport Frozen, first_bad_text
 from pyhmap._kernels.text_source cimport TextSource
 
@@ -296,6 +301,20 @@ cdef class FrozenCore(TypedMap):
             _memory = memory_of(self)
             with nogil:
                 start = unverified_of_keys(&self.f, &self.t, &self.v, keys, texts, start, stop, &block)
+            if block == NO_FILE_BLOCK:
+                break
+            self.verify_block(block)
+            self.v.blocks[block] = True
+        return 0
+
+    cdef int verify_codes(self, const uint32_t *row_at, const int64_t *codes, uint64_t start,
+                          uint64_t stop) except -1:
+        """Before the keys of codes are read; `row_at` has the row of each code."""
+        cdef uint64_t block
+        while self.verify_block is not None and start < stop:
+            _memory = memory_of(self)
+            with nogil:
+                start = unverified_of_codes(&self.f, &self.t, &self.v, row_at, codes, start, stop, &block)
             if block == NO_FILE_BLOCK:
                 break
             self.verify_block(block)

@@ -4,6 +4,8 @@
     │ bytes of JSON │ {"__metadata__":{...},"entries":{...},...}   ░░│ entries ░│ texts ░│ index ░│ checksums │
                                                           spaces ──┘           └─ zeros, to the next multiple of 4096
 
+A file of an id map has one more section, the rows of the codes, before the checksums.
+
 The file is one of safetensors, whose parsers can list the sections. Ours takes less: a header is read for its metadata,
 made again from them, and must then be the same byte for byte. So there is one header for each file, and nothing in it
 needs a check of its own.
@@ -14,6 +16,7 @@ Source: the safetensors format, https://huggingface.co/docs/safetensors.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +30,7 @@ FORMAT = "1"
 PAGE = 4096  # each section begins at a multiple of it, so that it can be mapped by itself
 BLOCK = 1 << 20  # bytes that have a checksum of their own; FILE_BLOCK_BITS of _kernels/constants.pxd
 DIGEST = 16  # bytes of XXH3-128
+ROW = 4  # bytes of the number of a row, of which a file of an index has one per code
 LONGEST = 1 << 16  # bytes of a header: a structured dtype of a thousand fields fits
 HASHES = {"words": "multiply-xorshift-3", "texts": "siphash-1-3"}
 
@@ -35,7 +39,7 @@ FIELDS = {  # the metadata, in the order of the file, and what they look like
     "format": "pyhmap",
     "format_version": FORMAT,
     "written_by": r"pyhmap \d[\w.+-]{0,40}",
-    "kind": "map|set",
+    "kind": "map|set|index",
     "key": r"[\x20-\x7e]{1,50000}",
     "value": r"[\x20-\x7e]{1,50000}",
     "hash": "|".join(HASHES.values()),
@@ -62,7 +66,7 @@ class Section(NamedTuple):
 class Header:
     """What a file says of itself. Sizes are in bytes."""
 
-    kind: str  # map or set
+    kind: str  # map, set or index
     key: str  # the types, as types.py writes them
     value: str
     hash: str  # the name of the hash
@@ -76,20 +80,21 @@ class Header:
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each section, in bytes, in the order of the file."""
         count, parts, slots, buckets = self.shape
-        index = 4 * (parts * slots - count) + parts * buckets
-        data = sum(up(size, PAGE) for size in (count * self.row_bytes, self.text_bytes, index))
-        return {
+        found: dict[str, tuple[int, ...]] = {
             "entries": (count, self.row_bytes),
             "texts": (self.text_bytes,),
-            "index": (index,),
-            "checksums": (up(data, BLOCK) // BLOCK, DIGEST),
+            "index": (4 * (parts * slots - count) + parts * buckets,),
         }
+        if self.kind == "index":
+            found["rows"] = (count, ROW)
+        data = sum(up(math.prod(shape), PAGE) for shape in found.values())
+        return found | {"checksums": (up(data, BLOCK) // BLOCK, DIGEST)}
 
     def sections(self) -> dict[str, Section]:
         """Where each section is. All begin at a multiple of PAGE; the first one where the header ends."""
         found, at = {}, len(self.to_bytes())
-        for name, (first, *rest) in self.sizes().items():
-            size = first * (rest[0] if rest else 1)
+        for name, shape in self.sizes().items():
+            size = math.prod(shape)
             found[name] = Section(at, at + size)
             at = up(at + size, PAGE)
         return found
@@ -120,7 +125,7 @@ class Header:
         tensors: dict[str, Any] = {"__metadata__": values}
         at = 0
         for name, shape in self.sizes().items():
-            size = shape[0] * (shape[1] if len(shape) > 1 else 1)
+            size = math.prod(shape)
             tensors[name] = {"dtype": "U8", "shape": list(shape), "data_offsets": [at, at + size]}
             at += size
             if name != "checksums" and at % PAGE:  # a section of its own, since safetensors allows no holes

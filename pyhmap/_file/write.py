@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from pyhmap._file.blocks import BlockWriter, checksum_of
 from pyhmap._file.header import HASHES, PAGE, Header
@@ -17,12 +18,20 @@ from pyhmap._file.types import type_text
 PIECE = 1 << 24  # bytes between two calls of `progress`: some hundredths of a second
 
 
-def save(f: Any, kind: str, path: str | os.PathLike[str], progress: Callable[[float], object] | None = None) -> None:
-    """Write a frozen map; ``kind`` is ``"set"`` if it is that of a set."""
+def save(
+    f: Any,
+    kind: str,
+    path: str | os.PathLike[str],
+    progress: Callable[[float], object] | None = None,
+    rows: npt.NDArray[np.uint32] | None = None,
+) -> None:
+    """Write a frozen map; ``kind`` is ``"set"`` if it is that of a set, and ``"index"`` if it is that of an id map, of
+    which ``rows`` are the rows of the codes."""
     check_progress(progress)
     hash_key, shape, remap, pilots, entries, texts = f._sections()
     header = header_for(f, kind, hash_key, shape, len(texts))
-    done, whole = 0, len(entries) + len(texts) + len(remap) * 4 + len(pilots) + 1
+    row_of_code = [] if rows is None else [rows.view(np.uint8)]
+    done, whole = 0, len(entries) + len(texts) + len(remap) * 4 + len(pilots) + sum(map(len, row_of_code)) + 1
 
     def pieces(*arrays: Any) -> Iterator[Any]:
         nonlocal done
@@ -34,7 +43,8 @@ def save(f: Any, kind: str, path: str | os.PathLike[str], progress: Callable[[fl
                     progress(done / whole)
 
     with replaced(path) as file:
-        write_file(file, header, [pieces(entries), pieces(texts), pieces(remap.view(np.uint8), pilots)])
+        sections = pieces(entries), pieces(texts), pieces(remap.view(np.uint8), pilots)
+        write_file(file, header, [*sections, *map(pieces, row_of_code)])
     if progress is not None:
         progress(1.0)
 
@@ -60,8 +70,9 @@ def header_for(f: Any, kind: str, hash_key: Any, shape: Any, text_bytes: int) ->
 
 
 def write_file(file: BinaryIO, header: Header, sections: Iterable[Iterable[Any]]) -> None:
-    """Write a header and the sections, each in pieces of bytes: the entries, the texts, the index. Their sizes are
-    those of the header. The file is written once, from its beginning to its end; but the header comes last."""
+    """Write a header and the sections, each in pieces of bytes: the entries, the texts, the index, and of an id map the
+    rows of the codes. Their sizes are those of the header. The file is written once, from its beginning to its end; but
+    the header comes last."""
     file.write(bytes(len(header.to_bytes())))
     blocks = BlockWriter(file)
     for section in sections:

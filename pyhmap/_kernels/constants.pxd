@@ -99,6 +99,12 @@ cdef enum:
     BUILD_BLOCK = 512       # keys that are taken from the source at a time
     TEXTS_AHEAD = 16        # texts from the prefetch of one to its copy: covers one memory access
 
+    # ---- id maps, see codes.pxd
+
+    # Three quarters of the 8 slots, on average: a bucket of 64 bytes is then at least 10.7 bytes per key.
+    CODES_PER_BUCKET = 6
+    MAX_CODES_B = 29        # 3.2 * 10^9 keys: a code has 32 bits, and the hash two bits more than the home bucket
+
 cdef enum:                  # odd, and without a pattern in their bits: every bit of hash and pilot reaches the slot
     PILOT_STEP = 0x9E3779B97F4A7C15
     SLOT_MIX = 0xD6E8FEB86659FD93

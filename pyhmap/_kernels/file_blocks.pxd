@@ -6,11 +6,11 @@
 # A key leads to one row, so to one block of entries or two; a long text may lie in any number of blocks. The remap and
 # the pilots, which lead there, are verified when the file is opened.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyhmap._kernels.any_key cimport AnyKey, hash_text
 from pyhmap._kernels.constants cimport FILE_BLOCK_BITS, INLINE_TEXT, TEXT, WINDOW, WORD32
-from pyhmap._kernels.frozen cimport Frozen, is_in_arena, read_once, row_of
+from pyhmap._kernels.frozen cimport Frozen, is_in_arena, read_once, row_of, row_of_code
 from pyhmap._kernels.layout cimport Table, Text, key_t
 from pyhmap._kernels.slot cimport canonical, hash_of
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
@@ -96,6 +96,20 @@ cdef inline uint64_t unverified_of_keys(const Frozen *f, const Table *t, const V
     if t.form == TEXT:
         return unverified_texts(f, t, v, texts, start, stop, block)
     return unverified_as(f, t, v, <const uint64_t *> keys, start, stop, block)
+
+
+cdef inline uint64_t unverified_of_codes(const Frozen *f, const Table *t, const Verified *v, const uint32_t *row_at,
+                                         const int64_t *codes, uint64_t start, uint64_t stop,
+                                         uint64_t *block) noexcept nogil:
+    """The same for the keys of an index that have these codes; those that no key has are passed over."""
+    cdef uint64_t i
+    block[0] = NO_FILE_BLOCK
+    for i in range(start, stop):
+        if <uint64_t> codes[i] < f.count:
+            block[0] = unverified_row(f, t, v, row_of_code(f, row_at, <uint64_t> codes[i]))
+            if block[0] != NO_FILE_BLOCK:
+                return i
+    return stop
 
 
 cdef inline uint64_t unverified_of_key(const Frozen *f, const Table *t, const Verified *v,

@@ -29,7 +29,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from _hmap_bytes.raw_bytes cimport load64, prefetch
+from _hmap_bytes.raw_bytes cimport apart, load64, prefetch
 from pyhmap._kernels.any_key cimport AnyKey, hash_text
 from pyhmap._kernels.constants cimport (
     BLOCK,
@@ -474,6 +474,49 @@ cdef inline void collect_rows(const Frozen *f, const Table *t, uint8_t *keys, ui
         collect_rows_as(f, t, keys, values, <const Text *> NULL)
     else:
         collect_rows_as(f, t, keys, values, <const uint64_t *> NULL)
+
+
+# ---- the way back, for the codes of an index: row_at has the row of each ---------------------------------------------
+
+cdef inline uint64_t row_of_code(const Frozen *f, const uint32_t *row_at, uint64_t code) noexcept nogil:
+    """The row of a code below `count`. Whatever row_at holds, it is one of the table's."""
+    return min(<uint64_t> row_at[code], f.count - 1)
+
+
+cdef inline apart gather_as(const Frozen *f, const Table *t, const uint32_t *row_at, const int64_t *codes, uint64_t n,
+                            key_t *out, uint64_t *done) noexcept nogil:
+    """gather_rows() for one form."""
+    cdef uint64_t i, k, group, code
+    cdef const uint8_t *entry[UNROLLED]
+    done[0] = n
+    for group in range((n + UNROLLED - 1) // UNROLLED):
+        for k in range(UNROLLED):           # two accesses one after the other: those of some codes overlap
+            i = group * UNROLLED + k
+            if i == n:
+                break
+            code = <uint64_t> codes[i]
+            if unlikely(code >= f.count):
+                done[0] = n = i
+                break
+            entry[k] = f.entries + row_of_code(f, row_at, code) * f.stride
+            prefetch(entry[k])
+        for k in range(min(<uint64_t> UNROLLED, n - group * UNROLLED)):
+            load_key(t, entry[k], &out[group * UNROLLED + k])
+        if group * UNROLLED + UNROLLED >= n:
+            return
+
+
+cdef inline uint64_t gather_rows(const Frozen *f, const Table *t, const uint32_t *row_at, const int64_t *codes,
+                                 uint64_t n, void *out) noexcept nogil:
+    """Load the keys of n codes. Returns n, or the position of the first code that no key has."""
+    cdef uint64_t done
+    if t.form == WORD32:
+        gather_as(f, t, row_at, codes, n, <uint32_t *> out, &done)
+    elif t.form == TEXT:
+        gather_as(f, t, row_at, codes, n, <Text *> out, &done)
+    else:
+        gather_as(f, t, row_at, codes, n, <uint64_t *> out, &done)
+    return done
 
 
 # ---- the structure ---------------------------------------------------------------------------------------------------
