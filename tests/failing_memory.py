@@ -12,13 +12,15 @@ import traceback
 from collections.abc import Callable
 from itertools import count
 
-from hostile_calls import CALLS, FROZEN_CALLS, Kind, has_objects, may_be_left, pairs_of
+from hostile_calls import CALLS, FROZEN_CALLS, INDEX_CALLS, NEW, OLD, Kind, has_objects, may_be_left, pairs_of
+from pyhmap import HIndex
 
-# NumPy reads the module that dtype.__reduce__ could not import.
-CRASH_NUMPY = {"copy.deepcopy", "pickle"}
+# NumPy reads the module that dtype.__reduce__ could not import, or the result of a comparison that failed.
+CRASH_NUMPY = {"copy.deepcopy", "pickle", "pickle of a frozen one", "check an index"}
 # NumPy's ufuncs may raise a SystemError instead, and so may a Python function that raises: CPython forgets the error if
 # there is no memory for its traceback.
 OTHER_ERROR = {"equal", "stats", "check", "freeze", "from_arrays", "from_arrays with duplicates", "from_array"}
+OTHER_ERROR |= {"encode", "merge", "copy", "thaw", "decode to Arrow", "decode of a frozen one"}
 ENOUGH = 30  # calls in a row that succeed: a failed allocation may also be one that the call can do without
 
 library = ctypes.PyDLL(None)
@@ -95,6 +97,25 @@ def try_frozen_call(name: str, call: str) -> int:
     raise AssertionError
 
 
+def try_index_call(name: str, call: str) -> int:
+    """The same for a call of an id map of these keys: what it held stays, with its codes, and only what the call adds
+    may come."""
+    kind = Kind(name)
+    old, new = list(HIndex(kind.key_type, kind.keys(OLD))), kind.keys([*OLD, *NEW])
+    in_a_row = 0
+    for n in count():
+        ix = HIndex(kind.key_type, old)
+        reached, succeeded = attempt(call, n, lambda ix=ix: INDEX_CALLS[call](kind, ix))
+        in_a_row = in_a_row + 1 if succeeded else 0
+        ix.check()
+        now = list(ix)
+        assert now == new[: len(now)], f"allocation {n} failed, and the codes are not as they were"
+        assert len(old) <= len(now) <= (len(new) if call in ("encode", "merge") else len(old))
+        if not reached or in_a_row > ENOUGH:
+            return n
+    raise AssertionError
+
+
 def main() -> None:
     [name] = sys.argv[1:]
     gc.collect()
@@ -102,6 +123,7 @@ def main() -> None:
     failed = False
     tries = [(try_call, call) for call in CALLS]
     tries += [(try_frozen_call, call) for call in FROZEN_CALLS if not has_objects(name)]
+    tries += [(try_index_call, call) for call in INDEX_CALLS if not has_objects(name)]
     for try_it, call in tries:
         if call not in CRASH_NUMPY:
             print(f"{try_it.__name__} {call}: ", end="", flush=True)

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 
-from pyhmap import FrozenMap, FrozenSet, HMap
+from pyhmap import FrozenMap, FrozenSet, HIndex, HMap
 
 N = 40  # keys: the map is in the middle of a growth
 
@@ -116,6 +116,31 @@ FROZEN_CALLS = {
     "equal": lambda kind, f: f == f.copy() == HMap(f),
     "check": lambda kind, f: f.check(),
     "pickle": lambda kind, f: pickle.loads(pickle.dumps(f)),
+}
+
+# Calls of an id map. Of those that add, a failure may leave the first keys added.
+INDEX_CALLS = {
+    "encode": lambda kind, ix: ix.encode(kind.keys([*NEW, *OLD])),
+    "encode without adding": lambda kind, ix: ix.encode(kind.keys(NEW), add=False),
+    "getitem": lambda kind, ix: ix[kind.keys([3])[0]],
+    "contains": lambda kind, ix: kind.keys([1000])[0] in ix,
+    "key": lambda kind, ix: ix.key(3),
+    "decode": lambda kind, ix: ix.decode(range(N)),
+    "decode to a list": lambda kind, ix: ix.decode(range(N), to="list"),
+    "decode to Arrow": lambda kind, ix: ix.decode([0, -1], to="arrow", missing=None).__arrow_c_array__(),
+    "labels": lambda kind, ix: ix.labels(),
+    "strings": lambda kind, ix: ix.labels("string" if kind.key_type is str else "array"),
+    "iterate": lambda kind, ix: list(ix),
+    "merge": lambda kind, ix: ix.merge(HIndex(kind.key_type, kind.keys(NEW))),
+    "copy": lambda kind, ix: ix.copy(),
+    "pickle": lambda kind, ix: pickle.loads(pickle.dumps(ix)),
+    "equal": lambda kind, ix: ix == ix.copy(),
+    "repr": lambda kind, ix: repr(ix),
+    "check an index": lambda kind, ix: ix.check(),
+    "freeze": lambda kind, ix: ix.freeze(),
+    "thaw": lambda kind, ix: HIndex(ix.freeze()),
+    "decode of a frozen one": lambda kind, ix: ix.freeze().decode(range(N)),
+    "pickle of a frozen one": lambda kind, ix: pickle.loads(pickle.dumps(ix.freeze())),
 }
 
 # Calls that do several things one after the other: a failure leaves the first of them done.

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyhmap._convert.arrow_table import ArrowArray
-from pyhmap._convert.columns import python_items
+from pyhmap._convert.arrow_values import arrow_values
+from pyhmap._convert.columns import Column, python_items
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._convert.text_batch import string_array
 from pyhmap._mapping.equality import find
@@ -176,7 +177,10 @@ class IndexMethods(Mapping[_K, int]):
             return ArrowArray(self._key_codec, keys, None if holes is None else ~holes)
         if to == "list":
             codec = self._key_codec
-            items = [codec.decode(key.tobytes()) for key in keys] if codec.is_composite else python_items(keys, codec)
+            if keys.dtype.kind == "V":  # NumPy's items are views of the array
+                items = [codec.decode(key.tobytes()) for key in keys]
+            else:
+                items = python_items(keys, codec)
             if holes is not None:
                 for at in np.flatnonzero(holes).tolist():
                     items[at] = missing
@@ -214,7 +218,8 @@ class IndexMethods(Mapping[_K, int]):
         if not isinstance(self.key_dtype, type):
             return self._labels(False)
         try:
-            return ArrowArray(self._key_codec, self._labels(True), None)
+            values, valid = arrow_values(ArrowArray(self._key_codec, self._labels(True), None), "keys")
+            return Column(values, valid)
         except ValueError:  # a str that is no valid UTF-8
             return self._labels(False)
 
