@@ -5,6 +5,7 @@ import hashlib
 import multiprocessing
 import os
 import pickle
+import sys
 import threading
 
 import numpy as np
@@ -361,3 +362,13 @@ def test_progress(path, make):
         make().save(path, progress=5)
     with pytest.raises(TypeError, match="progress=5"):
         make().freeze().save(path, progress=5)
+
+
+def test_opening_gives_up_no_reference_to_none(tmp_path):
+    """NumPy asks for memory that can be written first, and is refused."""
+    path = tmp_path / "f"
+    HMap(str, str, {"a": "b" * 50}).save(path)
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        pyhmap.open(path, verify="full")
+    assert sys.getrefcount(None) > before - 500
