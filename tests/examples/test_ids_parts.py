@@ -1,6 +1,8 @@
 """The parts of the example: its data, its product, and each way to keep ids."""
 
+import doctest
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
