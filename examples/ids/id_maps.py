@@ -158,8 +158,8 @@ class PolarsJoin(Way):
     def write(index: HIndex, path: Path) -> None:
         import polars as pl
 
-        ids = pl.Series("id", index.labels(to="arrow"))
-        ids.to_frame().with_row_index("code").write_ipc(path)
+        table = pl.DataFrame({"id": pl.Series(index.labels(to="arrow"))})
+        table.with_row_index("code").write_ipc(path)
 
     def __init__(self, path: Path) -> None:
         import polars as pl

@@ -32,6 +32,9 @@ def main(way: str, folder: Path, began: float, first: int, pipes: list[int]) -> 
     with os.fdopen(pipe, "w") as out:
         print(json.dumps(answer(way, opened, folder, number, began)), file=out)
     sys.stdin.read()
+    if number == first:
+        for _ in pipes[1:]:
+            os.wait()
 
 
 def answer(way: str, opened: dict, folder: Path, number: int, began: float) -> dict:
