@@ -38,7 +38,7 @@ def test_the_cities_are_real_and_each_has_its_name_alone(cities: travels.Cities)
     assert {"Berlin", "Lima", "Nairobi", "Osaka"} <= {name.split(",")[0] for name in names}
 
 
-def test_larger_cities_are_drawn_more_often_and_half_a_country_stays_at_home(cities: travels.Cities) -> None:
+def test_larger_cities_are_drawn_more_often_and_those_near_home_are_of_its_country(cities: travels.Cities) -> None:
     names = cities.names.tolist()
     tokyo = next(number for number, name in enumerate(names) if name.startswith("Tokyo, "))
     anywhere = cities.drawn(np.random.default_rng(0).random(200_000))
