@@ -5,7 +5,6 @@ Owns the command line and the progress. What is not installed is told before any
 
 import argparse
 import importlib.util
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     import shown
 
     if options.page:
-        shown.write_page(json.loads(shown.RESULT.read_text()))
+        shown.write_page()
         return 0
     wrong = why_not(options)
     if wrong:
@@ -53,10 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     shown.print_result(document)
-    shown.write(options.out / "ids", document)
+    shown.write(document, options.out / "ids.json", options.out / "ids.svg")
     if options.record:
-        shown.write(shown.RESULT.with_suffix(""), document)
-        shown.write_page(document)
+        shown.write(document, shown.RESULT, shown.PICTURE)
+        shown.write_page()
     return 0
 
 

@@ -143,10 +143,12 @@ def compare_answers(samples: list[Document]) -> None:
 
 
 def example(folder: Path, samples: list[Document]) -> Document:
-    """The first answer of the first process: for people to look at."""
-    asked = json.loads((folder / "requests.json").read_text())[0]["ids"][0][0]
+    """The first answer of the first process that has a city: for people to look at."""
+    asked = json.loads((folder / "requests.json").read_text())[0]["ids"][0]
     answer = next(sample["sample"][0] for sample in samples if sample["way"] == "hindex")
-    return {"asked": asked, "alike": answer["people"][:3], "city": answer["cities"][0]}
+    row = next((row for row, city in enumerate(answer["cities"]) if city), 0)
+    people = answer["people"][row * recommender.ALIKE : row * recommender.ALIKE + 3]
+    return {"asked": asked[row], "alike": people, "city": answer["cities"][row]}
 
 
 def without_answers(sample: Document) -> Document:

@@ -26,6 +26,9 @@ BEGINS, ENDS = "<!-- example: ids -->", "<!-- end of the example -->"
 HEAD = ("the ids are in", "memory of 4 processes", "until all have answered", "ids of a request", "files")
 PLAIN_WIDTH = 110  # where there is no terminal to ask
 INK, FAINT, BLUE, GREY = "#1b1f24", "#c9ced6", "#0072b2", "#8b929c"
+STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left"}
+STYLE |= {"text.color": INK, "ytick.color": INK, "axes.edgecolor": FAINT}
+STYLE |= {"svg.fonttype": "none", "svg.hashsalt": "pyhmap"}  # text stays text; the same figure gives the same file
 
 
 def rows(document: Document) -> list[list[str]]:
@@ -90,20 +93,17 @@ def markdown(document: Document) -> str:
 
 def picture(document: Document) -> Figure:
     """Memory, the first answer, and the ids of a request, beside one another."""
-    settings = {"font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left", "text.color": INK}
-    settings |= {"axes.edgecolor": FAINT, "svg.fonttype": "none", "svg.hashsalt": "pyhmap", "ytick.color": INK}
-    with mpl.rc_context(settings):
-        figures = document["figures"]
-        drawn = Figure(figsize=(9, 1.2 + 0.28 * len(figures)), layout="constrained")
-        title = f"{document['keys']:,} ids and a matrix, in {document['processes']} processes"
-        drawn.suptitle(title, x=0.01, ha="left", size=11, weight="bold")
-        memory, first, of_ids = drawn.subplots(1, 3, sharey=True)
-        bars(memory, "Memory of all processes", figures, "pss_bytes", 1e9, "GB")
-        bars(first, "Until all have answered", figures, "first_s", 1, "s")
-        with_ids = {way: its for way, its in figures.items() if way != "none"}
-        bars(of_ids, "CPU time for the ids of a request", with_ids, "ids_ms", 1, "ms")
-        memory.set_yticks(range(len(figures)), [WAYS[way].title for way in figures])
-        memory.set_ylim(len(figures) - 0.4, -0.6)
+    figures = document["figures"]
+    drawn = Figure(figsize=(9, 1.2 + 0.28 * len(figures)), layout="constrained")
+    title = f"{document['keys']:,} ids and a matrix, in {document['processes']} processes"
+    drawn.suptitle(title, x=0.01, ha="left", size=11, weight="bold")
+    memory, first, of_ids = drawn.subplots(1, 3, sharey=True)
+    bars(memory, "Memory of all processes", figures, "pss_bytes", 1e9, "GB")
+    bars(first, "Until all have answered", figures, "first_s", 1, "s")
+    with_ids = {way: its for way, its in figures.items() if way != "none"}
+    bars(of_ids, "CPU time for the ids of a request", with_ids, "ids_ms", 1, "ms")
+    memory.set_yticks(range(len(figures)), [WAYS[way].title for way in figures])
+    memory.set_ylim(len(figures) - 0.4, -0.6)
     return drawn
 
 
@@ -125,7 +125,8 @@ def bars(axes: Axes, title: str, figures: Document, name: str, unit: float, said
 def svg(document: Document) -> bytes:
     """The picture as a file."""
     written = io.BytesIO()
-    picture(document).savefig(written, format="svg", metadata={"Date": None})
+    with mpl.rc_context(STYLE):
+        picture(document).savefig(written, format="svg", metadata={"Date": None})
     return written.getvalue()
 
 
@@ -146,18 +147,19 @@ def print_result(document: Document) -> None:
     console.print(f"One answer: {answer['asked']} travels like {alike}, and might like {answer['city']}.", markup=False)
 
 
-def write(base: Path, document: Document) -> None:
-    """The result and its picture, as ``base.json`` and ``base.svg``."""
-    base.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    base.with_suffix(".svg").write_bytes(svg(document))
-    print(f"Written: {base.with_suffix('.json')}, {base.with_suffix('.svg')}")
+def write(document: Document, result: Path, picture: Path) -> None:
+    """Write the result and its picture."""
+    result.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    picture.write_bytes(svg(document))
+    print(f"Written: {result}, {picture}")
 
 
-def write_page(document: Document) -> None:
-    """Put the result into the page, and its picture beside the result."""
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), document), encoding="utf-8")
-    PICTURE.write_bytes(svg(document))
-    print(f"Written: {PAGE.relative_to(PAGE.parents[1])}, {PICTURE.relative_to(PAGE.parents[1])}")
+def write_page() -> None:
+    """Put the result that is kept into the page, and draw its picture again."""
+    kept = json.loads(RESULT.read_text(encoding="utf-8"))
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")
+    PICTURE.write_bytes(svg(kept))
+    print(f"Written: {PAGE}, {PICTURE}")
 
 
 def shown(page: str) -> str:

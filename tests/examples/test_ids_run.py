@@ -103,6 +103,29 @@ def test_the_command_prints_the_result_and_writes_it_and_its_picture(
     assert str(Path.home()) not in (tmp_path / "ids.json").read_text()
 
 
+def test_a_result_that_is_recorded_is_kept_and_fills_the_page_then_and_again(
+    main: Callable[[list[str]], int], document: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = f"# Ids\n\n{shown.BEGINS}\n\n{shown.ENDS}\n"
+    for name in ("RESULT", "PICTURE", "PAGE"):
+        monkeypatch.setattr(shown, name, tmp_path / name)
+    shown.PAGE.write_text(empty)
+    monkeypatch.setattr(measure, "run", lambda *_: document)
+
+    assert main(["--keys", "1000", "--out", str(tmp_path / "out"), "--record"]) == 0
+
+    filled = shown.PAGE.read_text()
+    assert "| HIndex | " in filled
+    assert json.loads(shown.RESULT.read_text()) == json.loads((tmp_path / "out" / "ids.json").read_text())
+    assert shown.PICTURE.read_bytes() == (tmp_path / "out" / "ids.svg").read_bytes()
+
+    shown.PAGE.write_text(empty)
+    shown.PICTURE.unlink()
+    assert main(["--page"]) == 0
+    assert shown.PAGE.read_text() == filled
+    assert shown.PICTURE.exists()
+
+
 # --- what goes wrong ---
 
 
