@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 RESULT, PICTURE = HERE / "result.json", HERE / "result.svg"
 PAGE = HERE.parents[1] / "docs" / "ids.md"
 # What the page shows of the result lies between these.
-BEGINS, ENDS = "<!-- example: ids -->", "<!-- end of the example -->"
+BEGINS, ENDS = "<!-- example: ids -->", "<!-- example ends -->"
 
 HEAD = ("the ids are in", "memory of 4 processes", "until all have answered", "ids of a request", "files")
 PLAIN_WIDTH = 110  # where there is no terminal to ask
@@ -31,20 +31,24 @@ STYLE |= {"text.color": INK, "ytick.color": INK, "axes.edgecolor": FAINT}
 STYLE |= {"svg.fonttype": "none", "svg.hashsalt": "pyhmap"}  # text stays text; the same figure gives the same file
 
 
-def rows(document: Document) -> list[list[str]]:
-    """The cells of the table, a row for each way."""
-    made = []
+def rows(document: Document, mark: str = "") -> list[list[str]]:
+    """The cells of the table, a row for each way; ``mark`` stands on both sides of what is less than with HIndex."""
+    made, ours = [], numbers(document, "hindex")
     for way, figures in document["figures"].items():
-        made.append(
-            [
-                WAYS[way].title,
-                f"{size(figures['pss_bytes']['median'])}",
-                f"{short(figures['first_s']['median'])} s ({ends(figures['first_s'])})",
-                "-" if way == "none" else f"{short(figures['ids_ms']['median'])} ms",
-                "-" if way == "none" else size(document["build"]["bytes"][way]),
-            ]
-        )
+        its, first = numbers(document, way), figures["first_s"]
+        cells = [size(its[0]), f"{short(its[1])} s ({short(first['low'])}..{short(first['high'])})"]
+        cells += ["-", "-"] if way == "none" else [f"{short(its[2])} ms", size(its[3])]
+        for column in range(len(cells)):
+            if way != "none" and its[column] < ours[column]:
+                cells[column] = f"{mark}{cells[column]}{mark}"
+        made.append([WAYS[way].title, *cells])
     return made
+
+
+def numbers(document: Document, way: str) -> list[float]:
+    """What the table shows of a way."""
+    medians = [document["figures"][way][name]["median"] for name in ("pss_bytes", "first_s", "ids_ms")]
+    return [*medians, document["build"]["bytes"][way]]
 
 
 def size(count: float) -> str:
@@ -65,11 +69,6 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if value >= 9.95 else f"{value:#.2g}"
 
 
-def ends(figure: Document) -> str:
-    """The least and the greatest."""
-    return f"{short(figure['low'])}..{short(figure['high'])}"
-
-
 def sentence(document: Document) -> str:
     """What was measured, and on what."""
     build, machine = document["build"], document["environment"]
@@ -86,7 +85,7 @@ def sentence(document: Document) -> str:
 
 def markdown(document: Document) -> str:
     """What the page shows."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (HEAD, *rows(document))]
+    lines = [f"| {' | '.join(cells)} |" for cells in (HEAD, *rows(document, "**"))]
     lines.insert(1, "|" + "---|" * len(HEAD))
     return "\n".join([sentence(document), "", *lines])
 
@@ -113,8 +112,9 @@ def bars(axes: Axes, title: str, figures: Document, name: str, unit: float, said
     for place, (way, value) in enumerate(values.items(), len(WAYS) - len(values)):
         ours = way == "hindex"
         axes.barh(place, value, 0.62, color=BLUE if ours else GREY if way != "none" else FAINT)
-        text = f" {short(value)} {said}"
-        axes.annotate(text, (value, place), va="center", color=BLUE if ours else INK, weight="bold" if ours else None)
+        at = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
+        words = {"color": BLUE if ours else INK, "weight": "bold" if ours else "normal"}
+        axes.annotate(f"{short(value)} {said}", (value, place), **at, **words)
     axes.set_title(title)
     axes.set_xlim(0, 1.35 * max(values.values()))  # room for the longest value
     axes.xaxis.set_visible(False)

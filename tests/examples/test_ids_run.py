@@ -197,6 +197,21 @@ def test_the_result_that_is_kept_is_that_of_its_samples() -> None:
     assert len(kept["samples"]) == len(WAYS) * kept["rounds"]
 
 
+def test_what_is_less_than_with_hindex_is_bold_but_for_what_has_no_ids() -> None:
+    def of(pss: float, first: float, ids: float) -> Document:
+        both = {"pss_bytes": pss, "first_s": first, "ids_ms": ids}
+        return {name: {"median": value, "low": value / 2, "high": value * 2} for name, value in both.items()}
+
+    figures = {"none": of(1e6, 0.1, 0.0), "hindex": of(2e6, 1.0, 0.5), "dict": of(1234.5e6, 0.5, 0.25)}
+    document = {"figures": figures, "build": {"bytes": {"none": 0, "hindex": 3e6, "dict": 3e6}}}
+
+    assert shown.rows(document, "**") == [
+        ["no ids", "1.0 MB", "0.10 s (0.050..0.20)", "-", "-"],
+        ["HIndex", "2.0 MB", "1.0 s (0.50..2.0)", "0.50 ms", "3.0 MB"],
+        ["dict", "1,234 MB", "**0.50 s (0.25..1.0)**", "**0.25 ms**", "3.0 MB"],
+    ]
+
+
 def test_a_page_is_filled_between_its_marks_and_nowhere_else(document: Document) -> None:
     page = f"before\n\n{shown.BEGINS}\n\nold\n\n{shown.ENDS}\nafter\n"
     filled = shown.filled(page, document)
