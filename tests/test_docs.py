@@ -82,6 +82,12 @@ def test_python_blocks_of_the_containers():
     run_blocks("docs/containers.md")
 
 
+def test_python_blocks_of_the_ids():
+    for library in "faiss", "pandas", "polars", "pyarrow", "scipy":
+        pytest.importorskip(library, minversion="2" if library == "polars" else None)
+    run_blocks("docs/ids.md")
+
+
 def run_blocks(name):
     """Run the blocks from top to bottom, with common names. The output of blocks with prompts is compared."""
     readme, names = (ROOT / name).read_text(), {}

@@ -225,7 +225,7 @@ def test_directives_are_set_in_setup_py_only(path):
 @named(
     [
         *sources(".py", ".pyx", ".pxd"),
-        *sorted(path for folder in ("tests", "profiling") for path in (ROOT / folder).rglob("*.py")),
+        *sorted(path for folder in ("tests", "profiling", "examples") for path in (ROOT / folder).rglob("*.py")),
         ROOT / "setup.py",
     ]
 )
