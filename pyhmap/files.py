@@ -165,7 +165,7 @@ def _map_in(file: read.OpenFile, verify: str, sha256: str | None = None, progres
     except TypeError as error:
         raise FileFormatError(f"{file.path} is damaged: {error}") from None
     if file.header.value != VALUES.get(kind, file.header.value):
-        raise FileFormatError(f"{file.path} is damaged: it is a {kind}, and has values of type {file.header.value}")
+        raise FileFormatError(f"{file.path} is damaged: its kind is {kind}, and its values are {file.header.value}")
     read.fill(m, file, verify, progress)
     if kind == "set":
         return FrozenSet._over(m)
