@@ -58,6 +58,6 @@ def forwarded(name: str) -> Any:
 
 
 SINGLE = ("__getitem__", "__contains__", "get", "__iter__", "_iter_values", "_iter_items")
-BATCHES = ("get_many", "lookup_many", "contains_many", "keys_array", "values_array", "to_arrays", "_columns")
+BATCHES = ("get_many", "lookup_many", "contains_many", "keys_array", "values_array", "to_arrays", "_columns", "_chosen")
 for name in SINGLE + BATCHES:
     setattr(ReadsFrozen, name, forwarded(name))

@@ -181,6 +181,12 @@ cdef class FrozenEngine(FrozenCore):
         self.check_open()
         return batch_read.copy_rows(self, True, True)
 
+    def _chosen(self, choose):
+        """Copies of the keys and values, which are numbers or times, of the rows that ``choose(values)`` returns when
+        it gets all values in iteration order."""
+        self.check_open()
+        return batch_read.copy_rows(self, True, True, False, choose)
+
     def _columns(self, with_values):
         """The keys, and the values or None, as ``arrow_table`` takes them."""
         self.check_open()
