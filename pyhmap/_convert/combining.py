@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -28,6 +28,8 @@ def runs_of(codec: Codec, op: str) -> list[Run]:
     >>> runs_of(value_codec([("sum", "f8", (2,)), ("most", "f8"), ("n", "i4")]), "add")
     [Run(offset=0, n=3, dtype=dtype('float64')), Run(offset=24, n=1, dtype=dtype('int32'))]
     """
+    if codec.dtype in NUMBERS:
+        return [Run(0, 1, cast("np.dtype[Any]", codec.dtype))]
     runs: list[Run] = []
     for path, offset, n, dtype in _numbers_within(codec.dtype, "", 0):
         _check(codec, op, path, dtype)

@@ -126,11 +126,11 @@ cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t 
             combine_value(&w.combine, stored, <const uint8_t *> value)
     elif w.action == SETDEFAULT:
         hand_out(t, w.out + position * t.value_size, stored)
-    elif w.action == INSERT:
-        w.out[position] = status == INSERTED
-    else:
+    elif w.action == FACTORIZE:
         w.next_code += status == INSERTED
         (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)
+    else:
+        w.out[position] = status == INSERTED
     return status
 
 
