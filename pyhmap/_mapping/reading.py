@@ -50,7 +50,7 @@ def rows_of_top(values: npt.NDArray[Any], n: int, smallest: bool) -> npt.NDArray
             last = np.partition(present, at)[at]
             better = np.flatnonzero(values < last if smallest else values > last)
             equal = np.flatnonzero(values == last)[: n - len(better)]
-            rows = np.sort(np.concatenate([better, equal]))
+            rows = np.concatenate([better, equal])
     if smallest:
         rows = rows[np.argsort(values[rows], kind="stable")]
     else:  # backwards, so that the sort, which keeps the order of equal ones, has the first of them last

@@ -18,6 +18,8 @@ TYPES = {
     "unaligned": [("a", "i1"), ("b", "f8"), ("c", "u2"), ("d", "f4")],
     "padded": np.dtype([("a", "i1"), ("b", "f8"), ("c", "u2")], align=True),
     "out of order": np.dtype({"names": ["a", "b"], "formats": ["i2", "f8"], "offsets": [12, 2], "itemsize": 20}),
+    "alike, with a gap": np.dtype({"names": ["a", "b"], "formats": ["i4", "i4"], "offsets": [0, 8], "itemsize": 12}),
+    "alike, backwards": np.dtype({"names": ["a", "b"], "formats": ["u2", "u2"], "offsets": [2, 0], "itemsize": 4}),
     "one field behind a gap": np.dtype({"names": ["a"], "formats": ["i8"], "offsets": [8], "itemsize": 16}),
     "arrays in fields": [("n", "i4"), ("sums", "f8", (2, 3)), ("flags", "u1", (5,))],
     "records in fields": [("x", [("low", "i2"), ("high", "f4")]), ("n", "u8")],

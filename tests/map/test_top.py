@@ -62,6 +62,16 @@ def test_every_type_of_numbers_and_times(hmap_type, name):
     assert {type(value) for _, value in m.most_common()} == {type(value) for value in m.values()}
 
 
+def test_keys_that_are_records_come_as_the_map_returns_them(hmap_type):
+    """With fields that NumPy would make other objects of."""
+    m = hmap_type([("when", "M8[ns]"), ("at", "i2", (2,)), ("name", "U3")], np.int64)
+    key = (np.datetime64(1_234_567_891, "ns"), (3, 4), "a")
+    m[key] = 1
+    assert m.most_common() == [(key, 1)]
+    assert [type(part) for part in m.most_common()[0][0]] == [np.datetime64, tuple, str]
+    assert m.top(1)[0].tobytes() == m.keys_array().tobytes()
+
+
 def test_words_are_counted_as_counter_counts_them(hmap_type):
     rng = np.random.default_rng(4)
     words = [f"word {i}" for i in rng.zipf(1.5, 2000).tolist()]
