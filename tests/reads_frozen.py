@@ -76,7 +76,7 @@ def written(name: str) -> Any:
 
 
 SINGLE = ("__getitem__", "__contains__", "get", "__iter__", "_iter_values", "_iter_items")
-BATCHES = ("get_many", "lookup_many", "contains_many", "keys_array", "values_array", "to_arrays", "_columns")
+BATCHES = ("get_many", "lookup_many", "contains_many", "keys_array", "values_array", "to_arrays", "_columns", "_chosen")
 WRITES = (
     "__setitem__", "__delitem__", "setdefault", "pop", "popitem", "clear",
     "set_many", "setdefault_many", "add_many", "pop_many", "discard_many", "factorize",

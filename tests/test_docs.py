@@ -22,6 +22,7 @@ MODULES += [
     "pyhmap._convert.scalars",
     "pyhmap._convert.codec",
     "pyhmap._convert.codecs",
+    "pyhmap._convert.combining",
     "pyhmap._convert.infer",
     "pyhmap._convert.text_batch",
     "pyhmap._core",

@@ -230,6 +230,12 @@ cdef class FrozenEngine(FrozenCore):
         load_any_key(&self.t, self.f.entries + row_of_code(&self.f, &at, code) * self.f.stride, &k)
         return key_object(self, &k)
 
+    def _chosen(self, choose):
+        """Copies of the keys and values, which are numbers or times, of the rows that ``choose(values)`` returns when
+        it gets all values in iteration order."""
+        self.check_open()
+        return batch_read.copy_rows(self, True, True, False, choose)
+
     def _columns(self, with_values):
         """The keys, and the values or None, as ``arrow_table`` takes them."""
         self.check_open()

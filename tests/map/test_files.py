@@ -310,6 +310,8 @@ READS = {
     "keys_array": lambda f: f.keys_array(),
     "values_array": lambda f: f.values_array(),
     "to_arrays": lambda f: f.to_arrays(),
+    "top": lambda f: f.top(1),
+    "most_common": lambda f: f.most_common(),
     "check": lambda f: f.check(),
     "nbytes": lambda f: f.nbytes,
     "hash": hash,
