@@ -9,7 +9,8 @@ PYHMAP_BUILD chooses the variant:
     coverage             no optimisation, and gcov's counters (run through `make coverage`)
 
 Each variant has a folder of its own below build/, and a source is compiled there only if it, or a .pxd that it
-cimports, is newer than the result. This holds for `pip install --editable` and for `build_ext --inplace`.
+cimports, is newer than the result. This holds for `pip install --editable` and for `build_ext --inplace`. The two
+variants with checks share the C that Cython writes, in build/checked/: they must not be built at the same time.
 
 Directives are set here and nowhere else: a decorator in a source file would win over these, and the
 debug build could no longer turn the checks on.
@@ -42,6 +43,7 @@ checked = variant in ("debug", "sanitize")
 if variant == "sanitize":
     os.environ.setdefault("CC", "clang")  # gcc has no counters for libFuzzer
 build = f"build/{variant}"
+translated = "build/checked" if checked else build  # C: the same for both, whose directives are the same
 jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # Each .pyx is an extension; tests/test_structure.py says which module may import which.
@@ -84,13 +86,13 @@ class Build(build_ext):
 
     def run(self):
         # The flags and directives are in this file: if it has changed, everything has.
-        written = [Path(build, source).with_suffix(".c") for source in SOURCES]
+        written = [Path(translated, source).with_suffix(".c") for source in SOURCES]
         changed = Path(__file__).stat().st_mtime
         self.force = self.force or any(path.exists() and path.stat().st_mtime < changed for path in written)
-        translated = cythonize(
-            self.extensions, compiler_directives=DIRECTIVES, build_dir=build, nthreads=jobs, force=self.force
+        in_c = cythonize(
+            self.extensions, compiler_directives=DIRECTIVES, build_dir=translated, nthreads=jobs, force=self.force
         )
-        for extension, with_c in zip(self.extensions, translated, strict=True):
+        for extension, with_c in zip(self.extensions, in_c, strict=True):
             extension.sources = with_c.sources
         super().run()
 

@@ -3,7 +3,10 @@
 import programs
 import pytest
 
-pytestmark = pytest.mark.release_only  # hundreds of programs that write: minutes where writes are checked
+pytestmark = [
+    pytest.mark.release_only,  # hundreds of programs that write: minutes where writes are checked
+    pytest.mark.timeout(900),
+]
 
 
 @pytest.mark.parametrize("name", programs.CLEAN)

@@ -7,6 +7,7 @@ import pytest
 
 from pyhmap.debug import Verdict
 
+pytestmark = pytest.mark.timeout(900)  # the first test of a group waits for all its programs
 named = pytest.mark.parametrize("name", programs.PLANTED)
 # Where what a program leaves behind can be reached from.
 ROOTS = {

@@ -99,10 +99,12 @@ RUNS = 500
 
 def coverage(noise: str, n: int) -> tuple[int, int, int]:
     """How many of ``RUNS`` intervals hold the true ratio: the bootstrap's, the sign test's, the usual bootstrap's."""
-    samples = 1 + 0.03 * NOISE[noise](np.random.default_rng(8), (RUNS, n))
+    samples = np.sort(1 + 0.03 * NOISE[noise](np.random.default_rng(8), (RUNS, n)))
     intervals = np.array([estimates.median_interval(sample.tolist()) for sample in samples])
-    drawn = np.random.default_rng(9).integers(n, size=(2000, n))
-    usual = np.array([np.percentile(np.median(sample[drawn], axis=1), [2.5, 97.5]) for sample in samples])
+    # The median of a resample is that of the values' places, drawn in order: of one in the middle or of two.
+    drawn = np.sort(np.random.default_rng(9).integers(n, size=(2000, n)))
+    medians = (samples[:, drawn[:, (n - 1) // 2]] + samples[:, drawn[:, n // 2]]) / 2
+    usual = np.percentile(medians, [2.5, 97.5], axis=1).T
     low = np.column_stack([intervals[:, 1], intervals[:, 3], usual[:, 0]])
     high = np.column_stack([intervals[:, 2], intervals[:, 4], usual[:, 1]])
     expanded, sign, percentile = ((low <= 1) & (high >= 1)).sum(axis=0).tolist()

@@ -264,13 +264,6 @@ def test_a_reader_is_warned_of_what_puts_a_result_in_doubt() -> None:
     ]
 
 
-def test_the_committed_results_stand_in_for_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report.run(folder=None, out=tmp_path) == ""
-
-    assert "profiling/results" in capsys.readouterr().out
-    assert "committed with the project" in (tmp_path / "report.html").read_text()
-
-
 def test_results_in_the_output_folder_come_before_the_committed_ones(tmp_path: Path) -> None:
     (tmp_path / "seismograph.json").write_text(json.dumps(unknown_verb()))
     report.run(folder=None, out=tmp_path)

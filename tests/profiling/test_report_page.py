@@ -1,5 +1,7 @@
 """The page of the committed results in a real browser, tab by tab, at both widths, in light and in dark."""
 
+import contextlib
+import io
 import itertools
 import json
 import os
@@ -26,11 +28,18 @@ NOT_SHOWN = re.compile(r"not of the form|shown by its fields|\w+Error\b|Tracebac
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The page that is made if the output folder has no results, and what is printed meanwhile."""
+    folder, printed = tmp_path_factory.mktemp("page"), io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert report.run(folder=None, out=folder) == ""
+    return folder / "report.html", printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def written(made: tuple[Path, str]) -> Path:
     """The page of the committed results, and nothing else."""
-    folder = tmp_path_factory.mktemp("page")
-    report.run(folder=RESULTS, out=folder)
-    return folder / "report.html"
+    return made[0]
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +138,13 @@ def tabs_of(opened: Any) -> Iterator[tuple[str, Any]]:
     for number in range(tabs.count()):
         tabs.nth(number).click()
         yield tabs.nth(number).inner_text(), opened.locator("section:visible")
+
+
+def test_the_committed_results_stand_in_for_an_empty_folder(made: tuple[Path, str]) -> None:
+    page, printed = made
+
+    assert "profiling/results" in printed
+    assert "committed with the project" in page.read_text()
 
 
 @every_page
