@@ -140,7 +140,7 @@ class FrozenIndex(IndexMethods[_K]):
     def __iter__(self) -> Iterator[_K]:
         rows = self._rows
         len(self)  # raises if it is closed
-        return map(self._map._key_in, memoryview(rows))
+        return map(self._map._key_in, rows.data)
 
     # ---- files and memory
 

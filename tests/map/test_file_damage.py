@@ -222,6 +222,20 @@ def test_lazy_verification_of_an_index_reads_the_blocks_of_the_codes(path):
     assert np.array_equal(g.decode(good), labels[good])
 
 
+@pytest.mark.parametrize("section", ["index", "rows"])
+def test_lazy_verification_begins_with_what_leads_to_the_rows(path, section):
+    HIndex("i8", np.arange(300_000)).save(path)
+    begin, end = header_in(path).sections()[section]
+    for at in (begin, end - 1):
+        data = bytearray(path.read_bytes())
+        data[at] ^= 1
+        path.write_bytes(data)
+        refused(path, "is damaged between byte", "lazy")
+        data[at] ^= 1
+        path.write_bytes(data)
+    assert pyhmap.open(path, verify="lazy").key(299_999) == 299_999
+
+
 def test_lazy_verification_of_an_index_of_texts_reads_the_texts(path):
     labels = [f"{i} " * 60 for i in range(30_000)]
     f = HIndex(str, labels).freeze(seed=1)
