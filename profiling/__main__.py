@@ -26,6 +26,7 @@ VERBS = {
     "leaks": "what keeps a map's memory alive, the collector's share, and whether any public call leaves something",
     "peers": "every operation beside dict and the other maps that are installed: Python, C++ and Go",
     "files": "opening, look-ups, sharing and saving of files, beside memory, np.save, and other libraries' files",
+    "ids": "codes for keys and the way back, beside maps, np.take, and what users of pandas do; memory per key",
     "instructions": "does any operation execute more instructions than was recorded",
     "builds": "the same calls over several builds of the package, for judging a change to a kernel",
 }

@@ -1,10 +1,8 @@
 """The verb ``files`` as text: what it prints, and the tables of the documents, from a result document alone."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from files.figures import MEMORY, NP_SAVE, OURS
 from files.worker import COPY, MAPPED, READ, SMALL_COPY, TOUCHED, UNPICKLED
@@ -12,7 +10,8 @@ from peers import tables as peers_tables
 from peers.tables import NONE, digits
 from peers.targets import power
 from render import markdown as md
-from render import terminal
+from render import parts, terminal
+from render.parts import Part
 
 Document = dict[str, Any]
 WAYS = {
@@ -26,21 +25,9 @@ WAYS = {
 }
 
 
-class Part(NamedTuple):
-    """A table: its title, its columns (the first ones of words), its rows."""
-
-    title: str
-    head: tuple[str, ...]
-    words: int
-    rows: list[list[str]]
-
-
 def over(ratio: dict[str, float] | None) -> str:
     """A ratio with its interval; a dash for what is compared with itself."""
-    if ratio is None:
-        return NONE
-    ends = f" ({ratio['low']:.2f}..{ratio['high']:.2f})" if ratio["low"] != ratio["high"] else ""
-    return f"{ratio['value']:.2f}{terminal.TIMES}{ends}"
+    return NONE if ratio is None else parts.over(ratio)
 
 
 def opening(document: Document) -> Part:
@@ -112,16 +99,6 @@ def stores(document: Document) -> Part:
 PARTS = (opening, batches, sharing, saving, stores)
 
 
-def markdown(part: Callable[[Document], Part]) -> Callable[[Document], str]:
-    """What makes the Markdown of one of the tables."""
-
-    def made(document: Document) -> str:
-        table = part(document)
-        return md.table(table.head, table.rows)
-
-    return made
-
-
 def sentences(document: Document) -> list[tuple[str, str]]:
     """What the prose says in figures of this result: the document, and words that must stand in it."""
     small = [row for row in document["figures"]["batches"] if row["way"] == READ][-1]
@@ -142,23 +119,10 @@ def show(console: Console, document: Document) -> None:
         console.print(line, style="bold", markup=False)
     console.print()
     console.print(peers_tables.targets_table(targets))
-    for part in PARTS:
-        table = part(document)
-        if table.rows:
-            head = plain(table.head)
-            shown = terminal.plain_table(table.title, *map(escape, head), words=tuple(map(escape, head[: table.words])))
-            for row in table.rows:
-                shown.add_row(*map(escape, plain(row)))
-            console.print()
-            console.print(shown)
+    parts.show(console, (part(document) for part in PARTS))
     console.print()
     for line in notes(document):
         console.print(line, markup=False)
-
-
-def plain(cells: Iterable[str]) -> list[str]:
-    """Cells without Markdown's marks."""
-    return [cell.replace("`", "").replace("**", "") for cell in cells]
 
 
 def notes(document: Document) -> list[str]:

@@ -19,6 +19,7 @@ from files import figures as files
 from floods import run as floods
 from fragmentation import run as fragmentation
 from growth import latency
+from ids import figures as ids
 from instructions import run as instructions
 from instructions import worker as instructions_worker
 from leaks import run as leaks
@@ -62,6 +63,7 @@ FIGURES: dict[str, Callable[[Document], Any]] = {
     "floods": lambda document: floods.rows(document["samples"]),
     "fragmentation": lambda document: fragmentation.rows(document["samples"]),
     "growth": of_growth,
+    "ids": lambda document: ids.figures(document["samples"]),
     "instructions": lambda document: instructions.medians(document["samples"]),
     "leaks": lambda document: leaks.figures(document["samples"]),
     "peers": lambda document: peers.figures(document["samples"]) | {"targets": targets.judge(document["samples"])},

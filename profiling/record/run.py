@@ -16,12 +16,13 @@ from core.environment import PROJECT
 from files import tables as files
 from floods import run as floods
 from growth import markdown as growth
+from ids import tables as ids
 from layout import run as layout
 from leaks import tables as leaks
 from peers import tables as peers
 from record import documents, pictures, results
 from record.results import Check
-from render import terminal
+from render import parts, terminal
 from table import tables as table
 
 # The name of a table in a marker, the result that it is made of, and what makes it.
@@ -35,8 +36,10 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "loads": ("growth", growth.loads),
     "floods": ("floods", floods.markdown),
     "layout": ("layout", layout.markdown),
-    **{f"files-{part.__name__}": ("files", files.markdown(part)) for part in files.PARTS},
+    **{f"files-{part.__name__}": ("files", parts.markdown(part)) for part in files.PARTS},
     "files-targets": ("files", peers.targets_markdown),
+    **{f"ids-{part.__name__}": ("ids", parts.markdown(part)) for part in ids.PARTS},
+    "ids-targets": ("ids", peers.targets_markdown),
     "leaks": ("leaks", leaks.markdown),
     "builds": ("builds", builds.markdown),
     "builds-frozen": ("builds-frozen", builds.markdown),

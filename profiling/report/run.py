@@ -32,6 +32,8 @@ from fragmentation import pictures as fragmentation_pictures
 from fragmentation import run as fragmentation
 from growth import pictures as growth_pictures
 from growth import run as growth
+from ids import pictures as ids_pictures
+from ids import tables as ids_tables
 from instructions import pictures as instructions_pictures
 from instructions import run as instructions
 from layout import run as layout
@@ -69,6 +71,7 @@ VERBS = {
     "fragmentation": Verb(fragmentation.show, fragmentation_pictures.drawings),
     "floods": Verb(floods.show, floods_pictures.drawings),
     "files": Verb(files_tables.show, files_pictures.drawings),
+    "ids": Verb(ids_tables.show, ids_pictures.drawings),
     "leaks": Verb(leaks_tables.show, leaks_pictures.drawings),
     "layout": Verb(layout.show),
     "instructions": Verb(instructions.show_recorded, instructions_pictures.drawings),

@@ -1,5 +1,6 @@
 """The verb ``leaks``: the cases are what they say, the list of public calls is whole, and what is found is shown."""
 
+import ctypes
 import io
 import json
 import weakref
@@ -194,6 +195,7 @@ def test_each_recipe_makes_its_call(name):
         ("blocks", lambda kept, key: kept.append([key])),
         ("heap", lambda kept, key: kept.append(np.ones(100))),
         ("references", lambda kept, key: kept.append(key)),
+        ("references", lambda kept, key: ctypes.pythonapi.Py_DecRef(ctypes.py_object(None))),
         ("cycles", lambda kept, key: (made := []).append(made)),
     ],
 )
