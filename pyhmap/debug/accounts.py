@@ -28,7 +28,8 @@ CORES: tuple[type[AnyMap], ...] = (HMapCore, FrozenCore, IndexEngine)
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """All maps that are alive, also frozen ones and indexes. Bytes are those of rows in use, unless the field says otherwise."""
+    """All maps that are alive, frozen ones and indexes included. Bytes are those of rows in use, unless the field says
+    otherwise."""
 
     alive: int  #: number of maps
     entries: int  #: keys in all maps
