@@ -369,6 +369,16 @@ cdef class IndexEngine(TypedMap):
     # ---- looking inside -------------------------------------------------------------------------------------------
 
     @property
+    def value_dtype(self):
+        """The type of the codes.
+
+        >>> from pyhmap import HIndex
+        >>> HIndex("i4").value_dtype
+        dtype('int64')
+        """
+        return np.dtype(np.int64)
+
+    @property
     def nbytes(self):
         """Bytes of the index: its buckets, one key per code, and the long texts. Room that was never used is left out.
 
@@ -395,6 +405,7 @@ cdef class IndexEngine(TypedMap):
             texts += block.nbytes
         return {
             "count": self.c.count,
+            "room": self.c.most,
             "rows": self.buckets.size + self.c.count * self.width,
             "texts": texts - (self.t.arena.size - self.t.arena.used),
             "blocks": self.buckets.size + self.column.size + texts,

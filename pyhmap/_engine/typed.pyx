@@ -1,10 +1,11 @@
 """What every compiled map has: the types of its keys and values, how they lie in a slot, and the key of the hash.
 
     TypedMap ──> HMapCore     buckets, which change: _core.pyx
-        └──────> FrozenCore   one slot per key, which never changes: frozen.pyx
+        ├──────> FrozenCore   one slot per key, which never changes: frozen.pyx
+        └──────> IndexEngine  a key per code, and buckets of codes, which are only added to: codes.pyx
 
-The conversions of one item (one_item.pyx) and of a batch (batch_items.pyx) need no more than this, so both kinds of map
-share them.
+The conversions of one item (one_item.pyx) and of a batch (batch_items.pyx) need no more than this, so all three share
+them.
 """
 
 import os
@@ -36,7 +37,7 @@ cdef Kind kind_of(codec):
 
 
 def map_counts():
-    """Maps made and maps gone since the process began, frozen ones included."""
+    """Maps made and maps gone since the process began, frozen ones and indexes included."""
     return maps_made, maps_gone
 
 

@@ -72,8 +72,9 @@ cdef enum:
 
 cdef enum:
     CODE_MASK = 0xFFFFFFFF
-    UNKNOWN = 1 << 32           # no code, and a code of 0 under the mask: a place that can be read
-    UNKNOWN_SLOT = 1 << 62      # no slot
+    # Not as shifts: in C, those would be of an int.
+    UNKNOWN = 0x100000000       # no code, and a code of 0 under the mask: a place that can be read
+    UNKNOWN_SLOT = 0x4000000000000000       # no slot
 
 
 cdef struct Codes:

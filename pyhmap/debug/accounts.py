@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 from pyhmap._core import HMapCore
+from pyhmap._engine.codes import IndexEngine
 from pyhmap._engine.frozen_core import FrozenCore
 from pyhmap._engine.memory import block_memory
 from pyhmap._inspect.state import SLOTS
@@ -21,22 +22,24 @@ from pyhmap._inspect.state import SLOTS
 KEPT_BY_DESIGN = 8
 KEPT_BUCKETS = 64
 
-AnyMap: TypeAlias = HMapCore | FrozenCore
-CORES: tuple[type[AnyMap], ...] = (HMapCore, FrozenCore)
+AnyMap: TypeAlias = HMapCore | FrozenCore | IndexEngine
+CORES: tuple[type[AnyMap], ...] = (HMapCore, FrozenCore, IndexEngine)
 
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """All maps that are alive, also frozen ones. Bytes are those of rows in use, unless the field says otherwise."""
+    """All maps that are alive, frozen ones and indexes included. Bytes are those of rows in use, unless the field says
+    otherwise."""
 
     alive: int  #: number of maps
     entries: int  #: keys in all maps
-    capacity: int  #: keys that their main buckets may hold, at 6.5 per bucket; a frozen map is full
+    capacity: int  #: keys that their main buckets may hold, at 6.5 per bucket, or 6 of an index; a frozen map is full
     growing: int  #: maps that are growing: they have two arrays
     buckets: int  #: bytes of main buckets of the current arrays
     overflow: int  #: bytes of overflow buckets of the current arrays
     old: int  #: bytes of old arrays, without the parts that were returned to the system
     frozen: int  #: bytes of frozen maps without their long texts: rows, and what leads each key to its row
+    indexes: int  #: bytes of HIndex objects without their long texts: buckets, and one key per code
     arenas: int  #: bytes of long texts, including dead ones
     idle: int  #: bytes beyond need: old arrays, and room for more than eight times the entries
     allocated: int  #: bytes of all blocks of the maps, including rows that were never used
@@ -45,7 +48,7 @@ class Maps:
     @property
     def bytes(self) -> int:
         """Bytes of the rows in use and of texts."""
-        return self.buckets + self.overflow + self.old + self.frozen + self.arenas
+        return self.buckets + self.overflow + self.old + self.frozen + self.indexes + self.arenas
 
 
 def maps_among(objects: Collection[Any]) -> list[AnyMap]:
@@ -55,7 +58,7 @@ def maps_among(objects: Collection[Any]) -> list[AnyMap]:
 
 
 def sizes(m: AnyMap) -> dict[str, int]:
-    """What a map holds, by name. A frozen map has no "row_bytes". No code of a subclass runs."""
+    """What a map holds, by name. Only an HMap has "row_bytes", and only an index "room". No code of a subclass runs."""
     core: Any = next(core for core in CORES if issubclass(type(m), core))
     found: dict[str, int] = core._sizes(m)
     return found
@@ -72,7 +75,9 @@ def account(m: AnyMap) -> tuple[int, ...]:
     """One map's part of each field of :class:`Maps`, in order, except the last field."""
     of = sizes(m)
     if "row_bytes" not in of:
-        return 1, of["count"], of["count"], 0, 0, 0, 0, of["rows"], of["texts"], 0, of["blocks"]
+        frozen, indexes = (0, of["rows"]) if "room" in of else (of["rows"], 0)
+        capacity = of.get("room", of["count"])
+        return 1, of["count"], capacity, 0, 0, 0, 0, frozen, indexes, of["texts"], 0, of["blocks"]
     row, main_rows = of["row_bytes"], of["main_rows"]
     buckets, texts = main_rows * row, of["texts"]
     old = max(0, of["old_rows"] * row - of["returned"])
@@ -85,6 +90,7 @@ def account(m: AnyMap) -> tuple[int, ...]:
         (of["rows"] - main_rows) * row,
         old,
         0,
+        0,
         texts,
         idle(of),
         of["blocks"],
@@ -92,7 +98,7 @@ def account(m: AnyMap) -> tuple[int, ...]:
 
 
 def idle(of: dict[str, int]) -> int:
-    """The bytes that a map of these sizes holds beyond its need: nothing, of a frozen map."""
+    """The bytes that a map of these sizes holds beyond its need: nothing, of a frozen map or an index."""
     if "row_bytes" not in of:
         return 0
     row = of["row_bytes"]

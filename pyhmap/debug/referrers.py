@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pyhmap.debug.accounts import CORES
+from pyhmap.debug.accounts import CORES, sizes
 
 MOST_VISITED = 3_000_000  # objects; the search needs about 0.3 kB for each
 PACKAGE = __name__.rpartition(".")[0]
@@ -230,7 +230,7 @@ def described(one: Any) -> str:
         last = f", the last a {described(one[-1])}" if type(one[-1]) is not list else ""
         return f"list of {len(one):,}{last}"
     if is_a(one, CORES):
-        return f"{type(one).__name__} of {len(one):,} entries"
+        return f"{type(one).__name__} of {sizes(one)['count']:,} entries"
     if is_a(one, np.ndarray):
         base = one
         while isinstance(base.base, np.ndarray):

@@ -20,7 +20,7 @@ import weakref
 
 import numpy as np
 
-from pyhmap import FrozenMap, FrozenSet, HMap, HSet
+from pyhmap import FrozenMap, FrozenSet, HIndex, HMap, HSet
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -124,6 +124,22 @@ def frozen_sets_that_are_kept():
     """The same for sets, as keys of a dict, with texts that are too long for their slots."""
     n = next(counter)
     frozen_sets[FrozenSet.from_array([f"a text that is too long for its slot: {i}" for i in range(n, n + 30)])] = n
+
+
+indexes = []
+
+
+def indexes_that_are_kept():
+    """One index per call."""
+    indexes.append(HIndex(np.int64, np.arange(100)))
+
+
+labels = []
+
+
+def labels_of_an_index_held_after_it():
+    """The index is gone; the view of its keys keeps them."""
+    labels.append(HIndex(np.int64, np.arange(100)).labels())
 
 
 pickled_parts = []
@@ -388,6 +404,7 @@ PLANTED = {
     "closure_that_is_registered": "held references",
     "bucket_array_held_after_growth": "held references",
     "parts_of_a_frozen_map_held_after_it": "held references",
+    "labels_of_an_index_held_after_it": "held references",
     **dict.fromkeys(AMORTISED + DEFERRED, "held references"),
     "cycle_with_the_collector_off": "cycles waiting",
     "map_in_a_cycle_with_the_collector_off": "cycles waiting",
@@ -401,6 +418,7 @@ PLANTED = {
     "maps_that_are_kept": "held references",
     "frozen_maps_that_are_kept": "held references",
     "frozen_sets_that_are_kept": "held references",
+    "indexes_that_are_kept": "held references",
 }
 
 # Each group is diagnosed in a process of its own.
@@ -440,6 +458,18 @@ def freezes_and_drops_maps():
     assert next(iter(f.items())) in f.items()
     with contextlib.suppress(ValueError):
         FrozenMap.from_arrays([1, 1], [2, 3])
+
+
+def makes_and_drops_indexes():
+    """Indexes that grow, are read, frozen and dropped, and the views and arrays that they give back."""
+    ix = HIndex(str, ["a", "b" * 40])
+    assert ix.encode([*"abc", "b" * 40]).tolist() == [0, 2, 3, 1]
+    assert ix.freeze().decode([1]).tolist() == ["b" * 40]
+    assert len(ix.labels("arrow")) == 4
+    numbers = HIndex(np.int64, range(60))
+    view = numbers.labels()
+    numbers.encode(np.arange(600))
+    assert view.sum() == 1770
 
 
 def churns_a_map():
@@ -498,6 +528,7 @@ async def awaits():
 CLEAN = [
     "makes_and_drops_maps",
     "freezes_and_drops_maps",
+    "makes_and_drops_indexes",
     "churns_a_map",
     "parses_and_formats",
     "makes_cycles",

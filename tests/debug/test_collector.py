@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from pyhmap import FrozenMap, HMap, HSet, debug
+from pyhmap import FrozenMap, HIndex, HMap, HSet, debug
 from pyhmap.debug import collector
 from pyhmap.debug.collector import percentile
 
@@ -99,13 +99,16 @@ def test_births_and_deaths_are_counted_and_nothing_is_kept():
     assert (watch.born, watch.died) == (8, 6)  # after the block
 
 
-def test_frozen_maps_are_counted_too():
+def test_frozen_maps_and_indexes_are_counted_too():
     m = HMap(np.int64, np.int64, {1: 2})
     with debug.CollectorWatch([m]) as watch:
         f = m.freeze()
         assert (watch.born, watch.died) == (1, 0)
         del f
-    assert (watch.born, watch.died) == (1, 1)
+        ix = HIndex(np.int64, [1])
+        assert (watch.born, watch.died) == (2, 1)
+        del ix
+    assert (watch.born, watch.died) == (2, 2)
 
 
 def test_a_map_is_let_go_by_a_watch_that_lives_on():
@@ -147,9 +150,9 @@ def test_the_page_and_the_json():
 def test_bad_calls_are_refused():
     with pytest.raises(TypeError, match=r"maps\[1\] is a dict"):
         debug.CollectorWatch([HMap(np.int64, np.int64), {}])
-    for frozen in (HMap(np.int64, np.int64).freeze(), HSet(np.int64).freeze()):  # they have no header, and no events
-        with pytest.raises(TypeError, match=rf"maps\[0\] is a {type(frozen).__name__}: give HMap or HSet objects"):
-            debug.CollectorWatch([frozen])
+    for other in (HMap(np.int64, np.int64).freeze(), HSet(np.int64).freeze(), HIndex("i8")):  # no header, no events
+        with pytest.raises(TypeError, match=rf"maps\[0\] is a {type(other).__name__}: give HMap or HSet objects"):
+            debug.CollectorWatch([other])
     watch = debug.CollectorWatch()
     assert watch.pauses() == {}
     assert watch.share == watch.elapsed == watch.born == 0

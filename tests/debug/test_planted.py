@@ -20,6 +20,8 @@ ROOTS = {
     "frozen_maps_that_are_kept": "programs.frozen_maps[",
     "frozen_sets_that_are_kept": "programs.frozen_sets",
     "parts_of_a_frozen_map_held_after_it": "programs.pickled_parts",
+    "indexes_that_are_kept": "programs.indexes[",
+    "labels_of_an_index_held_after_it": "programs.labels[",
     "bucket_array_held_after_growth": "programs.kept_views",
     "room_that_is_asked_for_and_never_used": "programs.reserved",
     "maps_grown_then_emptied": "programs.unused[",
@@ -82,6 +84,7 @@ def test_the_path_begins_where_the_program_keeps_it(planted, name):
         ("frozen_maps_that_are_kept", "pyhmap.frozen.FrozenMap"),
         ("frozen_sets_that_are_kept", "pyhmap.frozen_set.FrozenSet"),
         ("frozen_map_in_a_cycle_with_the_collector_off", "programs.Catalogue"),
+        ("indexes_that_are_kept", "pyhmap.hindex.HIndex"),
         ("cycle_with_the_collector_off", "programs.Node"),
         ("map_in_a_cycle_with_the_collector_off", "pyhmap.hmap.HMap"),
     ],
@@ -101,8 +104,9 @@ def test_a_cycle_is_written_down(planted):
     assert "Node.value -> Catalogue" in cycle
 
 
-def test_a_frozen_map_says_how_much_it_holds(planted):
+def test_a_frozen_map_and_an_index_say_how_much_they_hold(planted):
     assert "(FrozenMap of 100 entries)" in planted["frozen_maps_that_are_kept"]["page"]
+    assert "(HIndex of 100 entries)" in planted["indexes_that_are_kept"]["page"]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +126,11 @@ def test_a_frozen_map_says_how_much_it_holds(planted):
         ("frozen_sets_that_are_kept", "entries", 30, 30),
         ("parts_of_a_frozen_map_held_after_it", "maps", 0, 0),
         ("parts_of_a_frozen_map_held_after_it", "bucket blocks", 1600, 2000),
+        ("indexes_that_are_kept", "maps", 1, 1),
+        ("indexes_that_are_kept", "entries", 100, 100),
+        ("indexes_that_are_kept", "map bytes", 3584, 3584),  # 32 buckets of 64 bytes, and 6 keys of 8 for each
+        ("labels_of_an_index_held_after_it", "maps", 0, 0),
+        ("labels_of_an_index_held_after_it", "bucket blocks", 1536, 1536),
         ("map_that_only_grows", "entries", 1, 1),
         ("set_that_only_grows", "entries", 1, 1),
         ("map_that_grows_now_and_then", "entries", 0.09, 0.11),

@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 import pytest
 
-from pyhmap import FrozenMap, HMap
+from pyhmap import FrozenMap, HIndex, HMap
 from pyhmap.debug.referrers import cycle_through, paths_to
 
 
@@ -150,6 +150,27 @@ def test_a_frozen_map_is_seen_as_what_is_kept_and_as_what_keeps(service):
     service.catalogue = Catalogue.from_arrays(["a"], [1])
     service.catalogue.words = ["target"]
     assert paths_to([service.catalogue.words])[0].startswith("service.catalogue.words")
+
+
+def test_an_index_is_seen_as_what_is_kept_and_as_what_keeps(service):
+    ix = HIndex(str, ["a", "b"])
+    service.iterators = [iter(ix)]
+    assert paths_to([ix])[0] == "service.iterators[0] -> KeyIterator (HIndex of 2 entries)"
+    del ix
+
+    class Users(HIndex):
+        pass
+
+    service.users = Users(str)
+    service.users.words = ["target"]
+    assert paths_to([service.users.words])[0].startswith("service.users.words")
+
+
+def test_a_closed_map_has_no_entries(service):
+    f = FrozenMap.from_arrays([1], [2])
+    f.close()
+    service.closed = [f]
+    assert paths_to([f])[0] == "service.closed[0] (FrozenMap of 0 entries)"
 
 
 def test_a_frame_that_runs_is_a_root():

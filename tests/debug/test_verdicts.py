@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyhmap import FrozenMap, HMap, HSet, debug
+import pyhmap
+from pyhmap import FrozenMap, HIndex, HMap, HSet, debug
 from pyhmap.debug import accounts, meters, rounds, verdicts
 from pyhmap.debug.accounts import Maps
 from pyhmap.debug.meters import Heap, Process, Python, Snapshot, Trimmed
@@ -266,6 +267,43 @@ def test_frozen_maps_are_in_the_accounts():
     assert debug.snapshot().maps == before
 
 
+def test_indexes_are_in_the_accounts():
+    """Their account and the blocks that exist agree, also for texts in several blocks of the arena, and for no keys."""
+    texts = [f"a text that is too long for its place: {i}" for i in range(300)]
+    before = debug.snapshot().maps
+    kept = [HIndex(np.int64, np.arange(1000)), HIndex("U2", ["a", "b"]), HIndex("i4")]
+    kept.append(HIndex(str))
+    for i in range(0, 300, 30):
+        kept[3].encode(texts[i : i + 30])
+    after = debug.snapshot().maps
+    more = {name: getattr(after, name) - getattr(before, name) for name in Maps.__slots__}
+    assert (more["alive"], more["entries"]) == (4, 1302)
+    assert more["capacity"] == (256 + 1 + 1 + 64) * 6  # 6 keys for each of the smallest number of buckets
+    assert more["arenas"] == sum(map(len, texts))
+    assert more["allocated"] == more["blocks"] >= more["indexes"] + more["arenas"]
+    assert more["indexes"] + more["arenas"] == sum(one.nbytes for one in kept)
+    assert after.bytes - before.bytes == more["indexes"] + more["arenas"]
+    assert more["growing"] == more["buckets"] == more["overflow"] == more["old"] == more["idle"] == more["frozen"] == 0
+    labels = kept[0].labels()
+    kept.clear()
+    held = debug.snapshot().maps
+    assert (held.alive, held.indexes, held.blocks) == (before.alive, before.indexes, before.blocks + 256 * 6 * 8)
+    assert labels[-1] == 999
+    del labels
+    assert debug.snapshot().maps == before
+
+
+def test_an_index_from_a_file_holds_no_blocks(tmp_path):
+    """It is counted as the frozen map that it is made of."""
+    HIndex(np.int64, np.arange(1000)).save(tmp_path / "f")
+    before = debug.snapshot().maps
+    f = pyhmap.open(tmp_path / "f")
+    after = debug.snapshot().maps
+    assert (after.alive - before.alive, after.entries - before.entries) == (1, 1000)
+    assert (after.blocks, after.allocated, after.indexes) == (before.blocks, before.allocated, before.indexes)
+    assert len(f) == 1000
+
+
 def test_a_build_that_fails_leaves_no_blocks():
     before = debug.snapshot().maps
 
@@ -282,7 +320,7 @@ def test_a_build_that_fails_leaves_no_blocks():
     assert debug.snapshot().maps == before
 
 
-@pytest.mark.parametrize("make", [HMap.copy, HMap.freeze])
+@pytest.mark.parametrize("make", [HMap.copy, HMap.freeze, lambda m: HIndex(np.int64, list(m))])
 def test_a_map_that_claims_what_does_not_exist_is_an_accounting_error(monkeypatch, make):
     kept = make(HMap(np.int64, np.int64, {i: i for i in range(10_000)}))
     assert len(kept) == 10_000

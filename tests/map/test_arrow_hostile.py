@@ -34,7 +34,7 @@ from arrow_source import (
     text_column,
 )
 from arrow_spoiling import INT64_MAX, Spoiled, SpoiledStream, child, runs, set_child, struct
-from pyhmap import FrozenMap, FrozenSet, HMap, HSet
+from pyhmap import FrozenMap, FrozenSet, HIndex, HMap, HSet
 from support import interrupted_after, no_collections
 from tophash_cache import TopHashCache
 
@@ -64,6 +64,8 @@ def refused(make: Callable[[], Any], named: str, error: type[Exception] = ValueE
     m, keys, objects = HMap(key, np.int64, held), HSet(key, held), HMap(object, object, held)
     values = HMap(np.int64, key, {1: next(iter(held))})
     frozen, frozen_keys = m.freeze(), keys.freeze()
+    index = HIndex(key, held)
+    frozen_index = index.freeze()
     calls: list[Callable[[Any], object]] = [
         m.lookup_many,
         m.contains_many,
@@ -89,6 +91,11 @@ def refused(make: Callable[[], Any], named: str, error: type[Exception] = ValueE
         frozen_keys.union,
         frozen_keys.isdisjoint,
         FrozenSet.from_array,
+        index.encode,
+        lambda column: index.encode(column, add=False),
+        frozen_index.encode,
+        HIndex.from_labels,
+        lambda column: HIndex(key, column),
         lambda column: FrozenMap.from_arrays(column, [1, 2, 3]),
         lambda column: FrozenMap.from_arrays(column, [1, 2, 3], on_duplicate="last"),
         lambda column: FrozenMap.from_arrays([1, 2, 3], column),
@@ -98,8 +105,9 @@ def refused(make: Callable[[], Any], named: str, error: type[Exception] = ValueE
             call(make())
         assert type(raised.value) is error
         del raised  # its traceback refers to this frame, and what that refers to is to be released
-    for each in (m, keys, objects, values, frozen, frozen_keys):
+    for each in (m, keys, objects, values, frozen, frozen_keys, index, frozen_index):
         each.check()
+    assert list(index) == list(frozen_index) == list(held)
     assert dict(m) == dict(objects) == dict(frozen) == held
     assert set(keys) == set(frozen_keys) == set(held)
     assert dict(values) == {1: next(iter(held))}

@@ -17,7 +17,7 @@ from container_cases import NULL, Refusal, built, cases
 from containers import ANY, CONTAINERS, HasArray, Items, samples
 from containers_page import PAGE, current
 from held_exactly import KEY_TYPES, NAN, NAT, RECORD, VALUE_TYPES, canonical, held
-from pyhmap import HMap, HSet
+from pyhmap import HIndex, HMap, HSet
 
 pytestmark = pytest.mark.slow  # every container with every type and call
 
@@ -171,6 +171,22 @@ def numbers_keys(cell: Cell, b: Batch) -> None:
     cell.expect("the map after factorize", lambda: b.contents(m), numbers)
 
 
+def indexes(cell: Cell, b: Batch) -> None:
+    """An index gives the codes of factorize, and knows the way back; where it only reads, a missing key is -1."""
+    distinct = list(dict.fromkeys(key for key in b.keys if key is not NULL))
+    codes = {key: i for i, key in enumerate(distinct)}
+    ix = HIndex(b.spec)
+    cell.expect("HIndex.encode", lambda: ix.encode(b.build()).tolist(), [codes.get(key, -1) for key in b.keys])
+    cell.expect("the index after encode", lambda: [canonical(b.spec, key) for key in ix], distinct)
+    part = HIndex(b.spec, [plain(b.spec, key) for key in distinct[::2]])
+    known = [codes[key] // 2 if key in codes and codes[key] % 2 == 0 else -1 for key in b.keys]
+    for each in (part, part.freeze()):
+        what = f"{type(each).__name__}.encode, add=False"
+        cell.expect(what, lambda each=each: each.encode(b.build(), add=False).tolist(), known)
+    if len(distinct) == len(b.keys):
+        cell.expect("HIndex(labels)", lambda: HIndex(b.spec, b.build()) == ix, True)
+
+
 def sets(cell: Cell, b: Batch) -> None:
     items = set(b.keys) - {NULL}
     own = set(list(dict.fromkeys(key for key in b.keys if key is not NULL))[::2])
@@ -225,6 +241,11 @@ def refused_everywhere(cell: Cell, b: Batch, refusal: Refusal, every_call: bool)
         cell.expect("HSet.add_many", lambda: s.add_many(b.build()), refusal)
         cell.expect("HSet.contains_many", lambda: s.contains_many(b.build()), refusal)
         cell.expect("HSet.discard_many", lambda: s.discard_many(b.build()), refusal)
+        if b.spec is not object:
+            ix = HIndex(b.spec)
+            cell.expect("HIndex.encode", lambda: ix.encode(b.build()), refusal)
+            cell.expect("HIndex.encode, add=False", lambda: ix.encode(b.build(), add=False), refusal)
+            cell.expect("the index after both", lambda: len(ix), 0)
     cell.expect("the map after all of them", lambda: (len(m), len(s)), (0, 0))
 
 
@@ -262,6 +283,8 @@ def test_keys(container, key_type, hmap_type):
                 calls(cell, batch)
             if hmap_type is HMap:  # a set is a layer over a map
                 sets(cell, batch)
+                if spec is not object:
+                    indexes(cell, batch)
     cell.report()
 
 
@@ -284,6 +307,8 @@ def finds_and_changes_nothing(cell: Cell, m: Any, made: Callable[[], Any]) -> No
     cell.expect("set_many", lambda: m.set_many(made(), 1), None)
     cell.expect("factorize", lambda: m.factorize(made()).tolist(), [])
     cell.expect("HSet.add_many", lambda: HSet(m.key_dtype).add_many(made()), 0)
+    if m.key_dtype is not object:
+        cell.expect("HIndex.encode", lambda: HIndex(m.key_dtype).encode(made()).tolist(), [])
     cell.expect("the map", lambda: len(m), 0)
 
 

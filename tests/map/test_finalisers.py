@@ -12,7 +12,8 @@ import sys
 import numpy as np
 import pytest
 
-from hostile_calls import CALLS, FROZEN_CALLS, KINDS, OLD, Kind, N, has_objects, pairs_of
+from hostile_calls import CALLS, FROZEN_CALLS, INDEX_CALLS, KINDS, NEW, OLD, Kind, N, has_objects, pairs_of
+from pyhmap import HIndex
 
 pytestmark = [pytest.mark.release_only, pytest.mark.slow]  # tens of thousands of writes
 
@@ -133,6 +134,55 @@ def test_a_finaliser_in_the_middle_of_a_call_of_a_frozen_map(name, call, monkeyp
         with collection_after(n, act):
             FROZEN_CALLS[call](kind, f)
         assert pairs_of(f) == pairs
+    assert not problems
+
+
+def index_acts(kind, ix):
+    """What finalisers do with an id map, and what must hold of it in the middle of any call."""
+    number = itertools.count(2000)
+
+    def add():
+        for i in itertools.islice(number, 3):
+            keys = kind.keys([i])
+            [code] = ix.encode(keys).tolist()
+            assert ix.decode([code], to="list") == keys
+
+    def add_many():
+        keys = kind.keys(itertools.islice(number, 100))
+        assert ix.encode(keys).tolist() == list(range(len(ix) - 100, len(ix)))
+
+    def read():
+        keys = list(ix)
+        assert keys[:N] == kind.keys(OLD)
+        assert ix.encode(keys, add=False).tolist() == list(range(len(keys)))
+        assert ix.decode(range(len(keys)), to="list") == keys
+        ix.check()
+
+    def freeze():
+        f = ix.freeze()
+        f.check()
+        assert f == ix
+
+    return {"add": add, "add many": add_many, "read": read, "freeze": freeze}
+
+
+@pytest.mark.parametrize("act", ["add", "add many", "read", "freeze"])
+@pytest.mark.parametrize("call", INDEX_CALLS)
+@pytest.mark.parametrize("name", [name for name in KINDS if not has_objects(name)])
+def test_a_finaliser_in_the_middle_of_a_call_of_an_index(name, call, act, monkeypatch):
+    """It finds every code where it was, and the call gives each key its code, whoever was first."""
+    problems, keys = [], Kind(name).keys([*NEW, *OLD])
+    monkeypatch.setattr("sys.unraisablehook", lambda error: problems.append(error.exc_value))
+    for n in range(1, FIRST):
+        kind = Kind(name)
+        ix = HIndex(kind.key_type, kind.keys(OLD))
+        with collection_after(n, index_acts(kind, ix)[act]):
+            result = INDEX_CALLS[call](kind, ix)
+        if call == "encode":
+            assert ix.decode(result, to="list") == keys
+        ix.check()
+        assert list(ix)[:N] == kind.keys(OLD)
+        assert len(list(ix)) == len(ix)
     assert not problems
 
 

@@ -345,6 +345,58 @@ def test_a_batch_with_a_wrong_key_adds_none():
     assert list(ix) == [1]
 
 
+def test_keys_of_a_subclass_are_stored_as_what_they_are():
+    """What a subclass says of itself does not count, and keys come back in the type of the index."""
+
+    class Name(str):
+        __slots__ = ()
+
+        def __hash__(self):
+            raise LookupError
+
+        __eq__ = __len__ = __str__ = __getitem__ = encode = __hash__
+
+    class Number(int):
+        def __hash__(self):
+            raise LookupError
+
+        __eq__ = __index__ = __int__ = __lt__ = __hash__
+
+    names = HIndex(str, ["b"])
+    assert names.encode([Name("a"), "b", Name("b"), "a"]).tolist() == [1, 0, 0, 1]
+    assert names.encode(np.array([Name("c"), "c"], object)).tolist() == [2, 2]
+    assert (names[Name("c")], Name("d") in names, names.get(Name("a"))) == (2, False, 1)
+    assert [type(key) for key in names] == [str] * 3
+    numbers = HIndex("i8", [7])
+    assert numbers.encode([Number(5), 7, Number(7), True]).tolist() == [1, 0, 0, 2]
+    assert (numbers[Number(5)], numbers.get(Number(6))) == (1, None)
+    assert [type(key) for key in numbers] == [int] * 3
+    for ix in (names, numbers):
+        ix.check()
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_texts_of_every_size(as_bytes):
+    """Those that are wholly in the column (up to 12 bytes), those in an arena of several blocks, and huge ones."""
+    sizes = [*range(30), *range(1000, 1100), 65_535, 65_536, 65_537, *[30_000] * 20, 3_000_000]
+    texts = [f"{i:03}-{'x' * size}"[-size:] if size else "" for i, size in enumerate(sizes)]
+    texts = [text.encode() for text in texts] if as_bytes else texts
+    distinct = list(dict.fromkeys(texts))
+    expected = [distinct.index(text) for text in texts]
+    one_by_one, ix = HIndex(type(texts[0])), HIndex(type(texts[0]))
+    assert [int(one_by_one.encode([text])[0]) for text in texts] == expected
+    assert ix.encode(texts).tolist() == expected
+    for other in (ix, one_by_one, ix.copy(), pickle.loads(pickle.dumps(ix)), ix.freeze(), in_a_file(ix)):
+        other.check()
+        assert list(other) == distinct
+        assert other.decode(expected, to="list") == texts
+        assert pa.array(other.decode(expected, to="arrow")).to_pylist() == texts
+        assert other.encode(texts, add=False).tolist() == expected
+        assert [other[text] for text in texts[::9]] == expected[::9]
+    long = sum(len(text) for text in distinct if len(text) > 12)
+    assert long <= ix.nbytes <= long + 100 * len(distinct)
+
+
 def test_labels_given_at_the_beginning():
     for make in (lambda labels: HIndex(str, labels), HIndex.from_labels):
         assert list(make(["a", "b"])) == ["a", "b"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lying_arrays import lying
-from pyhmap import FrozenMap, FrozenSet, HMap
+from pyhmap import FrozenMap, FrozenSet, HIndex, HMap
 
 
 @pytest.mark.parametrize("value_type", [np.int64, np.float32, object, str, "S20"])
@@ -80,3 +80,20 @@ def test_the_methods_of_an_array_of_values_are_not_trusted(value_type):
     f = FrozenMap.from_arrays(keys, lying(values))
     assert f.get_many(keys).tolist() == values.tolist()
     assert f.get_many(np.array([-1]), lying(values[7:8])).tolist() == values[7:8].tolist()
+
+
+@pytest.mark.parametrize(
+    "key_type", [np.int64, np.int32, np.float64, "M8[s]", "S30", "U30", "V8", [("a", "i8"), ("b", "S8")]]
+)
+@pytest.mark.parametrize("code_type", [np.int64, np.int32, np.uint64])
+def test_indexes_do_not_trust_the_methods_of_arrays(key_type, code_type):
+    keys, codes = numbered(key_type), np.arange(1000, dtype=code_type)
+    ix = HIndex(key_type)
+    assert ix.encode(lying(keys)).tolist() == codes.tolist()
+    for each in (ix, HIndex(key_type, lying(keys)), HIndex.from_labels(lying(keys)), ix.freeze()):
+        each.check()
+        assert len(each) == 1000
+        assert each.encode(lying(keys), add=False).tolist() == codes.tolist()
+        assert each.decode(lying(codes)).tolist() == each.labels().tolist() == keys.tolist()
+        assert each.decode(lying(codes), to="list") == list(each)
+        assert each.decode(lying(codes.reshape(10, 100)), missing=keys[0].item()).shape == (10, 100)

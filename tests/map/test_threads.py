@@ -17,7 +17,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pyhmap import HMap, HSet
+from pyhmap import HIndex, HMap, HSet
 from pyhmap._inspect import check
 from support import items_of, no_collections
 
@@ -680,7 +680,8 @@ def test_a_search_that_waits_for_compact_looks_again():
 
 
 @pytest.mark.slow
-def test_texts_that_another_thread_changes_meanwhile():
+@pytest.mark.parametrize("make", [lambda: HMap("S40", np.int64), lambda: HIndex("S40")], ids=["map", "index"])
+def test_texts_that_another_thread_changes_meanwhile(make):
     """What is hashed is what is stored: the call raises, or each key is found under what it was when it was stored."""
     keys = np.array([f"a text that is long: {i:09}" for i in range(50_000)], "S40")
     done = threading.Event()
@@ -694,9 +695,12 @@ def test_texts_that_another_thread_changes_meanwhile():
     def write():
         try:
             for _ in range(5):
-                m = HMap("S40", np.int64)
+                m = make()
                 try:
-                    m.set_many(keys, np.arange(len(keys)))
+                    if isinstance(m, HMap):
+                        m.set_many(keys, np.arange(len(keys)))
+                    else:
+                        assert len(m.encode(keys)) == len(keys)
                 except RuntimeError as error:
                     outcomes.append(str(error))
                 m.check()
@@ -705,3 +709,116 @@ def test_texts_that_another_thread_changes_meanwhile():
 
     together(write, change, done=done)
     assert all("was changed by another thread while it was being stored: pass a copy" in said for said in outcomes)
+
+
+# ---- id maps: test_index.py has threads that add and read
+
+
+@pytest.mark.parametrize("key", [np.int64, np.int32])
+def test_numbers_that_another_thread_changes_while_they_get_codes(key):
+    """Each key of the index is one that the array had at some moment, and is found under its code."""
+    keys, done = np.arange(300_000, dtype=key), threading.Event()
+
+    def change():
+        while not done.is_set():
+            keys[:] = keys[::-1].copy()
+
+    def write():
+        try:
+            for _ in range(5):
+                ix = HIndex(key)
+                codes = ix.encode(keys)
+                assert 0 <= codes.min() <= codes.max() < len(ix)
+                labels = ix.labels()
+                assert 0 <= labels.min() <= labels.max() < len(keys)
+                assert (ix.encode(labels, add=False) == np.arange(len(ix))).all()
+                ix.check()
+        finally:
+            done.set()
+
+    together(write, change)
+
+
+def test_codes_that_another_thread_changes_while_they_are_decoded():
+    """Codes that no key has never lead outside of the index."""
+    ix = HIndex(str, [f"a text that is too long for its place: {i}" for i in range(1000)])
+    codes, done = np.arange(200_000) % 1000, threading.Event()
+
+    def change():
+        while not done.is_set():
+            codes[::7] = 2**62
+            codes[:] = np.arange(200_000) % 1000
+
+    def read():
+        try:
+            for _ in range(30):
+                with contextlib.suppress(IndexError):
+                    assert all(key.startswith("a text") for key in ix.decode(codes).tolist())
+        finally:
+            done.set()
+
+    together(read, change)
+
+
+@pytest.mark.slow
+def test_an_interrupted_batch_has_added_the_first_keys():
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    keys = np.random.default_rng(1).permutation(4_000_000)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    sizes = []
+    try:
+        for known in (0, 3 << 20):  # the batch grows the index at first; or goes in pieces of 2^20 keys
+            ix = HIndex(np.int64, keys[:known])
+            with pytest.raises(Interrupted), no_collections():
+                until_alarm(lambda ix=ix: ix.encode(keys), 0.01)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            n = len(ix)
+            assert (ix.labels() == keys[:n]).all()
+            assert (ix.encode(keys[:n], add=False) == np.arange(n)).all()
+            together(lambda ix=ix: ix.encode(keys[:1000]), lambda ix=ix: ix.encode([-1]), lambda ix=ix: ix.get(keys[0]))
+            assert len(ix) == max(n, 1000) + 1
+            ix.check()
+            sizes.append((known, n))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert all(known <= n < len(keys) for known, n in sizes), sizes
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.slow
+def test_a_fork_while_keys_are_added_and_read():
+    """The child reads and adds at once; or it is told that a thread of the parent was in the middle of adding keys."""
+    ix, done = HIndex(np.int64, np.arange(N)), threading.Event()
+    keys = np.arange(40 * N) % N
+    outcomes = set()
+
+    def use():
+        try:
+            ok = (ix.encode(np.arange(N - 5, N + 5)) == [*range(N - 5, N), *range(N, N + 5)]).all()
+        except RuntimeError as error:
+            os._exit(3 if "in a batch write at the fork: rebuild" in str(error) else 4)
+        return ok and (ix.decode(np.arange(N)) == np.arange(N)).all() and ix[N + 4] == N + 4
+
+    def run(add):
+        while not done.is_set():
+            ix.encode(keys, add=add)
+
+    threads = [threading.Thread(target=run, args=(add,), daemon=True) for add in (False, True)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            outcomes.add(exit_code_of_a_child_that_uses(ix, use))
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(SECONDS)
+    assert outcomes <= {0, 3}
+    ix.check()
+    assert len(ix) == N

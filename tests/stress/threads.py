@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyhmap import FrozenMap, HMap
+from pyhmap import FrozenMap, HIndex, HMap
 
 WATCHDOG = 120  # seconds: a round takes a few
 ROUND = 3.0  # seconds of calls between two moments of rest
@@ -216,6 +216,25 @@ class Codes:
             need(seen.items() <= stored.items(), "a code that changed")
 
 
+class Index:
+    """An id map that all threads add to, and one of texts: the code of a key never changes, and leads back to it."""
+
+    name = "id maps"
+
+    def __init__(self) -> None:
+        self.indexes: list[Any] = [HIndex(np.int64), HIndex(str)]
+        self.seen: list[dict[Any, int]] = []
+
+    def check(self) -> None:
+        every = {}
+        for ix in self.indexes:
+            ix.check()
+            every |= dict(ix)
+            need((ix.encode(ix.labels(), add=False) == np.arange(len(ix))).all(), "codes of an id map")
+        for seen in self.seen:
+            need(seen.items() <= every.items(), "a code of an id map that changed")
+
+
 class Frozen:
     """Frozen maps that all threads read. The value of a key is three times its number."""
 
@@ -248,6 +267,7 @@ class Worker:
         self.versions = 0
         self.armed = False
         self.codes: dict[int, int] = {}
+        self.ids: dict[Any, int] = {}
 
     def run(self, shared: list[Any], until: float, stop: threading.Event) -> None:
         while time.monotonic() < until and not stop.is_set():
@@ -593,6 +613,42 @@ def factorize(w: Worker, place: Codes) -> None:
         need(w.codes.setdefault(key, code) == code, "a code that changed", key, code, w.codes[key])
 
 
+# ---- calls on id maps ------------------------------------------------------------------------------------------------
+
+
+def some_ids(w: Worker, place: Index) -> tuple[Any, list[Any]]:
+    """One of the two id maps, and keys for it."""
+    which, numbers = w.rng.randrange(2), [w.rng.randrange(20_000) for _ in range(w.size())]
+    return place.indexes[which], numbers if which == 0 else [text(number) for number in numbers]
+
+
+def encode(w: Worker, place: Index) -> None:
+    ix, keys = some_ids(w, place)
+    codes = ix.encode(keys)
+    for key, code in zip(keys, codes.tolist(), strict=True):
+        need(w.ids.setdefault(key, code) == code, "a code of an id map that changed", key, code, w.ids[key])
+    need(ix.decode(codes, to="list") == keys, "decode of what encode returned")
+
+
+def read_ids(w: Worker, place: Index) -> None:
+    ix, keys = some_ids(w, place)
+    for key, code in zip(keys, ix.encode(keys, add=False).tolist(), strict=True):
+        need(code == w.ids.get(key, code), "another code", key, code, w.ids.get(key))
+        need(code < 0 or ix.key(code) == key, "another key", key, code)
+    for key in keys[:20]:
+        need(ix.get(key) in (None, w.ids.get(key, ix.get(key))), "another code", key)
+
+
+def look_at_ids(w: Worker, place: Index) -> None:
+    ix = w.rng.choice(place.indexes)
+    again = HIndex(ix.key_dtype, ix.labels())
+    made = w.one_of(ix.freeze, ix.copy, lambda: pickle.loads(pickle.dumps(ix)), lambda: again)
+    made.check()
+    need(made.labels().tolist() == ix.labels().tolist()[: len(made)], "a copy of an id map", type(made))
+    need(list(made) == made.labels("list"), "iteration of an id map")
+    w.one_of(ix.check, lambda: ix.nbytes, lambda: sys.getsizeof(ix), lambda: repr(ix))
+
+
 # ---- calls on frozen maps --------------------------------------------------------------------------------------------
 
 
@@ -636,10 +692,17 @@ OWNED_CALLS = [
     copies, freeze, reserve_and_compact, look,
 ]  # fmt: skip
 FROZEN_CALLS = [look_up_frozen, copy_frozen, build_frozen]
+INDEX_CALLS = [encode, read_ids, look_at_ids]
 PAIR_CALLS = [write_to_two, update_each_other, compare_two, unite_two, empty_one, arrays_of_two]
 CALLS = {
     kind: [(call.__name__.replace("_", " "), call) for call in calls]
-    for kind, calls in ((Owned, OWNED_CALLS), (Pair, PAIR_CALLS), (Codes, [factorize]), (Frozen, FROZEN_CALLS))
+    for kind, calls in (
+        (Owned, OWNED_CALLS),
+        (Pair, PAIR_CALLS),
+        (Codes, [factorize]),
+        (Index, INDEX_CALLS),
+        (Frozen, FROZEN_CALLS),
+    )
 }
 
 
@@ -677,6 +740,8 @@ def use_in_child(shared: list[Any]) -> int:
     for place in shared:
         if isinstance(place, Frozen):
             place.check()
+        if isinstance(place, Index):
+            half_written |= use_ids_in_child(place)
         if not isinstance(place, Owned):
             continue
         try:
@@ -694,6 +759,18 @@ def use_in_child(shared: list[Any]) -> int:
             need("at the fork: rebuild" in str(error), "an error in a child", str(error))
             half_written = 1
     return half_written
+
+
+def use_ids_in_child(place: Index) -> int:
+    try:
+        for ix, key in zip(place.indexes, (-1, "a key of the child"), strict=True):
+            code = len(ix)
+            need(ix.encode([key, *list(ix)[:1000]]).tolist() == [code, *range(min(code, 1000))], "ids in a child")
+            ix.check()
+    except RuntimeError as error:
+        need("at the fork: rebuild" in str(error), "an error in a child", str(error))
+        return 1
+    return 0
 
 
 # ---- the run ---------------------------------------------------------------------------------------------------------
@@ -733,12 +810,13 @@ def one_round(workers: list[Worker], shared: list[Any], seconds: float, forks: c
 
 
 def new_maps(names: list[str], workers: list[Worker]) -> list[Any]:
-    codes = Codes()
+    codes, ids = Codes(), Index()
     for worker in workers:
-        worker.codes = {}
+        worker.codes, worker.ids = {}, {}
         codes.seen.append(worker.codes)
+        ids.seen.append(worker.ids)
     own = workers[0].rng.choice(OWN)
-    return [*(Owned(name, len(workers), own) for name in names), Pair(), codes, Frozen()]
+    return [*(Owned(name, len(workers), own) for name in names), Pair(), codes, ids, Frozen()]
 
 
 def summary(workers: list[Worker], forks: collections.Counter[str], rounds: int, seconds: float) -> str:

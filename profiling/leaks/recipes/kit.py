@@ -67,7 +67,7 @@ def drain(iterable: Any) -> None:
 
 
 class Kit:
-    """What the rounds of one call work on: keys and values of one form, a map, a set and an index of them, and batches."""
+    """What the rounds of one call work on: keys and values of one form, batches, a map, a set and an index of them."""
 
     def __init__(self, name: str, form: str) -> None:
         self.name, self.form = name, form
