@@ -23,7 +23,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 # An isolated environment would compile everything again: what pyproject.toml asks of one goes into ours.
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
-.PHONY: help build test check record table bench cache files growth leaks instructions report compare
+.PHONY: help build test check record table bench cache files growth leaks instructions report compare ids
 .PHONY: lint type coverage debug asan stress fuzz clean
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo "make instructions   build, then count instructions, beside those recorded (OUT=profiling/results records again)"
 	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
 	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
+	@echo "make ids      build, then the example of ids beside a matrix (KEYS=10000000; QUICK=1: 100000, once)"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on (QUICK=1: a short form)"
@@ -58,7 +59,7 @@ $(VENV)/.built: $(VENV)/.tools $(COMPILED)
 	touch $@
 
 # A stamp per extra. It does not depend on the stamp of the build: the installed files are the ones built in place.
-EXTRAS := $(addprefix $(VENV)/.,test dev profiling peers)
+EXTRAS := $(addprefix $(VENV)/.,test dev profiling peers examples)
 $(EXTRAS): $(VENV)/.%: setup.py pyproject.toml | $(VENV)/.built
 	$(PY) -m pip install --quiet --no-build-isolation --editable '.[$*]'
 	touch $@
@@ -97,6 +98,10 @@ growth: $(VENV)/.peers
 	$(PROFILING) fragmentation $(OPTIONS)
 	$(PROFILING) floods $(OPTIONS)
 	$(PROFILING) layout $(OPTIONS)
+
+KEYS ?= $(if $(QUICK),100000,10000000)
+ids: $(VENV)/.examples
+	$(PY) examples/ids --keys $(KEYS) $(if $(QUICK),--rounds 1)
 
 leaks: $(VENV)/.dev
 	$(PROFILING) leaks $(OPTIONS)

@@ -38,10 +38,10 @@ def open(
 
         * ``"header"``: types, sizes, and the checksum of the header.
         * ``"structure"``: also that no row and no text is led outside of the file. Takes time in proportion to the
-          number of rows, if there are texts; else one pass over a hundredth of the file.
+          number of rows, if there are texts or codes; else one pass over a hundredth of the file.
         * ``"lazy"``: the checksums of what leads to the rows. The first read of each MiB of rows and texts verifies it,
           and raises ``FileFormatError`` if it is damaged.
-        * ``"full"``: all checksums, the structure, and that each key is found.
+        * ``"full"``: all checksums, the structure, and that each key and each code is found.
     prefetch
         ``None``: pages are read from the disk when they are first used. ``"touch"``: all at once. ``"copy"``: into
         memory of this process. Then a file that others cut off or write over is no danger, and network file systems,
@@ -154,7 +154,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 
 def _map_in(file: read.OpenFile, verify: str, sha256: str | None = None, progress: Progress | None = None) -> Any:
-    """The map or set that an opened file holds. ``progress`` is called with the part of its bytes that was checked."""
+    """What an opened file holds. ``progress`` is called with the part of its bytes that was checked."""
     if sha256 is not None:
         first, progress = halves(progress)
         _check_sha256(file, sha256, first)
@@ -165,7 +165,7 @@ def _map_in(file: read.OpenFile, verify: str, sha256: str | None = None, progres
     except TypeError as error:
         raise FileFormatError(f"{file.path} is damaged: {error}") from None
     if file.header.value != VALUES.get(kind, file.header.value):
-        raise FileFormatError(f"{file.path} is damaged: it is a {kind}, and has values of type {file.header.value}")
+        raise FileFormatError(f"{file.path} is damaged: its kind is {kind}, and its values are {file.header.value}")
     read.fill(m, file, verify, progress)
     if kind == "set":
         return FrozenSet._over(m)
@@ -173,6 +173,7 @@ def _map_in(file: read.OpenFile, verify: str, sha256: str | None = None, progres
 
 
 def _index_over(m: FrozenMap[Any, Any], file: read.OpenFile, verify: str) -> FrozenIndex[Any]:
+    """The index of a map from keys to codes, and of the rows of the codes in the same file."""
     rows = file.section("rows").view(np.uint32)
     if verify in ("structure", "full") and len(rows) and rows.max() >= len(rows):
         raise FileFormatError(f"{file.path} is damaged: code {rows.argmax():,} leads outside of the rows")

@@ -20,6 +20,8 @@ from pyhmap.frozen import FrozenMap, Progress
 
 _K = TypeVar("_K")
 
+PIECE = 1 << 20  # codes that are checked at a time: little memory, and Ctrl-C is noticed
+
 
 class FrozenIndex(IndexMethods[_K]):
     """An id map that takes no more keys: it can be saved, mapped from a file by many processes, and hashed.
@@ -124,9 +126,10 @@ class FrozenIndex(IndexMethods[_K]):
         'b'
         """
         number = operator.index(code)
+        rows = self._rows  # before the check of len(): another thread may close the index
         if not 0 <= number < len(self):
             raise IndexError(f"code {number}: the index has {len(self):,} keys, whose codes begin with 0")
-        return self._map._key_in(int(self._rows[number]))
+        return self._map._key_in(int(rows[number]))
 
     def _keys_at(self, codes: npt.NDArray[np.int64], joined: bool) -> Any:
         return self._map._keys_at(self._rows, codes, joined)
@@ -135,7 +138,9 @@ class FrozenIndex(IndexMethods[_K]):
         return self._keys_at(np.arange(len(self)), joined)
 
     def __iter__(self) -> Iterator[_K]:
-        return map(self._map._key_in, self._rows.tolist())
+        rows = self._rows
+        len(self)  # raises if it is closed
+        return map(self._map._key_in, memoryview(rows))
 
     # ---- files and memory
 
@@ -232,9 +237,13 @@ class FrozenIndex(IndexMethods[_K]):
 
 def first_wrong_row(m: FrozenMap[Any, Any], rows: npt.NDArray[np.uint32]) -> int | None:
     """The first code whose row has another code, or None."""
-    codes = np.arange(len(m))
-    wrong = m.values_array()[np.minimum(rows, len(m) - 1)] != codes if len(m) else codes != codes
-    return int(wrong.argmax()) if wrong.any() else None
+    values = m.values_array()
+    for at in range(0, len(rows), PIECE):
+        found = values[np.minimum(rows[at : at + PIECE], len(rows) - 1)]
+        wrong = found != np.arange(at, at + len(found))
+        if wrong.any():
+            return at + int(wrong.argmax())
+    return None
 
 
 def restored_frozen_index(cls: Any, m: Any, rows: Any) -> Any:

@@ -369,7 +369,7 @@ class Subscriber:
 
         Returns
         -------
-        FrozenMap or FrozenSet
+        FrozenMap, FrozenSet or FrozenIndex
             What was published.
 
         Raises

@@ -82,17 +82,29 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def stays_together(nodeid: str) -> bool:
+    """Whether the tests of this one's file share long runs of programs."""
+    return bool({"debug", "profiling", "packaging"} & set(Path(nodeid.partition("::")[0]).parts))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no process works on when the others have nothing left to do."""
+    items.sort(key=lambda item: (not stays_together(item.nodeid), item.get_closest_marker("slow") is None))
+
+
 class TogetherWhereShared(LoadScopeScheduling):
-    """Sends each test to a free process. The files whose tests share long runs of programs come first, and the tests of
-    such a file stay in one process."""
+    """Sends a free process the next test with all its parameters, or a whole file whose tests share programs.
+
+    Tests one by one would keep it waiting: the scheduler goes through all that it has sent before it sends more.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return file if {"debug", "profiling", "packaging"} & set(Path(file).parts) else nodeid
+        return nodeid.partition("::" if stays_together(nodeid) else "[")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherWhereShared:
-    """How pytest-xdist distributes the tests."""
+    """How pytest-xdist distributes the tests: in the order of pytest_collection_modifyitems()."""
+    config.option.loadscopereorder = False
     return TogetherWhereShared(config, log)
 
 

@@ -1,15 +1,19 @@
-"""Files of frozen maps for the tests: made, damaged, and written again with other contents and right checksums."""
+"""Files of frozen maps and indexes for the tests: made, damaged, and written again with other contents and right
+checksums."""
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 
-from pyhmap import CorruptMapError, FrozenMap, HMap
+from pyhmap import CorruptMapError, FrozenIndex, FrozenMap, HIndex, HMap
 from pyhmap._file.blocks import BlockWriter, checksum_of
 from pyhmap._file.header import PAGE, Header, header_of
 
@@ -25,6 +29,14 @@ MAPS = {
     "empty": lambda: HMap(np.int64, np.int64).freeze(seed=1),
     "empty texts": lambda: HMap(str, str).freeze(seed=1),
 }
+INDEXES = {  # the order of the codes is not that of the keys
+    "index of ints": lambda: HIndex("i8", np.arange(1000)[::-1] * 7).freeze(seed=1),
+    "index of 4-byte keys": lambda: HIndex("f4", np.arange(1000)[::-1] / 4).freeze(seed=1),
+    "index of texts": lambda: HIndex(str, [f"{i}" * (1 + i % 20) for i in range(300, 0, -1)]).freeze(seed=1),
+    "index of records": lambda: HIndex([("a", "i4"), ("b", "U3")], [(-i, f"{i}") for i in range(99)]).freeze(seed=1),
+    "empty index": lambda: HIndex(np.int64).freeze(seed=1),
+    "empty index of texts": lambda: HIndex(bytes).freeze(seed=1),
+}
 
 
 def header_in(path: Path) -> Header:
@@ -34,7 +46,7 @@ def header_in(path: Path) -> Header:
 
 def rewritten(path: Path, changes: dict[str, Any], **sections: Any) -> None:
     """Write a file again with other fields of its header and other sections, as whoever wants to deceive would: all
-    checksums are right."""
+    checksums are right. A section that the other header has besides must be given."""
     data, header = path.read_bytes(), header_in(path)
     found = {name: data[begin:end] for name, (begin, end) in header.sections().items()}
     found |= {name: bytes(section) for name, section in sections.items()}
@@ -42,7 +54,7 @@ def rewritten(path: Path, changes: dict[str, Any], **sections: Any) -> None:
     with path.open("wb") as file:
         file.write(bytes(len(header.to_bytes())))
         blocks = BlockWriter(file)
-        for name in ("entries", "texts", "index"):
+        for name in [name for name in header.sizes() if name != "checksums"]:
             blocks.write(found[name])
             blocks.write(bytes(-blocks.bytes % PAGE))
         checksums = blocks.checksums()
@@ -58,9 +70,26 @@ def tensors_of(data: bytes) -> dict[str, Any]:
 
 
 def read_in_all_ways(f: Any, asked: list[Any]) -> None:
-    """Read a map of any content. What it holds may be no text or no record; nothing else may go wrong."""
+    """Read a map or an index of any content. What it holds may be no text or no record; nothing else may go wrong."""
+    for read in index_reads(f, asked) if isinstance(f, FrozenIndex) else map_reads(f, asked):
+        try:
+            read()
+        except (
+            ValueError,
+            IndexError,
+            CorruptMapError,
+        ):  # IndexError: a record has too few bytes; or no key has a code
+            pass
+        except KeyError:
+            assert isinstance(f, FrozenIndex)  # whose items() looks up each key
+        except SystemError as error:  # NumPy raises it where an item of dtype U is no text
+            if "PyUnicode_New" not in str(error):
+                raise
+
+
+def map_reads(f: Any, asked: list[Any]) -> list[Callable[[], Any]]:
     default = "" if f.value_dtype is str else f._value_codec.zero()
-    reads = [
+    return [
         lambda: [f.get(key) for key in asked],
         lambda: [key in f for key in asked],
         lambda: f.contains_many(asked),
@@ -73,11 +102,30 @@ def read_in_all_ways(f: Any, asked: list[Any]) -> None:
         lambda: hash(f),
         lambda: f.check(),
     ]
-    for read in reads:
-        try:
-            read()
-        except (ValueError, IndexError, CorruptMapError):  # IndexError: a record has too few bytes
-            pass
-        except SystemError as error:  # NumPy raises it where an item of dtype U is no text
-            if "PyUnicode_New" not in str(error):
-                raise
+
+
+def index_reads(f: Any, asked: list[Any]) -> list[Callable[[], Any]]:
+    codes = np.arange(len(f))
+    reads = [
+        lambda: [f.get(key) for key in asked],
+        lambda: [key in f for key in asked],
+        lambda: f.encode(asked),
+        lambda: list(f),
+        lambda: list(f.items()),
+        lambda: f == HIndex(f.key_dtype, asked),
+        lambda: HIndex(f),
+        lambda: repr(f),
+        lambda: hash(f),
+        lambda: f.check(),
+    ]
+    for code in (*codes[:50].tolist(), -1, len(f), 2**32, 2**63):
+        reads += [functools.partial(f.key, code), functools.partial(f.decode, [code])]
+    for to in ("array", "list", "arrow", *(["string"] if f.key_dtype is str else [])):
+        reads += [functools.partial(decoded, f, some, to) for some in (codes, np.tile(codes, 9))]
+    return reads
+
+
+def decoded(f: Any, codes: Any, to: str) -> Any:
+    """What decode() returns, and of an Arrow array what others read."""
+    keys = f.decode(codes, to=to)
+    return pyarrow.array(keys).validate(full=True) if to == "arrow" else keys

@@ -21,6 +21,14 @@ def answer(subscriber, connection):
         connection.send((content_of(subscriber.current()), subscriber.generation))
 
 
+def answer_both_ways(subscriber, connection):
+    """For each list of keys: their codes in the current index, the keys of these codes, and the number."""
+    while (keys := connection.recv()) is not None:
+        ix = subscriber.current()
+        codes = ix.encode(keys)
+        connection.send((codes.tolist(), ix.decode(codes, to="list", missing=None), subscriber.generation))
+
+
 def try_to_publish(folder, connection):
     """Says the error that a second Publisher meets."""
     try:

@@ -52,6 +52,10 @@ def freeze(kind, m):
         return None
 
 
+def most_common(kind, m):
+    return m.most_common(3) if kind.value_type in (np.int64, np.float64) else None
+
+
 CALLS = {
     "get": lambda kind, m: m.get(kind.keys([3])[0]),
     "getitem": lambda kind, m: m[kind.keys([3])[0]],
@@ -83,6 +87,7 @@ CALLS = {
     "pickle": lambda kind, m: pickle.loads(pickle.dumps(m)),
     "equal": lambda kind, m: m == m.copy(),
     "to_arrays": lambda kind, m: m.to_arrays(),
+    "most_common": most_common,
     "keys_array": lambda kind, m: m.keys_array(),
     "values_array": lambda kind, m: m.values_array(),
     "iterate": lambda kind, m: list(m.items()),
@@ -110,6 +115,7 @@ FROZEN_CALLS = {
     "contains_many": lambda kind, f: f.contains_many(kind.keys(OLD)),
     "positions": lambda kind, f: f.positions(kind.keys(OLD)),
     "to_arrays": lambda kind, f: f.to_arrays(),
+    "most_common": most_common,
     "iterate": lambda kind, f: list(f.items()),
     "repr": lambda kind, f: repr(f),
     "hash": lambda kind, f: hash(f),

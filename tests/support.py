@@ -1,6 +1,7 @@
 """Shared by the map's tests: key types, maps in a given state, comparisons, Hypothesis strategies."""
 
 import gc
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -105,6 +106,21 @@ def no_collections() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """A context in which the main thread is interrupted, as by Ctrl-C, once the process has computed for so long.
+
+    A timer of the system: it needs no thread, which on a busy machine may come too late.
+    """
+    before = signal.signal(signal.SIGPROF, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def assert_same_rows(a, b) -> None:

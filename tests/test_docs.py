@@ -22,6 +22,7 @@ MODULES += [
     "pyhmap._convert.scalars",
     "pyhmap._convert.codec",
     "pyhmap._convert.codecs",
+    "pyhmap._convert.combining",
     "pyhmap._convert.infer",
     "pyhmap._convert.text_batch",
     "pyhmap._core",
@@ -80,6 +81,12 @@ def test_python_blocks_of_the_containers():
     for library in "duckdb", "pandas", "polars", "pyarrow":
         pytest.importorskip(library, minversion="3" if library == "pandas" else None)
     run_blocks("docs/containers.md")
+
+
+def test_python_blocks_of_the_ids():
+    for library in "faiss", "pandas", "polars", "pyarrow", "scipy":
+        pytest.importorskip(library, minversion="2" if library == "polars" else None)
+    run_blocks("docs/ids.md")
 
 
 def run_blocks(name):

@@ -23,7 +23,7 @@ LAYERS = """
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
     pyhmap._kernels            file_blocks spilled codes
     pyhmap._convert            sentinels scalars arrow_out arrow_values text_batch columns dtypes codec numbers times
-    pyhmap._convert            texts records codecs infer arrow_table
+    pyhmap._convert            texts records codecs combining infer arrow_table
     pyhmap._inspect            state views hashes stats check codes
     pyhmap._engine             forks threads rwlock memory typed
     pyhmap                     _core
@@ -225,7 +225,7 @@ def test_directives_are_set_in_setup_py_only(path):
 @named(
     [
         *sources(".py", ".pyx", ".pxd"),
-        *sorted(path for folder in ("tests", "profiling") for path in (ROOT / folder).rglob("*.py")),
+        *sorted(path for folder in ("tests", "profiling", "examples") for path in (ROOT / folder).rglob("*.py")),
         ROOT / "setup.py",
     ]
 )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 
-from pyhmap import FrozenMap, HMap
+from pyhmap import FrozenMap, HIndex, HMap
 from tophash_cache import TopHashCache, xxh64
 
 # Keys of a batch: the fixed cost of a call is then below 1 % of it, and all cases together take seconds.
@@ -163,6 +163,19 @@ def iterate() -> Case:
     return SIZE, lambda: go_through(m)
 
 
+def index(keys: Any = KEYS, key_type: Any = np.int64) -> HIndex:
+    return HIndex(key_type, keys, seed=1)
+
+
+def encode(ix: HIndex, keys: Any) -> Case:
+    return len(keys), lambda: ix.encode(keys)
+
+
+def decode() -> Case:
+    ix = index()
+    return SIZE, lambda: ix.decode(ORDER)
+
+
 def cache_hit(copy: Callable[[str], str]) -> Case:
     words = WORDS[:DISTINCT]
     cache, asked = warm_cache(words), [copy(word) for word in words]
@@ -202,6 +215,10 @@ CASES: dict[str, Callable[[], Case]] = {
     "get_many, frozen, int64, miss": lambda: get_many(frozen(), OTHERS, -1),
     "get_many, frozen, str of 17, Arrow": lambda: get_many(frozen(WORDS, str), pyarrow.array(WORDS)),
     "f[k], frozen, int64, hit": lambda: get_single(KEYS.tolist(), np.int64, frozen),
+    "encode, int64, known": lambda: encode(index(), ASKED),
+    "encode, int64, new": lambda: encode(HIndex(np.int64, seed=1), ASKED),
+    "encode, str of 17, Arrow, known": lambda: encode(index(WORDS, str), pyarrow.array(WORDS)),
+    "decode, int64": decode,
     "TopHashCache.hash, str of 17, the object held": lambda: cache_hit(str),
     "TopHashCache.hash, str of 17, an equal object": lambda: cache_hit(lambda word: word[:1] + word[1:]),
     "xxh64, str of 17": direct_hash,

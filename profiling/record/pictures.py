@@ -26,12 +26,15 @@ DRAWN_BY = re.compile(rb"<dc:title>Matplotlib v([^,<]+)")
 def shown(texts: Mapping[str, str]) -> list[str]:
     """The pictures that documents refer to, by their paths in the project, as the documents are.
 
+    Those of ``examples/`` are left out: each example draws its own, and its tests check them.
+
     >>> shown({"README.md": "![Times](docs/peers-times.svg)", "docs/a.md": "![Times](peers-times.svg)"})
     ['docs/peers-times.svg']
+    >>> shown({"docs/a.md": "![Memory](../examples/ids/result.svg)"})
+    []
     """
-    return sorted(
-        {str(PurePosixPath(name).parent / link) for name, text in texts.items() for link in LINK.findall(text)}
-    )
+    links = {str(PurePosixPath(name).parent / link) for name, text in texts.items() for link in LINK.findall(text)}
+    return sorted(link for link in links if "examples" not in PurePosixPath(link).parts)
 
 
 def draw(names: list[str], found: Mapping[str, dict[str, Any]]) -> dict[str, bytes]:

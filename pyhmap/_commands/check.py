@@ -42,8 +42,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"file": options.file, "ok": True, "id": header.id, "count": count, "bytes": size})
     else:
-        also = ", and the SHA-256 is that one" if options.sha256 else ""
-        print(f"{options.file}: no damage in {size:,} bytes; each of {count:,} keys is found{also}")
+        found = f"each of {count:,} keys is found"
+        if header.kind == "index":
+            found += ", and each code leads to its key"
+        if options.sha256:
+            found += ", and the SHA-256 is that one"
+        print(f"{options.file}: no damage in {size:,} bytes; {found}")
     return 0
 
 

@@ -48,7 +48,7 @@ def described(header: Header) -> dict[str, Any]:
         "written_by": header.written_by,
         "kind": header.kind,
         "key": header.key,
-        "value": header.value if header.kind == "map" else None,
+        "value": None if header.kind == "set" else header.value,
         "hash": header.hash,
         "id": header.id,
         "count": count,
@@ -85,8 +85,8 @@ def title(path: str, header: Header) -> str:
     'a.pyhmap: a map from int64 to str'
     """
     key, value = (type_name(type_of_text(text)) for text in (header.key, header.value))
-    types = f"set of {key}" if header.kind == "set" else f"map from {key} to {value}"
-    return f"{path}: a {shortened(types, max(20, columns() - len(path) - 4))}"
+    kinds = {"map": f"a map from {key} to {value}", "set": f"a set of {key}", "index": f"an index of {key}"}
+    return f"{path}: {shortened(kinds[header.kind], max(20, columns() - len(path) - 2))}"
 
 
 def type_name(of: Any) -> str:

@@ -56,8 +56,9 @@ def run(options: argparse.Namespace) -> int:
     with reading(options.file):
         file = read.OpenFile(options.file, None)
         with files._map_in(file, "structure") as opened:
-            found = figures(opened, file)
-            rows = first_rows(opened, file, options.rows)
+            m = opened if file.header.kind == "map" else opened._map
+            found = figures(m, file)
+            rows = first_rows(m, file, options.rows)
     if options.json:
         print_json({"file": options.file, **found, "rows": [[plain(part) for part in row] for row in rows]})
     else:
@@ -68,9 +69,8 @@ def run(options: argparse.Namespace) -> int:
 # ---- what is found ---------------------------------------------------------------------------------------------------
 
 
-def figures(opened: Any, file: read.OpenFile) -> dict[str, Any]:
-    """The statistics of a map or set, which its file holds."""
-    m = opened._map if file.header.kind == "set" else opened
+def figures(m: Any, file: read.OpenFile) -> dict[str, Any]:
+    """The statistics of the frozen map in a file, that of a set or an index too."""
     _, shape, remap, pilots, entries, _ = m._sections()
     count, parts, slots, buckets = shape
     dtype = slot_dtype(m._key_codec, m._value_codec, m._value_at, m._stride)
@@ -97,7 +97,7 @@ def figures(opened: Any, file: read.OpenFile) -> dict[str, Any]:
         "keys_per_bucket": count / (parts * buckets),
         "pilots": {f"{SHIFTS * i}-{SHIFTS * i + SHIFTS - 1}": n for i, n in enumerate(groups)},
         "key": keys.figures(),
-        "value": values.figures() if file.header.kind == "map" else None,
+        "value": None if file.header.kind == "set" else values.figures(),
     }
 
 
@@ -176,12 +176,10 @@ class Items:
         return found
 
 
-def first_rows(opened: Any, file: read.OpenFile, n: int) -> list[tuple[Any, ...]]:
-    """The first rows: key and value, or the key alone."""
+def first_rows(m: Any, file: read.OpenFile, n: int) -> list[tuple[Any, ...]]:
+    """The first rows of the map: key and value, or in a set the key alone."""
     try:
-        if file.header.kind == "set":
-            return [(key,) for key in islice(opened, n)]
-        return list(islice(opened.items(), n))
+        return list(islice(((key,) for key in m) if file.header.kind == "set" else m.items(), n))
     except (ValueError, SystemError) as error:  # NumPy raises the latter where an item of dtype U is no text
         raise Refusal(f"{file.path} is damaged: a row cannot be shown ({error})", DAMAGED) from None
 
@@ -215,8 +213,8 @@ def report(head: str, found: dict[str, Any], rows: list[tuple[Any, ...]]) -> str
         ("pilots", ", ".join(shares)),
     ]
     spreads = [("keys per part", found["keys_per_part"])]
-    for what in "key", "value":
-        items = found[what] or {}
+    names = "key", "code" if found["kind"] == "index" else "value"
+    for what, items in zip(names, (found["key"], found["value"] or {}), strict=True):
         if "bytes" in items:
             facts.append((f"{what} texts", f"{items['inline']:,} in their rows, {items['long']:,} longer ones"))
             spreads.append((f"bytes of a {what}", items["bytes"]))
@@ -227,9 +225,9 @@ def report(head: str, found: dict[str, Any], rows: list[tuple[Any, ...]]) -> str
     blocks = [head, table(facts, left=2), table(cells)]
     if rows:
         width = max(20, (columns() - 10) // 2)
-        names = ("row", "key", "value")[: 1 + len(rows[0])]
+        heads = ("row", *names)[: 1 + len(rows[0])]
         shortly = [(f"{at}", *(shortened(repr(part), width) for part in row)) for at, row in enumerate(rows)]
-        blocks.append(table([names, *shortly], left=3))
+        blocks.append(table([heads, *shortly], left=3))
     return "\n\n".join(blocks)
 
 

@@ -154,6 +154,12 @@ class Codec:
             return text_array(values, self)
         return object_array(python_items(values, self) if isinstance(values, np.ndarray) else values), column.valid
 
+    def as_returned(self, array: Array) -> list[Any]:
+        """The items of an array that a map returned, each as a call with one key returns it."""
+        if array.dtype.kind == "V":
+            return [self.decode(array[i : i + 1].tobytes()) for i in range(len(array))]
+        return list(array) if array.dtype.kind in "mM" else array.tolist()
+
     def text_items(self, texts: Any) -> Array:
         """The str or bytes objects of an Arrow column of texts, None at nulls."""
         array, valid = text_array(texts, self)

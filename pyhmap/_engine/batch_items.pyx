@@ -139,12 +139,15 @@ cdef object finished_values(TypedMap map, out, bint joined=False):
     return text_objects(texts, len(out), map.value_kind == STR)
 
 
-cdef object finished_keys(TypedMap map, keys, bint joined=False):
+cdef object finished_keys(TypedMap map, keys, bint joined=False, rows=None):
     """The array of keys that callers get. `keys`, of shape (n, 2) and dtype uint64, begins with the n keys as the
-    kernel wrote them. `joined` as for finished_values()."""
-    cdef const uint64_t[:, ::1] view = keys
+    kernel wrote them. `joined` as for finished_values(). With `rows`, only these: no object is made of another key."""
+    cdef const uint64_t[:, ::1] view
     cdef const Text *texts = NULL
     codec = map._key_codec
+    if rows is not None and map.t.form == TEXT:
+        keys = keys[rows]
+    view = keys
     n = len(keys)
     if map.t.form == TEXT:
         if n:
@@ -153,6 +156,8 @@ cdef object finished_keys(TypedMap map, keys, bint joined=False):
             return joined_texts(texts, n, codec)
         return codec.array_of_stored(text_objects(texts, n, map.key_kind == STR))
     words = keys.reshape(-1).view(np.uint32 if map.t.form == WORD32 else np.uint64)[:n]
+    if rows is not None:
+        words = words[rows]
     return words.astype(f"u{codec.size}").view(codec.dtype)
 
 

@@ -147,12 +147,13 @@ cdef object put_key(HMapCore map, OneWrite *w, ObjectKeys keys, Values values, u
     return put_one(map, w, keys.items[i], None)
 
 
-cdef int set_one(HMapCore map, ObjectKeys keys, Values values, uint64_t i) except -1:
+cdef bint set_one(HMapCore map, ObjectKeys keys, Values values, uint64_t i) except -1:
+    """Set a key. Returns whether it was new."""
     cdef OneWrite w
     begin_key(map, &w, keys, i, True)
     _replaced = put_key(map, &w, keys, values, i)
     map.after_write(w.status == INSERTED)
-    return 0
+    return w.status == INSERTED
 
 
 cdef int set_many(HMapCore map, keys, values) except -1:
@@ -163,6 +164,19 @@ cdef int set_many(HMapCore map, keys, values) except -1:
         set_one(map, batch, given, i)
         check_signals(i)
     return 0
+
+
+cdef object insert_many(HMapCore map, keys):
+    """Set n keys of a map without values. Returns which of them were new."""
+    cdef ObjectKeys batch = keys_from(map, keys, False)
+    cdef Values nothing = values_for(map, b"", batch.n)
+    cdef uint64_t i
+    new = np.empty(batch.n, bool)
+    cdef uint8_t[::1] is_new = new.view(np.uint8)
+    for i in range(batch.n):
+        is_new[i] = set_one(map, batch, nothing, i)
+        check_signals(i)
+    return new
 
 
 cdef object setdefault_many(HMapCore map, keys, values):
@@ -281,7 +295,7 @@ cdef object discard_many(HMapCore map, keys):
 
 # ---- sums ------------------------------------------------------------------------------------------------------------
 
-cdef int add_many(HMapCore map, keys, values, op, Combine combine) except -1:
+cdef int add_many(HMapCore map, keys, values, op, const Combine *combine) except -1:
     """add_many of object values under any keys, and of typed values under object keys."""
     cdef ObjectKeys batch = None
     cdef Items typed = None
@@ -308,7 +322,7 @@ cdef int add_many(HMapCore map, keys, values, op, Combine combine) except -1:
             begin_key(map, &w, batch, i, False)
             put_key(map, &w, batch, given, i)
             if w.status == FOUND:
-                combine_value(combine, w.stored, w.data)
+                combine_value(combine, w.stored, <const uint8_t *> w.data)
             map.after_write(w.status == INSERTED)
         check_signals(i)
     return 0

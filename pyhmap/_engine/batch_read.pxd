@@ -7,6 +7,6 @@ from pyhmap._engine.typed cimport TypedMap
 cdef object get_many(TypedMap map, keys, default, out, threads)
 cdef object lookup_many(TypedMap map, keys, threads)
 cdef object contains_many(TypedMap map, keys, threads)
-cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined=*)
+cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined=*, choose=*)
 cdef object positions(FrozenCore map, keys, threads)
-cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values, bint joined=*)
+cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values, bint joined=*, choose=*)

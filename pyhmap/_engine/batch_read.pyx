@@ -193,10 +193,11 @@ cdef object contains_many(TypedMap map, keys, threads):
     return call.found
 
 
-cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined=False):
+cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined=False, choose=None):
     """Copies of all keys and values, in the order of iteration; None for what is not wanted. With `joined`, texts are
-    not objects, but what ``joined_texts`` makes of them. All arrays are made before the lock is taken, since an
-    allocation may run any code."""
+    not objects, but what ``joined_texts`` makes of them. With `choose`, only the rows that it returns when it gets all
+    values, which are numbers or times. All arrays are made before the lock is taken, since an allocation may run any
+    code."""
     cdef uint8_t[::1] k, v
     cdef object[::1] own_keys_view, own_values_view
     cdef uint64_t n
@@ -223,8 +224,11 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined
         if object_values:
             gather(own_values_view, map.value_objects, <const uint64_t *> &v[0], 1)
     end_read(&map.lock)
+    rows = None if choose is None else choose(values)
     if want_keys and not by_objects:
-        own_keys = finished_keys(map, keys, joined)
+        own_keys = finished_keys(map, keys, joined, rows)
+    if rows is not None:
+        return own_keys[rows] if by_objects else own_keys, values[rows]
     if want_values and not object_values:
         own_values = finished_values(map, values, joined)
     return own_keys if want_keys else None, own_values if want_values else None
@@ -245,7 +249,7 @@ cdef object positions(FrozenCore map, keys, threads):
     return rows
 
 
-cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values, bint joined=False):
+cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values, bint joined=False, choose=None):
     """copy_out() for a frozen map."""
     cdef uint8_t[::1] k, v
     cdef uint64_t n = map.f.count
@@ -257,6 +261,9 @@ cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values, bint joi
     if n:
         with nogil:
             collect_rows(&map.f, &map.t, &k[0] if len(k) else NULL, &v[0] if len(v) else NULL)
+    if choose is not None:
+        rows = choose(values)
+        return finished_keys(map, keys, joined, rows), values[rows]
     return (
         finished_keys(map, keys, joined) if want_keys else None,
         finished_values(map, values, joined) if want_values else None,

@@ -12,6 +12,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
+from pyhmap._convert import combining
 from pyhmap._convert.sentinels import NO_DEFAULT
 
 from pyhmap._core cimport HMapCore
@@ -22,7 +23,7 @@ from pyhmap._engine.batch_values cimport ObjectValues, Values, defaults_for, mis
 from pyhmap._engine.one_write cimport find_next_code, last_code
 from pyhmap._engine.rwlock cimport begin_write, end_write
 from pyhmap._engine.typed cimport OBJECT
-from pyhmap._kernels.combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation, TIME64
+from pyhmap._kernels.combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation, RUNS, Run, TIME64
 from pyhmap._kernels.constants cimport (
     CHANGED,
     CHUNK,
@@ -45,6 +46,7 @@ from pyhmap._kernels.write_many cimport (
     Action,
     DISCARD,
     FACTORIZE,
+    INSERT,
     POP,
     SET,
     SETDEFAULT,
@@ -52,7 +54,7 @@ from pyhmap._kernels.write_many cimport (
     write_batch,
 )
 
-NUMBERS = {np.dtype(code): number for number, code in enumerate("i1 i2 i4 i8 u1 u2 u4 u8 f4 f8".split())}
+NUMBERS = {dtype: number for number, dtype in enumerate(combining.NUMBERS)}     # as the kernels number them
 OPERATIONS = {"add": ADD, "min": MINIMUM, "max": MAXIMUM}
 
 
@@ -88,17 +90,40 @@ cdef object setdefault_many(HMapCore map, keys, values):
     return finished_values(map, out)
 
 
+cdef object insert_many(HMapCore map, keys):
+    """Set n keys of a map without values. Returns which of them were new."""
+    if map.t.form == OBJECT_KEY:
+        return batch_objects.insert_many(map, keys)
+    cdef Writing w
+    cdef Items batch = keys_of(map, keys, False)
+    cdef uint8_t[::1] view
+    new = np.empty(batch.n, bool)
+    start_writing(&w, INSERT, values_of(map, b"", batch.n))
+    if batch.n:
+        view = new.view(np.uint8)
+        w.out = &view[0]
+    write_all(map, batch, &w)
+    return new
+
+
 cdef int add_many(HMapCore map, keys, values, op) except -1:
     cdef Writing w
     cdef Items batch, stored
+    cdef const uint64_t[:, ::1] table
     if op not in OPERATIONS:
         raise ValueError(f"op={op!r}: choose one of {', '.join(OPERATIONS)}")
     start_writing(&w, ACCUMULATE, None)
     w.combine.operation = <Operation> <int> OPERATIONS[op]
     if map.value_kind != OBJECT:
-        w.combine.number = <Number> <int> number_of(map._value_codec, op)
+        runs = combining.runs_of(map._value_codec, op)
+        if map._value_codec.is_composite or map._value_codec.is_array:
+            table = table_of(runs)
+            w.combine.number, w.combine.n_runs = RUNS, len(runs)
+            w.combine.runs = <const Run *> &table[0, 0] if len(runs) else NULL
+        else:
+            w.combine.number = <Number> <int> number_of(runs[0].dtype)
     if map.t.form == OBJECT_KEY or map.value_kind == OBJECT:
-        return batch_objects.add_many(map, keys, values, op, w.combine)
+        return batch_objects.add_many(map, keys, values, op, &w.combine)
     batch = keys_of(map, keys, False)
     stored = values_of(map, values, batch.n)
     w.values, w.value_step = stored.data, stored.step
@@ -106,17 +131,20 @@ cdef int add_many(HMapCore map, keys, values, op) except -1:
     return 0
 
 
-cdef object number_of(codec, op):
-    """The number type in which add_many combines typed values."""
-    dtype = codec.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "Mm":
-        if op == "add" and dtype.kind == "M":
-            instead = "give op='max' for the last seen, op='min' for the first"
-            raise TypeError(f"add_many cannot add values of type {codec.name}: {instead}")
-        return TIME64
-    if dtype not in NUMBERS:
-        raise TypeError(f"add_many cannot combine values of type {codec.name}: give ints, floats, times or objects")
-    return NUMBERS[dtype]
+cdef object table_of(runs):
+    """The runs of numbers in a value as the kernels read them, one row each."""
+    cdef uint64_t[:, ::1] view
+    cdef Py_ssize_t i
+    table = np.empty((len(runs), 4), np.uint64)
+    view = table
+    for i in range(len(runs)):
+        view[i, 0], view[i, 1] = runs[i].offset, runs[i].n
+        view[i, 2], view[i, 3] = runs[i].dtype.itemsize, number_of(runs[i].dtype)
+    return table
+
+
+cdef object number_of(dtype):
+    return TIME64 if dtype.kind in "Mm" else NUMBERS[dtype]
 
 
 cdef object factorize(HMapCore map, keys):

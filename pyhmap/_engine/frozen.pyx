@@ -14,7 +14,7 @@ from pyhmap._engine.one_item cimport bytes_of, key_from, key_object, object_of_d
 from pyhmap._engine.typed cimport FLOAT
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport CHUNK, RELEASE_GIL_FROM, TEXT, WORD32
-from pyhmap._kernels.frozen cimport find_entry, first_astray, gather_rows, load_any_key, loaded_text
+from pyhmap._kernels.frozen cimport find_entry, first_astray, gather_rows, load_any_key, loaded_text, row_of_code
 from pyhmap._kernels.layout cimport Text
 
 
@@ -219,15 +219,22 @@ cdef class FrozenEngine(FrozenCore):
         return keys.astype(f"u{codec.size}", copy=False).view(codec.dtype)
 
     def _key_in(self, row):
-        """The key of a row."""
+        """The key of a row, of a map that has keys."""
         cdef AnyKey k
-        cdef uint64_t at = row
+        cdef uint32_t at = row
+        cdef int64_t code = 0                           # whose row is `at`
         self.check_open()
         if self.verify_block is not None:
-            self.verify_all()
+            self.verify_codes(&at, &code, 0, 1)
         _memory = memory_of(self)
-        load_any_key(&self.t, self.f.entries + min(at, self.f.count - 1) * self.f.stride, &k)
+        load_any_key(&self.t, self.f.entries + row_of_code(&self.f, &at, code) * self.f.stride, &k)
         return key_object(self, &k)
+
+    def _chosen(self, choose):
+        """Copies of the keys and values, which are numbers or times, of the rows that ``choose(values)`` returns when
+        it gets all values in iteration order."""
+        self.check_open()
+        return batch_read.copy_rows(self, True, True, False, choose)
 
     def _columns(self, with_values):
         """The keys, and the values or None, as ``arrow_table`` takes them."""

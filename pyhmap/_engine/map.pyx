@@ -249,6 +249,11 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         batch_write.set_many(self, keys, values)
 
+    def _insert_many(self, keys):
+        """Set n keys of a map without values. Returns which of them were new, a bool array of shape (n,)."""
+        self.check_initialised()
+        return batch_write.insert_many(self, keys)
+
     def setdefault_many(self, keys, values):
         """Set the keys that are missing. Returns the values that are then stored, of shape (n,).
 
@@ -267,8 +272,9 @@ cdef class HMapEngine(HMapCore):
 
         ``op`` is "add", "min" or "max"; ``ValueError`` for others. Ints wrap around as in NumPy; the result is NaN or
         NaT if either value is. The value type must be an int of 8 to 64 bits, a float of 32 or 64 bits, timedelta64,
-        datetime64 (not for "add"), or object, whose values are combined in Python; ``TypeError`` for others. Takes and
-        raises what ``set_many`` does.
+        datetime64 (not for "add"), or object, whose values are combined in Python; ``TypeError`` for others. In
+        structured values and arrays, each field and item is combined with its own; the error names the field that
+        cannot be. Takes and raises what ``set_many`` does.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -276,6 +282,10 @@ cdef class HMapEngine(HMapCore):
         >>> words.add_many(["to", "be", "or", "not", "to", "be"])
         >>> words["be"], words["or"]
         (2, 1)
+        >>> sums = HMap(str, [("amount", np.float64), ("n", np.int64)])     # of two columns at once
+        >>> sums.add_many(["a", "b", "a"], (np.array([0.5, 2.0, 1.5]), np.array([1, 1, 1])))
+        >>> sums["a"], sums["b"]
+        ((2.0, 2), (2.0, 1))
         """
         self.check_initialised()
         batch_write.add_many(self, keys, values, op)
@@ -356,6 +366,12 @@ cdef class HMapEngine(HMapCore):
         """
         self.check_initialised()
         return batch_read.copy_out(self, True, True)
+
+    def _chosen(self, choose):
+        """Copies of the keys and values, which are numbers or times, of the rows that ``choose(values)`` returns when
+        it gets all values in iteration order."""
+        self.check_initialised()
+        return batch_read.copy_out(self, True, True, False, choose)
 
     def _columns(self, with_values):
         """The keys, and the values or None, as ``arrow_table`` takes them."""

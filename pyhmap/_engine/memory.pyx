@@ -7,7 +7,7 @@ growth has emptied is returned a piece at a time, at most one piece per call wit
 
 import numpy as np
 
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint64_t
@@ -99,6 +99,8 @@ cdef class Block:
                 free(self.start)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
+        if self.lender is not None and flags & PyBUF_WRITABLE:
+            raise BufferError("the memory is that of a file, and only read")    # Cython gives up what is in buffer.obj
         Py_DECREF(None)     # Cython begins with one in buffer.obj, and the next line writes over it
         PyBuffer_FillInfo(buffer, self, self.data, self.size, self.lender is not None, flags)
 

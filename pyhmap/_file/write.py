@@ -1,4 +1,4 @@
-"""A frozen map to a file."""
+"""A frozen map to a file, and that of a set or an index."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ def save(
     check_progress(progress)
     hash_key, shape, remap, pilots, entries, texts = f._sections()
     header = header_for(f, kind, hash_key, shape, len(texts))
-    row_of_code = [] if rows is None else [rows.view(np.uint8)]
-    done, whole = 0, len(entries) + len(texts) + len(remap) * 4 + len(pilots) + sum(map(len, row_of_code)) + 1
+    sections = [[entries], [texts], [remap.view(np.uint8), pilots]]
+    if rows is not None:
+        sections.append([rows.view(np.uint8)])
+    done, whole = 0, sum(len(array) for section in sections for array in section) + 1
 
-    def pieces(*arrays: Any) -> Iterator[Any]:
+    def pieces(arrays: list[Any]) -> Iterator[Any]:
         nonlocal done
         for array in arrays:
             for at in range(0, len(array), PIECE):
@@ -43,8 +45,7 @@ def save(
                     progress(done / whole)
 
     with replaced(path) as file:
-        sections = pieces(entries), pieces(texts), pieces(remap.view(np.uint8), pilots)
-        write_file(file, header, [*sections, *map(pieces, row_of_code)])
+        write_file(file, header, map(pieces, sections))
     if progress is not None:
         progress(1.0)
 

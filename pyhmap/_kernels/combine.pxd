@@ -34,11 +34,21 @@ cdef enum Number:           # in the order of the fused type
     FLOAT32
     FLOAT64
     TIME64                  # datetime64, timedelta64
+    RUNS                    # several of these in one value
+
+
+cdef struct Run:            # numbers of one type that lie side by side in a value
+    uint64_t offset         # of the first
+    uint64_t count
+    uint64_t size           # bytes of each
+    uint64_t number         # a Number other than RUNS
 
 
 cdef struct Combine:
     Operation operation
     Number number
+    const Run *runs         # RUNS: which numbers a value has; bytes in none of them stay as they are
+    uint64_t n_runs
 
 
 cdef inline void combine_as(Operation operation, void *stored, const void *value, number_t a) noexcept nogil:
@@ -70,26 +80,44 @@ cdef inline void combine_times(Operation operation, void *stored, const void *va
         combine_as[int64_t](operation, stored, value, 0)
 
 
-cdef inline void combine_value(Combine c, void *stored, const void *value) noexcept nogil:
-    if c.number == INT64:
-        combine_as[int64_t](c.operation, stored, value, 0)
-    elif c.number == FLOAT64:
-        combine_as[double](c.operation, stored, value, 0)
-    elif c.number == UINT64:
-        combine_as[uint64_t](c.operation, stored, value, 0)
-    elif c.number == INT32:
-        combine_as[int32_t](c.operation, stored, value, 0)
-    elif c.number == UINT32:
-        combine_as[uint32_t](c.operation, stored, value, 0)
-    elif c.number == FLOAT32:
-        combine_as[float](c.operation, stored, value, 0)
-    elif c.number == INT16:
-        combine_as[int16_t](c.operation, stored, value, 0)
-    elif c.number == UINT16:
-        combine_as[uint16_t](c.operation, stored, value, 0)
-    elif c.number == INT8:
-        combine_as[int8_t](c.operation, stored, value, 0)
-    elif c.number == UINT8:
-        combine_as[uint8_t](c.operation, stored, value, 0)
+cdef inline void combine_number(Operation operation, Number number, void *stored, const void *value) noexcept nogil:
+    if number == INT64:
+        combine_as[int64_t](operation, stored, value, 0)
+    elif number == FLOAT64:
+        combine_as[double](operation, stored, value, 0)
+    elif number == UINT64:
+        combine_as[uint64_t](operation, stored, value, 0)
+    elif number == INT32:
+        combine_as[int32_t](operation, stored, value, 0)
+    elif number == UINT32:
+        combine_as[uint32_t](operation, stored, value, 0)
+    elif number == FLOAT32:
+        combine_as[float](operation, stored, value, 0)
+    elif number == INT16:
+        combine_as[int16_t](operation, stored, value, 0)
+    elif number == UINT16:
+        combine_as[uint16_t](operation, stored, value, 0)
+    elif number == INT8:
+        combine_as[int8_t](operation, stored, value, 0)
+    elif number == UINT8:
+        combine_as[uint8_t](operation, stored, value, 0)
     else:
-        combine_times(c.operation, stored, value)
+        combine_times(operation, stored, value)
+
+
+cdef inline void combine_runs(const Combine *c, uint8_t *stored, const uint8_t *value) noexcept nogil:
+    """Combine each number of a value with its own."""
+    cdef const Run *run
+    cdef uint64_t i, j, at
+    for i in range(c.n_runs):
+        run = &c.runs[i]
+        for j in range(run.count):
+            at = run.offset + j * run.size
+            combine_number(c.operation, <Number> run.number, stored + at, value + at)
+
+
+cdef inline void combine_value(const Combine *c, uint8_t *stored, const uint8_t *value) noexcept nogil:
+    if c.number == RUNS:
+        combine_runs(c, stored, value)
+    else:
+        combine_number(c.operation, c.number, stored, value)

@@ -1,4 +1,4 @@
-# Writing many keys: set, combine, number, remove.
+# Writing many keys: set, insert, combine, number, remove.
 #
 # Writes go through the stages of pipeline.pxd, and are done one after the other in the last of them, so that of equal
 # keys in a batch each sees the writes before it. The first two stages only bring the lines that the last one will touch
@@ -36,15 +36,16 @@ cdef enum Action:
     SETDEFAULT
     ACCUMULATE
     FACTORIZE
+    INSERT                  # leaves the value of a key that is there
     POP
     DISCARD
 
 
 cdef struct Writing:        # what a write call is to do with each key
     Action action
-    const uint8_t *values   # SET, SETDEFAULT, ACCUMULATE: values to store, value_step bytes apart (0: one for all)
+    const uint8_t *values   # SET, SETDEFAULT, ACCUMULATE, INSERT: values, value_step bytes apart (0: one for all)
     uint64_t value_step
-    uint8_t *out            # SETDEFAULT, POP: receives values, value_size bytes each; FACTORIZE: int64 codes
+    uint8_t *out            # SETDEFAULT, POP: receives the values; FACTORIZE: int64 codes; INSERT: 1 or 0
     const void *fill        # POP: the value of a missing key; NULL: `out` holds the defaults already
     bint stop_at_miss       # POP
     bint stop_at_long_chain     # the map can be moved to another hash key
@@ -102,7 +103,7 @@ cdef inline int64_t largest_code_of(const Table *t, const Buckets *b, bint signe
 
 
 cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h) noexcept nogil:
-    """Set, combine or number one key. FOUND or INSERTED when it is done."""
+    """Set, insert, combine or number one key. FOUND or INSERTED when it is done."""
     cdef uint8_t *stored
     cdef const void *value = w.values + position * w.value_step
     cdef Status status
@@ -122,12 +123,14 @@ cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t 
         return status
     if w.action == ACCUMULATE:
         if status == FOUND:
-            combine_value(w.combine, stored, value)
+            combine_value(&w.combine, stored, <const uint8_t *> value)
     elif w.action == SETDEFAULT:
         hand_out(t, w.out + position * t.value_size, stored)
-    else:
+    elif w.action == FACTORIZE:
         w.next_code += status == INSERTED
         (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)
+    else:
+        w.out[position] = status == INSERTED
     return status
 
 

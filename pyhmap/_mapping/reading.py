@@ -5,12 +5,16 @@ Maps that change (:class:`MapMethods`) and frozen ones share it.
 
 from __future__ import annotations
 
+import operator
+import sys
 from collections.abc import ItemsView, Iterable, KeysView, Mapping, ValuesView
+from functools import partial
 from itertools import islice
 from reprlib import recursive_repr
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pyhmap._convert.arrow_table import table_stream
 from pyhmap._convert.sentinels import ABSENT
@@ -30,6 +34,31 @@ def first_of(texts: Iterable[str], n: int) -> str:
     return ", ".join(shown + more)
 
 
+def rows_of_top(values: npt.NDArray[Any], n: int, smallest: bool) -> npt.NDArray[np.intp]:
+    """The rows of the n largest numbers or times, or of the n smallest, best first; of equal ones the first row first.
+    NaN and NaT come last."""
+    kind = values.dtype.kind
+    missing = np.isnat(values) if kind in "mM" else np.isnan(values) if kind == "f" else np.zeros(len(values), bool)
+    present = values[~missing] if missing.any() else values
+    with np.errstate(invalid="ignore"):  # comparisons of signalling NaN
+        if n == 0:
+            rows = np.empty(0, np.intp)
+        elif n >= len(present):
+            rows = np.flatnonzero(~missing)
+        else:
+            at = n - 1 if smallest else len(present) - n
+            last = np.partition(present, at)[at]
+            better = np.flatnonzero(values < last if smallest else values > last)
+            equal = np.flatnonzero(values == last)[: n - len(better)]
+            rows = np.concatenate([better, equal])
+    if smallest:
+        rows = rows[np.argsort(values[rows], kind="stable")]
+    else:  # backwards, so that the sort, which keeps the order of equal ones, has the first of them last
+        rows = rows[::-1]
+        rows = rows[np.argsort(values[rows], kind="stable")][::-1]
+    return np.concatenate([rows, np.flatnonzero(missing)[: n - len(rows)]])
+
+
 class ReadMethods(Mapping[_K, _V]):
     """The methods that only read."""
 
@@ -40,6 +69,7 @@ class ReadMethods(Mapping[_K, _V]):
     value_dtype: Any
     _key_codec: Any
     _value_codec: Any
+    _chosen: Any
     _columns: Any
     _iter_values: Any
     _iter_items: Any
@@ -72,6 +102,46 @@ class ReadMethods(Mapping[_K, _V]):
         [(1, 10), (2, 20)]
         """
         return HMapItems(self)
+
+    def top(self, n: int, *, smallest: bool = False) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """The n items with the largest values, largest first; with ``smallest=True`` with the smallest, smallest first.
+
+        Returns ``(keys, values)``, both of shape (min(n, len),), as :meth:`to_arrays` has them and as they are at one
+        moment. Of equal values, the first in iteration order comes first. NaN and NaT come last in both directions. No
+        Python object is made of a key that is not returned.
+
+        Raises ``TypeError`` if the values are not ints, floats, bools or times, or ``n`` is no int; ``ValueError`` if
+        ``n`` is negative.
+
+        >>> from pyhmap import HMap
+        >>> words = HMap(str, "i8")
+        >>> words.add_many(["to", "be", "or", "to", "be", "to"])
+        >>> words.top(2)
+        (array(['to', 'be'], dtype=object), array([3, 2]))
+        >>> words.top(1, smallest=True)
+        (array(['or'], dtype=object), array([1]))
+        """
+        dtype, n = self.value_dtype, operator.index(n)
+        if not isinstance(dtype, np.dtype) or dtype.kind not in "biufmM":
+            instead = f"give heapq.n{'smallest' if smallest else 'largest'}(n, m.items(), key=lambda item: item[1])"
+            wanted = f"ints, floats, bools or times, not {self._value_codec.name}"
+            raise TypeError(f"top needs values that are {wanted}: if they have an order, {instead}")
+        if n < 0:
+            raise ValueError(f"n={n}: give a whole number from 0 on")
+        return self._chosen(partial(rows_of_top, n=n, smallest=smallest))  # type: ignore[no-any-return]
+
+    def most_common(self, n: int | None = None) -> list[tuple[_K, _V]]:
+        """The n items with the largest values, or all of them: a list of (key, value) pairs, largest value first, as of
+        ``collections.Counter``. Takes and raises what :meth:`top` does.
+
+        >>> from pyhmap import HMap
+        >>> words = HMap(str, "i8")
+        >>> words.add_many(["to", "be", "or", "to", "be", "to"])
+        >>> words.most_common(2)
+        [('to', 3), ('be', 2)]
+        """
+        keys, values = self.top(sys.maxsize if n is None else n)
+        return list(zip(self._key_codec.as_returned(keys), self._value_codec.as_returned(values), strict=True))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The map as an Arrow table: a capsule of a stream of one record batch, with the columns ``key`` and ``value``.

@@ -13,7 +13,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, MutableSet, Set
 from reprlib import recursive_repr
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -383,16 +383,28 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
 
     # ---- many keys
 
-    def add_many(self, keys: Many[_K]) -> int:
-        """Add n keys: an array of shape (n,), a sequence, or an Arrow column. Returns how many of them were new.
+    @overload
+    def add_many(self, keys: Many[_K], *, return_new: Literal[False] = False) -> int: ...
+    @overload
+    def add_many(self, keys: Many[_K], *, return_new: Literal[True]) -> npt.NDArray[np.bool_]: ...
+    @overload
+    def add_many(self, keys: Many[_K], *, return_new: bool) -> int | npt.NDArray[np.bool_]: ...
+    def add_many(self, keys: Many[_K], *, return_new: bool = False) -> int | npt.NDArray[np.bool_]:
+        """Add n keys: an array of shape (n,), a sequence, or an Arrow column. Returns how many of them were new; with
+        ``return_new=True`` which of them, a bool array of shape (n,): of equal new keys, the first.
 
         All keys are checked before one is added: ``TypeError``, ``OverflowError`` or ``ValueError`` (a null) names the
-        position of an invalid one. The result includes keys that other threads add at the same time.
+        position of an invalid one. The number includes keys that other threads add at the same time. If several threads
+        add the same key, it is new for one of them.
 
         >>> from pyhmap import HSet
         >>> HSet(str).add_many(["to", "be", "or", "not", "to", "be"])
         4
+        >>> HSet(str, ["or"]).add_many(["to", "be", "or", "not", "to", "be"], return_new=True)
+        array([ True,  True, False,  True, False, False])
         """
+        if return_new:
+            return self._map._insert_many(keys)
         before = len(self._map)
         self._map.set_many(keys, NO_VALUE)
         return len(self._map) - before

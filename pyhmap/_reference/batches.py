@@ -14,7 +14,6 @@ from pyhmap._convert.codec import Codec
 Array = npt.NDArray[Any]
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {"add": operator.add, "min": np.minimum, "max": np.maximum}
 OBJECT_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {"add": operator.add, "min": min, "max": max}
-NUMBERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)] + [np.dtype("f4"), np.dtype("f8")]
 
 
 def array_of(codec: Codec, items: list[Any]) -> Array:
@@ -33,24 +32,28 @@ def values_of(codec: Codec, values: Any, n: int) -> list[Any]:
     return list(array)
 
 
-def check_combination(codec: Codec, op: str) -> None:
-    """Raise unless ``add_many`` can combine values of this type in this way."""
-    dtype = codec.dtype
+def check_operation(op: str) -> None:
+    """Raise unless ``add_many`` has this operation."""
     if op not in OPERATIONS:
         raise ValueError(f"op={op!r}: choose one of {', '.join(OPERATIONS)}")
-    if isinstance(dtype, np.dtype) and dtype.kind == "M" and op == "add":
-        instead = "give op='max' for the last seen, op='min' for the first"
-        raise TypeError(f"add_many cannot add values of type {codec.name}: {instead}")
-    if dtype is not object and dtype not in NUMBERS and not (isinstance(dtype, np.dtype) and dtype.kind in "Mm"):
-        raise TypeError(f"add_many cannot combine values of type {codec.name}: give ints, floats, times or objects")
 
 
-def combine(codec: Codec, op: str, old: Any, value: Any) -> Any:
-    """What add_many stores in place of ``old``: in the arithmetic of the dtype, or of the objects themselves."""
-    if codec.dtype is object:
-        return OBJECT_OPERATIONS[op](old, value)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return OPERATIONS[op](np.array([old], codec.dtype), np.array([value], codec.dtype))[0]
+def combine(codec: Codec, op: str, old: bytes, value: bytes) -> bytes:
+    """What add_many stores in place of ``old``: in the arithmetic of the dtype, field by field and item by item."""
+    combined = bytearray(old)
+    if combined:
+        with np.errstate(over="ignore", invalid="ignore"):
+            _combine_into(np.frombuffer(combined, codec.dtype), op, np.frombuffer(value, codec.dtype))
+    return bytes(combined)
+
+
+def _combine_into(old: Array, op: str, value: Array) -> None:
+    """Combine arrays in place. Fields are views, so bytes that are in none of them stay as they are."""
+    if old.dtype.names is None:
+        old[...] = OPERATIONS[op](old, value)
+    else:
+        for name in old.dtype.names:
+            _combine_into(old[name], op, value[name])
 
 
 def missing(key: Any, position: int) -> KeyError:

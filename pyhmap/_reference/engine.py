@@ -18,6 +18,7 @@ import numpy as np
 import xxhash
 
 from pyhmap._convert import codecs
+from pyhmap._convert.combining import runs_of
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._engine.single import item_of
 from pyhmap._inspect.hashes import siphash13
@@ -572,6 +573,15 @@ class ReferenceEngine:
         for h, key, value, batch in self._writes(*self._keys_and_values(keys, values)):
             self._write(h, key, value, None, batch)
 
+    def _insert_many(self, keys: Any) -> Array:
+        stored: list[Any] = self._keys(keys, nulls=False)
+        new = []
+        for h, key, value, batch in self._writes(stored, [b""] * len(stored)):
+            before = self._count
+            self._write(h, key, value, None, batch)
+            new.append(self._count > before)
+        return np.array(new, bool)
+
     def setdefault_many(self, keys: Any, values: Any) -> Array:
         stored = []
         for h, key, value, batch in self._writes(*self._keys_and_values(keys, values)):
@@ -581,7 +591,9 @@ class ReferenceEngine:
         return batches.array_of(self._value_codec, list(map(self._value_object, stored)))
 
     def add_many(self, keys: Any, values: Any = 1, *, op: str = "add") -> None:
-        batches.check_combination(self._value_codec, op)
+        batches.check_operation(op)
+        if self._value_codec.form != "object":
+            runs_of(self._value_codec, op)  # raises if the values cannot be combined
         pairs = self._keys_and_values(keys, values)
         if self._value_codec.form == "object":
             for key, value in zip(*pairs, strict=True):
@@ -589,9 +601,8 @@ class ReferenceEngine:
             return
         for h, key, value, batch in self._writes(*pairs):
 
-            def combined(old: bytes, value: bytes = value) -> Any:
-                pair = self._value_object(old), self._value_object(value)
-                return self._value(batches.combine(self._value_codec, op, *pair))
+            def combined(old: bytes, value: bytes = value) -> bytes:
+                return batches.combine(self._value_codec, op, old, value)
 
             self._write(h, key, value, combined, batch)
 
@@ -599,7 +610,7 @@ class ReferenceEngine:
         """Combine a stored object with another one, and again if that has changed the value of the key."""
         while True:
             old = self._read(*self._seek(key))
-            new = value if old is ABSENT else batches.combine(self._value_codec, op, old, value)
+            new = value if old is ABSENT else batches.OBJECT_OPERATIONS[op](old, value)
             sought = self._seek(key)
             if self._read(*sought) is old:
                 self._write(*sought, new)
@@ -710,6 +721,11 @@ class ReferenceEngine:
 
     def to_arrays(self) -> tuple[Array, Array]:
         return self.keys_array(), self.values_array()
+
+    def _chosen(self, choose: Callable[[Array], Array]) -> tuple[Array, Array]:
+        keys, values = self.to_arrays()
+        rows = choose(values)
+        return keys[rows], values[rows]
 
     def _columns(self, with_values: bool) -> tuple[Array, Array]:
         return self.to_arrays()

@@ -1,4 +1,4 @@
-"""Files of frozen maps with any damage: refused, or opened and read, and then safetensors reads them too.
+"""Files of frozen maps and indexes with any damage: refused, or opened and read, and then safetensors reads them too.
 
 The first bytes of an input choose a map, and what is damaged: bytes anywhere; fields of the header, which is written
 again with them; or sections, with right checksums.
@@ -6,6 +6,7 @@ again with them; or sections, with right checksums.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import safetensors
-from fuzzing import FileFormatError, FrozenMap, HMap, Source, read_all, start
+from fuzzing import FileFormatError, FrozenIndex, FrozenMap, HIndex, HMap, Source, read_all, start
 
 import pyhmap
 from file_support import header_in, rewritten
@@ -30,6 +31,8 @@ MAPS = [
     HMap(bytes, np.int64, {b"%d" % i: i for i in range(9)}).freeze(seed=1),
     HMap([("a", "i4"), ("b", "S3")], "U3", {(i, b"%d" % i): f"{i}" for i in range(9)}).freeze(seed=1),
     HMap(str, str).freeze(seed=1),
+    HIndex("i8", np.arange(40)[::-1]).freeze(seed=1),
+    HIndex(str, [f"{i}" * (1 + i % 20) for i in range(40)]).freeze(seed=1),
 ]
 ODD = [0, 1, 2, 3, 62, 63, 64, 255, 2**16, 2**31, 2**32 - 1, 2**32, 2**40, 2**63 - 1, 2**63, 2**64 - 1, 2**64]
 TYPES = [
@@ -41,7 +44,7 @@ TYPES = [
 class Saved:
     """A map, as it was saved, and what to ask of it."""
 
-    def __init__(self, f: FrozenMap[Any, Any]) -> None:
+    def __init__(self, f: FrozenMap[Any, Any] | FrozenIndex[Any]) -> None:
         f.save(PATH)
         self.data = PATH.read_bytes()
         self.header = header_in(PATH)
@@ -81,7 +84,7 @@ def changes(source: Source, header: Header) -> dict[str, Any]:
         elif field in ("key", "value"):
             changed[field] = source.pick(TYPES)
         elif field == "kind":
-            changed[field] = source.pick(["map", "set"])
+            changed[field] = source.pick(["map", "set", "index"])
         elif field == "hash":
             changed[field] = source.pick(["siphash-1-3", "multiply-xorshift-3", "sha1"])
         elif field == "hash_key":
@@ -96,17 +99,17 @@ def other_header(source: Source, saved: Saved) -> None:
     changed = changes(source, saved.header)
     header = replace(saved.header, **changed)
     count, parts, slots, _ = header.shape
-    sizes = [shape[0] * (shape[1] if len(shape) > 1 else 1) for shape in header.sizes().values()]
+    sizes = {name: math.prod(shape) for name, shape in header.sizes().items()}
     old = saved.header.sections()
     PATH.write_bytes(saved.data)
-    if min(sizes) < 0 or sum(sizes) > 1 << 18 or count > parts * slots:
+    if min(sizes.values()) < 0 or sum(sizes.values()) > 1 << 18 or count > parts * slots:
         begin = len(saved.header.to_bytes())
         PATH.write_bytes(header.to_bytes() + saved.data[begin:])
         return
     sections = {}
-    for name, size in zip(("entries", "texts", "index"), sizes, strict=False):
-        begin, end = old[name]
-        sections[name] = saved.data[begin:end][:size].ljust(size, source.take(1))
+    for name in [name for name in sizes if name != "checksums"]:
+        begin, end = old.get(name, (0, 0))
+        sections[name] = saved.data[begin:end][: sizes[name]].ljust(sizes[name], source.take(1))
     rewritten(PATH, changed, **sections)
 
 

@@ -21,7 +21,16 @@ with atheris.instrument_imports(
     include=PACKAGES, exclude=["pyhmap._inspect.check", "pyhmap._inspect.hashes", "pyhmap._inspect.state"]
 ):
     import tophash_cache  # noqa: F401
-    from pyhmap import CorruptMapError, FileFormatError, FrozenMap, FrozenSet, HMap, HSet  # noqa: F401
+    from pyhmap import (  # noqa: F401
+        CorruptMapError,
+        FileFormatError,
+        FrozenIndex,
+        FrozenMap,
+        FrozenSet,
+        HIndex,
+        HMap,
+        HSet,
+    )
 
 T = TypeVar("T")
 NAN = float("nan")
@@ -135,11 +144,18 @@ def restored_well(restore: Callable[[], Any]) -> None:
         restored.check()
 
 
-def read_all(f: FrozenMap | FrozenSet, asked: list[Any]) -> None:
-    """Read a frozen map or set of any content in all ways. Texts may be too long for their type, or no texts."""
+def read_all(f: FrozenMap | FrozenSet | FrozenIndex, asked: list[Any]) -> None:
+    """Read a frozen map, set or index of any content in all ways. Texts may be too long for their type, or no texts."""
     reads: list[Callable[[], Any]] = [f.check, lambda: list(f), lambda: repr(f), lambda: hash(f), lambda: f == f.copy()]
-    reads += [lambda: f.contains_many(asked), lambda: [key in f for key in asked], lambda: f.positions(asked)]
-    if isinstance(f, FrozenMap):
+    reads += [lambda: [key in f for key in asked]]
+    if not isinstance(f, FrozenIndex):
+        reads += [lambda: f.contains_many(asked), lambda: f.positions(asked)]
+    if isinstance(f, FrozenIndex):
+        codes = range(len(f))
+        reads += [lambda: f.encode(asked), lambda: [f.get(key) for key in asked], lambda: HIndex(f)]
+        reads += [lambda: f.decode(codes), lambda: f.decode(codes, to="list"), lambda: f.decode([len(f)]), f.labels]
+        reads += [lambda: f.labels(to="string" if f.key_dtype is str else "arrow"), lambda: [f.key(c) for c in codes]]
+    elif isinstance(f, FrozenMap):
         reads += [f.to_arrays, lambda: list(f.items()), lambda: f.lookup_many(asked), lambda: [f.get(k) for k in asked]]
     else:
         reads.append(f.to_array)

@@ -94,6 +94,11 @@ FAULTS = [
         "AddressSanitizer", module="pyhmap._engine.batch_read",
     ),
     Fault(
+        "files", "the row of a code may be none of the rows", "pyhmap/_kernels/frozen.pxd",
+        "return min(<uint64_t> row_at[code], f.count - 1)", "return row_at[code]",
+        "AddressSanitizer", module="pyhmap._engine.frozen",
+    ),
+    Fault(
         "files", "a text may lie outside of the texts", "pyhmap/_kernels/frozen.pxd",
         "if unlikely(not is_in_arena(&text, t.arena.size)):", "if unlikely(text.tail == 7):",
         "AddressSanitizer", module="pyhmap._engine.batch_read",

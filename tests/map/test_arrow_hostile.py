@@ -12,7 +12,6 @@ import ctypes
 import itertools
 import os
 import re
-import signal
 from collections.abc import Callable, Iterator
 from ctypes import POINTER
 from typing import Any
@@ -36,7 +35,7 @@ from arrow_source import (
 )
 from arrow_spoiling import INT64_MAX, Spoiled, SpoiledStream, child, runs, set_child, struct
 from pyhmap import FrozenMap, FrozenSet, HMap, HSet
-from support import no_collections
+from support import interrupted_after, no_collections
 from tophash_cache import TopHashCache
 
 CACHE = TopHashCache()
@@ -691,23 +690,12 @@ def test_chunks_of_another_type() -> None:
 
 def test_a_stream_without_end_can_be_interrupted() -> None:
     """pyarrow's stream over an iterator written in C runs no Python code, in which the signal would be handled."""
-
     pa = pytest.importorskip("pyarrow")
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
     batch = pa.record_batch({"a": ["a"]})
-    before = signal.signal(signal.SIGVTALRM, interrupt)
-    try:
-        for call in (HMap(str, np.int64).lookup_many, CACHE.hash_many):
-            endless = pa.RecordBatchReader.from_batches(batch.schema, itertools.repeat(batch))
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0.02)
-            with pytest.raises(KeyboardInterrupt), no_collections():
-                call(endless)
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+    for call in (HMap(str, np.int64).lookup_many, CACHE.hash_many):
+        endless = pa.RecordBatchReader.from_batches(batch.schema, itertools.repeat(batch))
+        with pytest.raises(KeyboardInterrupt), no_collections(), interrupted_after(0.02):
+            call(endless)
 
 
 # ---- what is not checked ---------------------------------------------------------------------------------------------

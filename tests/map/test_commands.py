@@ -24,8 +24,8 @@ import pytest
 import xxhash
 
 import pyhmap
-from file_support import MAPS, header_in, tensors_of
-from pyhmap import FrozenMap, FrozenSet, HMap
+from file_support import INDEXES, MAPS, header_in, rewritten, tensors_of
+from pyhmap import FrozenMap, FrozenSet, HIndex, HMap
 from pyhmap.__main__ import main
 from pyhmap._file import read
 from pyhmap._file.header import BLOCK, PAGE
@@ -90,17 +90,35 @@ def texts(path="texts.pyhmap"):
     return path
 
 
+def index(path="index.pyhmap"):
+    """40 texts in an index, ten of which are longer than 12 bytes."""
+    labels = [f"{i:02}" for i in range(30)] + [f"{i:02} and some more" for i in range(10)]
+    HIndex(str, labels).freeze(seed=1).save(path)
+    return path
+
+
+def id_of(path):
+    """The checksum of the header, by docs/format.md."""
+    data = Path(path).read_bytes()
+    header = bytearray(data[: 8 + int.from_bytes(data[:8], "little")])
+    at = header.index(b'"checksum_of_header":"') + len('"checksum_of_header":"')
+    header[at : at + 32] = b"0" * 32
+    return xxhash.xxh3_128_hexdigest(bytes(header))
+
+
 # ---- inspect ---------------------------------------------------------------------------------------------------------
 
 
 def test_inspect(run):
     status, out, err = run("inspect", ints())
     assert (status, err) == (0, "")
-    data = Path("ints.pyhmap").read_bytes()
-    header = bytearray(data[: 8 + int.from_bytes(data[:8], "little")])
-    at = header.index(b'"checksum_of_header":"') + len('"checksum_of_header":"')
-    header[at : at + 32] = b"0" * 32  # docs/format.md
-    assert out == INSPECTED.format(version=pyhmap.__version__, id=xxhash.xxh3_128_hexdigest(bytes(header)))
+    assert out == INSPECTED.format(version=pyhmap.__version__, id=id_of("ints.pyhmap"))
+
+
+def test_inspect_of_an_index(run):
+    status, out, err = run("inspect", index())
+    assert (status, err) == (0, "")
+    assert out == INSPECTED_INDEX.format(version=pyhmap.__version__, id=id_of("index.pyhmap"))
 
 
 INSPECTED = """\
@@ -124,17 +142,41 @@ padding             3,648     3.65  14.8 %
 """
 
 
-def test_inspect_for_programs(run):
-    status, out, err = run("inspect", "--json", ints())
+INSPECTED_INDEX = """\
+index.pyhmap: an index of str
+
+keys        40
+size        20,496 bytes, 512.40 per key
+written by  pyhmap {version}, format version 1
+id          {id}
+hash        siphash-1-3
+rows        24 bytes each
+parts       1, each of 106 slots and 16 buckets
+
+section    offset   bytes  per key   share
+header          0   4,096   102.40  20.0 %
+entries     4,096     960    24.00   4.7 %
+texts       8,192     160     4.00   0.8 %
+index      12,288     280     7.00   1.4 %
+rows       16,384     160     4.00   0.8 %
+checksums  20,480      16     0.40   0.1 %
+padding            14,824   370.60  72.3 %
+"""
+
+
+@pytest.mark.parametrize("make", [ints, index])
+def test_inspect_for_programs(run, make):
+    path = make()
+    status, out, err = run("inspect", "--json", path)
     assert (status, err) == (0, "")
     found = json.loads(out)
-    size = os.path.getsize("ints.pyhmap")
+    size = os.path.getsize(path)
     sections = found.pop("sections")
-    data = Path("ints.pyhmap").read_bytes()
+    data = Path(path).read_bytes()
     tensors = tensors_of(data)
     metadata = tensors.pop("__metadata__")
     assert found == {
-        "file": "ints.pyhmap",
+        "file": path,
         "format_version": 1,
         "bytes": size,
         "id": metadata["checksum_of_header"],
@@ -150,11 +192,11 @@ def test_inspect_for_programs(run):
     assert {section["name"]: (section["offset"], section["bytes"]) for section in sections} == expected
     assert sum(section["bytes"] for section in sections) == size
     for section in sections:
-        assert section["bytes_per_key"] == section["bytes"] / 1000
+        assert section["bytes_per_key"] == section["bytes"] / found["count"]
         assert section["share"] == section["bytes"] / size
 
 
-@pytest.mark.parametrize("make", MAPS.values(), ids=MAPS)
+@pytest.mark.parametrize("make", [*MAPS.values(), *INDEXES.values()], ids=[*MAPS, *INDEXES])
 def test_inspect_shows_every_type(run, make):
     f = make()
     f.save("a.pyhmap")
@@ -200,15 +242,38 @@ def test_check(run):
     assert found == {"file": "ints.pyhmap", "ok": True, "id": identity, "count": 1000, "bytes": size}
 
 
-def test_check_finds_every_damaged_byte(run):
-    ints()
+def test_check_of_an_index(run):
+    size = os.path.getsize(index())
+    said = f"index.pyhmap: no damage in {size:,} bytes; each of 40 keys is found, and each code leads to its key"
+    assert run("check", "index.pyhmap") == (0, f"{said}\n", "")
+    found = json.loads(run("check", "--json", "index.pyhmap")[1])
+    assert found == {"file": "index.pyhmap", "ok": True, "id": id_of("index.pyhmap"), "count": 40, "bytes": size}
+
+
+@pytest.mark.parametrize("make", [ints, index])
+def test_check_finds_every_damaged_byte(run, make):
+    path = make()
     rng = random.Random(1)
-    size = os.path.getsize("ints.pyhmap")
+    size = os.path.getsize(path)
     for at in [0, size - 1, *rng.sample(range(size), 50)]:
-        flip("ints.pyhmap", at)
-        refused(run("check", "ints.pyhmap"), 1, "python -m pyhmap check: ints.pyhmap")
-        flip("ints.pyhmap", at)
-    assert run("check", "ints.pyhmap")[0] == 0
+        flip(path, at)
+        refused(run("check", path), 1, f"python -m pyhmap check: {path}")
+        flip(path, at)
+    assert run("check", path)[0] == 0
+
+
+def test_check_finds_a_code_that_does_not_lead_to_its_key(run):
+    """Though all checksums are right."""
+    path = Path(index())
+    rows = np.arange(40, dtype="u4")
+    rewritten(path, {}, rows=rows)
+    status, out, err = run("check", "--json", "index.pyhmap")
+    assert (status, json.loads(out)["ok"]) == (1, False)
+    assert re.search(r"index.pyhmap is damaged: code \d+ does not lead to its key", err)
+    rows[7] = 40
+    rewritten(path, {}, rows=rows)
+    for verb in "check", "stats":
+        refused(run(verb, "index.pyhmap"), 1, "index.pyhmap is damaged: code 7 leads outside of the rows")
 
 
 def test_check_says_where_the_damage_is(run):
@@ -276,20 +341,21 @@ def test_a_file_of_another_kind_or_cut_off(run, verb):
     refused(run(verb, "ints.pyhmap"), 1, "ints.pyhmap: its header is damaged")
 
 
-def test_stats_of_a_damaged_file(run):
+@pytest.mark.parametrize("make", [texts, index])
+def test_stats_of_a_damaged_file(run, make):
     """Checksums are not compared, but what is found leads to no crash and to no traceback."""
-    texts()
-    data = Path("texts.pyhmap").read_bytes()
+    path = make()
+    data = Path(path).read_bytes()
     rng = random.Random(1)
     for _ in range(300):
         damaged = bytearray(data)
         for _ in range(rng.choice([1, 10, 1000])):
             damaged[rng.randrange(PAGE, len(data))] = rng.randrange(256)
-        Path("texts.pyhmap").write_bytes(damaged)
-        status, out, err = run("stats", "texts.pyhmap", "--rows", "40")
+        Path(path).write_bytes(damaged)
+        status, out, err = run("stats", path, "--rows", "40")
         assert status in (0, 1)
         if status == 1:
-            refused((status, out, err), 1, "texts.pyhmap")
+            refused((status, out, err), 1, path)
 
 
 def test_a_damaged_text_is_not_shown(run):
@@ -310,6 +376,14 @@ def test_stats_of_numbers(run):
 
 def test_stats_of_texts(run):
     assert run("stats", texts(), "--rows", "2") == (0, TEXTS, "")
+
+
+def test_stats_of_an_index(run):
+    assert run("stats", index(), "--rows", "2") == (0, INDEX, "")
+    found = json.loads(run("stats", "--json", "--rows", "40", "index.pyhmap")[1])
+    assert (found["kind"], found["value"]) == ("index", {"type": "<i8", "min": 0, "max": 39})
+    labels = [f"{i:02}" for i in range(30)] + [f"{i:02} and some more" for i in range(10)]
+    assert sorted(found["rows"]) == sorted([key, code] for code, key in enumerate(labels))
 
 
 NUMBERS = """\
@@ -349,6 +423,27 @@ bytes of a value      2  11.00        20
 row  key                 value
 0    '05 and some more'  'éééééé'
 1    '09'                'éééééééééé'
+"""
+
+
+INDEX = """\
+index.pyhmap: an index of str
+
+rows         40 of 106 slots (37.7 %)
+spare slots  66, 5 of them used
+parts        1
+buckets      16, 2.50 keys each
+pilots       0-63: 93.8 %, 64-127: 6.2 %, 128-191: 0.0 %, 192-255: 0.0 %
+key texts    30 in their rows, 10 longer ones
+
+                least   mean  greatest
+keys per part      40  40.00        40
+bytes of a key      2   5.50        16
+codes               0      -        39
+
+row  key                 code
+0    '05 and some more'  35
+1    '09'                9
 """
 
 
@@ -425,7 +520,7 @@ def test_ranges(run, key, value, items, key_range, value_range):
     assert run("stats", "a.pyhmap")[0] == 0
 
 
-@pytest.mark.parametrize("make", MAPS.values(), ids=MAPS)
+@pytest.mark.parametrize("make", [*MAPS.values(), *INDEXES.values()], ids=[*MAPS, *INDEXES])
 def test_stats_of_every_kind(run, make):
     f = make()
     f.save("a.pyhmap")

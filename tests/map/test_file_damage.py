@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pyhmap
-from file_support import MAPS, header_in, read_in_all_ways, rewritten, tensors_of
-from pyhmap import FileFormatError, FrozenMap, HMap
+from file_support import INDEXES, MAPS, header_in, read_in_all_ways, rewritten, tensors_of
+from pyhmap import CorruptMapError, FileFormatError, FrozenMap, HIndex, HMap
 from pyhmap._file.header import BLOCK, PAGE
 from pyhmap._file.types import type_of_text, type_text
 
-maps = pytest.mark.parametrize("make", MAPS.values(), ids=MAPS)
+SAVED = MAPS | INDEXES
+saved = pytest.mark.parametrize("make", SAVED.values(), ids=SAVED)
 VERIFY = ["header", "structure", "lazy", "full"]
 
 
@@ -52,7 +54,7 @@ def test_a_pipe_is_no_file_and_nobody_waits_for_it(path):
     refused(path, "is no regular file")
 
 
-@maps
+@saved
 def test_every_truncation(path, make):
     make().save(path)
     data = path.read_bytes()
@@ -65,9 +67,9 @@ def test_every_truncation(path, make):
     refused(path, f"it has {len(data) + 1:,} bytes, and its header says {len(data):,}")
 
 
-@pytest.mark.parametrize("make", [MAPS["texts"], MAPS["records"]])
+@pytest.mark.parametrize("make", ["texts", "index of records"])
 def test_every_bit_of_the_header(path, make):
-    make().save(path)
+    SAVED[make]().save(path)
     data = bytearray(path.read_bytes())
     written = int.from_bytes(data[:8], "little")
     text = len(data[8 : 8 + written].rstrip())
@@ -89,7 +91,7 @@ def test_a_later_version_names_the_release_to_install(path):
 @pytest.mark.parametrize("verify", VERIFY)
 def test_random_flips(path, verify):
     rng = random.Random(f"{verify} 1")
-    for make in MAPS.values():
+    for make in SAVED.values():
         f = make()
         f.save(path)
         data = path.read_bytes()
@@ -110,14 +112,16 @@ def test_random_flips(path, verify):
 # ---- what each level finds -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", ["ints", "texts"])
-@pytest.mark.parametrize("section", ["entries", "texts", "index", "checksums"])
+@pytest.mark.parametrize(
+    ("make", "section"),
+    [(make, section) for make in ("ints", "texts") for section in ("entries", "index", "checksums")]
+    + [(make, section) for make in ("index of ints", "index of texts") for section in ("entries", "index", "rows")]
+    + [("texts", "texts"), ("index of texts", "texts")],
+)
 def test_what_verification_finds(path, make, section):
-    f = MAPS[make]()
+    f = SAVED[make]()
     f.save(path)
-    begin, end = header_in(path).sections()[section]
-    if begin == end:
-        return
+    end = header_in(path).sections()[section].end
     data = bytearray(path.read_bytes())
     data[end - 1] ^= 1  # of entries: a value; of the index: a pilot
     path.write_bytes(data)
@@ -125,20 +129,17 @@ def test_what_verification_finds(path, make, section):
     with pytest.raises(FileFormatError, match="is damaged"):
         pyhmap.check_file(path)
     read_in_all_ways(pyhmap.open(path, verify="header"), list(f)[:5])
-    if section in ("index", "checksums"):
+    if section in ("index", "rows", "checksums"):
         refused(path, "is damaged", "lazy")
     else:
         with pytest.raises(FileFormatError, match=r"is damaged between byte 4,096 and byte .*\. Write it again"):
-            pyhmap.open(path, verify="lazy").to_arrays()
+            list(pyhmap.open(path, verify="lazy"))
 
 
-def in_block(f, path, at):
-    """Keys of an int64 map whose rows lie in block `at`, and not partly in another."""
-    begin = header_in(path).sections()["entries"].begin
-    keys = f.keys_array()
-    rows = np.arange(len(f)) * 16 // BLOCK
-    assert begin % PAGE == 0
-    return keys[rows == at]
+def in_blocks(f, path):
+    """The block in which each row of a map of int64 pairs lies, and not partly in another."""
+    assert header_in(path).sections()["entries"].begin % PAGE == 0
+    return np.arange(len(f)) * 16 // BLOCK
 
 
 def test_lazy_verification_reads_the_blocks_that_are_read(path):
@@ -149,7 +150,8 @@ def test_lazy_verification_reads_the_blocks_that_are_read(path):
         file.seek(begin + 2 * BLOCK + 5)
         file.write(b"\xee")
     g = pyhmap.open(path, verify="lazy")
-    good, bad = np.concatenate([in_block(f, path, at) for at in (0, 1, 3)]), in_block(f, path, 2)
+    keys, block = f.keys_array(), in_blocks(f, path)
+    good, bad = keys[np.isin(block, [0, 1, 3])], keys[block == 2]
     assert np.array_equal(g.get_many(good), good * 2)
     assert np.array_equal(g.get_many(good, threads=2), good * 2)
     assert [g[int(key)] for key in good[::5000]] == (good[::5000] * 2).tolist()
@@ -189,6 +191,56 @@ def test_lazy_verification_of_texts_reads_the_texts(path):
             read()
 
 
+def test_lazy_verification_of_an_index_reads_the_blocks_of_the_codes(path):
+    labels = np.random.default_rng(1).permutation(300_000)
+    f = HIndex("i8", labels).freeze(seed=1)
+    f.save(path)
+    begin = header_in(path).sections()["entries"].begin
+    with path.open("r+b") as file:
+        file.seek(begin + 2 * BLOCK + 5)
+        file.write(b"\xee")
+    g = pyhmap.open(path, verify="lazy")
+    block = in_blocks(f._map, path)
+    codes_in = [f.encode(f._map.keys_array()[block == at]) for at in range(block.max() + 1)]
+    good, bad = np.concatenate([codes_in[at] for at in (0, 1, 3, 4)]), codes_in[2]
+    assert [g.key(int(code)) for code in good[::5000]] == labels[good[::5000]].tolist()
+    assert np.array_equal(g.decode(good), labels[good])
+    assert np.array_equal(g.encode(labels[good]), good)
+    damaged = f"is damaged between byte {begin + 2 * BLOCK:,} and byte {begin + 3 * BLOCK:,}"
+    for read in (
+        lambda: g.key(int(bad[0])),
+        lambda: g.decode(bad[:1]),
+        lambda: g.decode(np.concatenate([good, bad[:1]])),
+        lambda: g.encode(labels[bad[:1]]),
+        lambda: g[int(labels[bad[0]])],
+        lambda: g.labels(),
+        lambda: list(g),
+        lambda: g.check(),
+    ):
+        with pytest.raises(FileFormatError, match=damaged):
+            read()
+    assert np.array_equal(g.decode(good), labels[good])
+
+
+def test_lazy_verification_of_an_index_of_texts_reads_the_texts(path):
+    labels = [f"{i} " * 60 for i in range(30_000)]
+    f = HIndex(str, labels).freeze(seed=1)
+    f.save(path)
+    begin, _ = header_in(path).sections()["texts"]
+    stored = list(f._map)
+    *before, middle = stored[: len(stored) // 2]
+    with path.open("r+b") as file:
+        file.seek(begin + sum(map(len, before)) + 7)
+        file.write(b"\xee")
+    g = pyhmap.open(path, verify="lazy")
+    for good in (stored[:100], stored[-100:]):
+        assert g.decode(f.encode(good), to="list") == good
+        assert g.key(f[good[0]]) == good[0]
+    for read in (lambda: g.key(f[middle]), lambda: g.decode([f[stored[0]], f[middle]])):
+        with pytest.raises(FileFormatError, match="is damaged between byte"):
+            read()
+
+
 # ---- files by who wants to deceive -----------------------------------------------------------------------------------
 
 
@@ -207,6 +259,93 @@ def test_a_remap_that_leads_outside_of_the_rows(path):
         refused(path, "item 0 of the remap leads outside of the rows", verify)
     for verify in ("header", "lazy"):
         read_in_all_ways(pyhmap.open(path, verify=verify), list(f))
+
+
+ROWS = {  # of an index of 1000 keys
+    "outside": ([7], 1000, "code 7 leads outside of the rows"),
+    "far outside": ([0, 999], 2**32 - 1, "code 0 leads outside of the rows"),
+    "that of another": ([3], 0, None),
+    "all one": (range(1000), 5, None),
+}
+
+
+@pytest.mark.parametrize("make", ["index of ints", "index of 4-byte keys"])
+@pytest.mark.parametrize("damage", ROWS)
+def test_rows_of_codes_that_lead_elsewhere(path, make, damage):
+    f = INDEXES[make]()
+    f.save(path)
+    keys, asked = f._map.keys_array(), list(f)
+    codes, row, structure = ROWS[damage]
+    rows = sections_of(path)["rows"].view("u4")
+    wrong = [code for code in codes if rows[code] != row]
+    rows[list(codes)] = row
+    rewritten(path, {}, rows=rows)
+    refused(path, structure or f"code {wrong[0]} does not lead to its key", "full")
+    for verify in ("header", "lazy", "structure"):
+        if verify == "structure" and structure:
+            refused(path, structure, verify)
+            continue
+        g = pyhmap.open(path, verify=verify)
+        assert np.array_equal(g.encode(asked), np.arange(1000))
+        assert np.array_equal(g.decode(np.arange(1000)), keys[np.minimum(rows, 999)])
+        assert [g.key(code) for code in wrong] == [keys[min(row, 999)]] * len(wrong)
+        with pytest.raises(CorruptMapError, match=f"code {wrong[0]} does not lead to its key"):
+            g.check()
+        with pytest.raises(IndexError):
+            g.decode([1000])
+        read_in_all_ways(g, asked[:50])
+
+
+@pytest.mark.parametrize("code", [-1, 5, 1000, 2**62, -(2**63)])
+def test_an_index_whose_values_are_no_codes(path, code):
+    f = INDEXES["index of ints"]()
+    f.save(path)
+    entries = sections_of(path)["entries"].view("i8").reshape(1000, 2)
+    at = int((entries[:, 1] == 7).argmax())
+    entries[at, 1] = code
+    rewritten(path, {}, entries=entries)
+    refused(path, "code 7 does not lead to its key", "full")
+    for verify in ("header", "lazy", "structure"):
+        g = pyhmap.open(path, verify=verify)
+        assert g[int(entries[at, 0])] == code
+        read_in_all_ways(g, list(f)[:50])
+
+
+@pytest.mark.parametrize("verify", VERIFY)
+def test_a_map_that_says_that_it_is_an_index(path, verify):
+    MAPS["ints"]().save(path)  # its values are no codes
+    data, header = path.read_bytes(), header_in(path)
+    path.write_bytes(replace(header, kind="index").to_bytes() + data[len(header.to_bytes()) :])
+    refused(path, "its header says", verify)  # there are no rows of codes
+    path.write_bytes(data)
+    rewritten(path, {"kind": "index"}, rows=np.arange(1000, dtype="u4"))
+    if verify == "full":
+        refused(path, "does not lead to its key", verify)
+    else:
+        read_in_all_ways(pyhmap.open(path, verify=verify), list(range(50)))
+
+
+@pytest.mark.parametrize("verify", VERIFY)
+@pytest.mark.parametrize("make", ["4-byte keys", "texts", "records"])
+def test_an_index_with_values_of_another_type(path, make, verify):
+    MAPS[make]().save(path)
+    header = header_in(path)
+    rewritten(path, {"kind": "index"}, rows=np.zeros(header.shape[0], "u4"))
+    refused(path, f"its kind is index, and its values are {header.value}", verify)
+
+
+@pytest.mark.parametrize("verify", VERIFY)
+def test_an_index_that_says_that_it_is_a_map_or_a_set(path, verify):
+    """A map from keys to codes is a map like any other."""
+    f = INDEXES["index of texts"]()
+    for kind in ("map", "set"):
+        f.save(path)
+        rewritten(path, {"kind": kind})
+        if kind == "set":
+            refused(path, "its kind is set, and its values are <i8", verify)
+        else:
+            assert type(pyhmap.open(path, verify=verify)) is FrozenMap
+            assert pyhmap.open(path, verify=verify) == dict(f)
 
 
 @pytest.mark.parametrize("pilots", ["random", "all 255"])
@@ -296,7 +435,6 @@ def test_headers_that_deceive(path, changes):
     MAPS["ints"]().save(path)
     header = header_in(path)
     data = path.read_bytes()
-    from dataclasses import replace
 
     begin = len(header.to_bytes())
     changed = replace(header, **changes)
@@ -340,7 +478,7 @@ def accepted_by_safetensors(data):
 def test_what_this_package_reads_safetensors_reads(tmp_path_factory, data):
     """Ours may refuse more, never less."""
     path = tmp_path_factory.mktemp("oracle") / "f"
-    data.draw(st.sampled_from(list(MAPS.values())))().save(path)
+    data.draw(st.sampled_from(list(SAVED.values())))().save(path)
     content = bytearray(path.read_bytes())
     text = len(content[:PAGE].rstrip())
     for _ in range(data.draw(st.integers(0, 3))):
@@ -385,9 +523,9 @@ def test_other_texts_are_no_types(text):
 # ---- while it is mapped ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", ["ints", "texts", "records"])
+@pytest.mark.parametrize("make", ["ints", "texts", "records", "index of ints", "index of texts", "index of records"])
 def test_a_file_that_is_written_over_while_it_is_mapped(path, make):
-    f = MAPS[make]()
+    f = SAVED[make]()
     f.save(path)
     asked = list(f)[:50]
     g, copy = pyhmap.open(path, verify="full"), pyhmap.open(path, prefetch="copy")

@@ -17,12 +17,13 @@ import pytest
 import xxhash
 
 import pyhmap
-from pyhmap import FrozenMap, HMap
+from pyhmap import FrozenMap, HIndex, HMap
 from pyhmap._file import replace
 from pyhmap._file.blocks import BlockWriter
 
 OLD = HMap(int, str, {i: f"old value number {i}" for i in range(50)}).freeze(seed=1)
 NEW = HMap(int, str, {i: f"value number {i}, which is new" for i in range(60)}).freeze(seed=2)
+INDEX = HIndex(str, [f"key number {i}" for i in range(60)])
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_a_full_disk(path):
     signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.parametrize("save", [NEW.save, HMap(NEW).save])
+@pytest.mark.parametrize("save", [NEW.save, HMap(NEW).save, INDEX.save, INDEX.freeze().save])
 def test_progress_that_raises(path, save):
     def stop(part):
         raise KeyboardInterrupt

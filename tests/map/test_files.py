@@ -5,6 +5,7 @@ import hashlib
 import multiprocessing
 import os
 import pickle
+import sys
 import threading
 
 import numpy as np
@@ -12,12 +13,13 @@ import pytest
 import safetensors.numpy
 
 import pyhmap
-from file_support import MAPS, header_in, tensors_of
+from file_support import INDEXES, MAPS, header_in, tensors_of
 from kinds import KINDS, VALUE_KINDS
-from pyhmap import FileFormatError, FrozenMap, FrozenSet, HMap, HSet
+from pyhmap import FileFormatError, FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet
 from pyhmap._engine.memory import block_memory
 
 maps = pytest.mark.parametrize("make", MAPS.values(), ids=MAPS)
+indexes = pytest.mark.parametrize("make", INDEXES.values(), ids=INDEXES)
 VERIFY = ["header", "structure", "lazy", "full"]
 SAVED = [name for name, kind in KINDS.items() if kind.spec is not object]
 VALUES = [name for name in VALUE_KINDS if name not in ("object", "longdouble")]
@@ -53,6 +55,38 @@ def test_a_map_is_opened_as_it_was_saved(path, make, prefetch, verify):
         assert_same(f, g)
         assert dict(g) == dict(f)
         g.check()
+
+
+@pytest.mark.parametrize("verify", VERIFY)
+@pytest.mark.parametrize("prefetch", [None, "touch", "copy"])
+@indexes
+def test_an_index_is_opened_as_it_was_saved(path, make, prefetch, verify):
+    f = make()
+    f.save(path)
+    with pyhmap.open(path, verify=verify, prefetch=prefetch) as g:
+        assert type(g) is FrozenIndex
+        assert (g.key_dtype, len(g)) == (f.key_dtype, len(f))
+        assert list(g) == list(f)
+        assert [g.key(code) for code in range(len(g))] == list(f)
+        assert g.decode(np.arange(len(g)), to="list") == list(f)
+        assert g.encode(list(f)).tolist() == list(range(len(f)))
+        assert dict(g) == dict(zip(f, range(len(f)), strict=True))
+        g.check()
+
+
+@pytest.mark.parametrize("verify", ["structure", "lazy"])
+@pytest.mark.parametrize("kind", SAVED)
+def test_an_index_of_every_type(path, kind, verify):
+    kind = KINDS[kind]
+    labels = list(dict.fromkeys([*kind.keys, *kind.edge]))
+    ix = HIndex(kind.spec, labels)
+    ix.save(path)
+    g = pyhmap.open(path, verify=verify)
+    assert g.encode(kind.array(labels)).tolist() == list(range(len(labels)))
+    assert g.decode(range(len(labels))).tolist() == kind.array(labels).tolist()
+    assert list(g) == labels
+    assert g == ix
+    assert [g[key] for key in labels] == list(range(len(labels)))
 
 
 @pytest.mark.parametrize("verify", ["structure", "lazy"])
@@ -108,6 +142,16 @@ def test_a_map_to_go_on_writing(path):
     assert pyhmap.open(path) == {2: 4, 3: 9}
 
 
+def test_an_index_to_go_on_writing(path):
+    HIndex(str, ["b", "a"]).save(path)
+    ix = HIndex(pyhmap.open(path))
+    assert ix.encode(["c", "a"]).tolist() == [2, 1]
+    ix.save(path)  # while it may still be mapped
+    assert pyhmap.open(path).labels(to="list") == ["b", "a", "c"]
+    pyhmap.open(path).save(path)
+    assert pyhmap.open(path).labels(to="list") == ["b", "a", "c"]
+
+
 def test_a_map_is_saved_to_the_file_that_it_is_mapped_from(path):
     HMap(int, int, {2: 4}).save(path)
     f = pyhmap.open(path)
@@ -115,9 +159,10 @@ def test_a_map_is_saved_to_the_file_that_it_is_mapped_from(path):
     assert f == pyhmap.open(path) == {2: 4}
 
 
-def test_equal_maps_of_one_seed_are_equal_files(path, tmp_path):
+@pytest.mark.parametrize("make", [MAPS["texts"], INDEXES["index of texts"]])
+def test_equal_maps_of_one_seed_are_equal_files(path, tmp_path, make):
     for name in ("a", "b"):
-        MAPS["texts"]().save(tmp_path / name)
+        make().save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert header_in(tmp_path / "a").id == header_in(tmp_path / "b").id
 
@@ -128,6 +173,17 @@ def test_a_mapped_map_is_pickled_with_its_content(path):
     restored = pickle.loads(pickle.dumps(pyhmap.open(path)))
     path.unlink()
     assert_same(f, restored)
+
+
+@indexes
+def test_a_mapped_index_is_pickled_with_its_content(path, make):
+    f = make()
+    f.save(path)
+    restored = pickle.loads(pickle.dumps(pyhmap.open(path)))
+    path.unlink()
+    assert restored == f
+    assert list(restored) == list(f)
+    restored.check()
 
 
 def test_nothing_is_kept_in_memory_of_the_process(path):
@@ -155,6 +211,32 @@ def test_the_file_is_one_of_safetensors(path, make):
     assert not any(tensors[name].any() for name in tensors if name.endswith(".pad"))
 
 
+@indexes
+def test_the_file_of_an_index_is_one_of_safetensors(path, make):
+    f = make()
+    f.save(path)
+    tensors = safetensors.numpy.load(path.read_bytes())
+    assert list(tensors["entries"].shape[:1]) == [len(f)]
+    assert list(tensors["rows"].shape) == [len(f), 4]
+    named = {"entries", "texts", "index", "rows", "checksums"}
+    assert named <= set(tensors) <= named | {f"{name}.pad" for name in named}
+    assert not any(tensors[name].any() for name in tensors if name.endswith(".pad"))
+    assert sorted(tensors["rows"].view("u4").ravel()) == list(range(len(f)))
+
+
+def test_numpy_alone_reads_the_keys_of_an_index_in_the_order_of_the_codes(path):
+    labels = np.random.default_rng(1).permutation(1000)
+    HIndex("i8", labels).save(path)
+    data = path.read_bytes()
+    begin = 8 + int.from_bytes(data[:8], "little")
+    first, end = tensors_of(data)["rows"]["data_offsets"]
+    entries = np.memmap(path, [("key", "<i8"), ("code", "<i8")], "r", begin, (1000,))
+    rows = np.memmap(path, "<u4", "r", begin + first, (1000,))
+    assert end - first == rows.nbytes
+    assert np.array_equal(entries["key"][rows], labels)
+    assert np.array_equal(entries["code"][rows], np.arange(1000))
+
+
 def test_numpy_alone_reads_keys_and_values(path):
     keys = np.random.default_rng(1).permutation(1000)
     FrozenMap.from_arrays(keys, keys * 0.5).save(path)
@@ -166,7 +248,7 @@ def test_numpy_alone_reads_keys_and_values(path):
     assert np.array_equal(rows["value"], rows["key"] * 0.5)
 
 
-@maps
+@pytest.mark.parametrize("make", [*MAPS.values(), *INDEXES.values()], ids=[*MAPS, *INDEXES])
 def test_sections_begin_at_pages(path, make):
     make().save(path)
     header = header_in(path)
@@ -191,6 +273,26 @@ def test_another_process_opens_it(path, method):
     process.join()
 
 
+def child_with_an_index(path, queue):
+    with pyhmap.open(path) as f:
+        queue.put((f.encode(["b", "none"]).tolist(), f.decode([1, 0], to="list"), f.key(1)))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.slow
+def test_other_processes_open_an_index(path, method):
+    HIndex(str, ["b", "long enough to be elsewhere"]).save(path)
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    processes = [context.Process(target=child_with_an_index, args=(path, queue)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    expected = ([0, -1], ["long enough to be elsewhere", "b"], "long enough to be elsewhere")
+    assert [queue.get(timeout=60) for _ in processes] == [expected] * 3
+    for process in processes:
+        process.join()
+
+
 # ---- closed ----------------------------------------------------------------------------------------------------------
 
 READS = {
@@ -208,6 +310,8 @@ READS = {
     "keys_array": lambda f: f.keys_array(),
     "values_array": lambda f: f.values_array(),
     "to_arrays": lambda f: f.to_arrays(),
+    "top": lambda f: f.top(1),
+    "most_common": lambda f: f.most_common(),
     "check": lambda f: f.check(),
     "nbytes": lambda f: f.nbytes,
     "hash": hash,
@@ -243,11 +347,122 @@ def test_a_closed_set_raises():
         assert 1 in s
 
 
+INDEX_READS = {
+    "len": len,
+    "get": lambda f: f.get("a"),
+    "[]": lambda f: f["a"],
+    "in": lambda f: "a" in f,
+    "iter": iter,
+    "items": lambda f: list(f.items()),
+    "values": lambda f: list(f.values()),
+    "encode": lambda f: f.encode(["a"]),
+    "encode none": lambda f: f.encode([]),
+    "key": lambda f: f.key(0),
+    "key that none has": lambda f: f.key(7),
+    "decode": lambda f: f.decode([0]),
+    "decode none": lambda f: f.decode([]),
+    "decode -1": lambda f: f.decode([-1], missing=None),
+    "decode as arrow": lambda f: f.decode([0], to="arrow"),
+    "labels": lambda f: f.labels(),
+    "labels as strings": lambda f: f.labels(to="string"),
+    "check": lambda f: f.check(),
+    "nbytes": lambda f: f.nbytes,
+    "hash": hash,
+    "==": lambda f: f == {"a": 0},
+    "== of an index": lambda f: f == HIndex(str, ["a"]),
+    "other ==": lambda f: HIndex(str, ["a"]) == f,
+    "save": lambda f: f.save(os.devnull + "/x"),
+    "with": lambda f: f.__enter__(),
+    "pickle": lambda f: f.__reduce__(),
+    "HIndex": HIndex,
+    "merge": lambda f: HIndex(str).merge(f),
+}
+
+
+@pytest.mark.parametrize("read", INDEX_READS.values(), ids=INDEX_READS)
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_closed_index_raises(path, mapped, read):
+    f = HIndex(str, ["a"]).freeze()
+    if mapped:
+        f.save(path)
+        f = pyhmap.open(path)
+    with f:
+        read_of_an_open_one = f.key(0)
+    f.close()
+    assert (f.closed, read_of_an_open_one) == (True, "a")
+    assert repr(f) == "<FrozenIndex, closed>"
+    with pytest.raises(ValueError, match="the index is closed: open its file again"):
+        read(f)
+
+
+def test_an_index_is_closed_by_its_own_code(path):
+    class Code:
+        def __index__(self):
+            f.close()
+            return 0
+
+    HIndex(str, ["a"]).save(path)
+    f = pyhmap.open(path)
+    with pytest.raises(ValueError, match="closed"):
+        f.key(Code())
+
+
+@pytest.mark.parametrize("make", ["index of ints", "index of texts"])
+def test_an_index_is_closed_while_other_threads_read(path, make):
+    INDEXES[make]().save(path)
+    labels = INDEXES[make]().labels(to="list")
+    codes = np.tile(np.arange(len(labels)), 40)
+    wanted = pyhmap.open(path).decode(codes)
+    outcomes = []
+
+    def decode(g):
+        return (g.decode(codes) == wanted).all()
+
+    def keys(g):
+        return [g.key(code) for code in range(len(labels))] == labels
+
+    def iterate(g):
+        return list(g) == labels
+
+    def read(call, g):
+        while True:
+            try:
+                outcomes.append(bool(call(g)))
+            except ValueError as error:
+                outcomes.append(str(error))
+                return
+            except BaseException as error:
+                outcomes.append(error)
+                raise
+
+    for _ in range(5):
+        g = pyhmap.open(path)
+        threads = [threading.Thread(target=read, args=(call, g)) for call in (decode, keys, iterate)]
+        for thread in threads:
+            thread.start()
+        g.decode(codes)
+        g.close()
+        for thread in threads:
+            thread.join()
+    assert outcomes.count("the index is closed: open its file again, or make it again") == 15
+    assert set(outcomes) <= {True, "the index is closed: open its file again, or make it again"}
+
+
 def test_a_map_is_closed_between_two_steps_of_an_iterator(path):
     MAPS["texts"]().save(path)
     f = pyhmap.open(path)
     iterator = iter(f.items())
     next(iterator)
+    f.close()
+    with pytest.raises(ValueError, match="closed"):
+        next(iterator)
+
+
+def test_an_index_is_closed_between_two_steps_of_an_iterator(path):
+    HIndex("i8", [3, 1, 2]).save(path)
+    f = pyhmap.open(path)
+    iterator = iter(f)
+    assert next(iterator) == 3
     f.close()
     with pytest.raises(ValueError, match="closed"):
         next(iterator)
@@ -296,14 +511,18 @@ def test_a_map_is_closed_while_other_threads_read(path, make):
     assert False not in outcomes
 
 
-def test_the_file_is_given_up_when_the_map_is_closed(path):
+@pytest.mark.parametrize(
+    ("made", "copied"),
+    [(lambda: HMap("i8", "i8", {1: 1}), lambda f: f.keys_array()), (lambda: HIndex("i8", [1]), lambda f: f.labels())],
+)
+def test_the_file_is_given_up_when_the_map_is_closed(path, made, copied):
     def mapped():
         with open("/proc/self/maps") as maps:
             return sum(str(path) in line for line in maps)
 
-    HMap(int, int, {1: 1}).save(path)
+    made().save(path)
     f = pyhmap.open(path)
-    keys = f.keys_array()  # a copy: it keeps nothing
+    keys = copied(f)  # a copy: it keeps nothing
     assert mapped() == 1
     f.close()
     assert mapped() == 0
@@ -327,11 +546,14 @@ def test_other_arguments_are_refused(path, arguments, message):
         pyhmap.open(path, **arguments)
 
 
-def test_the_sha256_of_a_file(path):
-    HMap(int, int, {1: 2}).save(path)
+@pytest.mark.parametrize(
+    ("a", "b"), [(HMap(int, int, {1: 2}), HMap(int, int, {1: 3})), (HIndex(int, [1]), HIndex(int, [2]))]
+)
+def test_the_sha256_of_a_file(path, a, b):
+    a.save(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert pyhmap.open(path, sha256=digest.upper()) == {1: 2}
-    HMap(int, int, {1: 3}).save(path)
+    assert pyhmap.open(path, sha256=digest.upper()) == a
+    b.save(path)
     with pytest.raises(FileFormatError, match=f"not {digest}: it is another file"):
         pyhmap.open(path, sha256=digest)
 
@@ -341,6 +563,8 @@ def test_types_that_other_machines_do_not_have_are_refused(path):
         HMap(int, np.longdouble, {1: 1}).save(path)
     with pytest.raises(TypeError, match="items of 2,000,000 bytes cannot be saved: at most 1,048,576 bytes"):
         HMap(int, "V2000000").save(path)
+    with pytest.raises(TypeError, match="items of 2,000,000 bytes cannot be saved: at most 1,048,576 bytes"):
+        HIndex("V2000000").save(path)
     assert not path.exists()
     assert os.listdir(path.parent) == []
 
@@ -351,7 +575,7 @@ def test_objects_are_refused(path):
     assert os.listdir(path.parent) == []
 
 
-@pytest.mark.parametrize("make", [lambda: HMap(int, int, {1: 2}), lambda: HSet(int, [1])])
+@pytest.mark.parametrize("make", [lambda: HMap(int, int, {1: 2}), lambda: HSet(int, [1]), lambda: HIndex(int, [1])])
 def test_progress(path, make):
     parts = []
     make().save(path, progress=parts.append)
@@ -361,3 +585,13 @@ def test_progress(path, make):
         make().save(path, progress=5)
     with pytest.raises(TypeError, match="progress=5"):
         make().freeze().save(path, progress=5)
+
+
+def test_opening_gives_up_no_reference_to_none(tmp_path):
+    """NumPy asks for memory that can be written first, and is refused."""
+    path = tmp_path / "f"
+    HMap(str, str, {"a": "b" * 50}).save(path)
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        pyhmap.open(path, verify="full")
+    assert sys.getrefcount(None) > before - 500

@@ -168,7 +168,7 @@ print(len(m), len(f))
 
 
 def test_a_finaliser_in_a_helper_of_a_build_does_not_wait_for_the_build():
-    done = subprocess.run([sys.executable, "-P", "-c", IN_A_HELPER], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-P", "-c", IN_A_HELPER], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     *refused, last = done.stdout.splitlines()
     assert last == "100000 100000"

@@ -1,6 +1,5 @@
 """While a map is frozen: progress is reported, an error or an interrupt ends the build, writes to the map wait."""
 
-import _thread
 import subprocess
 import sys
 import threading
@@ -11,7 +10,7 @@ import pytest
 
 from pyhmap import FrozenMap, HMap
 from pyhmap._engine.memory import block_memory
-from support import growing
+from support import growing, interrupted_after
 
 MANY = 100_000  # keys: enough for three threads
 PIECES = 3 << 20  # keys: three pieces, between which signals are handled
@@ -263,36 +262,14 @@ def test_a_map_that_grows_is_frozen_whole(B):
 # ---- interrupts ------------------------------------------------------------------------------------------------------
 
 
-def interrupt_within(function):
-    """Act as Ctrl-C does once the main thread is in a function of this name. Returns the thread that does so."""
-    main = threading.main_thread().ident
-
-    def run():
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            frame = sys._current_frames()[main]
-            while frame is not None and frame.f_code.co_name != function:
-                frame = frame.f_back
-            if frame is not None:
-                break
-            time.sleep(0.0001)
-        _thread.interrupt_main()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
 @ways
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_a_build(way, threads):
     m = int_map(PIECES)
     arrays, before = m.to_arrays(), block_memory()
-    thread = interrupt_within(way)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), interrupted_after(0.02):
         m.freeze(threads=threads) if way == "freeze" else FrozenMap.from_arrays(*arrays, threads=threads)
-    thread.join()
     assert threading.active_count() == 1
     assert block_memory() == before
     m[5] = 6
@@ -300,44 +277,50 @@ def test_an_interrupt_ends_a_build(way, threads):
     m.check()
 
 
-# The helpers of a build are slow to begin their work. Meanwhile the main thread waits for them, and is interrupted.
+# The helpers of a build begin their work after the main thread, which waits for them, has been interrupted.
 SLOW = """
 import os, signal, sys, threading, time
 import numpy as np
 from pyhmap import FrozenMap, HMap
 from pyhmap._engine.threads import Helper
 
-way, threads, waits_in = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+way, threads = sys.argv[1], int(sys.argv[2])
+PHASES = ["begin", "wait_until_done"]
+phases = PHASES[PHASES.index(sys.argv[3]):]    # or a later one, if the thread that interrupts is late
 signal.signal(signal.SIGINT, signal.default_int_handler)
 N = 400_000
 m = HMap.from_arrays(np.arange(N), np.arange(N))
-at_work, quick = [], Helper.run
+at_work, interrupted, init = [], threading.Event(), Helper.__init__
 
-def slowly(helper):
-    at_work.append(helper)
-    time.sleep(0.3)
-    quick(helper)
-    at_work.remove(helper)
+def with_slow_work(helper, work, locked):
+    def slowly():
+        at_work.append(helper)
+        interrupted.wait()
+        time.sleep(0.1)    # a main thread that does not wait goes on meanwhile
+        work()
+        at_work.remove(helper)
+
+    init(helper, slowly, locked)
 
 def interrupt():
     main = threading.main_thread().ident
     while True:
         frame = sys._current_frames()[main]
-        while frame is not None and frame.f_code.co_name != waits_in:
+        while frame is not None and frame.f_code.co_name not in phases:
             frame = frame.f_back
         if frame is not None:
             break
         time.sleep(0.001)
     time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
+    interrupted.set()
 
 interrupter = threading.Thread(target=interrupt)
 interrupter.start()
-Helper.run = slowly
+Helper.__init__ = with_slow_work
 try:
     m.freeze(threads=threads) if way == "freeze" else FrozenMap.from_arrays(*m.to_arrays(), threads=threads)
 except KeyboardInterrupt:
-    time.sleep(0.05)    # after the work, a thread takes itself from the list
     print("interrupted,", len(at_work), "at work")
     m.clear()
     m.set_many(np.arange(N), 1)
@@ -347,9 +330,9 @@ except KeyboardInterrupt:
 
 @ways
 @pytest.mark.parametrize("threads", [2, 3])
-@pytest.mark.parametrize("waits_in", ["wait_until_done", "begin"])
-def test_the_threads_of_an_interrupted_build_have_ended(way, threads, waits_in):
+@pytest.mark.parametrize("phase", ["wait_until_done", "begin"])
+def test_the_threads_of_an_interrupted_build_have_ended(way, threads, phase):
     """They read the memory of the map, or of the arrays, which others may change or free afterwards."""
-    command = [sys.executable, "-P", "-c", SLOW, way, str(threads), waits_in]
+    command = [sys.executable, "-P", "-c", SLOW, way, str(threads), phase]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted, 0 at work\n", "")

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from generation_readers import KEYS, answer, content_of, try_to_publish
-from pyhmap import FileFormatError, FrozenMap, HMap, HSet, Publisher, Subscriber, generations
+from generation_readers import KEYS, answer, answer_both_ways, content_of, try_to_publish
+from pyhmap import FileFormatError, FrozenMap, HIndex, HMap, HSet, Publisher, Subscriber, generations
 
 TESTS = Path(__file__).parent.parent
 SECONDS = 60  # a wait that takes longer counts as a deadlock
@@ -70,7 +70,10 @@ def test_a_subscriber_sees_what_is_published(tmp_path, publisher):
         HMap(np.int64, str, {1: "a"}).freeze(),
         HSet(np.int64, [1, 2, 3]),
         HSet(str, ["a", "b"]).freeze(),
+        HIndex(str, ["b", "a", "a key that is longer than a slot"]),
+        HIndex(np.int64, [3, 1, 2]).freeze(),
         HMap(np.int64, np.int64),
+        HIndex(np.int64),
     ],
     ids=lambda made: type(made).__name__,
 )
@@ -78,9 +81,8 @@ def test_maps_and_sets_of_both_kinds_are_published(tmp_path, publisher, made):
     publisher.publish(made)
     read = Subscriber(tmp_path, "users").current()
     assert read == made
-    assert type(read).__name__ == {"HMap": "FrozenMap", "HSet": "FrozenSet"}.get(
-        type(made).__name__, type(made).__name__
-    )
+    frozen = {"HMap": "FrozenMap", "HSet": "FrozenSet", "HIndex": "FrozenIndex"}
+    assert type(read).__name__ == frozen.get(type(made).__name__, type(made).__name__)
 
 
 def test_a_generation_that_was_read_can_be_published_again(tmp_path, publisher):
@@ -611,6 +613,37 @@ def test_workers_follow_the_generations(tmp_path, publisher, method, before):
     for number in (2, 3, 4):
         publisher.publish(map_of(10 * number))
         assert ask() == [(10 * number, number)] * 3
+    for connection, worker in zip(connections, workers, strict=True):
+        connection.send(None)
+        worker.join(SECONDS)
+        assert worker.exitcode == 0
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_share_an_index_that_grows(tmp_path, publisher, method):
+    """The codes of one generation are those of the next."""
+    users, ix = Subscriber(tmp_path, "users", every=0), HIndex(str, ["ada"])
+    publisher.publish(ix)
+    context = multiprocessing.get_context(method)
+    workers, connections = [], []
+    for _ in range(3):
+        here, there = context.Pipe()
+        workers.append(context.Process(target=answer_both_ways, args=(users, there), daemon=True))
+        workers[-1].start()
+        connections.append(here)
+
+    def ask(keys):
+        for connection in connections:
+            connection.send(keys)
+        assert all(connection.poll(SECONDS) for connection in connections)
+        return [connection.recv() for connection in connections]
+
+    assert ask(["bob", "ada"]) == [([-1, 0], [None, "ada"], 1)] * 3
+    ix.encode(["bob", "cleo"])
+    publisher.publish(ix)
+    assert ask(["bob", "ada"]) == [([1, 0], ["bob", "ada"], 2)] * 3
+    publisher.publish(ix.freeze())
+    assert ask(["cleo", "dan"]) == [([2, -1], ["cleo", None], 3)] * 3
     for connection, worker in zip(connections, workers, strict=True):
         connection.send(None)
         worker.join(SECONDS)

@@ -6,8 +6,11 @@ from collections.abc import MutableSet
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyhmap import HSet
+from support import hash_key_of, words_with
 
 KEYS = {
     "int64": (np.int64, [0, 1, -1, 2**62, -(2**63), *range(10, 40)]),
@@ -215,6 +218,95 @@ def test_batches(set_type, typed):
     s.check()
 
 
+def seen_first(seen, keys):
+    """Which keys are seen for the first time, and are then seen."""
+    new = []
+    for key in keys:
+        new.append(key not in seen)
+        seen.add(key)
+    return new
+
+
+def test_which_keys_were_new(set_type, typed):
+    key, keys = typed
+    s, model = set_type(key, keys[::3]), set(keys[::3])
+    for batch in ([*keys[:10], *keys[:10][::-1]], keys[5:6] * 3, [], keys[::-1], keys):
+        new = s.add_many(batch, return_new=True)
+        assert (new.dtype, new.shape) == (bool, (len(batch),))
+        assert new.tolist() == seen_first(model, batch)
+        assert set(s) == model
+        s.check()
+
+
+def test_without_return_new_the_number_is_returned(set_type):
+    s = set_type(np.int64, [1])
+    assert s.add_many([1, 2, 2], return_new=False) == 1
+    assert s.add_many([3, 3, 2], return_new=True).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "make"), [(np.int64, int), (str, lambda i: f"key number {i}"), (object, lambda i: (i,))]
+)
+def test_which_keys_of_a_growing_set_were_new(set_type, key, make):
+    """The set grows several times in the middle of the batch."""
+    rng = np.random.default_rng(7)
+    s, model = set_type(key), set()
+    for size in (3000, 6000):
+        batch = [make(i) for i in rng.integers(0, size, 4000).tolist()]
+        assert s.add_many(batch, return_new=True).tolist() == seen_first(model, batch)
+    assert s == model
+    s.check()
+
+
+def test_which_of_millions_of_keys_were_new():
+    """Over several chunks of 2^20 keys, and all growths from an empty set."""
+    keys = np.random.default_rng(8).integers(0, 1 << 21, 3 << 20)
+    first = np.zeros(len(keys), bool)
+    first[np.unique(keys, return_index=True)[1]] = True
+    s = HSet(np.int64)
+    assert np.array_equal(s.add_many(keys, return_new=True), first)
+    assert not s.add_many(keys, return_new=True).any()
+    assert len(s) == first.sum()
+
+
+def test_which_keys_were_new_while_the_set_moves_to_another_hash_key(set_type):
+    """All keys begin in one bucket, so the set draws another hash key in the middle of the batch."""
+    hashes = np.random.default_rng(5).choice(2**40, 2000, replace=False)
+    keys = words_with([int(high) << 24 | 9 for high in hashes], hash_key_of(3))
+    batch = np.concatenate([keys[:700], keys[300:], keys[:50]])
+    s, model = set_type(np.uint64, seed=3), set()
+    assert s.add_many(batch, return_new=True).tolist() == seen_first(model, batch.tolist())
+    assert s.stats().rekeys == 1
+    assert s == model
+    s.check()
+
+
+@pytest.mark.parametrize("value", [list, np.array])
+@given(batches=st.lists(st.lists(st.integers(-5, 40), max_size=60), max_size=5))
+def test_any_batches_give_the_mask_that_a_set_gives(value, batches):
+    s, model = HSet(np.int64), set()
+    for batch in batches:
+        keys = np.array(batch, np.int64) if value is np.array else batch
+        assert s.add_many(keys, return_new=True).tolist() == seen_first(model, batch)
+    assert s == model
+    s.check()
+
+
+def test_if_a_key_raises_in_the_middle_the_keys_before_it_are_in_the_set(set_type):
+    class Raising:
+        def __hash__(self):
+            return hash("a")
+
+        def __eq__(self, other):
+            raise ZeroDivisionError
+
+    s = set_type(object, ["a"])
+    with pytest.raises(ZeroDivisionError):
+        s.add_many(["b", Raising(), "c"], return_new=True)
+    assert s == {"a", "b"}
+    s.check()
+
+
 @pytest.mark.parametrize("library", ["pyarrow", "polars", "pandas"])
 def test_arrow_columns(library):
     module = pytest.importorskip(library)
@@ -223,6 +315,7 @@ def test_arrow_columns(library):
     s = HSet(str, words)
     assert s == {"a", "ä"}
     assert (s.add_many(words), s.contains_many(words).tolist()) == (0, [True] * 3)
+    assert HSet(str, ["ä"]).add_many(words, return_new=True).tolist() == [True, False, False]
     assert s.issuperset(words)
     assert s.intersection(words) == s
     assert s.discard_many(words) == 2
@@ -236,6 +329,12 @@ def test_a_batch_that_cannot_be_held_changes_nothing(set_type):
         s.add_many([2, "a"])
     with pytest.raises(ValueError, match="one-dimensional"):
         s.add_many(np.zeros((2, 2), np.int8))
+    with pytest.raises(OverflowError, match=r"keys\[1\]"):
+        s.add_many([2, 300], return_new=True)
+    with pytest.raises(TypeError, match=r"keys\[1\]"):
+        s.add_many([2, "a"], return_new=True)
+    with pytest.raises(ValueError, match="one-dimensional"):
+        s.add_many(np.zeros((2, 2), np.int8), return_new=True)
     assert s == {1}
 
 

@@ -82,6 +82,7 @@ def test_is_empty():
     assert m == {}
     assert m == HMap(np.int64, np.int64)
     assert m.to_arrays()[0].tolist() == []
+    assert m.most_common() == m.top(3)[0].tolist() == m.top(3, smallest=True)[1].tolist() == []
     assert m.header().count == 0
     m.check()
 
@@ -126,6 +127,7 @@ def test_every_writing_call_of_hmap_is_covered():
         "fromkeys",
     }
     reads |= {"occupancy", "keys_array", "values_array", "to_arrays", "from_arrays", "freeze", "save"}
+    reads |= {"top", "most_common"}
     writes = {name for name in dir(HMap) if not name.startswith("_")} - reads
     assert writes == {name.split()[0] for name in (*WRITES, *WRITES_WITHOUT_KEYS)} - {"set", "del", "|="}
 

@@ -102,4 +102,6 @@ def test_a_set_has_no_null():
     assert s.contains_many(pa.array(["key", None, ""])).tolist() == [True, False, True]
     with pytest.raises(ValueError, match=r"keys\[1\] is null"):
         s.add_many(pa.array(["new", None]))
+    with pytest.raises(ValueError, match=r"keys\[1\] is null"):
+        s.add_many(pa.array(["new", None]), return_new=True)
     assert s == {"key", ""}

@@ -3,16 +3,14 @@
 Forks are in test_threads.py.
 """
 
-import _thread
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
 import pytest
 
 from pyhmap import HMap
+from support import interrupted_after
 
 SECONDS = 60  # a process that takes longer counts as deadlocked
 
@@ -145,18 +143,9 @@ def test_an_interrupt_ends_a_batch_between_two_pieces(call):
     if call == "discard_many":
         m.set_many(keys, 0)
     before = len(m)
-
-    def interrupt():
-        while len(m) == before:
-            time.sleep(0.0001)
-        _thread.interrupt_main()  # as Ctrl-C does
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
     arguments = () if call in ("factorize", "discard_many") else (1,)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), interrupted_after(0.01):
         getattr(m, call)(keys, *arguments)
-    thread.join()
     assert 0 < abs(len(m) - before) < PIECES
     m.check()
     assert m.contains_many(keys).sum() == len(m)

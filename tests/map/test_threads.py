@@ -4,6 +4,7 @@ Batches of at least 512 keys release the GIL, so they run in parallel.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import signal
@@ -16,7 +17,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pyhmap import HMap
+from pyhmap import HMap, HSet
 from pyhmap._inspect import check
 from support import items_of, no_collections
 
@@ -226,6 +227,26 @@ def test_arrays_of_a_map_of_objects_that_others_change():
 
     together(write, read, done=done)
     m.check()
+
+
+@pytest.mark.parametrize(("key", "n"), [(np.int64, 200_000), (str, 50_000), (object, 3000)])
+def test_a_key_that_several_threads_add_is_new_for_one(key, n):
+    s = HSet(key)
+    keys = np.arange(n) if key is np.int64 else np.array([f"key {i}" for i in range(n)], object)
+    orders = [np.random.default_rng(i).permutation(n) for i in range(3)]
+    times = np.zeros(n, int)
+    lock = threading.Lock()
+
+    def add(order):
+        for part in np.array_split(order, 5):
+            new = s.add_many(keys[part], return_new=True)
+            with lock:
+                times[part] += new
+
+    together(*(functools.partial(add, order) for order in orders))
+    assert (times == 1).all()
+    assert len(s) == n
+    s.check()
 
 
 def test_threads_that_add_to_objects():

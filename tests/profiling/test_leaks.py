@@ -1,5 +1,6 @@
 """The verb ``leaks``: the cases are what they say, the list of public calls is whole, and what is found is shown."""
 
+import ctypes
 import io
 import json
 import weakref
@@ -15,7 +16,7 @@ from leaks import pictures, tables, zero_growth
 from leaks import run as leaks
 from leaks import worker as leaks_worker
 from leaks.recipes import kit as zero_growth_kit
-from pyhmap import FrozenMap, FrozenSet, HMap, HSet, debug
+from pyhmap import FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, debug
 from render import style
 
 # --- the cases ---
@@ -162,11 +163,13 @@ def test_calls_that_take_long_are_made_as_often_as_the_others_but_in_a_quick_run
 
 
 def test_what_users_call_is_on_the_list():
-    for cls in (HMap, HSet, FrozenMap, FrozenSet, tophash_cache.TopHashCache):
+    for cls in (HMap, HSet, HIndex, FrozenMap, FrozenSet, FrozenIndex, tophash_cache.TopHashCache):
         for name in dir(cls):
             if not name.startswith("_"):
                 assert f"{cls.__name__}.{name}" in CALLS
     for name in ("HMap.freeze", "FrozenMap.__hash__", "iter(FrozenMap).__next__", "FrozenSet.__rsub__"):
+        assert name in CALLS
+    for name in ("HIndex.encode", "HIndex.items", "iter(HIndex).__next__", "HIndex.decode().__arrow_c_array__"):
         assert name in CALLS
     for name in ("HMap.__getitem__", "HMap.__reduce__", "HMap.keys().__and__", "nil().add_many", "HSet.__rsub__"):
         assert name in CALLS
@@ -192,6 +195,7 @@ def test_each_recipe_makes_its_call(name):
         ("blocks", lambda kept, key: kept.append([key])),
         ("heap", lambda kept, key: kept.append(np.ones(100))),
         ("references", lambda kept, key: kept.append(key)),
+        ("references", lambda kept, key: ctypes.pythonapi.Py_DecRef(ctypes.py_object(None))),
         ("cycles", lambda kept, key: (made := []).append(made)),
     ],
 )

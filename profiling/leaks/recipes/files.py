@@ -98,6 +98,7 @@ def _(call: Call, kit: Kit) -> None:
 def _(call: Call, kit: Kit) -> None:
     with pyhmap.Publisher(FOLDER.name, "published", keep=1) as publisher:
         call(publisher, pyhmap.HMap(int, int, {1: 2}))
+        call(publisher, pyhmap.HIndex(int, [1, 2]))
         raises(TypeError, call, publisher, {1: 2})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pyhmap import FrozenMap, FrozenSet, HMap, HSet, nil
+from pyhmap import FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, nil
 from tophash_cache import TopHashCache
 
 try:
@@ -27,7 +27,7 @@ BATCH = 600  # keys of the larger batch: from 512 on a batch gives up the GIL an
 THREADED = 1 << 16  # keys of a batch that two threads share: from 32,768 per thread on
 # The physical forms of keys and values that take different ways through the compiled code.
 FORMS = {"int64": (np.int64, np.int64), "str": (str, str), "object": (object, object)}
-CLASSES = (HMap, HSet, FrozenMap, FrozenSet)
+CLASSES = (HMap, HSet, HIndex, FrozenMap, FrozenSet, FrozenIndex)
 # Of sets and views of keys and items.
 OPERATORS = ["and", "or", "sub", "xor", "rand", "ror", "rsub", "rxor", "eq", "le", "lt", "ge", "gt"]
 RECIPES: dict[str, Recipe] = {}
@@ -67,7 +67,7 @@ def drain(iterable: Any) -> None:
 
 
 class Kit:
-    """What the rounds of one call work on: keys and values of one form, a map and a set of them, and batches."""
+    """What the rounds of one call work on: keys and values of one form, a map, a set and an index of them, and batches."""
 
     def __init__(self, name: str, form: str) -> None:
         self.name, self.form = name, form
@@ -93,6 +93,7 @@ class Kit:
         self.large_map = self.map()
         self.large_map.set_many(self.large, self.large_values)
         self.frozen_map, self.frozen_set, self.large_frozen = self.frozen()
+        self.index, self.other_index, self.frozen_index = self.indexes()
         self.cache = TopHashCache(max_entries=100)
         self.texts = [f"user:{n}" for n in range(KEYS)]
         self.text_batches = [self.texts, np.array(self.texts), np.array(self.texts, object)]
@@ -125,10 +126,18 @@ class Kit:
             return None, None, None
         return self.m.freeze(), self.s.freeze(), self.large_map.freeze()
 
+    def indexes(self) -> tuple[Any, Any, Any]:
+        """An index of the keys, one of the other keys, and the first one, frozen; objects have none."""
+        if self.form == "object":
+            return None, None, None
+        index = HIndex(self.key_type, self.keys)
+        return index, HIndex(self.key_type, list(self.other)), index.freeze()
+
     @property
     def own(self) -> Any:
-        """What a call of a map or of a set is made on."""
+        """What a call of a map, a set or an index is made on."""
         owned = {"HSet": self.s, "FrozenMap": self.frozen_map, "FrozenSet": self.frozen_set}
+        owned |= {"HIndex": self.index, "FrozenIndex": self.frozen_index}
         return owned.get(self.name.partition(".")[0], self.m)
 
     def another(self, **options: Any) -> HMap | HSet:

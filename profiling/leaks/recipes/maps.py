@@ -139,6 +139,23 @@ def _(call: Call, kit: Kit) -> None:
     call(counts, kit.large, 1)
     raises(TypeError, call, counts, [kit.key, kit.wrong])
     raises(ValueError, call, counts, kit.keys, op="power")
+    columns = HMap(kit.key_type, [("sum", np.float64), ("n", np.int64, (2,))])
+    call(columns, kit.large, (1.5, (1, 2)))
+    raises(TypeError, call, HMap(kit.key_type, [("n", np.int64), ("name", "S3")]), kit.keys, (1, b""))
+
+
+@recipe("HMap.top", "HMap.most_common", "FrozenMap.top", "FrozenMap.most_common")
+def _(call: Call, kit: Kit) -> None:
+    counts = HMap(kit.key_type, np.int64)
+    counts.add_many(kit.large)
+    counts.add_many(kit.keys)
+    counted = counts if kit.name.startswith("HMap") else counts.freeze()
+    for n in (0, 3, 10_000):
+        call(counted, n)
+    raises(ValueError, call, counted, -1)
+    raises(TypeError, call, counted, "3")
+    if kit.form != "int64":
+        raises(TypeError, call, kit.own, 3)
 
 
 @recipe("HMap.pop_many", "HMap.discard_many")

@@ -43,6 +43,11 @@ def _(call: Call, kit: Kit) -> None:
         kit.restore()
     call(HSet(kit.key_type), kit.large)
     raises(TypeError, call, kit.s, [kit.key, kit.wrong])
+    if kit.name == "HSet.add_many":
+        for keys in kit.key_batches:
+            call(HSet(kit.key_type), keys, return_new=True)
+        call(HSet(kit.key_type), kit.large, return_new=True)
+        raises(TypeError, call, kit.s, [kit.key, kit.wrong], return_new=True)
 
 
 def of_sets(*names: str) -> tuple[str, ...]:

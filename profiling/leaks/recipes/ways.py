@@ -5,7 +5,7 @@ import gc
 import numpy as np
 
 from leaks.recipes.kit import EXTRAS, THREADED, Call, Kit, raises
-from pyhmap import HMap
+from pyhmap import HIndex, HMap
 
 
 def with_wide_map(kit: Kit) -> None:
@@ -16,6 +16,7 @@ def with_wide_map(kit: Kit) -> None:
         kit.wide_map.set_many(kit.wide, kit.wide)
         kit.wide = (kit.arrow(kit.wide) or [kit.wide])[-1]  # of which threads read texts, too
         kit.wide_frozen = kit.wide_map.freeze()
+        kit.wide_index = HIndex(kit.key_type, kit.wide).freeze()
 
 
 def threaded(call: Call, kit: Kit) -> None:
@@ -25,6 +26,7 @@ def threaded(call: Call, kit: Kit) -> None:
         for look_up in (one.get_many, one.lookup_many, one.contains_many):
             look_up(kit.wide, threads=2)
     kit.wide_frozen.positions(kit.wide, threads=2)
+    kit.wide_index.encode(kit.wide, threads=2)
 
 
 def frozen_by_threads(call: Call, kit: Kit) -> None:
@@ -40,7 +42,7 @@ def stop(done: float) -> None:
 
 
 def grown(call: Call, kit: Kit) -> None:
-    """A map that grows and shrinks a key at a time, a map of a hash cache, one that holds itself, one of records."""
+    """A map that grows and shrinks a key at a time, one of a hash cache, one of records; an index that grows."""
     made = kit.map()
     for key, value in zip(kit.large.tolist(), kit.large_values.tolist(), strict=True):
         made[key] = value
@@ -53,6 +55,10 @@ def grown(call: Call, kit: Kit) -> None:
     cells = HMap([("x", "i4"), ("y", "f8")], [("a", "f4"), ("b", "S3")])
     cells[1, 2.5] = (0.5, b"abc")
     cells.get_many([(1, 2.5)])
+    if kit.form != "object":
+        index = HIndex(kit.key_type)
+        for key in kit.large.tolist():
+            index.encode([key])
 
 
 def cyclic(call: Call, kit: Kit) -> None:
