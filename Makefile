@@ -31,7 +31,7 @@ help:
 	@echo "make check    build, then run the short form of the tests of the map and of the cache"
 	@echo "make record   the committed results are complete, the documents quote them (WRITE=1: makes tables, pictures)"
 	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
-	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go (QUICK=1, OUT=folder)"
+	@echo "make bench    build, then compare with dict and other maps: Python, C++, Go; ids for keys (QUICK=1, OUT=folder)"
 	@echo "make cache    build, then what the hash cache costs and where it pays (QUICK=1, OUT=folder)"
 	@echo "make files    build, then files of maps: opening, sharing, saving, beside other libraries' files (QUICK=1, OUT=folder)"
 	@echo "make growth   build, then when and why tables grow, with pictures; fragmentation; floods; layout (QUICK=1, OUT=folder)"
@@ -85,6 +85,7 @@ table: $(VENV)/.profiling
 
 bench: $(VENV)/.peers
 	$(PROFILING) peers $(OPTIONS)
+	$(PROFILING) ids $(OPTIONS)
 
 cache: $(VENV)/.peers
 	$(PROFILING) cache $(OPTIONS)

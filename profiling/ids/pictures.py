@@ -15,15 +15,16 @@ Row = dict[str, Any]
 
 def batches(rows: list[Row]) -> Figure:
     """CPU time per draw of codes that stay over ten batches."""
-    places = list(dict.fromkeys((row["kind"], row["task"], row["size"]) for row in rows))
-    drawn = style.figure(7.5, 1.1 * len(places) + 0.28 * len(rows))
-    heights = [sum((row["kind"], row["task"], row["size"]) == place for row in rows) for place in places]
-    for axes, place in zip(drawn.subplots(len(places), 1, height_ratios=heights, squeeze=False)[:, 0], places):
-        kind, task, size = place
-        its = [row for row in rows if (row["kind"], row["task"], row["size"]) == place]
-        ns = {row["way"]: row["ns"]["median"] for row in sorted(its, key=lambda row: row["ns"]["median"])}
-        charts.dots(axes, ns, {OURS: "blue"}, charts.nanoseconds)
-        axes.set_title(f"Ten batches of {power(size)}, {kind}, {task}")
+    streams: dict[str, dict[str, float]] = {}
+    for row in sorted(rows, key=lambda row: row["ns"]["median"]):
+        title = f"Ten batches of {power(row['size'])}, {row['kind']}, {row['task']}"
+        streams.setdefault(title, {})[row["way"]] = row["ns"]["median"]
+    drawn = style.figure(7.5, len(streams) + 0.28 * len(rows))
+    titles = sorted(streams)
+    panels = drawn.subplots(len(titles), squeeze=False, height_ratios=[len(streams[title]) for title in titles])
+    for axes, title in zip(panels.ravel(), titles, strict=True):
+        charts.dots(axes, streams[title], {OURS: "blue"}, charts.nanoseconds)
+        axes.set_title(title)
     return drawn
 
 

@@ -102,8 +102,7 @@ def memory(document: Document) -> Part:
     return Part("Bytes per key: own account / private memory", ("keys", "", *map(headed, holders)), 2, shown)
 
 
-# Those of the documents.
-PARTS = (codes, batch, stable, decoding, memory)
+PARTS = (codes, batch, stable, decoding, memory, bulk)
 
 
 def show(console: Console, document: Document) -> None:
@@ -117,7 +116,7 @@ def show(console: Console, document: Document) -> None:
         console.print(line, style="bold", markup=False)
     console.print()
     console.print(peers_tables.targets_table(targets))
-    parts.show(console, (part(document) for part in (*PARTS, bulk)))
+    parts.show(console, (part(document) for part in PARTS))
     console.print()
     for line in notes(document):
         console.print(line, markup=False)

@@ -352,11 +352,12 @@ def stable(kind: str, size: int, seed: int) -> dict[str, Any]:
     """The codes of ten batches of so many draws, each as soon as it comes. Half of the keys of a batch are new."""
     rng = np.random.default_rng(seed)
     half = size // 2
-    parts = []
+    parts: list[Array] = []
     for number in range(BATCHES):
-        seen = rng.integers(max(1, number * half), size=half)
-        pool = np.concatenate([seen, np.arange(number * half, (number + 1) * half)])
-        parts.append(pool[rng.integers(len(pool), size=size)])
+        pool = np.arange(number * half, (number + 1) * half)
+        if parts:
+            pool = np.concatenate([pool, rng.choice(np.concatenate(parts), half)])
+        parts.append(rng.choice(pool, size))
     keys = make_keys(kind, BATCHES * half, seed)
     right, first = first_sights(np.concatenate(parts))
 

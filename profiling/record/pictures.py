@@ -11,12 +11,13 @@ from typing import Any
 import matplotlib as mpl
 
 from growth import pictures as growth
+from ids import pictures as ids
 from peers import pictures as peers
 from record.results import Check
 from render import style
 
 # What draws the pictures of a verb, from its result.
-DRAWINGS = {"growth": growth.drawings, "peers": peers.drawings}
+DRAWINGS = {"growth": growth.drawings, "ids": ids.drawings, "peers": peers.drawings}
 LINK = re.compile(r"\]\(([\w./-]+\.svg)\)")
 # What Matplotlib writes into its files. Other versions draw the same figure a little differently.
 DRAWN_BY = re.compile(rb"<dc:title>Matplotlib v([^,<]+)")

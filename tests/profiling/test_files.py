@@ -12,6 +12,7 @@ from rich.console import Console
 from files import figures, stores, tables, worker
 from files import run as files
 from files.run import Plan
+from render import parts
 
 Document = dict[str, Any]
 PR_GET_THP_DISABLE = 42  # <linux/prctl.h>
@@ -188,15 +189,13 @@ def test_the_tables_say_who_is_slower_and_mark_who_is_faster() -> None:
     assert "Targets: 3 of 6 met." in printed.get()
     assert "Left out: marisa-trie: no." in printed.get()
     assert "lmdb 1.6" in printed.get()
-    lines = tables.markdown(tables.stores)(made).replace("\N{MULTIPLICATION SIGN}", "x").splitlines()
+    lines = parts.markdown(tables.stores)(made).replace("\N{MULTIPLICATION SIGN}", "x").splitlines()
     assert lines[2:] == [
         "| 10^6 int64 | pyhmap | 125 ns | 25 ns | 20 | 1.0 s | 1.0 ms |",
         "| 10^6 int64 | lmdb | 125 ns, 1.0x | 200 ns, 8.0x | 20 | 8.0 s | 8.0 ms |",
         "| 10^6 int64 | cdb | 125 ns, 1.0x | **12 ns, 0.50x** | 20 | 0.50 s | 0.50 ms |",
     ]
-    (memory, mapped, *_) = (
-        tables.markdown(tables.batches)(made).replace("\N{MULTIPLICATION SIGN}", "x").splitlines()[2:]
-    )
+    (memory, mapped, *_) = parts.markdown(tables.batches)(made).replace("\N{MULTIPLICATION SIGN}", "x").splitlines()[2:]
     assert memory == "| 10^7 | in memory | 12 ns | - | 50 % | 12 ns |"
     assert mapped == "| 10^7 | mapped, just saved | 16 ns | 1.23x (1.20..1.27) | 50 % | 16 ns |"
 
