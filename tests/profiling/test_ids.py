@@ -64,6 +64,19 @@ def test_calls_in_one_pass_answer_as_several_do() -> None:
     }
 
 
+def test_a_call_in_one_pass_that_answers_wrongly_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    if "bulk" in worker.left_out():
+        pytest.skip(worker.left_out()["bulk"])
+
+    class Wrong(pyhmap.HSet[Any]):
+        def add_many(self, keys: Any, **options: Any) -> Any:
+            return np.roll(super().add_many(keys, **options), 1)
+
+    monkeypatch.setattr(worker.pyhmap, "HSet", Wrong)
+    with pytest.raises(AssertionError, match="wrong answers: add_many, return_new"):
+        worker.bulk("int64", 600, 1)
+
+
 @pytest.mark.parametrize(
     ("measure", "kind", "name", "wrong", "said"),
     [
