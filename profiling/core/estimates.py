@@ -120,8 +120,15 @@ def sign_interval(ordered: np.ndarray) -> tuple[float, float]:
     >>> sign_interval(np.arange(1.0, 13.0))
     (3.0, 10.0)
     """
-    interval = stats.quantile_test(ordered, p=0.5).confidence_interval(0.95)
-    return float(interval.low), float(interval.high)
+    low, high = sign_places(len(ordered))
+    return float(ordered[low]), float(ordered[high])
+
+
+@cache
+def sign_places(n: int) -> tuple[int, int]:
+    """Which two of ``n`` ordered values are the ends of ``sign_interval``: only their number matters."""
+    interval = stats.quantile_test(np.arange(n), p=0.5).confidence_interval(0.95)
+    return int(interval.low), int(interval.high)
 
 
 def bootstrap_interval(ordered: np.ndarray) -> tuple[float, float]:
@@ -151,6 +158,7 @@ def resampled_middles(n: int) -> tuple[np.ndarray, np.ndarray]:
     return drawn[:, (n - 1) // 2], drawn[:, n // 2]
 
 
+@cache
 def expanded_tail(n: int) -> float:
     """The share of resamples to leave out at either end, for a 95 % interval from ``n`` values.
 
