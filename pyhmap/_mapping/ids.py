@@ -229,7 +229,7 @@ class IndexMethods(Mapping[_K, int]):
 
 
 def _ints(codes: Any) -> npt.NDArray[Any]:
-    array = codes if isinstance(codes, np.ndarray) else np.asarray(codes)
+    array = np.asarray(codes)  # no subclass, whose methods may do anything
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
         return np.minimum(array, np.uint64(2**63 - 1)).astype(np.int64)
     if array.dtype.kind not in "iu":
