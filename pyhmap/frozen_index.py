@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterator
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -135,7 +135,13 @@ class FrozenIndex(IndexMethods[_K]):
         return self._map._keys_at(self._rows, codes, joined)
 
     def _labels(self, joined: bool) -> Any:
-        return self._keys_at(np.arange(len(self)), joined)
+        n = len(self)
+        if n and self._map._key_form == "texts":  # one long text for each code could take more memory than the file
+            led_to = np.zeros(n, bool)
+            led_to[np.minimum(self._rows, n - 1)] = True
+            if not led_to.all():
+                raise CorruptMapError(f"no code leads to row {led_to.argmin()}: write the file again")
+        return self._keys_at(np.arange(n), joined)
 
     def __iter__(self) -> Iterator[_K]:
         rows = self._rows
@@ -229,7 +235,13 @@ class FrozenIndex(IndexMethods[_K]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         len(self)  # raises if it is closed
-        return restored_frozen_index, (type(self), self._map, self._rows)
+        return restored_frozen_index, (type(self), self._map, self._rows), self.__getstate__()
+
+    def __getstate__(self) -> Any:
+        """What a subclass has added."""
+        attributes, slots = cast("Any", super().__getstate__() or (None, {}))
+        slots = {name: value for name, value in slots.items() if name not in ("_hash", "_map", "_rows")}
+        return (attributes, slots) if slots else attributes
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, closed>" if self.closed else super().__repr__()
@@ -248,6 +260,8 @@ def first_wrong_row(m: FrozenMap[Any, Any], rows: npt.NDArray[np.uint32]) -> int
 
 def restored_frozen_index(cls: Any, m: Any, rows: Any) -> Any:
     """A frozen index from a pickle."""
+    if not isinstance(m, FrozenMap):
+        raise ValueError(f"the pickle is damaged, a {type(m).__name__} for a FrozenMap: write it again")
     if type(rows) is not np.ndarray or rows.dtype != np.uint32 or rows.shape != (len(m),):
         raise ValueError(f"the pickle is damaged, rows are no uint32 array of shape ({len(m)},): write it again")
     return cls._over(m, rows)

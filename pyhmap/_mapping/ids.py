@@ -10,7 +10,8 @@ they are returned is decided here.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, Mapping
+from itertools import count
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -27,6 +28,16 @@ from pyhmap._mapping.reading import first_of
 _K = TypeVar("_K")
 
 FORMS = ("array", "list", "string", "arrow")  # in which keys are returned
+
+
+class IndexItems(ItemsView[_K, int]):
+    """The pairs of an index, counted instead of looked up."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[tuple[_K, int]]:
+        view: Any = self
+        return zip(view._mapping, count(), strict=False)
 
 
 class IndexMethods(Mapping[_K, int]):
@@ -53,6 +64,15 @@ class IndexMethods(Mapping[_K, int]):
     @abstractmethod
     def _labels(self, joined: bool) -> Any:
         """All keys in the order of their codes; see IndexEngine."""
+
+    def items(self) -> ItemsView[_K, int]:
+        """A set-like view of the (key, code) pairs, in the order of the codes.
+
+        >>> from pyhmap import HIndex
+        >>> list(HIndex(str, ["a", "b"]).items())
+        [('a', 0), ('b', 1)]
+        """
+        return IndexItems(self)
 
     def decode(
         self,
@@ -126,8 +146,8 @@ class IndexMethods(Mapping[_K, int]):
     def labels(self, to: Literal["array", "list", "string", "arrow"] = "array") -> Any:
         """All keys in the order of their codes, in what :meth:`decode` returns them.
 
-        An array of keys of 4 or 8 bytes is a read-only view of the keys as they are at this moment. It is no copy, and
-        later keys are not in it.
+        Of an :class:`HIndex` of keys of 4 or 8 bytes, the array is a read-only view of the keys as they are at this
+        moment. It is no copy, and later keys are not in it.
 
         >>> from pyhmap import HIndex
         >>> HIndex("i8", [30, 10]).labels()
@@ -229,9 +249,9 @@ class IndexMethods(Mapping[_K, int]):
 
 
 def _ints(codes: Any) -> npt.NDArray[Any]:
-    array = np.asarray(codes)  # no subclass, whose methods may do anything
+    array: npt.NDArray[Any] = np.asarray(codes)  # no subclass, whose methods may do anything
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
-        return np.minimum(array, np.uint64(2**63 - 1)).astype(np.int64)
+        array = np.minimum(array, np.uint64(2**63 - 1)).astype(np.int64)
     if array.dtype.kind not in "iu":
         if array.size == 0:
             return np.empty(array.shape, np.int64)

@@ -525,12 +525,35 @@ def test_a_closed_index_raises():
     assert repr(f) == "<FrozenIndex, closed>"
 
 
+def test_a_subclass_of_a_frozen_index_keeps_its_class_and_attributes():
+    class Shipped(FrozenIndex):
+        pass
+
+    globals()["Shipped"] = Shipped
+    Shipped.__qualname__ = "Shipped"
+    f = HIndex("i8", [5, 6]).freeze()
+    shipped = Shipped._over(f._map, f._rows)
+    shipped.note = 1
+    other = pickle.loads(pickle.dumps(shipped))
+    assert (type(other), other.note, list(other)) == (Shipped, 1, [5, 6])
+
+
+def test_rows_that_repeat_a_text_cannot_ask_for_more_memory_than_there_is_text():
+    f = HIndex(str, ["x" * 1000, *map(str, range(99))]).freeze()
+    damaged = FrozenIndex._over(f._map, np.full(100, f._rows[0]))
+    for read in (damaged.labels, lambda: damaged.labels("arrow"), lambda: HIndex(damaged)):
+        with pytest.raises(CorruptMapError, match="no code leads to row"):
+            read()
+
+
 def test_a_damaged_pickle_of_a_frozen_index():
     f = HIndex("i8", [1, 2]).freeze()
     function, (cls, m, rows), *_ = f.__reduce__()
     for wrong in (rows[:1], rows.astype("i8"), rows.tolist(), rows.reshape(1, 2)):
         with pytest.raises(ValueError, match="the pickle is damaged"):
             function(cls, m, wrong)
+    with pytest.raises(ValueError, match="the pickle is damaged, a HMap for a FrozenMap"):
+        function(cls, HMap("i8", "i8"), rows)
 
 
 def test_check_finds_damage():
