@@ -39,24 +39,25 @@ def rows_of_top(values: npt.NDArray[Any], n: int, smallest: bool) -> npt.NDArray
     NaN and NaT come last."""
     kind = values.dtype.kind
     missing = np.isnat(values) if kind in "mM" else np.isnan(values) if kind == "f" else np.zeros(len(values), bool)
-    present = values[~missing] if missing.any() else values
-    with np.errstate(invalid="ignore"):  # comparisons of signalling NaN
-        if n == 0:
-            rows = np.empty(0, np.intp)
-        elif n >= len(present):
-            rows = np.flatnonzero(~missing)
-        else:
-            at = n - 1 if smallest else len(present) - n
-            last = np.partition(present, at)[at]
-            better = np.flatnonzero(values < last if smallest else values > last)
-            equal = np.flatnonzero(values == last)[: n - len(better)]
-            rows = np.concatenate([better, equal])
+    # Comparing a signalling NaN would warn. np.errstate() prevents that, but not safely while finalisers may run: they
+    # can make CPython keep a setting that is freed.
+    there = np.flatnonzero(~missing)
+    present = values[there] if missing.any() else values
+    if n == 0:
+        rows = np.empty(0, np.intp)
+    elif n >= len(present):
+        rows = np.arange(len(present))
+    else:
+        at = n - 1 if smallest else len(present) - n
+        last = np.partition(present, at)[at]
+        better = np.flatnonzero(present < last if smallest else present > last)
+        rows = np.concatenate([better, np.flatnonzero(present == last)[: n - len(better)]])
     if smallest:
-        rows = rows[np.argsort(values[rows], kind="stable")]
+        rows = rows[np.argsort(present[rows], kind="stable")]
     else:  # backwards, so that the sort, which keeps the order of equal ones, has the first of them last
         rows = rows[::-1]
-        rows = rows[np.argsort(values[rows], kind="stable")][::-1]
-    return np.concatenate([rows, np.flatnonzero(missing)[: n - len(rows)]])
+        rows = rows[np.argsort(present[rows], kind="stable")][::-1]
+    return np.concatenate([there[rows], np.flatnonzero(missing)[: n - len(rows)]])
 
 
 class ReadMethods(Mapping[_K, _V]):

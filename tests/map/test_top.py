@@ -98,6 +98,16 @@ def test_nan_comes_last_in_both_directions(hmap_type, values, dtype):
             assert m.top(n, smallest=smallest)[0].tolist() == order[:n]
 
 
+def test_a_signalling_nan_is_one_too(hmap_type):
+    """It comes last without a warning, which NumPy gives when one is compared."""
+    values = np.array([1, 0x7FF0000000000001, 2, 3], np.uint64).view(np.float64)
+    values[[0, 2, 3]] = [1.0, 2.0, 3.0]
+    m = hmap_type(np.int64, np.float64)
+    m.set_many(np.arange(4), values)
+    for n in range(1, 5):
+        assert m.top(n)[0].tolist() == [3, 2, 0, 1][:n]
+
+
 @pytest.mark.parametrize("unit", ["M8[s]", "m8[D]"])
 def test_nat_comes_last_in_both_directions(hmap_type, unit):
     values = np.array([5, "NaT", -7, 5, "NaT", 2**62], unit)
