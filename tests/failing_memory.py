@@ -20,7 +20,7 @@ CRASH_NUMPY = {"copy.deepcopy", "pickle", "pickle of a frozen one", "check an in
 # NumPy's ufuncs may raise a SystemError instead, and so may a Python function that raises: CPython forgets the error if
 # there is no memory for its traceback.
 OTHER_ERROR = {"equal", "stats", "check", "freeze", "from_arrays", "from_arrays with duplicates", "from_array"}
-OTHER_ERROR |= {"encode", "merge", "copy", "thaw", "decode to Arrow", "decode of a frozen one"}
+OTHER_ERROR |= {"most_common", "encode", "merge", "copy", "thaw", "decode to Arrow", "decode of a frozen one"}
 ENOUGH = 30  # calls in a row that succeed: a failed allocation may also be one that the call can do without
 
 library = ctypes.PyDLL(None)
