@@ -138,7 +138,10 @@ class FrozenIndex(IndexMethods[_K]):
         n = len(self)
         if n and self._map._key_form == "texts":  # one long text for each code could take more memory than the file
             led_to = np.zeros(n, bool)
-            led_to[np.minimum(self._rows, n - 1)] = True
+            try:
+                led_to[self._rows] = True
+            except IndexError:
+                raise CorruptMapError("a code leads outside of the rows: write the file again") from None
             if not led_to.all():
                 raise CorruptMapError(f"no code leads to row {led_to.argmin()}: write the file again")
         return self._keys_at(np.arange(n), joined)

@@ -16,7 +16,7 @@ from hostile_calls import CALLS, FROZEN_CALLS, INDEX_CALLS, NEW, OLD, Kind, has_
 from pyhmap import HIndex
 
 # NumPy reads the module that dtype.__reduce__ could not import, or the result of a comparison that failed.
-CRASH_NUMPY = {"copy.deepcopy", "pickle", "pickle of a frozen one", "check an index"}
+CRASH_NUMPY = {"copy.deepcopy", "pickle", "pickle of a frozen one", "check an index", "thaw an index"}
 # NumPy's ufuncs may raise a SystemError instead, and so may a Python function that raises: CPython forgets the error if
 # there is no memory for its traceback.
 OTHER_ERROR = {"equal", "stats", "check", "freeze", "from_arrays", "from_arrays with duplicates", "from_array"}

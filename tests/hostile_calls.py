@@ -144,7 +144,7 @@ INDEX_CALLS = {
     "repr": lambda kind, ix: repr(ix),
     "check an index": lambda kind, ix: ix.check(),
     "freeze": lambda kind, ix: ix.freeze(),
-    "thaw": lambda kind, ix: HIndex(ix.freeze()),
+    "thaw an index": lambda kind, ix: HIndex(ix.freeze()),
     "decode of a frozen one": lambda kind, ix: ix.freeze().decode(range(N)),
     "pickle of a frozen one": lambda kind, ix: pickle.loads(pickle.dumps(ix.freeze())),
 }
