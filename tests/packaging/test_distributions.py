@@ -27,10 +27,10 @@ def files(folder: Path, suffixes: set[str]) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in paths if f".{path.name.split('.')[-1]}" in suffixes}
 
 
-def run(*command: object, cwd: Path) -> None:
+def run(*command: object, cwd: Path, compiler: Path | None = None) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYHMAP_BUILD", "PYTHONPATH")}
-    if shutil.which("ccache"):
-        environment |= {"CC": "ccache gcc", "CCACHE_NOHASHDIR": "1"}
+    if compiler:
+        environment["CC"] = str(compiler)
     done = subprocess.run(list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -56,9 +56,14 @@ def sdist(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wheel(sdist, tmp_path_factory):
+    """Compiled without optimisation, which takes long: the other tests run what is compiled with it."""
     folder = tmp_path_factory.mktemp("wheel")
+    compiler = folder / "cc"
+    compiler.write_text('#!/bin/sh\nexec cc "$@" -O0 -g0\n')
+    compiler.chmod(0o755)
     offline = ("--no-build-isolation", "--no-deps", "--no-index")
-    run(sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", folder, sdist, cwd=folder)
+    command = ("-m", "pip", "wheel", *offline, "--wheel-dir", folder, sdist)
+    run(sys.executable, *command, cwd=folder, compiler=compiler)
     (archive,) = folder.glob("*.whl")
     return archive
 
