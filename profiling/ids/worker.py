@@ -23,7 +23,7 @@ from peers.worker import BUILT, FEW, private_bytes
 Array = np.ndarray
 Values = Any  # keys or codes in the form that a library takes or gives
 Times = dict[str, float]  # CPU nanoseconds per key by way
-TURNS = 3  # that are timed; the median counts
+TURNS = 3  # that are timed, of ways that take little time; the median counts
 DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 BATCHES = 10
 COLUMNS = 3  # that are summed at once
@@ -60,21 +60,26 @@ def is_missing(name: str, missing: Iterable[str]) -> bool:
     return name.partition(".")[0] in missing
 
 
-def all_times(tasks: dict[str, dict[str, Way]], n: int, seed: int, rounds: int = 1) -> dict[str, dict[str, Times]]:
-    """The times of each way to do each task with n keys, as far as its library is there."""
+def all_times(
+    tasks: dict[str, dict[str, Way]], n: int, seed: int, *, rounds: int = 1, untimed: int = 1, timed: int = 1
+) -> dict[str, dict[str, Times]]:
+    """The times of each way to do each task with n keys, as far as its library is there; see ``in_turns``."""
     missing = [*left_out()]
     made = {}
     for task, ways in tasks.items():
         if not is_missing(task, missing):
             chosen = {name: way for name, way in ways.items() if not is_missing(name, missing)}
-            made[task] = in_turns(chosen, n, random.Random(seed), rounds)
+            made[task] = in_turns(chosen, n, random.Random(seed), rounds, untimed, timed)
     return {"ns": made}
 
 
-def in_turns(ways: dict[str, Way], n: int, rng: random.Random, rounds: int) -> Times:
-    """The median times of ways that take turns, in another order each time. The first turn of each is not timed."""
+def in_turns(ways: dict[str, Way], n: int, rng: random.Random, rounds: int, untimed: int, timed: int) -> Times:
+    """The median times of ways that take turns, in another order each time: first those that are not timed.
+
+    In each turn, a way is run so many rounds, each on what is made anew for it.
+    """
     taken: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(1 + TURNS):
+    for turn in range(untimed + timed):
         for name in rng.sample(list(ways), len(ways)):
             way = ways[name]
             given = [way.given() for _ in range(rounds)]
@@ -83,7 +88,7 @@ def in_turns(ways: dict[str, Way], n: int, rng: random.Random, rounds: int) -> T
             ns = (time.process_time_ns() - began) / (n * rounds)
             if not way.right(made[-1]):
                 raise AssertionError(f"wrong answers: {name}")
-            if turn:
+            if turn >= untimed:
                 taken[name].append(ns)
     return {name: float(np.median(each)) for name, each in taken.items()}
 
@@ -190,8 +195,8 @@ def codes(kind: str, size: int, seed: int) -> dict[str, Any]:
             ),
         },
     }
-    found = all_times(asking, len(at), seed)
-    found["ns"] |= all_times(filling, size, seed, max(1, BUILT // size))["ns"]
+    found = all_times(asking, len(at), seed, timed=TURNS)
+    found["ns"] |= all_times(filling, size, seed, rounds=max(1, BUILT // size), timed=TURNS)["ns"]
     return found
 
 
@@ -203,7 +208,9 @@ def batch(kind: str, size: int, seed: int) -> dict[str, Any]:
     at = np.random.default_rng(seed).integers(size, size=size)
     drawn = make_keys(kind, size, seed)[at]
     ways = Drawn(drawn, at, dtype_of(kind))
-    return all_times(ways.of_ints() if kind == "int64" else ways.of_texts(), size, seed)
+    if kind == "int64":
+        return all_times(ways.of_ints(), size, seed, timed=TURNS)
+    return all_times(ways.of_texts(), size, seed)
 
 
 class Drawn:
@@ -349,7 +356,12 @@ def dict_codes(known: dict[Any, int], keys: list[Any]) -> Array:
 
 
 def stable(kind: str, size: int, seed: int) -> dict[str, Any]:
-    """The codes of ten batches of so many draws, each as soon as it comes. Half of the keys of a batch are new."""
+    """The codes of ten batches of so many draws, each as soon as it comes. Half of the keys to draw from are new.
+
+    The larger ones take seconds each way, so they are done once, after a few small ones.
+    """
+    if size > FEW:
+        stable(kind, FEW, seed)
     rng = np.random.default_rng(seed)
     half = size // 2
     parts: list[Array] = []
@@ -392,7 +404,7 @@ def stable(kind: str, size: int, seed: int) -> dict[str, Any]:
             "HIndex": way(ours, arrow, in_order=True),
             "pl.Categorical": way(categorical, arrow, in_order=False),
         }
-    return all_times(tasks, BATCHES * size, seed)
+    return all_times(tasks, BATCHES * size, seed, untimed=0)
 
 
 def factorized_again(batches: Iterable[Array]) -> Iterator[Array]:
@@ -624,7 +636,7 @@ def bulk(kind: str, size: int, seed: int) -> dict[str, Any]:
             ),
         },
     }
-    return all_times(tasks, size, seed)
+    return all_times(tasks, size, seed, timed=TURNS)
 
 
 MEASURES = {"codes": codes, "batch": batch, "stable": stable, "decoding": decoding, "bulk": bulk}
