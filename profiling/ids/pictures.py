@@ -14,10 +14,10 @@ Row = dict[str, Any]
 
 
 def batches(rows: list[Row]) -> Figure:
-    """CPU time per draw of codes that stay over ten batches."""
+    """CPU time per draw of codes that stay over ten batches of this many keys each."""
     streams: dict[str, dict[str, float]] = {}
     for row in sorted(rows, key=lambda row: row["ns"]["median"]):
-        title = f"Ten batches of {power(row['size'])}, {row['kind']}, {row['task']}"
+        title = f"{power(row['size'])} each: {row['kind']}, {row['task']}"
         streams.setdefault(title, {})[row["way"]] = row["ns"]["median"]
     drawn = style.figure(7.5, len(streams) + 0.28 * len(rows))
     titles = sorted(streams)
