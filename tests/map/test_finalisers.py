@@ -170,7 +170,7 @@ def index_acts(kind, ix):
 @pytest.mark.parametrize("call", INDEX_CALLS)
 @pytest.mark.parametrize("name", [name for name in KINDS if not has_objects(name)])
 def test_a_finaliser_in_the_middle_of_a_call_of_an_index(name, call, act, monkeypatch):
-    """It finds every code where it was, and the call gives each key its code, whoever was first."""
+    """It finds every code where it was, and the call gives each key its code, no matter which of the two added it."""
     problems, keys = [], Kind(name).keys([*NEW, *OLD])
     monkeypatch.setattr("sys.unraisablehook", lambda error: problems.append(error.exc_value))
     for n in range(1, FIRST):
