@@ -6,8 +6,7 @@ from rich.console import Console
 
 from files.figures import MEMORY, NP_SAVE, OURS
 from files.worker import COPY, MAPPED, READ, SMALL_COPY, TOUCHED, UNPICKLED
-from peers import tables as peers_tables
-from peers.tables import NONE, digits
+from peers.tables import NONE, digits, show_parts
 from peers.targets import power
 from render import markdown as md
 from render import parts, terminal
@@ -112,17 +111,7 @@ def sentences(document: Document) -> list[tuple[str, str]]:
 
 def show(console: Console, document: Document) -> None:
     """Print the result: the targets, then a table for each measurement."""
-    targets = document["figures"]["targets"]
-    judged = [target["met"] for target in targets if target["met"] is not None]
-    first = [f"Targets: {sum(judged)} of {len(judged)} met."] if judged else []
-    for line in [*first, *terminal.early_end(document)]:
-        console.print(line, style="bold", markup=False)
-    console.print()
-    console.print(peers_tables.targets_table(targets))
-    parts.show(console, (part(document) for part in PARTS))
-    console.print()
-    for line in notes(document):
-        console.print(line, markup=False)
+    show_parts(console, document, (part(document) for part in PARTS), notes(document))
 
 
 def notes(document: Document) -> list[str]:

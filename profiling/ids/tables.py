@@ -5,11 +5,10 @@ from typing import Any
 from rich.console import Console
 
 from ids.figures import FULLEST, OURS
-from peers import tables as peers_tables
-from peers.tables import NONE, digits
+from peers.tables import NONE, digits, show_parts
 from peers.targets import power
 from render import markdown as md
-from render import parts, terminal
+from render import parts
 from render.parts import Part
 
 Document = dict[str, Any]
@@ -107,19 +106,7 @@ PARTS = (codes, batch, stable, decoding, memory, bulk)
 
 def show(console: Console, document: Document) -> None:
     """Print the result: the targets, then a table for each measurement."""
-    if not console.is_terminal:
-        console.width = max(console.width, peers_tables.PLAIN_WIDTH)
-    targets = document["figures"]["targets"]
-    judged = [target["met"] for target in targets if target["met"] is not None]
-    first = [f"Targets: {sum(judged)} of {len(judged)} met."] if judged else []
-    for line in [*first, *terminal.early_end(document)]:
-        console.print(line, style="bold", markup=False)
-    console.print()
-    console.print(peers_tables.targets_table(targets))
-    parts.show(console, (part(document) for part in PARTS))
-    console.print()
-    for line in notes(document):
-        console.print(line, markup=False)
+    show_parts(console, document, (part(document) for part in PARTS), notes(document))
 
 
 def notes(document: Document) -> list[str]:
@@ -127,7 +114,7 @@ def notes(document: Document) -> list[str]:
     lines = [
         f"Ratios: the time of a way over that of the first one of its row, such as {OURS}, by pairs of one process "
         "each. Behind it the 95 % interval.",
-        "labels: with all distinct keys besides, which pd.factorize returns too. str: as a column of pandas' type for "
+        "labels: with all distinct keys too, which pd.factorize returns as well. str: as a column of pandas' type for "
         "texts. all: of all batches so far, once more for each.",
     ]
     return lines + [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]

@@ -33,7 +33,7 @@ NEEDS = {"pd": "pandas", "pa": "pyarrow", "pl": "polars", "Arrow": "pyarrow"}
 
 
 class Way(NamedTuple):
-    """One way to do something: ``run`` on what ``given`` makes anew; ``right`` says whether its result is."""
+    """One way to do something: ``run`` on a fresh result of ``given``; ``right`` says whether its result is."""
 
     run: Callable[[Any], Any]
     right: Callable[[Any], bool]
@@ -76,7 +76,7 @@ def all_times(
 def in_turns(ways: dict[str, Way], n: int, rng: random.Random, rounds: int, untimed: int, timed: int) -> Times:
     """The median times of ways that take turns, in another order each time: first those that are not timed.
 
-    In each turn, a way is run so many rounds, each on what is made anew for it.
+    In each turn, a way is run so many rounds, each on fresh input.
     """
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(untimed + timed):
@@ -230,7 +230,7 @@ class Drawn:
         return Way(run, right, given)
 
     def ours(self, given: Callable[[], Any], to: str) -> dict[str, Way]:
-        """An empty index; and with all distinct keys besides, which the others return."""
+        """An empty index; and with all distinct keys too, which the others return."""
 
         def with_labels(keys: Any) -> Any:
             ix = pyhmap.HIndex(self.key)

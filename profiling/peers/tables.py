@@ -5,6 +5,7 @@ Owns their wording, and the documents' tables of the same figures, as Markdown.
 
 import statistics
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -17,7 +18,8 @@ from peers import targets as peers_targets
 from peers.figures import FLOOR, MEASURED
 from peers.plan import LARGEST
 from render import markdown as md
-from render import terminal
+from render import parts, terminal
+from render.parts import Part
 
 Document = dict[str, Any]
 Row = dict[str, Any]
@@ -152,10 +154,28 @@ def summary(document: Document) -> list[str]:
             points[what, loss["operation"]].append(peers_targets.power(loss["size"]))
         said = [f"{what} {operation} at {', '.join(sizes)}" for (what, operation), sizes in points.items()]
         lines.append(f"{LOSES_TO} {library} at: {'; '.join(said)}.")
-    judged = [target for target in document["figures"]["targets"] if target["met"] is not None]
-    if judged:
-        lines.append(f"Targets: {sum(target['met'] for target in judged)} of {len(judged)} met.")
-    return lines + terminal.early_end(document)
+    return lines + verdict(document)
+
+
+def verdict(document: Document) -> list[str]:
+    """Targets met; whether the run is whole."""
+    judged = [target["met"] for target in document["figures"]["targets"] if target["met"] is not None]
+    met = [f"Targets: {sum(judged)} of {len(judged)} met."] if judged else []
+    return met + terminal.early_end(document)
+
+
+def show_parts(console: Console, document: Document, tables: Iterable[Part], notes: list[str]) -> None:
+    """Print the result of a verb that has targets and parts: the verdict, the targets, the tables, the notes."""
+    if not console.is_terminal:
+        console.width = max(console.width, PLAIN_WIDTH)
+    for line in verdict(document):
+        console.print(line, style="bold", markup=False)
+    console.print()
+    console.print(targets_table(document["figures"]["targets"]))
+    parts.show(console, tables)
+    console.print()
+    for line in notes:
+        console.print(line, markup=False)
 
 
 def memory_table(document: Document) -> Table:
