@@ -45,8 +45,8 @@ def header_in(path: Path) -> Header:
 
 
 def rewritten(path: Path, changes: dict[str, Any], **sections: Any) -> None:
-    """Write a file again with other fields of its header and other sections, as whoever wants to deceive would: all
-    checksums are right. A section that the other header has besides must be given."""
+    """Write a file again with other fields of its header and other sections, as an attacker would: all
+    checksums are right. A section that only the other header has must be given."""
     data, header = path.read_bytes(), header_in(path)
     found = {name: data[begin:end] for name, (begin, end) in header.sections().items()}
     found |= {name: bytes(section) for name, section in sections.items()}
