@@ -86,6 +86,7 @@ table: $(VENV)/.profiling
 bench: $(VENV)/.peers
 	$(PROFILING) peers $(OPTIONS)
 	$(PROFILING) ids $(OPTIONS)
+	$(PROFILING) floor $(OPTIONS)
 
 cache: $(VENV)/.peers
 	$(PROFILING) cache $(OPTIONS)

@@ -74,11 +74,7 @@ def read_in_all_ways(f: Any, asked: list[Any]) -> None:
     for read in index_reads(f, asked) if isinstance(f, FrozenIndex) else map_reads(f, asked):
         try:
             read()
-        except (
-            ValueError,
-            IndexError,
-            CorruptMapError,
-        ):  # IndexError: a record has too few bytes; or no key has a code
+        except (ValueError, IndexError, CorruptMapError):  # IndexError: a record is too short; or no key has a code
             pass
         except KeyError:
             assert isinstance(f, FrozenIndex)  # whose items() looks up each key

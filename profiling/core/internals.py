@@ -9,6 +9,7 @@ from pyhmap._engine.memory import block_memory
 from pyhmap._inspect.check import free_rows
 from pyhmap._inspect.state import OFFSET_BITS
 from pyhmap._reference.engine import ReferenceMap
+from pyhmap._reference.frozen import buckets_for
 from pyhmap._reference.table import draw_hash_key, splitmix64
 from pyhmap.introspect import hash_words
 
@@ -16,6 +17,7 @@ __all__ = [
     "OFFSET_BITS",
     "ReferenceMap",
     "block_memory",
+    "buckets_for",
     "draw_hash_key",
     "field_places",
     "free_rows",

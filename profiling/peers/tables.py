@@ -330,15 +330,3 @@ def sentences(document: Document) -> list[tuple[str, str]]:
         ),
         ("docs/measurements.md", f"{worst['Go Swiss']} against {worst['pyhmap']} for pyhmap"),
     ]
-
-
-def sentences_of_another_processor(document: Document) -> list[tuple[str, str]]:
-    """The same for ``peers-two-cores.json``."""
-    found = {
-        row["size"]: {name: digits(each["median"]) for name, each in row["spreads"].items()}
-        for row in document["figures"]["rows"]
-        if (row["kind"], row["key_set"], row["operation"]) == ("int64", "random", "hit")
-    }
-    small, large, ours = found[10**6], found[10**7], peers_targets.FROZEN
-    takes = f"that takes {small['np.take']} and {large['np.take']} ns"
-    return [("docs/measurements.md", f"{takes}, and hits {small[ours]} and {large[ours]} ns")]

@@ -17,6 +17,7 @@ from core import records
 from core.environment import HARNESS, git
 from files import figures as files
 from floods import run as floods
+from floor import run as floor
 from fragmentation import run as fragmentation
 from growth import latency
 from ids import figures as ids
@@ -60,6 +61,7 @@ FIGURES: dict[str, Callable[[Document], Any]] = {
     "builds": lambda document: builds.rows(document["samples"], document["config"]["builds"]),
     "cache": lambda document: cache.figures(document["samples"]),
     "files": lambda document: files.figures(document["samples"]),
+    "floor": lambda document: floor.figures(document["samples"]),
     "floods": lambda document: floods.rows(document["samples"]),
     "fragmentation": lambda document: fragmentation.rows(document["samples"]),
     "growth": of_growth,

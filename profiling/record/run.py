@@ -15,6 +15,7 @@ from cache import markdown as cache
 from core.environment import PROJECT
 from files import tables as files
 from floods import run as floods
+from floor import run as floor
 from growth import markdown as growth
 from ids import tables as ids
 from layout import run as layout
@@ -37,6 +38,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "floods": ("floods", floods.markdown),
     "layout": ("layout", layout.markdown),
     **{f"files-{part.__name__}": ("files", parts.markdown(part)) for part in files.PARTS},
+    **{part.__name__: ("floor", parts.markdown(part)) for part in floor.PARTS},
     "files-targets": ("files", peers.targets_markdown),
     **{f"ids-{part.__name__}": ("ids", parts.markdown(part)) for part in ids.PARTS},
     "ids-targets": ("ids", peers.targets_markdown),
@@ -62,7 +64,7 @@ SENTENCES: dict[str, Callable[[Any], list[tuple[str, str]]]] = {
     "growth": growth.sentences,
     "leaks": leaks.sentences,
     "peers": peers.sentences,
-    "peers-two-cores": peers.sentences_of_another_processor,
+    "floor": floor.sentences,
 }
 
 

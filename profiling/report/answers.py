@@ -22,6 +22,7 @@ TITLES = {
     "cache": "Beside other caches",
     "files": "Files",
     "ids": "Ids",
+    "floor": "The floor of memory",
     "growth": "Growth",
     "fragmentation": "Fragmentation",
     "floods": "Floods",
@@ -150,6 +151,14 @@ def of_ids(document: Document) -> str:
     )
 
 
+def of_floor(document: Document) -> str:
+    last = document["figures"]["look_ups"][-1]
+    return (
+        f"In a frozen map of {last['size']:,} keys, a hit takes {last['hit_over_read']['value']:.2f} times as long as "
+        f"reading what it must read; that alone takes {last['read_over_words']['value']:.2f} times np.take of 8 bytes."
+    )
+
+
 def of_growth(document: Document) -> str:
     latency = document["figures"].get("latency", {})
     worst = {name: row["recurring_worst_ns"] / 1e6 for name, row in latency.get("libraries", {}).items()}
@@ -242,6 +251,7 @@ ANSWERS: dict[str, Callable[[Document], str]] = {
     "table": of_table,
     "files": of_files,
     "ids": of_ids,
+    "floor": of_floor,
     "growth": of_growth,
     "fragmentation": of_fragmentation,
     "floods": of_floods,

@@ -18,6 +18,7 @@ OF_OTHERS = {
     ("compare", "table"): "it tells the arms' order and counts allocations as the table does",
     ("builds", "peers"): "its processes are those of peers, with another build of the package in each",
     ("files", "peers"): "its keys are those of peers, and its targets are judged and printed as there",
+    ("floor", "peers"): "its keys are those of peers",
     ("ids", "peers"): "its keys and its account of memory are those of peers, and its targets are judged as there",
     ("peers", "growth"): "the worst single insert is measured as in growth",
 }
