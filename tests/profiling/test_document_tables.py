@@ -7,6 +7,7 @@ import pytest
 from builds import run as builds
 from cache import markdown as cache
 from cache import policies, rules
+from floor import run as floor
 from growth import markdown as growth
 from leaks import tables as leaks
 from peers import tables as peers
@@ -78,14 +79,15 @@ def test_the_prose_on_peers_has_times_memory_threads_and_the_worst_insert() -> N
     ]
 
 
-def test_the_prose_on_another_processor_has_the_times_of_hits() -> None:
-    def row(size: int, take: float, ours: float, **other: str) -> dict[str, Any]:
-        spreads = {"np.take": {"median": take}, "pyhmap frozen": {"median": ours}}
-        return {"kind": "int64", "key_set": "random", "operation": "hit", "size": size, "spreads": spreads} | other
-
-    rows = [row(10**7, 8.51, 16.2), row(10**6, 3.52, 9.21), row(10**6, 1.0, 2.0, operation="miss")]
-    said = peers.sentences_of_another_processor({"figures": {"rows": rows}})
-    assert said == [("docs/measurements.md", "that takes 3.5 and 8.5 ns, and hits 9.2 and 16 ns")]
+def test_the_prose_on_the_floor_has_the_ends_of_its_ratios() -> None:
+    rows = [
+        {"read_over_words": {"value": read}, "hit_over_read": {"value": hit}}
+        for read, hit in ((1.63, 1.34), (1.52, 1.18), (1.74, 1.14))
+    ]
+    assert floor.sentences({"figures": {"look_ups": rows}}) == [
+        ("docs/measurements.md", "takes 1.5 to 1.7 times `np.take` of 8 bytes"),
+        ("docs/measurements.md", "Hits take 1.1 to 1.3 times that floor"),
+    ]
 
 
 def test_a_target_says_its_bound_and_whether_it_is_met() -> None:
