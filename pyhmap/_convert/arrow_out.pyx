@@ -15,7 +15,7 @@ Source: "The Arrow C data interface", "The Arrow C stream interface" and "The Ar
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from cpython.pycapsule cimport PyCapsule_Destructor, PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint8_t
@@ -118,11 +118,7 @@ cdef class Source:
 def stream_capsule(Exported table not None):
     """A capsule of a stream that gives the table as one record batch."""
     cdef ArrowArrayStream *stream = <ArrowArrayStream *> zeroed(1, sizeof(ArrowArrayStream))
-    try:
-        capsule = PyCapsule_New(stream, STREAM, destroy)
-    except MemoryError:
-        free(stream)
-        raise
+    capsule = capsule_of(stream, STREAM, destroy)
     cdef Source source = Source()
     source.table = table
     Py_INCREF(source)
@@ -137,20 +133,21 @@ def stream_capsule(Exported table not None):
 def array_capsules(Exported column not None):
     """The capsules of a column's schema and of its items, as ``__arrow_c_array__`` returns them."""
     cdef ArrowSchema *schema = <ArrowSchema *> zeroed(1, sizeof(ArrowSchema))
-    try:
-        of_schema = PyCapsule_New(schema, SCHEMA, destroy_schema)
-    except MemoryError:
-        free(schema)
-        raise
+    of_schema = capsule_of(schema, SCHEMA, destroy_schema)
     fill_schema(schema, column)
     cdef ArrowArray *array = <ArrowArray *> zeroed(1, sizeof(ArrowArray))
-    try:
-        of_array = PyCapsule_New(array, ARRAY, destroy_array)
-    except MemoryError:
-        free(array)
-        raise
+    of_array = capsule_of(array, ARRAY, destroy_array)
     fill_array(array, column)
     return of_schema, of_array
+
+
+cdef object capsule_of(void *allocated, const char *name, PyCapsule_Destructor destructor):
+    """A capsule that owns a struct of zeros, which is freed if there is no capsule."""
+    try:
+        return PyCapsule_New(allocated, name, destructor)
+    except MemoryError:
+        free(allocated)
+        raise
 
 
 cdef void destroy_schema(object capsule) noexcept:

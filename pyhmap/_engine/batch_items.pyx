@@ -14,7 +14,7 @@ from pyhmap._convert.text_batch import text_batch
 from pyhmap._convert.text_batch cimport TextBatch, joined_texts, text_objects
 from pyhmap._engine.typed cimport STR, TypedMap
 from pyhmap._engine.memory cimport ArenaBlocks
-from pyhmap._kernels.constants cimport TEXT, WORD32
+from pyhmap._kernels.constants cimport TEXT, WORD32, WORD64
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport make_text
 
@@ -124,6 +124,13 @@ cdef object empty_values(TypedMap map, uint64_t n):
     return np.empty((n, 2), np.uint64) if map.t.text_values else np.empty(n, map._value_codec.dtype)
 
 
+cdef object empty_keys(TypedMap map, uint64_t n):
+    """An array for n keys as the kernels write them: words, or 16 bytes each."""
+    if map.t.form == WORD32:
+        return np.empty(n, np.uint32)
+    return np.empty(n, np.uint64) if map.t.form == WORD64 else np.empty((n, 2), np.uint64)
+
+
 cdef object finished_values(TypedMap map, out, bint joined=False):
     """The array that callers get. The arena that its texts point to must be alive still. With `joined`, texts are what
     ``joined_texts`` makes of them."""
@@ -140,25 +147,21 @@ cdef object finished_values(TypedMap map, out, bint joined=False):
 
 
 cdef object finished_keys(TypedMap map, keys, bint joined=False, rows=None):
-    """The array of keys that callers get. `keys`, of shape (n, 2) and dtype uint64, begins with the n keys as the
-    kernel wrote them. `joined` as for finished_values(). With `rows`, only these: no object is made of another key."""
+    """The array of keys that callers get, from what empty_keys() made and the kernel filled. `joined` as for
+    finished_values(). With `rows`, only these: no object is made of another key."""
     cdef const uint64_t[:, ::1] view
     cdef const Text *texts = NULL
     codec = map._key_codec
-    if rows is not None and map.t.form == TEXT:
-        keys = keys[rows]
-    view = keys
-    n = len(keys)
-    if map.t.form == TEXT:
-        if n:
-            texts = <const Text *> &view[0, 0]
-        if joined:
-            return joined_texts(texts, n, codec)
-        return codec.array_of_stored(text_objects(texts, n, map.key_kind == STR))
-    words = keys.reshape(-1).view(np.uint32 if map.t.form == WORD32 else np.uint64)[:n]
     if rows is not None:
-        words = words[rows]
-    return words.astype(f"u{codec.size}").view(codec.dtype)
+        keys = keys[rows]
+    if map.t.form != TEXT:
+        return keys.astype(f"u{codec.size}", copy=False).view(codec.dtype)
+    view = keys
+    if len(keys):
+        texts = <const Text *> &view[0, 0]
+    if joined:
+        return joined_texts(texts, len(keys), codec)
+    return codec.array_of_stored(text_objects(texts, len(keys), map.key_kind == STR))
 
 
 cdef object check_out(TypedMap map, out, uint64_t n):

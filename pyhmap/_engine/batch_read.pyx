@@ -22,6 +22,7 @@ from pyhmap._engine.batch_items cimport (
     Items,
     check_out,
     copied_to,
+    empty_keys,
     empty_values,
     finished_keys,
     finished_values,
@@ -206,7 +207,7 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined
     while True:
         map.end_growth()
         n = map.t.count
-        keys = np.empty((n if want_keys else 0, 2), np.uint64)      # room for any form
+        keys = empty_keys(map, n if want_keys else 0)
         values = np.empty(n, np.uint64) if object_values else empty_values(map, n) if want_values else NOTHING
         k, v = keys.reshape(-1).view(np.uint8), values.reshape(-1).view(np.uint8)
         own_keys, own_values = np.empty(n * by_objects, object), np.empty(n * object_values, object)
@@ -253,7 +254,7 @@ cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values, bint joi
     """copy_out() for a frozen map."""
     cdef uint8_t[::1] k, v
     cdef uint64_t n = map.f.count
-    keys = np.empty((n if want_keys else 0, 2), np.uint64)
+    keys = empty_keys(map, n if want_keys else 0)
     values = empty_values(map, n) if want_values else NOTHING
     k, v = keys.reshape(-1).view(np.uint8), values.reshape(-1).view(np.uint8)
     map.verify_all()

@@ -22,7 +22,7 @@ from pyhmap._convert import codecs
 from pyhmap._inspect.codes import RawCodes, check
 from pyhmap._inspect.state import RawTexts
 
-from pyhmap._engine.batch_items cimport Items, finished_keys, keys_of, values_of
+from pyhmap._engine.batch_items cimport Items, empty_keys, finished_keys, keys_of, values_of
 from pyhmap._engine.batch_write cimport without_nulls
 from pyhmap._engine.freeze cimport freeze_items
 from pyhmap._engine.frozen_core cimport FrozenCore
@@ -285,7 +285,7 @@ cdef class IndexEngine(TypedMap):
         cdef const int64_t[::1] given = codes
         cdef uint64_t n = len(given), at = 0, stop, done = 0
         cdef uint8_t[::1] out
-        keys = self.empty_keys(n)
+        keys = empty_keys(self, n)
         if n:
             out = keys.reshape(-1).view(np.uint8)
         _texts = self.texts                             # what the answers point to
@@ -302,11 +302,10 @@ cdef class IndexEngine(TypedMap):
                 return at + done
             at = stop
             PyErr_CheckSignals()
-        return self.finished(keys, joined)
+        return finished_keys(self, keys, joined)
 
     def _labels(self, joined):
         """All keys in the order of their codes; see ``_keys_at()``. Read-only where it is a view."""
-        cdef const uint64_t[:, ::1] texts
         cdef uint64_t n
         self.check_initialised()
         wait_to_read(&self.lock)
@@ -315,26 +314,21 @@ cdef class IndexEngine(TypedMap):
             column = self.column                        # that of this moment has the n keys
             words = np.frombuffer(column, f"u{self.width}", n)
             words.flags.writeable = False
-            return self.finished(words, joined)
-        keys = self.empty_keys(n)
+            return finished_keys(self, words, joined)
+        _texts = self.texts                             # what the answers point to
+        return finished_keys(self, self.loaded_texts(n), joined)
+
+    cdef object loaded_texts(self, uint64_t n):
+        """The first n keys, of an index of texts, as empty_keys() has room for them."""
+        cdef const uint64_t[:, ::1] view
+        keys = empty_keys(self, n)
         if n:
-            texts = keys
+            view = keys
             begin_read(&self.lock)
             with nogil:
-                load_first(&self.c, &self.t, n, <Text *> &texts[0, 0])
+                load_first(&self.c, &self.t, n, <Text *> &view[0, 0])
             end_read(&self.lock)
-        return self.finished(keys, joined)
-
-    cdef object empty_keys(self, uint64_t n):
-        """An array for n keys as the kernels write them."""
-        return np.empty((n, 2), np.uint64) if self.t.form == TEXT else np.empty(n, f"u{self.width}")
-
-    cdef object finished(self, keys, bint joined):
-        """The array of keys that callers get. The arena that texts point to must be alive still."""
-        if self.t.form == TEXT:
-            return finished_keys(self, keys, joined)
-        codec = self._key_codec
-        return keys.astype(f"u{codec.size}", copy=False).view(codec.dtype)
+        return keys
 
     def __iter__(self):
         self.check_initialised()
@@ -347,18 +341,13 @@ cdef class IndexEngine(TypedMap):
     def _freeze_into(self, FrozenCore target not None, threads, progress):
         """Fill an empty frozen map from keys to codes."""
         cdef Items keys = Items()
-        cdef const uint64_t[:, ::1] texts
         cdef uint64_t n
         self.check_initialised()
         wait_to_read(&self.lock)
         n = self.c.count
         if self.t.form == TEXT:
             keys.keep_arena(self.texts)
-            array = self.empty_keys(n)
-            if n:
-                texts = array
-                wait_to_read(&self.lock)
-                load_first(&self.c, &self.t, n, <Text *> &texts[0, 0])
+            array = self.loaded_texts(n)
         else:
             column = self.column
             array = np.frombuffer(column, f"u{self.width}", n)

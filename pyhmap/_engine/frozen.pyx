@@ -7,13 +7,13 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_read, freeze
-from pyhmap._engine.batch_items cimport Items, finished_keys, keys_of, values_of
+from pyhmap._engine.batch_items cimport Items, empty_keys, finished_keys, keys_of, values_of
 from pyhmap._engine.frozen_core cimport FrozenCore, memory_of, raise_closed
 from pyhmap._engine.iterate cimport ITEMS, KEYS, Part, VALUES
 from pyhmap._engine.one_item cimport bytes_of, key_from, key_object, object_of_detached, value_object
 from pyhmap._engine.typed cimport FLOAT
 from pyhmap._kernels.any_key cimport AnyKey
-from pyhmap._kernels.constants cimport CHUNK, RELEASE_GIL_FROM, TEXT, WORD32
+from pyhmap._kernels.constants cimport CHUNK, RELEASE_GIL_FROM
 from pyhmap._kernels.frozen cimport find_entry, first_astray, gather_rows, load_any_key, loaded_text, row_of_code
 from pyhmap._kernels.layout cimport Text
 
@@ -190,13 +190,13 @@ cdef class FrozenEngine(FrozenCore):
         ``joined`` and the result are those of IndexEngine._keys_at()."""
         cdef const uint32_t[::1] rows = row_at
         cdef const int64_t[::1] given = codes
-        cdef uint64_t n = len(given), at = 0, stop, done, width
+        cdef uint64_t n = len(given), at = 0, stop, done, width = 0
         cdef uint8_t[::1] out
         self.check_open()
-        width = 16 if self.t.form == TEXT else 4 if self.t.form == WORD32 else 8
-        keys = np.empty((n, 2), np.uint64) if self.t.form == TEXT else np.empty(n, f"u{width}")
+        keys = empty_keys(self, n)
         if n:
             out = keys.reshape(-1).view(np.uint8)
+            width = len(out) // n
         if self.f.count == 0 and n:
             return 0
         _memory = memory_of(self)                       # what the answers point to, until the end
@@ -213,10 +213,7 @@ cdef class FrozenEngine(FrozenCore):
                 return at + done
             at = stop
             PyErr_CheckSignals()
-        if self.t.form == TEXT:
-            return finished_keys(self, keys, joined)
-        codec = self._key_codec
-        return keys.astype(f"u{codec.size}", copy=False).view(codec.dtype)
+        return finished_keys(self, keys, joined)
 
     def _key_in(self, row):
         """The key of a row, of a map that has keys."""

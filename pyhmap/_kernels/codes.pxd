@@ -28,7 +28,7 @@
 # Of its Table, an id map uses the types, the hash key and the arena.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from _hmap_bytes.raw_bytes cimport apart, prefetch
 from pyhmap._kernels.any_key cimport AnyKey, hash_text as hash_any_text
@@ -42,17 +42,17 @@ from pyhmap._kernels.constants cimport (
     IN_FLIGHT,
     NEED_ARENA,
     NEED_GROWTH,
-    NOT_FOUND,
     SLOTS,
     Status,
     TEXT,
     WORD32,
 )
 from pyhmap._kernels.layout cimport Table, Text, kernel_assert, key_t, lowest_bit
+from pyhmap._kernels.one_key cimport is_stored_as_hashed
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_each, hash_each_text, unlikely
 from pyhmap._kernels.probe cimport first_slot, first_slot_by_product, match
 from pyhmap._kernels.slot cimport hash_of, load_key, prefetch_key, same_key, store_key
-from pyhmap._kernels.text cimport arena_bytes, arena_has_room, hash_text, resolve
+from pyhmap._kernels.text cimport arena_bytes, arena_has_room
 
 cdef extern from *:
     """
@@ -171,7 +171,7 @@ cdef inline Status add_key(Codes *c, Table *t, const key_t *key, uint64_t h, int
     stored = key_at(c, c.count, key)
     store_key(t, stored, key)
     if key_t is Text:
-        if unlikely(not is_as_hashed(t, <const Text *> stored, h)):
+        if unlikely(not is_stored_as_hashed(t, stored, key, h)):
             t.arena.used -= arena_bytes(key)
             t.arena.live -= arena_bytes(key)
             return CHANGED
@@ -180,16 +180,6 @@ cdef inline Status add_key(Codes *c, Table *t, const key_t *key, uint64_t h, int
     fill_slot(bucket, number_of_keys(tags_of(bucket)), upper_half(h), <uint32_t> c.count)
     t.count = c.count
     return INSERTED
-
-
-cdef inline bint is_as_hashed(const Table *t, const Text *stored, uint64_t h) noexcept nogil:
-    """Whether a text that was just stored has the hash under which it is to be found: others may write to the array
-    that it comes from, while it is hashed and copied."""
-    cdef Text text
-    if stored.size <= INLINE_TEXT:
-        return True
-    text = resolve(&t.arena, stored)
-    return hash_text(t, &text) == h and memcmp(&text.head, <const void *> text.tail, 4) == 0
 
 
 cdef inline int64_t find_any_code(const Codes *c, const Table *t, const AnyKey *key) noexcept nogil:

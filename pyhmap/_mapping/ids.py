@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pyhmap._convert.arrow_table import ArrowArray
 from pyhmap._convert.arrow_values import arrow_values
-from pyhmap._convert.columns import Column, python_items
+from pyhmap._convert.columns import Column
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._convert.text_batch import string_array
 from pyhmap._mapping.equality import find
@@ -189,18 +189,14 @@ class IndexMethods(Mapping[_K, int]):
     def _returned(self, keys: Any, to: str, shape: Any, holes: Any, missing: Any) -> Any:
         """Keys in one dimension as ``decode`` returns them."""
         if to == "string":
-            offsets, data = keys if isinstance(keys, tuple) else (np.zeros(len(keys) + 1, np.int64), np.empty(0, "u1"))
+            offsets, data = keys
             return string_array(offsets, data, None if holes is None else ~holes).reshape(shape)
         if to == "arrow":
             if holes is not None and not isinstance(keys, tuple) and keys.dtype.kind in "mM":
                 keys[holes], holes = "NaT", None
             return ArrowArray(self._key_codec, keys, None if holes is None else ~holes)
         if to == "list":
-            codec = self._key_codec
-            if keys.dtype.kind == "V":  # NumPy's items are views of the array
-                items = [codec.decode(key.tobytes()) for key in keys]
-            else:
-                items = python_items(keys, codec)
+            items = self._key_codec.as_returned(keys)
             if holes is not None:
                 for at in np.flatnonzero(holes).tolist():
                     items[at] = missing
