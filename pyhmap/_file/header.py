@@ -20,6 +20,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import xxhash
@@ -103,13 +104,17 @@ class Header:
         """The size of the file: it ends with the last checksum."""
         return self.sections()["checksums"].end
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What tells one content from another: the checksum of the header, which has that of all other checksums."""
         return digest_of(self._with_checksum("0" * 2 * DIGEST))
 
     def to_bytes(self) -> bytes:
         """The header as it is in the file."""
+        return self._bytes
+
+    @cached_property
+    def _bytes(self) -> bytes:
         return self._with_checksum(self.id)
 
     def _with_checksum(self, checksum: str) -> bytes:
