@@ -66,9 +66,8 @@ FAULTS = [
         "return len(self) <= len(other) and self.issubset(other)", "AssertionError",
     ),
     Fault(
-        "arrow", "a validity buffer that is null is read", "_hmap_bytes/arrow_check.pyx",
-        "if array.null_count > 0 and array.buffers[0] == NULL:",
-        "if array.null_count > 1 << 60 and array.buffers[0] == NULL:", "ERROR",
+        "arrow", "a validity buffer that is null is read", "_hmap_bytes/arrow_column.pyx",
+        "if array.null_count == 0 or array.buffers[0] == NULL:", "if array.null_count == 0:", "AddressSanitizer",
     ),
     Fault(
         "arrow", "a long text of a view may end beyond its data", "_hmap_bytes/arrow_items.pxd",
