@@ -15,7 +15,7 @@ from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._file.types import type_of_text, type_text
 from pyhmap._mapping.batches import Batch, Rows
 from pyhmap._mapping.windows import Ring, read_times
-from pyhmap.expiring import At, DType, Expiring, Options, by_part
+from pyhmap.expiring import At, DType, Expiring, Options, by_part, joined
 from pyhmap.frozen import FrozenMap
 from pyhmap.hmap import HMap
 
@@ -157,7 +157,10 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
     def _sum(self, values: list[Any]) -> _V:
         """The value of a key, of its values in the parts that have it."""
         if len(values) > 1:
-            values = self._values.as_returned(np.add.reduce(np.array(values, self.value_dtype), keepdims=True))
+            total, *more = (np.array([value], self.value_dtype) for value in values)
+            for one in more:
+                total += one
+            values = self._values.as_returned(total)
         return cast("_V", values[0])
 
     def __getitem__(self, key: _K, /) -> _V:
@@ -276,7 +279,8 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
         2
         """
         batch = self._batch(keys)
-        given, times = self._given(values, batch.n), read_times(at, batch.n)
+        given, one = self._given(values, batch.n)
+        times = read_times(at, batch.n)
         with self._ring.turns.entered():
             ring = self._turn()
             target = ring.numbers(times)
@@ -293,18 +297,18 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
                 if len(elsewhere):
                     ring.part(number).discard_many(batch.at(elsewhere))
             for number, rows in by_part(target, chosen):
-                ring.part(number).set_many(batch.at(rows), given if given is values else given[rows])
+                ring.part(number).set_many(batch.at(rows), given if one else given[rows])
             ring.turns.changing = False
 
-    def _given(self, values: Any, n: int) -> Any:
-        """Values for n keys, checked: one for all as it is, or an array."""
+    def _given(self, values: Any, n: int) -> tuple[Any, bool]:
+        """Values for n keys, checked: an array, or one for all as it is; and whether it is one."""
         if self._values.is_scalar(values):
             self._values.check(self._values.single(values))
-            return values
+            return values, True
         given = self._values.many_values(values)
         if len(given) != n:
             raise ValueError(f"{n} keys but {len(given)} values: give one value per key, or one for all")
-        return given
+        return given, False
 
     def add_many(
         self, keys: Many[_K], values: Many[_V] | _V | np.generic | int = 1, *, at: At = None
@@ -340,9 +344,10 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             name = self._values.name
             raise TypeError(f"add_many cannot add values of type {name}: give a map of ints, floats or timedeltas")
         batch = self._batch(keys)
-        given, times = self._given(values, batch.n), read_times(at, batch.n)
-        if given is values:
-            given = np.repeat(self._values.many_values([self._values.single(values)]), batch.n)
+        given, one = self._given(values, batch.n)
+        times = read_times(at, batch.n)
+        if one:
+            given = np.repeat(self._values.many_values([self._values.single(given)]), batch.n)
         with self._ring.turns.entered():
             ring = self._turn()
             target = ring.numbers(times)
@@ -417,7 +422,7 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             for later in live[i + 1 :] if self._spread else []:
                 keys = keys[~later.contains_many(keys)]
             found.append(keys)
-        return np.concatenate(found)
+        return joined(found)
 
     def __len__(self) -> int:
         """The number of keys. If :meth:`add_many` was called, it is counted: that takes a pass over all parts."""

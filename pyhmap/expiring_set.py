@@ -13,7 +13,7 @@ from pyhmap._convert.codec import Many
 from pyhmap._file.types import type_of_text
 from pyhmap._mapping.windows import Ring, read_times
 from pyhmap.errors import CorruptMapError
-from pyhmap.expiring import At, DType, Expiring, Options, by_part
+from pyhmap.expiring import At, DType, Expiring, Options, by_part, joined
 from pyhmap.frozen_set import FrozenSet
 from pyhmap.hset import HSet
 
@@ -269,7 +269,7 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
         array([7], dtype=int32)
         """
         with self._ring.turns.entered():
-            return np.concatenate([self._none.to_array(), *(part.to_array() for part in self._turn().walk())])
+            return joined([self._none.to_array(), *(part.to_array() for part in self._turn().walk())])
 
     def __iter__(self) -> Iterator[_K]:
         """The keys that are present when the iteration begins. No change ends it, nor shows in it."""

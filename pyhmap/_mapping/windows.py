@@ -163,7 +163,7 @@ class Ring(Generic[_P]):
                 f"{at} is {given!r}, more than the window of {self.window!r} s after the clock, which is at "
                 f"{self.now / NANOSECONDS!r}: give seconds of the same clock"
             )
-        numbers = np.maximum(times, -float(LAST)).astype(np.int64) // self.width
+        numbers = times.astype(np.int64) // self.width
         if numbers.ndim == 0 or (len(numbers) and (numbers == numbers[0]).all()):
             return int(numbers.flat[0])
         return numbers if len(numbers) else self.newest
@@ -180,4 +180,5 @@ def read_times(at: Any, n: int | None) -> npt.NDArray[np.float64] | None:
     if times.ndim and times.shape != (n,):
         keys, wanted = ("one key", "one time") if n is None else (f"{n} keys", "one time per key, or one for all")
         raise ValueError(f"{keys} but at has shape {times.shape}: give {wanted}")
-    return np.floor(times.astype(np.float64) * NANOSECONDS)
+    seconds = np.clip(times.astype(np.float64), -LAST / NANOSECONDS, 2 * LAST / NANOSECONDS)  # far off is too far off
+    return np.floor(seconds * NANOSECONDS)
