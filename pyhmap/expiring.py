@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,15 +42,6 @@ class DType(Protocol[_S_co]):
 
     @property
     def type(self) -> type[_S_co]: ...
-
-
-class Options(TypedDict, total=False):
-    """The options of both constructors."""
-
-    parts: int
-    max_keys: int | None
-    clock: Callable[[], float]
-    seed: int | None
 
 
 class _Saved:
