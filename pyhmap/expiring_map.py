@@ -371,8 +371,7 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             target = ring.numbers(times)
             counted = np.full(batch.n, target) >= ring.oldest
             amounts = np.where(counted, given, np.zeros(1, given.dtype))
-            totals, found = self._read(batch)
-            totals[~found] = np.zeros(1, totals.dtype)
+            totals, _ = self._read(batch)  # 0 for a missing key
             totals += self._running(batch, amounts)
             chosen = np.flatnonzero(counted)
             if not self._has_room(len(chosen)):

@@ -128,7 +128,8 @@ class Ring(Generic[_P]):
         self.newest = now // self.width
         self.oldest = self.newest - self.count
         for number in [number for number, part in self.live.items() if number < self.oldest or not len(part)]:
-            del self.live[number], self.versions[number]
+            del self.live[number]
+            self.versions.pop(number, None)
 
     def parts(self) -> list[tuple[int, _P]]:
         """The live parts with their numbers, the oldest first."""
@@ -140,9 +141,9 @@ class Ring(Generic[_P]):
 
     def part(self, number: int) -> _P:
         """A part that is about to be changed; a new one if there is none of this number."""
+        self.versions[number] = next(self._version)  # first: a call that is interrupted leaves no part without one
         if number not in self.live:
             self.live[number] = self._make()
-        self.versions[number] = next(self._version)
         return self.live[number]
 
     def clear(self) -> None:
