@@ -156,6 +156,19 @@ def test_a_part_is_dropped_as_a_whole_and_its_memory_is_free(clock):
     assert s.nbytes == 0
 
 
+def test_the_leak_lab_counts_the_live_parts(clock):
+    debug = pytest.importorskip("pyhmap.debug")
+    before = debug.snapshot().maps
+    s = ExpiringSet("i8", 80, clock=clock)
+    s.add_many([1, 2, 3], at=[960, 980, 1000])
+    after = debug.snapshot().maps
+    assert (after.alive - before.alive, after.entries - before.entries) == (4, 3)
+    clock.now = 2000
+    s.expire()
+    after = debug.snapshot().maps
+    assert (after.alive - before.alive, after.entries - before.entries) == (1, 0)
+
+
 @pytest.mark.parametrize("reading", [float("nan"), float("inf"), -1e300, "soon", None])
 def test_a_clock_that_gives_no_seconds(clock, seen, reading):
     seen.add("a")
