@@ -1,7 +1,7 @@
 """Files of frozen maps and indexes with any damage: refused, or opened and read, and then safetensors reads them too.
 
-The first bytes of an input choose a map, and what is damaged: bytes anywhere; fields of the header, which is written
-again with them; or sections, with right checksums.
+The first bytes of an input choose a map, and what is damaged: bytes anywhere; characters of the header; its fields, and
+it is written again with them; or sections, with right checksums.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ MAPS = [
     HIndex(str, [f"{i}" * (1 + i % 20) for i in range(40)]).freeze(seed=1),
 ]
 ODD = [0, 1, 2, 3, 62, 63, 64, 255, 2**16, 2**31, 2**32 - 1, 2**32, 2**40, 2**63 - 1, 2**63, 2**64 - 1, 2**64]
+CHARACTERS = b'0123456789 ",:[]{}ab'
 TYPES = [
     "str", "bytes", "<i8", "<u4", "|b1", "<f8", "<M8[s]", "|S3", "<U2", "|V0", "|V1048576", "|V1048577", '["<i8",[2]]',
     '{"names":["a","b"],"types":["<i4","|S3"],"offsets":[0,4],"size":8}', "[", "", "|O", "<i3",
@@ -69,6 +70,15 @@ def damaged(source: Source, saved: Saved) -> None:
         data[at : at + (len(new) if source.byte() < 240 else source.byte())] = new
     if source.byte() > 240:
         del data[source.number(3) % len(data) :]
+    PATH.write_bytes(data)
+
+
+def other_characters(source: Source, saved: Saved) -> None:
+    """Other characters in the text of the header, which often is JSON still."""
+    data = bytearray(saved.data)
+    text = len(saved.header.to_bytes().rstrip())
+    for _ in range(1 + source.byte() % 3):
+        data[8 + source.number(2) % (text - 8)] = source.pick(CHARACTERS)
     PATH.write_bytes(data)
 
 
@@ -133,7 +143,7 @@ def other_sections(source: Source, saved: Saved) -> None:
 
 def target(source: Source) -> None:
     saved = source.pick(SAVED)
-    source.pick([damaged, damaged, other_header, other_sections])(source, saved)
+    source.pick([damaged, other_characters, other_header, other_sections])(source, saved)
     verify = source.pick(["header", "structure", "lazy", "full"])
     try:
         f = pyhmap.open(PATH, verify=verify, prefetch=source.pick([None, "copy"]))

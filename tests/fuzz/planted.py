@@ -66,8 +66,8 @@ FAULTS = [
         "return len(self) <= len(other) and self.issubset(other)", "AssertionError",
     ),
     Fault(
-        "arrow", "a validity buffer that is null is read", "_hmap_bytes/arrow_column.pyx",
-        "if array.null_count == 0 or array.buffers[0] == NULL:", "if array.null_count == 0:", "AddressSanitizer",
+        "arrow", "a buffer of items that is null is read", "_hmap_bytes/arrow_check.pyx",
+        "if array.buffers[1] == NULL and not", "if array.n_buffers < 0 and not", "AddressSanitizer",
     ),
     Fault(
         "arrow", "a long text of a view may end beyond its data", "_hmap_bytes/arrow_items.pxd",
