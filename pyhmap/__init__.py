@@ -10,6 +10,8 @@
 
 from pyhmap._release import VERSION
 from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
+from pyhmap.expiring_map import ExpiringMap
+from pyhmap.expiring_set import ExpiringSet
 from pyhmap.files import build_file, check_file, open
 from pyhmap.frozen import FrozenMap
 from pyhmap.frozen_index import FrozenIndex
@@ -22,6 +24,8 @@ from pyhmap.nil import nil
 
 __all__ = [
     "CorruptMapError",
+    "ExpiringMap",
+    "ExpiringSet",
     "FileFormatError",
     "FrozenIndex",
     "FrozenMap",
