@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-NEEDED = ("cryptography", "httpx", "jwt", "opentelemetry.sdk", "prometheus_client", "pyhmap", "regopy")
-NEEDED += ("starlette", "uvicorn")
+NEEDED = ("aiohttp", "cryptography", "httptools", "jwt", "opentelemetry.sdk", "prometheus_client", "pyhmap")
+NEEDED += ("regopy", "starlette", "uvicorn", "uvloop")
 SHORTEST = 3.0  # seconds in which all events of the demonstration find their place
 
 

@@ -22,6 +22,8 @@ MESSAGES = {
     "over_limit": "Too many requests: wait, then send the same token again.",
     "guard_gone": "The gateway cannot tell whether this is a replay: send it again with a new token.",
     "upstream_gone": "The service behind the gateway does not answer; whether it acted is not known.",
+    "not_http": "This is no HTTP request.",
+    "head_too_large": "The headers are too large.",
     "policy_failed": "The policy gives no decision.",
     "not_ready": "The gateway has no policies yet.",
     "failed": "The gateway failed.",

@@ -10,7 +10,6 @@ import traceback
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.requests import ClientDisconnect, Request
@@ -26,6 +25,7 @@ from masking import masked
 from policy import PolicyError
 from settings import MOST_BODY_BYTES, Secrets
 from telemetry import Lines, Metrics
+from upstream_client import Upstream, UpstreamGoneError
 
 PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -36,7 +36,7 @@ class Gateway:
     def __init__(
         self,
         guard: ReplayGuard,
-        upstream: httpx.AsyncClient,
+        upstream: Upstream,
         secrets: Secrets,
         log: Lines,
         metrics: Metrics,
@@ -91,8 +91,8 @@ class Gateway:
         method, _, path = case.route.partition(" ")
         headers = {"x-client": quote(case.fields["client"]), "x-transaction": quote(case.fields["transaction"])}
         PROPAGATOR.inject(headers)
-        answer = await self._upstream.request(method, path, headers=headers, json=case.body)
-        return Response(answer.content, answer.status_code, media_type="application/json")
+        status, content = await self._upstream.send(method, path, headers, case.body)
+        return Response(content, status, media_type="application/json")
 
     def _refused(self, error: Exception, trace_id: str) -> Refused:
         """What an error means for the caller. The log gets its type and place: a message may hold what was sent."""
@@ -101,7 +101,7 @@ class Gateway:
                 return error
             case GuardGoneError():
                 return Refused(503, "guard_gone")
-            case httpx.HTTPError():
+            case UpstreamGoneError():
                 return Refused(502, "upstream_gone")
         places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
         self._log.write(trace=trace_id, worker=self._worker, error=type(error).__name__, places=places[-5:])

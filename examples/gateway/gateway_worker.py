@@ -15,8 +15,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import uvicorn
+import uvloop
 from starlette.types import Receive, Scope, Send
 
 import status
@@ -24,33 +24,29 @@ import telemetry
 from gateway_app import Gateway
 from generation import ERRORS, Follower
 from guard_client import GuardClient, GuardGoneError
+from http_protocol import Protocol
 from parent import end_with_parent
 from settings import Run
+from upstream_client import UpstreamClient
 
 EVERY = 0.05  # seconds between two looks for a newer generation
 
 
 class Worker:
     def __init__(self, run: Run, number: int, channel: str) -> None:
-        self._number, self._channel = number, channel
+        self._run, self._number, self._channel = run, number, channel
         self._follower = Follower(run.store, channel)
         self._guard = GuardClient(run.guard)
         self._log = telemetry.Lines(run.logs / f"worker-{number}.jsonl")
         self._metrics = telemetry.Metrics()
         self._reloads, self._last_reload, self._reload_error = 0, "", ""
         self._spans = telemetry.tracer(run.logs / f"spans-{number}.jsonl", number)
-        self._upstream = httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=run.upstream), base_url="http://up")
-        self._gateway = Gateway(
-            self._guard,
-            self._upstream,
-            run.secrets,
-            self._log,
-            self._metrics,
-            self._spans.get_tracer("gateway"),
-            number,
-        )
 
     async def serve(self, shared: socket.socket, own: socket.socket) -> None:
+        tracer, upstream = self._spans.get_tracer("gateway"), UpstreamClient(self._run.upstream)
+        self._gateway = Gateway(
+            self._guard, upstream, self._run.secrets, self._log, self._metrics, tracer, self._number
+        )
         page = status.application(self._figures, self._metrics.registry)
         port = own.getsockname()[1]
 
@@ -59,6 +55,7 @@ class Worker:
 
         config = uvicorn.Config(
             app,
+            http=Protocol,
             access_log=False,
             log_level="warning",
             lifespan="off",
@@ -70,7 +67,7 @@ class Worker:
         following = asyncio.create_task(self._follow())
         await uvicorn.Server(config).serve([shared, own])
         following.cancel()
-        await self._upstream.aclose()
+        await upstream.close()
         self._guard.close()
         self._spans.shutdown()
         self._log.close()
@@ -125,7 +122,7 @@ class Worker:
 def main(folder: str, number: str, channel: str, shared: str, own: str) -> int:
     end_with_parent()
     worker = Worker(Run(Path(folder)), int(number), channel)
-    asyncio.run(worker.serve(socket.socket(fileno=int(shared)), socket.socket(fileno=int(own))))
+    uvloop.run(worker.serve(socket.socket(fileno=int(shared)), socket.socket(fileno=int(own))))
     return 0
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvloop
 
 from guard_frames import ACCEPTED, LENGTH, MOST_RECORDS, OUTSIDE, OVER_LIMIT, RECORD, REPLAYED
 from journal import Journal
@@ -82,7 +83,6 @@ class Guard:
             "ids": len(self._ids),
             "ids_bytes": self._ids.nbytes,
             "restored": self._restored,
-            "clients_counted": len(self._counts),
             "journal_bytes": self._journal.nbytes(),
             "answers": dict(zip(names, self._answered, strict=True)),
         }
@@ -133,7 +133,7 @@ def main(folder: str) -> int:
         print("guard: another guard has the journal", file=sys.stderr)
         return 1
     end_with_parent()
-    asyncio.run(serve(guard, run.guard))
+    uvloop.run(serve(guard, run.guard))
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from guard_frames import LENGTH, MOST_RECORDS, RECORD_FORMAT
 
-PATIENCE = 1.0  # seconds for a frame: a guard that takes longer is as good as gone
+PATIENCE = 5.0  # seconds for a frame: a guard that takes longer is as good as gone. One that ends is noticed at once
 
 
 class GuardGoneError(Exception):

@@ -6,6 +6,7 @@ Owns the two secrets as well. They are made once, with the folder, and each proc
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -21,6 +22,7 @@ MOST_TOKEN_BYTES = 4096
 MOST_BODY_BYTES = 16384
 AUDIENCE = "settlement-gateway"
 WORKERS = 2
+MOST_SOCKET_BYTES = 107  # of the path of a socket: Linux takes no more
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class Run:
     folder: Path
 
     def __post_init__(self) -> None:
+        if len(self.upstream.encode()) > MOST_SOCKET_BYTES:
+            said = "the sockets in this folder would have names that are too long: give a shorter path"
+            raise OSError(errno.ENAMETOOLONG, said, str(self.folder))
         for each in (self.folder, self.logs, self.journal, self.store):
             each.mkdir(parents=True, exist_ok=True)
         os.chmod(self.folder, 0o700)  # the sockets and the secrets are for this user alone
@@ -50,7 +55,7 @@ class Run:
 
     @property
     def guard(self) -> str:
-        """The socket of the guard. The name of a socket has at most 107 bytes."""
+        """The socket of the guard."""
         return str(self.folder / "guard.sock")
 
     @property

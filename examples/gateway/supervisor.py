@@ -6,6 +6,7 @@ supervisor runs: no connection is refused while a worker is started anew.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -51,6 +52,12 @@ class Supervisor:
 
     def __init__(self, run: Run, port: int = 0, *, told: Callable[[str], None] = lambda line: None) -> None:
         self._run, self._told = run, told
+        self._lock = os.open(run.folder / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise StartError(f"a gateway runs in {run.folder} already") from None
         self._shared = _listening(port)
         self.port = self._shared.getsockname()[1]
         self._own = [_listening(0) for _ in range(WORKERS)]
@@ -95,6 +102,7 @@ class Supervisor:
                     process.running.stdin.close()
         for each in (self._shared, *self._own):
             each.close()
+        os.close(self._lock)
         self._run.processes.unlink(missing_ok=True)
 
     def pid(self, name: str) -> int:
