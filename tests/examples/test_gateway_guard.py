@@ -249,6 +249,26 @@ def test_without_a_guard_each_request_fails_and_with_a_new_one_they_go_on(
     asyncio.run(main())
 
 
+def test_a_connection_that_is_lost_is_made_again_and_nobody_waits_for_ever(
+    started: Callable[[], guarding.Guard], tmp_path: Path
+) -> None:
+    async def main() -> None:
+        task, path = await serving(started(), tmp_path)
+        client = GuardClient(path)
+        assert await client.ask(7, 1, NO_LIMIT, Clock.now + 30) == ACCEPTED
+        client._streams[0].feed_eof()  # as if the guard were killed
+        asked = [asyncio.create_task(client.ask(each, 1, NO_LIMIT, Clock.now + 30)) for each in (8, 9, 10)]
+        await asyncio.sleep(0)
+        asked[0].cancel()
+        said = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
+        assert [type(each) for each in said] == [asyncio.CancelledError, GuardGoneError, GuardGoneError]
+        assert await client.ask(7, 1, NO_LIMIT, Clock.now + 30) == REPLAYED
+        client.close()
+        task.cancel()
+
+    asyncio.run(main())
+
+
 def test_a_guard_that_does_not_answer_in_time_is_as_good_as_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,11 +29,13 @@ import policy
 import telemetry
 import traffic
 import upstream
+from answers import Refused
 from gateway_app import Gateway
 from guard import Guard
 from guard_client import GuardGoneError
 from guard_frames import RECORD
 from issuer import Issuer, write_keys
+from masking import masked
 from settings import Secrets
 from upstream_client import UpstreamGoneError
 
@@ -338,6 +340,18 @@ def test_a_token_is_used_up_when_its_window_is_over_even_if_it_says_later(worker
     refused(worker, settle(ISSUER.token(DESK, iat=old, exp=old + 10**6)), "token_expired")
 
 
+def test_a_token_that_says_a_later_end_is_used_until_its_window_is_over(
+    generation: generations.Generation, worker: Worker
+) -> None:
+    now = int(time.time())
+    token = ISSUER.token(DESK, iat=now, exp=now + 10**6)
+    assert worker.ask(settle(token))[0].status_code == 201
+
+    assert generation.keys.verify(f"Bearer {token}", now + 299).expires == now + 300
+    with pytest.raises(Refused, match="token_expired"):
+        generation.keys.verify(f"Bearer {token}", now + 300)
+
+
 @pytest.mark.parametrize(
     ("body", "rule"),
     [
@@ -509,6 +523,14 @@ def test_the_log_shows_who_and_what_by_pseudonyms_that_are_the_same_in_each_work
     assert len({*first.values()}) == 6
     assert requests[1] == requests[0]
     assert requests[2][0]["client"] != first["client"]
+
+
+@pytest.mark.parametrize(
+    ("card", "shown"),
+    [("6222020200112233", "************2233"), ("12345678", "************5678"), ("1234567", "*" * 12)],
+)
+def test_of_a_short_number_nothing_is_shown(card: str, shown: str) -> None:
+    assert masked({"card": card}, {"card": "last_four"}, b"") == {"card": shown}
 
 
 def test_a_trace_goes_on_from_the_caller_to_the_service_behind(worker: Worker) -> None:
