@@ -12,9 +12,13 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-NEEDED = ("aiohttp", "cryptography", "httptools", "jwt", "opentelemetry.sdk", "prometheus_client", "pyhmap")
-NEEDED += ("regopy", "starlette", "uvicorn", "uvloop")
+if TYPE_CHECKING:
+    from settings import Run
+
+NEEDED = ["aiohttp", "cryptography", "httptools", "jwt", "opentelemetry.sdk", "prometheus_client", "pyhmap"]
+NEEDED += ["regopy", "starlette", "uvicorn", "uvloop"]
 SHORTEST = 3.0  # seconds in which all events of the demonstration find their place
 
 
@@ -112,7 +116,7 @@ def _do(options: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(run: object, source: Path, port: int) -> None:
+def _serve(run: Run, source: Path, port: int) -> None:
     import rollout
     from generation import publishing
     from supervisor import Supervisor

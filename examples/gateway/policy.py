@@ -141,7 +141,7 @@ def _messages(error: RegoError) -> str:
 def main(source: str, target: str) -> int:
     """The process of prepare()."""
     try:
-        result = {"tests": _prepare(Path(source), Path(target))}
+        result: dict[str, Any] = {"tests": _prepare(Path(source), Path(target))}
     except (PolicyError, OSError, ValueError) as error:
         result = {"error": str(error)}
     print(f"\n{json.dumps(result)}", end="")

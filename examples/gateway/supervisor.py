@@ -24,7 +24,7 @@ from settings import WORKERS, Run
 
 HERE = Path(__file__).resolve().parent
 EVERY = 0.05  # seconds between two looks
-SHORTEST, LONGEST = 0.1, 5.0  # seconds before what has ended is started again: twice as long each time it ends soon
+SHORTEST, LONGEST = 0.1, 2.0  # seconds before what has ended is started again: twice as long each time it ends soon
 SOON = 5.0  # seconds of life that reset that
 PATIENCE = 30.0  # seconds for all to be ready
 BACKLOG = 1024

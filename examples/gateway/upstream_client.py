@@ -1,6 +1,6 @@
 """A worker's connections to the service behind the gateway, which are kept open.
 
-aiohttp: a request takes a twelfth of the processor time that httpx takes for it.
+By aiohttp: it takes far less of the processor for a request than httpx does.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("uvloop")
+
 import guard as guarding
 import identity
 from guard_client import GuardClient, GuardGoneError
