@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -44,31 +44,6 @@ class DType(Protocol[_S_co]):
     def type(self) -> type[_S_co]: ...
 
 
-class Options(TypedDict, total=False):
-    """The options of both constructors."""
-
-    parts: int
-    max_keys: int | None
-    clock: Callable[[], float]
-    seed: int | None
-
-
-class _Saved:
-    """What the last save wrote, to which folder: a part of this number and version need not be written again."""
-
-    def __init__(self, folder: str, manifest: bytes, names: dict[tuple[int, int], str]) -> None:
-        self.folder, self.manifest, self.names = folder, manifest, names
-
-    def names_in(self, folder: str) -> dict[tuple[int, int], str]:
-        """The files that are still there, if nobody else has saved to this folder since."""
-        try:
-            if folder != self.folder or folders.read_manifest(folder) != self.manifest:
-                return {}
-        except OSError:
-            return {}
-        return {part: name for part, name in self.names.items() if os.path.isfile(os.path.join(folder, name))}
-
-
 class Expiring(Generic[_K]):
     """What the set and the map have in common."""
 
@@ -84,7 +59,8 @@ class Expiring(Generic[_K]):
     def _start(self, none: Any, codec: Codec, ring: Ring[Any], seed: int | None) -> None:
         self._none, self._codec, self._ring, self._seed = none, codec, ring, seed
         self._saving = Turns("save() is called in the middle of a save() of the same object")
-        self._saved = _Saved("", b"", {})
+        # What the last save has written, and to which folder: the file of each part, by its number and version.
+        self._saved: tuple[str, dict[tuple[int, int], str]] = "", {}
 
     def _turn(self) -> Ring[Any]:
         """The ring, after what is due has happened. The caller has entered."""
@@ -288,7 +264,7 @@ class Expiring(Generic[_K]):
         """
         folder = os.path.abspath(os.fsdecode(folder))
         with self._saving.entered():
-            known = self._saved.names_in(folder)
+            to, known = self._saved
             fresh, names = {}, {}
             with self._ring.turns.entered():
                 ring = self._turn()
@@ -296,16 +272,18 @@ class Expiring(Generic[_K]):
                 about = self._about()
                 for number, part in ring.parts():
                     named = number, ring.versions[number]
-                    names[named] = known.get(named) or folders.new_name()
-                    if named not in known:
-                        fresh[names[named]] = part.freeze()
+                    name = known.get(named, "")
+                    if folder != to or not os.path.isfile(os.path.join(folder, name)):  # or somebody removed it
+                        name = folders.new_name()
+                        fresh[name] = part.freeze()
+                    names[named] = name
             manifest = folders.manifest_of({**about, "live": [[number, names[number, v]] for number, v in names]})
             try:
                 folders.make_folder(folder)
                 for name, frozen in fresh.items():
                     frozen.save(os.path.join(folder, name))
                 folders.write_manifest(folder, manifest)
-                self._saved = _Saved(folder, manifest, names)
+                self._saved = folder, names
             finally:
                 folders.sweep(folder)
 
@@ -379,7 +357,7 @@ class Expiring(Generic[_K]):
                         raise FileFormatError(f"{path} is no part of {where}: take another copy")
                     made._load(ring.part(number), frozen)
                 kept[number, ring.versions[number]] = name
-        made._saved = _Saved(folder, manifest, kept)
+        made._saved = folder, kept
         return made
 
     def _begin_from(self, content: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar, Unpack, cast, overload
+from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._file.types import type_of_text, type_text
 from pyhmap._mapping.batches import Batch, Rows
 from pyhmap._mapping.windows import Ring, read_times
-from pyhmap.expiring import At, DType, Expiring, Options, by_part, joined
+from pyhmap.expiring import At, DType, Expiring, by_part, joined
 from pyhmap.frozen import FrozenMap
 from pyhmap.hmap import HMap
 
@@ -66,34 +66,52 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
     # fmt: off
     @overload
     def __init__(self: ExpiringMap[_PK, _PV], key: type[_PK] | DType[_PK], value: type[_PV] | DType[_PV],
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
     def __init__(self: ExpiringMap[_PK, _V], key: type[_PK] | DType[_PK],
                  value: type[np.generic[_V]] | np.dtype[np.generic[_V]],
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
     def __init__(self: ExpiringMap[_PK, Any], key: type[_PK] | DType[_PK], value: Any,
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
     def __init__(self: ExpiringMap[_K, _PV], key: type[np.generic[_K]] | np.dtype[np.generic[_K]],
                  value: type[_PV] | DType[_PV],
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
     def __init__(self: ExpiringMap[_K, _V], key: type[np.generic[_K]] | np.dtype[np.generic[_K]],
                  value: type[np.generic[_V]] | np.dtype[np.generic[_V]],
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
     def __init__(self: ExpiringMap[_K, Any], key: type[np.generic[_K]] | np.dtype[np.generic[_K]], value: Any,
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
     def __init__(self: ExpiringMap[Any, _PV], key: Any, value: type[_PV] | DType[_PV],
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
     def __init__(self: ExpiringMap[Any, _V], key: Any, value: type[np.generic[_V]] | np.dtype[np.generic[_V]],
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
     def __init__(self: ExpiringMap[Any, Any], key: Any, value: Any,
-                 window: float, **options: Unpack[Options]) -> None: ...
+                 window: float, *, parts: int = 8,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     # fmt: on
     def __init__(
         self,
@@ -353,8 +371,7 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             target = ring.numbers(times)
             counted = np.full(batch.n, target) >= ring.oldest
             amounts = np.where(counted, given, np.zeros(1, given.dtype))
-            totals, found = self._read(batch)
-            totals[~found] = np.zeros(1, totals.dtype)
+            totals, _ = self._read(batch)  # 0 for a missing key
             totals += self._running(batch, amounts)
             chosen = np.flatnonzero(counted)
             if not self._has_room(len(chosen)):

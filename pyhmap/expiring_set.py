@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, TypeVar, Unpack, cast, overload
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from pyhmap._convert.codec import Many
 from pyhmap._file.types import type_of_text
 from pyhmap._mapping.windows import Ring, read_times
 from pyhmap.errors import CorruptMapError
-from pyhmap.expiring import At, DType, Expiring, Options, by_part, joined
+from pyhmap.expiring import At, DType, Expiring, by_part, joined
 from pyhmap.frozen_set import FrozenSet
 from pyhmap.hset import HSet
 
@@ -22,10 +22,6 @@ _K = TypeVar("_K")
 _PK = TypeVar("_PK", bool, int, float, str, bytes, np.datetime64, np.timedelta64)
 
 NOWHERE = int(np.iinfo(np.int64).min)  # the number of no part, before all others
-
-
-class _SetOptions(Options, total=False):
-    renew: bool
 
 
 class ExpiringSet(Expiring[_K], Collection[_K]):
@@ -80,19 +76,23 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
     _frozen_type = FrozenSet
 
     # As in hmap.pyi: an overload for each group of key types, from which a type checker finds K.
+    # fmt: off
     @overload
-    def __init__(
-        self: ExpiringSet[_PK], key: type[_PK] | DType[_PK], window: float, **options: Unpack[_SetOptions]
-    ) -> None: ...
+    def __init__(self: ExpiringSet[_PK], key: type[_PK] | DType[_PK],
+                 window: float, *, parts: int = 8, renew: bool = False,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
-    def __init__(
-        self: ExpiringSet[_K],
-        key: type[np.generic[_K]] | np.dtype[np.generic[_K]],
-        window: float,
-        **options: Unpack[_SetOptions],
-    ) -> None: ...
+    def __init__(self: ExpiringSet[_K], key: type[np.generic[_K]] | np.dtype[np.generic[_K]],
+                 window: float, *, parts: int = 8, renew: bool = False,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
     @overload
-    def __init__(self: ExpiringSet[Any], key: Any, window: float, **options: Unpack[_SetOptions]) -> None: ...
+    def __init__(self: ExpiringSet[Any], key: Any,
+                 window: float, *, parts: int = 8, renew: bool = False,
+                 max_keys: int | None = None, clock: Callable[[], float] = time.time, seed: int | None = None,
+                 ) -> None: ...
+    # fmt: on
     def __init__(
         self,
         key: Any,

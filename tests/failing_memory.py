@@ -11,9 +11,10 @@ import sys
 import traceback
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 from hostile_calls import CALLS, FROZEN_CALLS, INDEX_CALLS, NEW, OLD, Kind, has_objects, may_be_left, pairs_of
-from pyhmap import HIndex
+from pyhmap import ExpiringMap, ExpiringSet, HIndex
 
 # NumPy reads the module that dtype.__reduce__ could not import, or the result of a comparison that failed.
 CRASH_NUMPY = {"copy.deepcopy", "pickle", "pickle of a frozen one", "check an index", "thaw an index"}
@@ -21,6 +22,7 @@ CRASH_NUMPY = {"copy.deepcopy", "pickle", "pickle of a frozen one", "check an in
 # there is no memory for its traceback.
 OTHER_ERROR = {"equal", "stats", "check", "freeze", "from_arrays", "from_arrays with duplicates", "from_array"}
 OTHER_ERROR |= {"most_common", "encode", "merge", "copy", "thaw", "decode to Arrow", "decode of a frozen one"}
+OTHER_ERROR |= {"expiring"}  # each of their calls: all are arithmetic on arrays
 ENOUGH = 30  # calls in a row that succeed: a failed allocation may also be one that the call can do without
 
 library = ctypes.PyDLL(None)
@@ -116,6 +118,58 @@ def try_index_call(name: str, call: str) -> int:
     raise AssertionError
 
 
+EXPIRING_CALLS = {
+    "add_many": lambda kind, made: made.add_many(kind.keys([*NEW, *OLD])),
+    "add_many at times": lambda kind, made: made.add_many(kind.keys([*NEW, *OLD]), at=times(len(NEW) + len(OLD))),
+    "contains_many": lambda kind, made: made.contains_many(kind.keys([*NEW, *OLD])),
+    "discard_many": lambda kind, made: made.discard_many(kind.keys([3, 4, 5])),
+}
+ADD = {
+    "add": lambda kind, made: made.add(kind.keys([50])[0]),
+    "add again": lambda kind, made: made.add(kind.keys([3])[0]),
+}
+SET = {
+    "set a new key": lambda kind, made: made.__setitem__(kind.keys([50])[0], 7),
+    "set_many": lambda kind, made: made.set_many(kind.keys([*NEW, *OLD]), 7, at=times(len(NEW) + len(OLD))),
+    "get_many": lambda kind, made: made.get_many(kind.keys([*NEW, *OLD]), 0),
+    "pop": lambda kind, made: made.pop(kind.keys([3])[0]),
+}
+
+
+def times(n: int) -> list[float]:
+    """One for each of n keys, in several parts."""
+    return [920.0 + 40 * (i % 3) for i in range(n)]
+
+
+def try_expiring_call(name: str, call: str) -> int:
+    """The same for a call of an expiring set and a map: a set keeps what it held, but for what is removed, and each key
+    once; a map has no other keys than those before and those of the call."""
+    kind = Kind(name)
+    old, new = kind.keys(OLD), kind.keys([*NEW, *OLD, 50])
+    reads = call in ("contains_many", "get_many")
+    most = 0
+    for calls in (ADD, SET):
+        one = {**EXPIRING_CALLS, **calls}.get(call)
+        in_a_row = 0
+        for n in count() if one else ():
+            made: Any = ExpiringSet(kind.key_type, 80, parts=2, renew=True, clock=lambda: 1000.0)
+            if calls is SET:
+                made = ExpiringMap(kind.key_type, "i8", 80, parts=2, clock=lambda: 1000.0)
+            made.add_many(old, at=times(len(old)))
+            reached, succeeded = attempt("expiring", n, lambda made=made, one=one: one(kind, made))
+            in_a_row = in_a_row + 1 if succeeded else 0
+            made.check()
+            now = list(made)
+            assert len(now) == len(made) == len(set(map(repr, now)))
+            assert all(key in new for key in now), f"allocation {n} failed, and there are keys that nobody added"
+            if reads or (calls is ADD and call != "discard_many"):
+                assert all(key in now for key in old), f"allocation {n} failed, and keys are gone"
+            if not reached or in_a_row > ENOUGH:
+                break
+            most = max(most, n)
+    return most
+
+
 def main() -> None:
     [name] = sys.argv[1:]
     gc.collect()
@@ -124,6 +178,7 @@ def main() -> None:
     tries = [(try_call, call) for call in CALLS]
     tries += [(try_frozen_call, call) for call in FROZEN_CALLS if not has_objects(name)]
     tries += [(try_index_call, call) for call in INDEX_CALLS if not has_objects(name)]
+    tries += [(try_expiring_call, call) for call in {**EXPIRING_CALLS, **ADD, **SET}]
     for try_it, call in tries:
         if call not in CRASH_NUMPY:
             print(f"{try_it.__name__} {call}: ", end="", flush=True)

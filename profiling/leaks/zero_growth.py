@@ -21,13 +21,13 @@ import psutil
 
 import pyhmap
 import tophash_cache
-from leaks.recipes import both, cache, files, frozen, ids, maps, sets, ways
+from leaks.recipes import both, cache, expiring, files, frozen, ids, maps, sets, ways
 from leaks.recipes import debug as debug_recipes
 from leaks.recipes.kit import EXTRAS, FORMS, RECIPES, SLOW, Kit, Recipe
-from pyhmap import FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, debug
+from pyhmap import ExpiringMap, ExpiringSet, FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, debug
 from tophash_cache import TopHashCache
 
-RECIPE_MODULES = (both, maps, sets, frozen, ids, files, ways, cache, debug_recipes)  # each enters its own
+RECIPE_MODULES = (both, maps, sets, frozen, ids, expiring, files, ways, cache, debug_recipes)  # each enters its own
 PACKAGES = (pyhmap, debug, tophash_cache)
 NOTHING = "nothing"  # a round without any call: what the meters themselves do
 WARM_UP = 5000  # calls: code is specialised, free lists and the cache's log of 64 changes are full
@@ -57,7 +57,7 @@ def owners() -> dict[str, type]:
     """Every class that a user meets by name, and those that the calls give back and have calls of their own."""
     m, index = HMap(np.int64, np.int64), HIndex(np.int64)
     made: dict[str, type] = {"HMap": HMap, "HSet": HSet, "FrozenMap": FrozenMap, "FrozenSet": FrozenSet}
-    made |= {"HIndex": HIndex, "FrozenIndex": FrozenIndex}
+    made |= {"HIndex": HIndex, "FrozenIndex": FrozenIndex, "ExpiringSet": ExpiringSet, "ExpiringMap": ExpiringMap}
     made |= {"TopHashCache": TopHashCache, "iter(FrozenMap)": type(iter(m.freeze()))}
     made |= {"iter(HIndex)": type(iter(index)), "HIndex.decode()": type(index.decode([], to="arrow"))}
     made |= {f"HMap.{view}()": type(getattr(m, view)()) for view in ("keys", "values", "items")}
@@ -144,7 +144,7 @@ def forms_of(name: str) -> list[str]:
         return ["int64", "str"]  # objects are looked up by one, which holds the GIL
     if "Frozen" in name or "HIndex" in name or name == "freezing in two threads":
         return [form for form in FORMS if form != "object"]  # which cannot be frozen, nor numbered by an index
-    mapped = name.startswith(("HMap", "HSet", "nil()", "iter(", "pyhmap.nil", "growing"))
+    mapped = name.startswith(("HMap", "HSet", "Expiring", "nil()", "iter(", "pyhmap.nil", "growing"))
     return list(FORMS) if mapped else ["int64"]
 
 
@@ -156,6 +156,8 @@ def subject_of(name: str, kit: Kit) -> Any:
         "HMap.items()": kit.m.items(),
         "FrozenMap.": kit.frozen_map,
         "FrozenSet.": kit.frozen_set,
+        "ExpiringSet.": kit.expiring_set,
+        "ExpiringMap.": kit.expiring_map,
         "HIndex.decode()": kit.index and kit.index.labels("arrow"),
         "tophash_cache.CacheInfo": kit.cache.cache_info(),
         "tophash_cache.CacheStats": kit.cache.stats(),

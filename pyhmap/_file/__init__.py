@@ -7,4 +7,5 @@ blocks        the checksums of what follows it
 write         a frozen map to a file
 build         batches to a file, larger than memory
 read          a file to a frozen map
+parts         a folder of such files, and the manifest that names them
 """

@@ -19,7 +19,7 @@ import math
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any, Generic, TypeVar
@@ -27,7 +27,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-_P = TypeVar("_P")
+_P = TypeVar("_P", bound=Sized)
 
 NANOSECONDS = 10**9  # in a second
 LONGEST = 10**9  # seconds of a window: 31 years, far from where times of 64 bits end
@@ -123,12 +123,13 @@ class Ring(Generic[_P]):
         self.move(max(self.now, now))
 
     def move(self, now: int) -> None:
-        """Let the clock be at a time that is not before the last one."""
+        """Let the clock be at a time that is not before the last one. Empty parts go, too."""
         self.now = now
         self.newest = now // self.width
         self.oldest = self.newest - self.count
-        for number in [number for number in self.live if number < self.oldest]:
-            del self.live[number], self.versions[number]
+        for number in [number for number, part in self.live.items() if number < self.oldest or not len(part)]:
+            del self.live[number]
+            self.versions.pop(number, None)
 
     def parts(self) -> list[tuple[int, _P]]:
         """The live parts with their numbers, the oldest first."""
@@ -140,9 +141,9 @@ class Ring(Generic[_P]):
 
     def part(self, number: int) -> _P:
         """A part that is about to be changed; a new one if there is none of this number."""
+        self.versions[number] = next(self._version)  # first: a call that is interrupted leaves no part without one
         if number not in self.live:
             self.live[number] = self._make()
-        self.versions[number] = next(self._version)
         return self.live[number]
 
     def clear(self) -> None:

@@ -85,6 +85,15 @@ def test_the_ends_of_a_part(clock, seen):
     assert "next" not in seen
 
 
+def test_a_window_that_is_no_whole_number_of_nanoseconds_per_part_is_longer():
+    """1,000 nanoseconds in 7 parts: with parts of 142, what came last in one would be dropped 5 ns too early."""
+    clock = FakeClock(141.5e-9)
+    s = ExpiringSet("i8", 1e-6, parts=7, clock=clock)
+    s.add(1)
+    clock.now = 1140.5e-9
+    assert 1 in s
+
+
 def test_without_renewal_a_key_is_kept_from_when_it_was_new(clock, seen):
     assert seen.add("a")
     for clock.now in (1020, 1050, 1089):
@@ -145,6 +154,19 @@ def test_a_part_is_dropped_as_a_whole_and_its_memory_is_free(clock):
     assert s.nbytes < before / 10
     clock.now = 1100
     assert s.nbytes == 0
+
+
+def test_the_leak_lab_counts_the_live_parts(clock):
+    debug = pytest.importorskip("pyhmap.debug")
+    before = debug.snapshot().maps
+    s = ExpiringSet("i8", 80, clock=clock)
+    s.add_many([1, 2, 3], at=[960, 980, 1000])
+    after = debug.snapshot().maps
+    assert (after.alive - before.alive, after.entries - before.entries) == (4, 3)
+    clock.now = 2000
+    s.expire()
+    after = debug.snapshot().maps
+    assert (after.alive - before.alive, after.entries - before.entries) == (1, 0)
 
 
 @pytest.mark.parametrize("reading", [float("nan"), float("inf"), -1e300, "soon", None])

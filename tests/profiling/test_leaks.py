@@ -16,7 +16,7 @@ from leaks import pictures, tables, zero_growth
 from leaks import run as leaks
 from leaks import worker as leaks_worker
 from leaks.recipes import kit as zero_growth_kit
-from pyhmap import FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, debug
+from pyhmap import ExpiringMap, ExpiringSet, FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, debug
 from render import style
 
 # --- the cases ---
@@ -154,7 +154,8 @@ def test_calls_that_take_long_are_made_as_often_as_the_others_but_in_a_quick_run
 
 
 def test_what_users_call_is_on_the_list():
-    for cls in (HMap, HSet, HIndex, FrozenMap, FrozenSet, FrozenIndex, tophash_cache.TopHashCache):
+    classes = HMap, HSet, HIndex, FrozenMap, FrozenSet, FrozenIndex, ExpiringSet, ExpiringMap
+    for cls in (*classes, tophash_cache.TopHashCache):
         for name in dir(cls):
             if not name.startswith("_"):
                 assert f"{cls.__name__}.{name}" in CALLS

@@ -1,5 +1,6 @@
 """What a type checker infers for maps, sets and caches. test_stubs.py runs mypy on it; it is not executed."""
 
+import time
 from array import array
 from collections import deque
 from collections.abc import Hashable
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 import pyhmap
 from _hmap_bytes.arrow_types import ArrowStream
-from pyhmap import FrozenMap, FrozenSet, HMap, HSet, introspect
+from pyhmap import ExpiringMap, ExpiringSet, FrozenMap, FrozenSet, HMap, HSet, introspect
 from tophash_cache import TopHashCache
 
 assert_type(HMap(np.int64, np.float64), HMap[int, float])
@@ -115,6 +116,38 @@ np.isin(np.array([1, 2]), f)
 f.positions(["wrong"])  # type: ignore[list-item]
 f.add(1)  # type: ignore[attr-defined]
 hashed = s  # type: ignore[assignment]
+
+seen = ExpiringSet(str, 60, parts=4, renew=True, max_keys=10, clock=lambda: 1.0, seed=1)
+assert_type(seen, ExpiringSet[str])
+assert_type(ExpiringSet(np.int64, 60.0), ExpiringSet[int])
+moments: ExpiringSet[np.datetime64] = ExpiringSet(np.dtype("M8[s]"), 60)
+assert_type(ExpiringSet("i8", 60), ExpiringSet[Any])
+assert_type(seen.add("a", at=5.0), bool)
+assert_type(seen.add_many(["a", "b"], at=[1.0, 2.0]), npt.NDArray[np.bool])
+assert_type(seen.add_many(np.array(["a"]), at=np.array([1.0])), npt.NDArray[np.bool])
+assert_type(seen.discard_many(["a"]), int)
+assert_type(sorted(seen), list[str])
+opened: ExpiringSet[str] = ExpiringSet.open("folder")
+seen.add(1)  # type: ignore[arg-type]
+seen.add_many([1])  # type: ignore[list-item]
+ExpiringSet(str, "60")  # type: ignore[call-overload]
+ExpiringSet(str, 60, part=4)  # type: ignore[call-overload]
+totals = ExpiringMap(str, np.int64, 60)
+assert_type(totals, ExpiringMap[str, int])
+assert_type(ExpiringMap(str, float, 60), ExpiringMap[str, float])
+assert_type(ExpiringMap(np.int64, np.float32, 60), ExpiringMap[int, float])
+assert_type(ExpiringMap("i8", str, 60), ExpiringMap[Any, str])
+assert_type(ExpiringMap(str, [("n", "i8")], 60, clock=time.monotonic), ExpiringMap[str, Any])
+assert_type(totals["a"], int)
+assert_type(totals.get("a"), int | None)
+assert_type(totals.get("a", "none"), int | str)
+assert_type(totals.pop("a"), int)
+assert_type(totals.add_many(["a"], at=1.0), npt.NDArray[Any])
+assert_type(totals.get_many(["a"], 0), npt.NDArray[Any])
+assert_type(list(totals.items()), list[tuple[str, int]])
+assert_type(list(iter(totals)), list[str])
+totals.set_many(["a"], [1], at=5)
+totals["a"] = "1"  # type: ignore[assignment]
 
 publisher = pyhmap.Publisher("folder", "name", keep=3)
 assert_type(publisher.publish(m, progress=print), int)

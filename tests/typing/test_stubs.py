@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyhmap import FrozenMap, FrozenSet, HMap, HSet
+from pyhmap import ExpiringMap, ExpiringSet, FrozenMap, FrozenSet, HMap, HSet
 from tophash_cache import TopHashCache
 
 pytest.importorskip("mypy")
@@ -44,8 +44,8 @@ def test_stubs_describe_what_is_there():
 
 def test_a_checker_knows_every_public_name_of_a_class(tmp_path):
     """stubtest looks at what a class itself defines, not at what it inherits."""
-    lines = ["from pyhmap import FrozenMap, FrozenSet, HMap, HSet", "from tophash_cache import TopHashCache"]
-    classes = FrozenMap, FrozenSet, HMap, HSet, TopHashCache
+    classes = ExpiringMap, ExpiringSet, FrozenMap, FrozenSet, HMap, HSet, TopHashCache
+    lines = [f"from {one.__module__.partition('.')[0]} import {one.__name__}" for one in classes]
     lines += [f"{one.__name__}.{name}" for one in classes for name in dir(one) if not name.startswith("_")]
     assert "HMap.occupancy" in lines
     (tmp_path / "names.py").write_text("\n".join(lines) + "\n")

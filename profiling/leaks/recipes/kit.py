@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pyhmap import FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, nil
+from pyhmap import ExpiringMap, ExpiringSet, FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, nil
 from tophash_cache import TopHashCache
 
 try:
@@ -27,7 +27,7 @@ BATCH = 600  # keys of the larger batch: from 512 on a batch gives up the GIL an
 THREADED = 1 << 16  # keys of a batch that two threads share: from 32,768 per thread on
 # The physical forms of keys and values that take different ways through the compiled code.
 FORMS = {"int64": (np.int64, np.int64), "str": (str, str), "object": (object, object)}
-CLASSES = (HMap, HSet, HIndex, FrozenMap, FrozenSet, FrozenIndex)
+CLASSES = (HMap, HSet, HIndex, FrozenMap, FrozenSet, FrozenIndex, ExpiringSet, ExpiringMap)
 # Of sets and views of keys and items.
 OPERATORS = ["and", "or", "sub", "xor", "rand", "ror", "rsub", "rxor", "eq", "le", "lt", "ge", "gt"]
 RECIPES: dict[str, Recipe] = {}
@@ -94,6 +94,8 @@ class Kit:
         self.large_map.set_many(self.large, self.large_values)
         self.frozen_map, self.frozen_set, self.large_frozen = self.frozen()
         self.index, self.other_index, self.frozen_index = self.indexes()
+        self.now = 1000.0
+        self.expiring_set, self.expiring_map, self.expiring_counts = self.expiring()
         self.cache = TopHashCache(max_entries=100)
         self.texts = [f"user:{n}" for n in range(KEYS)]
         self.text_batches = [self.texts, np.array(self.texts), np.array(self.texts, object)]
@@ -133,11 +135,23 @@ class Kit:
         index = HIndex(self.key_type, self.keys)
         return index, HIndex(self.key_type, list(self.other)), index.freeze()
 
+    def expiring(self) -> tuple[Any, Any, Any]:
+        """A set and a map of the keys whose clock does not move, and a map that counts them in two parts."""
+        s: Any = ExpiringSet(self.key_type, 80, clock=lambda: self.now)
+        s.add_many(self.keys)
+        m: Any = ExpiringMap(self.key_type, self.value_type, 80, clock=lambda: self.now)
+        m.set_many(self.keys, self.values)
+        counts: Any = ExpiringMap(self.key_type, np.int64, 80, clock=lambda: self.now)
+        counts.add_many(self.keys, at=960)
+        counts.add_many(self.keys[:3])
+        return s, m, counts
+
     @property
     def own(self) -> Any:
         """What a call of a map, a set or an index is made on."""
         owned = {"HSet": self.s, "FrozenMap": self.frozen_map, "FrozenSet": self.frozen_set}
         owned |= {"HIndex": self.index, "FrozenIndex": self.frozen_index}
+        owned |= {"ExpiringSet": self.expiring_set, "ExpiringMap": self.expiring_map}
         return owned.get(self.name.partition(".")[0], self.m)
 
     def another(self, **options: Any) -> HMap | HSet:
