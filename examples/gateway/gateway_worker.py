@@ -40,6 +40,7 @@ class Worker:
         self._log = telemetry.Lines(run.logs / f"worker-{number}.jsonl")
         self._metrics = telemetry.Metrics()
         self._reloads, self._last_reload, self._reload_error = 0, "", ""
+        self._failed_before = 0  # requests, when the generation in use was opened
         self._spans = telemetry.tracer(run.logs / f"spans-{number}.jsonl", number)
 
     async def serve(self, shared: socket.socket, own: socket.socket) -> None:
@@ -91,6 +92,7 @@ class Worker:
             return
         self._gateway.generation = newer
         self._reload_error = ""
+        self._failed_before = self._metrics.failed()
         self._reloads += 1
         self._last_reload = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._metrics.reloads.labels("done").inc()
@@ -114,6 +116,7 @@ class Worker:
             "reloads": self._reloads,
             "reload_error": self._reload_error,
             "requests": self._metrics.by_rule(),
+            "failures": self._metrics.failed() - self._failed_before,
             "facts": generation.facts.sizes() if generation else {},
             "guard": guard,
         }

@@ -1,7 +1,7 @@
 """A new generation: built and tested, then followed by the first worker, then by all; or by none again.
 
-The first worker uses it for a while. If it cannot open it, ends, or meets a policy without a decision, it goes back,
-and no other worker has seen it.
+The first worker uses it for a while. If it cannot open it, ends, or fails in a request, as it does when the policy
+gives no decision, it goes back, and no other worker has seen it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from generation import Publishing, publishing
+from generation import CHANNELS, Publishing, publishing
 from settings import Run
 from supervisor import status
 
@@ -24,7 +24,7 @@ Told = Callable[[str], None]
 
 
 class RolledBackError(Exception):
-    """The first worker did not do well with a generation, and uses the one before again; the message says why."""
+    """A worker did not do well with a generation, and all use the one before again; the message says why."""
 
 
 def publish(run: Run, source: Path, *, watched: float = WATCHED, told: Told = print) -> int:
@@ -48,37 +48,38 @@ def back(run: Run, *, told: Told = print) -> int:
 
 
 def roll_out(run: Run, store: Publishing, number: int, watched: float, told: Told) -> None:
-    """First worker, then all. Without a running gateway, both at once."""
+    """First worker, then all; or all back. Without a running gateway, both at once."""
+    before = {channel: store.following(channel) for channel in CHANNELS}
     ports = _ports(run)
-    if ports:
-        _try_first(store, number, ports[0], watched)
-        told(f"generation {number}: used by the first worker")
-    else:
+    try:
         store.publish(number, "canary")
-    store.publish(number, "stable")
-    for port in ports[1:]:
-        _wait(port, number)
+        if ports:
+            _watch(ports[0], number, watched)
+            told(f"generation {number}: used by the first worker")
+        store.publish(number, "stable")
+        for port in ports[1:]:
+            _wait(port, number)
+    except RolledBackError:
+        for channel, earlier in before.items():
+            if earlier:
+                store.publish(earlier, channel)
+        raise
     told(f"generation {number}: used by all")
 
 
-def _try_first(store: Publishing, number: int, port: int, watched: float) -> None:
-    before, earlier = store.following("canary"), status(port)
-    store.publish(number, "canary")
-    try:
-        now = _wait(port, number)
-        failures = _failures(earlier) if earlier and earlier["pid"] == now["pid"] else 0
-        until = time.monotonic() + watched
-        while time.monotonic() < until:
-            time.sleep(min(EVERY, watched))
-            last = status(port)
-            if last is None or last["pid"] != now["pid"]:
-                raise RolledBackError("the first worker ended")
-            if _failures(last) > failures:
-                raise RolledBackError("the policy gave no decision for a request")
-    except RolledBackError:
-        if before:
-            store.publish(before, "canary")
-        raise
+def _watch(port: int, number: int, seconds: float) -> None:
+    """Let a worker use a generation for a while."""
+    first = _wait(port, number)
+    until = time.monotonic() + seconds
+    while True:
+        last = _wait(port, number)
+        if last["pid"] != first["pid"]:
+            raise RolledBackError("the first worker ended")
+        if last["failures"]:
+            raise RolledBackError(f"{last['failures']} requests failed in the first worker")
+        if time.monotonic() >= until:
+            return
+        time.sleep(EVERY)
 
 
 def _wait(port: int, number: int) -> dict[str, Any]:
@@ -92,10 +93,6 @@ def _wait(port: int, number: int) -> dict[str, Any]:
             raise RolledBackError(told["reload_error"])
         time.sleep(EVERY)
     raise RolledBackError(f"a worker does not use generation {number} after {PATIENCE:.0f} s")
-
-
-def _failures(figures: dict[str, Any]) -> int:
-    return figures["requests"].get("policy_failed", 0)
 
 
 def _ports(run: Run) -> list[int]:

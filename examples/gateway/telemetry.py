@@ -42,6 +42,11 @@ class Metrics:
             sample.labels["rule"]: int(sample.value) for sample in samples if sample.name == "gateway_requests_total"
         }
 
+    def failed(self) -> int:
+        """How many requests met a fault of the gateway, or a policy without a decision."""
+        by_rule = self.by_rule()
+        return by_rule.get("policy_failed", 0) + by_rule.get("failed", 0)
+
 
 class Lines:
     """A file of JSON objects, one in a line. Each is one write: the lines of a killed worker are whole."""

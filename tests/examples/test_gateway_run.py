@@ -117,9 +117,8 @@ def test_all_kinds_of_traffic_meet_what_they_must_while_a_worker_is_killed(run: 
     tally = asyncio.run(main())
 
     assert tally.wrong == []
-    assert set(tally.rules) == {kind.name for kind in traffic.kinds(demo.issuer_of(run), demo.issuer_of(run))} | {
-        "replay"
-    }
+    assert tally.rules["settlement"]["allowed"] > 0
+    assert tally.rules["replay"]["replayed"] > 0
     assert demo.counts(run)["more_than_once"] == []
     until = time.monotonic() + 20
     while running.starts("worker-1") == starts or not demo.all_answer(running):
@@ -167,7 +166,7 @@ def test_a_policy_that_gives_no_decision_goes_back_before_other_workers_see_it(r
         await rolling
 
     try:
-        with pytest.raises(rollout.RolledBackError, match="no decision"):
+        with pytest.raises(rollout.RolledBackError, match="requests failed in the first worker"):
             asyncio.run(main())
     finally:
         demo.edit(rules, partial[::-1])
@@ -175,6 +174,24 @@ def test_a_policy_that_gives_no_decision_goes_back_before_other_workers_see_it(r
     rollout._wait(running.status_ports[0], before[0])
     assert [each["generation"] for each in figures(running)] == before
     assert figures(running)[1]["reloads"] == reloads
+
+
+def test_a_generation_that_a_later_worker_cannot_use_is_taken_back_from_all(
+    run: Run, running: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [each["generation"] for each in figures(running)]
+
+    def told(port: int) -> dict[str, Any] | None:
+        said = supervising.status(port)
+        failing = said and port == running.status_ports[1] and said["asked"] != before[1]
+        return said | {"generation": before[1], "reload_error": "the disk cannot be read"} if failing else said
+
+    monkeypatch.setattr(rollout, "status", told)
+    with pytest.raises(rollout.RolledBackError, match="the disk cannot be read"):
+        rollout.publish(run, demo.source_of(run), watched=0.0, told=lambda line: None)
+
+    for port, number in zip(running.status_ports, before, strict=True):
+        assert rollout._wait(port, number)["generation"] == number
 
 
 def test_back_leads_to_the_generation_before(run: Run, running: Supervisor) -> None:
