@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 from datetime import UTC, datetime
@@ -124,6 +125,7 @@ class Worker:
 
 def main(folder: str, number: str, channel: str, shared: str, own: str) -> int:
     end_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn has a handler of its own, and then sends it once more
     worker = Worker(Run(Path(folder)), int(number), channel)
     uvloop.run(worker.serve(socket.socket(fileno=int(shared)), socket.socket(fileno=int(own))))
     return 0

@@ -61,7 +61,7 @@ def roll_out(run: Run, store: Publishing, number: int, watched: float, told: Tol
             _wait(port, number)
     except RolledBackError:
         for channel, earlier in before.items():
-            if earlier:
+            if earlier and store.following(channel) != earlier:
                 store.publish(earlier, channel)
         raise
     told(f"generation {number}: used by all")

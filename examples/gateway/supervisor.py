@@ -123,6 +123,7 @@ class Supervisor:
                 stdout=out,
                 stderr=out,
                 pass_fds=[each.fileno() for each in process.sockets],
+                start_new_session=True,  # Ctrl-C is for the supervisor, which ends the others
             )
         process.started = time.monotonic()
         process.starts += 1

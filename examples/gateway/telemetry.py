@@ -37,10 +37,13 @@ class Metrics:
 
     def by_rule(self) -> dict[str, int]:
         """How many requests each rule has decided."""
-        samples = [sample for metric in self.requests.collect() for sample in metric.samples]
-        return {
-            sample.labels["rule"]: int(sample.value) for sample in samples if sample.name == "gateway_requests_total"
-        }
+        samples = [each for metric in self.requests.collect() for each in metric.samples]
+        counted: dict[str, int] = {}
+        for each in samples:
+            if each.name == "gateway_requests_total":
+                rule = each.labels["rule"]
+                counted[rule] = counted.get(rule, 0) + int(each.value)  # a rule may have several statuses
+        return counted
 
     def failed(self) -> int:
         """How many requests met a fault of the gateway, or a policy without a decision."""

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -237,25 +238,28 @@ def _honest(running: Supervisor) -> list[bytes]:
     return [traffic.post(issuer.token("clinic-7-desk")) for _ in range(2)]
 
 
-def test_no_file_of_a_run_but_those_of_secrets_holds_one(run: Run, running: Supervisor) -> None:
+def test_no_file_of_a_run_but_those_of_secrets_holds_one(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    rollout.publish(run, demo.source_of(run), told=lambda line: None)
     issuer = demo.issuer_of(run)
     token = issuer.token("clinic-7-desk", jti="planted-transaction")
     body = traffic.settlement(name="Planted Name", card="4929123456789876", id_number="PLANTED-ID")
-    ask(running, traffic.post(token, body), traffic.post(token, body), traffic.post(token, b"planted-body"))
-    ask(running, traffic.get(token, "/planted-path"), traffic.post("planted.token.here", body))
-    time.sleep(0.1)
+    requests = [traffic.post(token, body), traffic.post(token, body), traffic.post(token, b"planted-body")]
+    requests += [traffic.get(token, "/planted-path"), traffic.post("planted.token.here", body)]
+    with Supervisor(run) as supervisor:
+        assert [answer.status for answer in ask(supervisor, *requests)] == [201, 409, 400, 404, 401]
     secret = [run.secrets.transactions, run.secrets.pseudonyms, *token.encode().split(b".")[1:]]
     secret += [run.secrets.transactions.hex().encode(), run.secrets.pseudonyms.hex().encode(), b"4929123456789876"]
     secret += [b"planted", b"Planted", b"PLANTED", b"clinic-7-desk"]
 
-    looked_at = 0
-    for folder in (run.logs, run.journal):
-        for path in folder.iterdir():
-            content = path.read_bytes()
-            looked_at += len(content)
-            assert not [each for each in secret if each in content], path.name
-            assert path.stat().st_mode & 0o077 == 0, path.name
-    assert looked_at > 10_000
+    written = [*run.logs.iterdir(), *run.journal.iterdir()]
+    for path in written:
+        content = path.read_bytes()
+        assert not [each for each in secret if each in content], path.name
+        assert path.stat().st_mode & 0o077 == 0, path.name
+    for kind in ("worker", "spans"):
+        lines = b"".join(path.read_bytes() for path in written if path.name.startswith(f"{kind}-"))
+        assert lines.count(b'"rule"') == len(requests), kind
 
 
 # --- what is shown ---
@@ -320,14 +324,22 @@ def test_the_page_tells_of_a_guard_that_is_gone_and_of_a_reload_that_failed() ->
     assert "Not reloaded: &lt;b&gt;damaged" in page
 
 
-def test_metrics_of_a_worker_are_those_of_its_status(running: Supervisor) -> None:
-    ask(running, *_honest(running))
-    for port, told in zip(running.status_ports, figures(running), strict=True):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-            text = answer.read().decode()
-        counted = re.findall(r'gateway_requests_total\{rule="(\w+)",status="\d+"\} ([\d.]+)', text)
-        assert {rule: float(n) for rule, n in counted} == told["requests"]
-        assert f"gateway_generation {float(told['generation'])}" in text
+def test_metrics_and_status_count_what_is_sent(run: Run, running: Supervisor) -> None:
+    def counted() -> Counter[str]:
+        found: Counter[str] = Counter()
+        for port in running.status_ports:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                text = answer.read().decode()
+            for rule, n in re.findall(r'gateway_requests_total\{rule="(\w+)",status="\d+"\} ([\d.]+)', text):
+                found[rule] += int(float(n))
+            assert "gateway_generation" in text
+        assert found == sum((Counter(each["requests"]) for each in figures(running)), Counter())
+        return found
+
+    before, issuer = counted(), demo.issuer_of(run)
+    token = issuer.token("clinic-7-desk")
+    ask(running, traffic.post(token), traffic.post(token), traffic.get(issuer.token("clinic-7-desk")))
+    assert counted() - before == {"allowed": 2, "replayed": 1}
 
 
 def test_the_port_of_callers_shows_no_status(running: Supervisor) -> None:
