@@ -51,13 +51,15 @@ class Gateway:
         began = time.perf_counter()
         request, generation = Request(scope, receive), self.generation
         case = Case(
-            f"{request.method} {request.url.path}",
+            f"{scope['method']} {scope['path']}",  # Starlette's URL has the Host in it, which may be anything
             request.headers.get("authorization"),
             request.headers.get("content-type"),
             lambda: _body(request),
         )
         context = PROPAGATOR.extract(request.headers)
-        with self._tracer.start_as_current_span("request", context, kind=trace.SpanKind.SERVER) as span:
+        with self._tracer.start_as_current_span(
+            "request", context, kind=trace.SpanKind.SERVER, record_exception=False
+        ) as span:
             trace_id = trace.format_trace_id(span.get_span_context().trace_id)
             rule = "allowed"
             try:

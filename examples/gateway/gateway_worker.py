@@ -24,7 +24,7 @@ import status
 import telemetry
 from gateway_app import Gateway
 from generation import ERRORS, Follower
-from guard_client import GuardClient, GuardGoneError
+from guard_client import GuardClient, GuardGoneError, ReplayGuard
 from http_protocol import Protocol
 from parent import end_with_parent
 from settings import Run
@@ -34,10 +34,12 @@ EVERY = 0.05  # seconds between two looks for a newer generation
 
 
 class Worker:
-    def __init__(self, run: Run, number: int, channel: str) -> None:
+    """One worker. ``guard`` may be of another kind."""
+
+    def __init__(self, run: Run, number: int, channel: str, guard: ReplayGuard) -> None:
         self._run, self._number, self._channel = run, number, channel
         self._follower = Follower(run.store, channel)
-        self._guard = GuardClient(run.guard)
+        self._guard = guard
         self._log = telemetry.Lines(run.logs / f"worker-{number}.jsonl")
         self._metrics = telemetry.Metrics()
         self._reloads, self._last_reload, self._reload_error = 0, "", ""
@@ -126,7 +128,8 @@ class Worker:
 def main(folder: str, number: str, channel: str, shared: str, own: str) -> int:
     end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn has a handler of its own, and then sends it once more
-    worker = Worker(Run(Path(folder)), int(number), channel)
+    run = Run(Path(folder))
+    worker = Worker(run, int(number), channel, GuardClient(run.guard))
     uvloop.run(worker.serve(socket.socket(fileno=int(shared)), socket.socket(fileno=int(own))))
     return 0
 

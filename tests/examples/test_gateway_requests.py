@@ -409,6 +409,14 @@ def test_only_routes_that_are_in_the_facts_lead_anywhere(method: str, path: str,
     refused(worker, balance(ISSUER.token(DESK)) | {"method": method, "url": path}, "route_unknown")
 
 
+@pytest.mark.parametrize("host", ["[", "", "a b", "\xff", "x" * 5000, "http://[::1"])
+def test_a_host_may_be_anything(host: str, worker: Worker) -> None:
+    request = balance(ISSUER.token(DESK))
+    request["headers"]["host"] = host.encode("latin-1")
+
+    assert worker.ask(request)[0].status_code == 200
+
+
 # --- keys ---
 
 
