@@ -136,7 +136,7 @@ def _conclude(
     told("")
     told(f"{sum(rules.total() for rules in tally.rules.values()) / seconds:,.0f} requests a second, with the traffic")
     told(f"and the gateway on one machine; half took {1000 * cuts[49]:.1f} ms, 99 of 100 {1000 * cuts[98]:.1f} ms")
-    told(f"judged by generation: {', '.join(f'{n}: {count:,}' for n, count in sorted(tally.generations.items()))}")
+    told(f"judged by generation: {', '.join(f'{n}: {count:,}' for n, count in sorted(tally.generations.items()) if n)}")
     told(f"not judged, while a process was gone: {tally.unavailable():,}")
     if guard:
         told(f"ids kept by the guard: {guard['ids']:,}; read back after it was killed: {guard['restored']:,}")
