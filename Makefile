@@ -23,7 +23,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 # An isolated environment would compile everything again: what pyproject.toml asks of one goes into ours.
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
-.PHONY: help build test check record table bench cache files growth leaks instructions report compare ids
+.PHONY: help build test check record table bench cache files growth leaks instructions report compare ids gateway
 .PHONY: lint type coverage debug asan stress fuzz clean
 
 help:
@@ -40,6 +40,8 @@ help:
 	@echo "make report   one HTML page of all results in OUT (of the committed ones, if there are none)"
 	@echo "make compare A=old.json B=new.json   what changed between two results of one verb"
 	@echo "make ids      build, then the example of ids beside a matrix (KEYS=10000000; QUICK=1: 100000, once)"
+	@echo "make gateway  build, then the example of an API gateway at work (SECONDS=20; QUICK=1: 6)"
+	@echo "make gateway-start   let it run;   gateway-check, gateway-publish, gateway-back: policies;   gateway-trials"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on (QUICK=1: a short form)"
@@ -103,6 +105,13 @@ growth: $(VENV)/.peers
 KEYS ?= $(if $(QUICK),100000,10000000)
 ids: $(VENV)/.examples
 	$(PY) examples/ids --keys $(KEYS) $(if $(QUICK),--rounds 1)
+
+gateway: $(VENV)/.examples
+	$(PY) examples/gateway demo --seconds $(or $(SECONDS),$(if $(QUICK),6,20))
+
+# The other verbs of the example: start, token, check, publish, back, trials.
+gateway-%: $(VENV)/.examples
+	$(PY) examples/gateway $*
 
 leaks: $(VENV)/.dev
 	$(PROFILING) leaks $(OPTIONS)

@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "ids"
-sys.path.insert(0, str(EXAMPLE))
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLE = EXAMPLES / "ids"
+GATEWAY = EXAMPLES / "gateway"
+sys.path[:0] = [str(EXAMPLE), str(GATEWAY)]
 
 
 @pytest.fixture(scope="session")
 def example() -> Path:
-    """The folder of the example."""
+    """The folder of the example of ids."""
     return EXAMPLE
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Path:
+    """The folder of the gateway."""
+    return GATEWAY
