@@ -102,6 +102,7 @@ def _do(options: argparse.Namespace) -> int:
     if options.verb == "measure":
         import measuring
 
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no process is left behind
         measuring.measure(options.json, measuring.QUICK if options.quick else measuring.FULL)
         return 0
     run = Run(options.run.resolve())

@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -50,6 +51,7 @@ Sample = dict[str, Any]
 Told = Callable[[str], None]
 WARM_UP = 64  # requests that are not counted
 DECISIONS = 1_000
+PACKAGES = ("aiohttp", "httptools", "opentelemetry-sdk", "PyJWT", "redis", "regopy", "starlette", "uvicorn", "uvloop")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ class Results:
 
     def __init__(self, path: Path, plan: Plan, told: Told) -> None:
         self._path, self._told = path, told
-        self._made: dict[str, Any] = {"plan": asdict(plan), "left_out": {}, "samples": [], "whole": False}
+        versions = {name: _version(name) for name in PACKAGES}
+        self._made: dict[str, Any] = {"plan": asdict(plan), "packages": versions}
+        self._made |= {"left_out": {}, "samples": [], "whole": False}
 
     def left_out(self, reasons: dict[str, str]) -> None:
         self._made["left_out"] |= reasons
@@ -99,6 +103,13 @@ class Results:
         temporary = self._path.with_name(f"{self._path.name}.part")
         temporary.write_text(json.dumps(self._made, indent=1))
         temporary.replace(self._path)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _said(value: object) -> str:
