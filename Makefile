@@ -23,7 +23,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 # An isolated environment would compile everything again: what pyproject.toml asks of one goes into ours.
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
-.PHONY: help build test check record table bench cache files growth leaks instructions report compare ids gateway
+.PHONY: help build test check record table bench cache files growth leaks instructions report compare ids gateway gateway-measure
 .PHONY: lint type coverage debug asan stress fuzz clean
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo "make ids      build, then the example of ids beside a matrix (KEYS=10000000; QUICK=1: 100000, once)"
 	@echo "make gateway  build, then the example of an API gateway at work (SECONDS=20; QUICK=1: 6)"
 	@echo "make gateway-start   let it run;   gateway-check, gateway-publish, gateway-back: policies;   gateway-trials"
+	@echo "make gateway-measure   beside a dict per worker, redis, facts inside Rego; beside the article (QUICK=1, OUT=folder)"
 	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on (QUICK=1: a short form)"
@@ -108,6 +109,9 @@ ids: $(VENV)/.examples
 
 gateway: $(VENV)/.examples
 	$(PY) examples/gateway demo --seconds $(or $(SECONDS),$(if $(QUICK),6,20))
+
+gateway-measure: $(VENV)/.profiling $(VENV)/.examples
+	$(PROFILING) gateway $(OPTIONS)
 
 # The other verbs of the example: start, token, check, publish, back, trials.
 gateway-%: $(VENV)/.examples

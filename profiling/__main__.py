@@ -28,6 +28,7 @@ VERBS = {
     "files": "opening, look-ups, sharing and saving of files, beside memory, np.save, and other libraries' files",
     "ids": "codes for keys and the way back, beside maps, np.take, and what users of pandas do; memory per key",
     "floor": "look-ups of a frozen map beside np.take that reads the same memory",
+    "gateway": "the example of an API gateway beside other guards, redis and facts inside Rego; beside the article",
     "instructions": "does any operation execute more instructions than was recorded",
     "builds": "the same calls over several builds of the package, for judging a change to a kernel",
 }

@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pyhmap import files
+from pyhmap import files, introspect
 from pyhmap._convert.codec import Codec, Many
 from pyhmap._file import parts as folders
 from pyhmap._file.types import type_text
@@ -196,6 +196,19 @@ class Expiring(Generic[_K]):
         """
         with self._ring.turns.entered():
             return sum(part.nbytes for part in self._turn().walk())
+
+    def headers(self) -> list[introspect.Header]:
+        """The header of each live part, the oldest first; see :meth:`HMap.header`. A map may have a key in several.
+
+        >>> from pyhmap import ExpiringSet
+        >>> s = ExpiringSet(str, 60, clock=lambda: 1000.0)
+        >>> s.add_many(["a", "b", "c"], at=[950.0, 1000.0, 1000.0])
+        array([ True,  True,  True])
+        >>> [header.count for header in s.headers()]
+        [1, 2]
+        """
+        with self._ring.turns.entered():
+            return [part.header() for part in self._turn().walk()]
 
     def check(self) -> None:
         """Check every invariant. Raises ``CorruptMapError``, which names the first that is broken.

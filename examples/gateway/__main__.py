@@ -40,6 +40,9 @@ def command_line() -> argparse.ArgumentParser:
     trials.add_argument("--tokens", type=int, default=10_000, help="default: 10000")
     trials.add_argument("--kills", type=int, default=20, help="of the guard (default: 20)")
     trials.add_argument("--switches", type=int, default=1_000, help="of generations (default: 1000)")
+    measured = verb("measure", "measure it, beside the same gateway with other guards, and with the facts inside Rego")
+    measured.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the results go")
+    measured.add_argument("--quick", action="store_true", help="a smaller run, in half a minute")
     start = verb("start", "start it, and let it run until Ctrl-C", run="the folder it keeps everything in")
     start.add_argument("--port", type=int, default=8080, help="of the gateway, on 127.0.0.1 (default: 8080)")
     made = verb("token", "print a token of the example's issuer", run="the folder of the gateway")
@@ -96,6 +99,12 @@ def _do(options: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
             run = Run(Path(folder))
             return 0 if trials.run_all(run, options.tokens, options.kills, options.switches) else 1
+    if options.verb == "measure":
+        import measuring
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no process is left behind
+        measuring.measure(options.json, measuring.QUICK if options.quick else measuring.FULL)
+        return 0
     run = Run(options.run.resolve())
     source = demo.source_of(run)
     if options.verb == "token":

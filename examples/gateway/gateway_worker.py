@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 import status
 import telemetry
+from facts import Facts
 from gateway_app import Gateway
 from generation import ERRORS, Follower
 from guard_client import GuardClient, GuardGoneError, ReplayGuard
@@ -34,11 +36,13 @@ EVERY = 0.05  # seconds between two looks for a newer generation
 
 
 class Worker:
-    """One worker. ``guard`` may be of another kind."""
+    """One worker. ``guard`` and ``open_facts`` may be of another kind."""
 
-    def __init__(self, run: Run, number: int, channel: str, guard: ReplayGuard) -> None:
+    def __init__(
+        self, run: Run, number: int, channel: str, guard: ReplayGuard, open_facts: type[Facts] = Facts
+    ) -> None:
         self._run, self._number, self._channel = run, number, channel
-        self._follower = Follower(run.store, channel)
+        self._follower = Follower(run.store, channel, open_facts)
         self._guard = guard
         self._log = telemetry.Lines(run.logs / f"worker-{number}.jsonl")
         self._metrics = telemetry.Metrics()
@@ -125,13 +129,18 @@ class Worker:
         }
 
 
-def main(folder: str, number: str, channel: str, shared: str, own: str) -> int:
+def work(make: Callable[[Run, int, str], Worker], folder: str, number: str, channel: str, *sockets: str) -> int:
+    """Be a worker, until the process is ended."""
     end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn has a handler of its own, and then sends it once more
-    run = Run(Path(folder))
-    worker = Worker(run, int(number), channel, GuardClient(run.guard))
-    uvloop.run(worker.serve(socket.socket(fileno=int(shared)), socket.socket(fileno=int(own))))
+    worker = make(Run(Path(folder)), int(number), channel)
+    shared, own = (socket.socket(fileno=int(each)) for each in sockets)
+    uvloop.run(worker.serve(shared, own))
     return 0
+
+
+def main(*arguments: str) -> int:
+    return work(lambda run, number, channel: Worker(run, number, channel, GuardClient(run.guard)), *arguments)
 
 
 if __name__ == "__main__":

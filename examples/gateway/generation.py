@@ -143,8 +143,9 @@ def publishing(store: Path) -> Iterator[Publishing]:
 class Follower:
     """A worker's side: the generation to judge by."""
 
-    def __init__(self, store: Path, channel: str) -> None:
+    def __init__(self, store: Path, channel: str, open_facts: type[facts.Facts] = facts.Facts) -> None:
         self._folder = store / "generations"
+        self._open_facts = open_facts
         self._subscriber = Subscriber(store, channel, every=0)
         self._opened: Any = None  # which pointer led to the generation in use
         self.asked = 0  # the number of the generation to follow, whether or not it can be used
@@ -165,7 +166,7 @@ class Follower:
         for name in ("bundle.rbb", "keys.json"):
             if _sha256(folder / name) != digests[name]:
                 raise GenerationError(f"{name} of generation {number} is not the one that was published")
-        opened = await asyncio.to_thread(facts.Facts, folder, digests)  # reads the files: requests go on meanwhile
+        opened = await asyncio.to_thread(self._open_facts, folder, digests)  # reads the files: requests go on meanwhile
         made = Generation(number, policy.Policy(folder / "bundle.rbb"), opened, Keys(folder / "keys.json"))
         self._opened = pointer
         return made

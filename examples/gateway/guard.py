@@ -82,6 +82,7 @@ class Guard:
             "pid": os.getpid(),
             "ids": len(self._ids),
             "ids_bytes": self._ids.nbytes,
+            "load_factors": [round(each.count / each.buckets, 2) for each in self._ids.headers()],
             "restored": self._restored,
             "journal_bytes": self._journal.nbytes(),
             "answers": dict(zip(names, self._answered, strict=True)),

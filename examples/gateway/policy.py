@@ -1,7 +1,8 @@
 """Policies: a folder of Rego modules, compiled to a bundle, and tested before anybody may use it.
 
 Modules that end in _test.rego hold tests: rules that begin with test_, which must be true. A process of its own
-compiles and runs them, so that a policy that crashes or never ends is refused as one whose tests fail.
+compiles and runs them, so that a policy that crashes or never ends is refused as one whose tests fail. A file data.json
+beside them is Rego's `data`.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def _prepare(source: Path, target: Path) -> list[str]:
             tests += [f"{package[1].replace('.', '/')}/{each}" for each in dict.fromkeys(found)]
     if not tests:
         raise PolicyError("no tests (test_... in *_test.rego): policies without tests are not published")
-    checked, bundle = _compile(modules, [*tests, DECISION, MASKING])
+    known = _data(source / "data.json")
+    checked, bundle = _compile(modules, known, [*tests, DECISION, MASKING])
     checked.set_input(Input({}))
     failed = []
     for each in tests:
@@ -109,15 +111,29 @@ def _prepare(source: Path, target: Path) -> list[str]:
     if failed:
         raise PolicyError(f"{len(failed)} of {len(tests)} tests failed: {', '.join(failed)}")
     shipped = {name: text for name, text in modules.items() if not name.endswith("_test.rego")}
-    compiler, bundle = _compile(shipped, [DECISION, MASKING])
+    compiler, bundle = _compile(shipped, known, [DECISION, MASKING])
     compiler.save_bundle(str(target), bundle, BundleFormat.Binary)
     if Policy(target).decide(NOTHING_KNOWN).allow:
         raise PolicyError("a request of which nothing is known is allowed")
     return [each.replace("/", ".") for each in tests]
 
 
-def _compile(modules: dict[str, str], entrypoints: list[str]) -> tuple[Interpreter, Any]:
+def _data(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise PolicyError(f"{path.name}: cannot be read as JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise PolicyError(f"{path.name}: must be an object, whose fields are those of `data`")
+    return data
+
+
+def _compile(modules: dict[str, str], data: dict[str, Any], entrypoints: list[str]) -> tuple[Interpreter, Any]:
     compiler = Interpreter()
+    if data:
+        compiler.add_data(data)
     for name, text in modules.items():
         try:
             compiler.add_module(name, text)

@@ -75,6 +75,8 @@ def page(figures: Figures) -> str:
     else:
         per_id = f"{guard['ids_bytes'] / guard['ids']:.1f}" if guard["ids"] else "-"
         rows = [["ids kept", guard["ids"]], ["bytes an id", per_id], ["bytes in the journal", guard["journal_bytes"]]]
+        loads = ", ".join(f"{each:.2f}" for each in guard["load_factors"])
+        rows += [["ids a bucket in each part, the oldest first (grows above 6.5)", loads or "-"]]
         rows += [["ids read back at its start", guard["restored"]]]
         parts.append(_table("Guard", rows + [[name.replace("_", " "), n] for name, n in guard["answers"].items()]))
     title = f"Gateway, worker {figures['worker']}"

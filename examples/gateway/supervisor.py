@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -48,9 +48,19 @@ class Process:
 
 
 class Supervisor:
-    """The processes of a run. Use it in a with block."""
+    """The processes of a run. Use it in a with block. ``worker`` and ``guard`` are the commands of those of another
+    kind (variants.py); no guard, if workers need none.
+    """
 
-    def __init__(self, run: Run, port: int = 0, *, told: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        port: int = 0,
+        *,
+        worker: Sequence[str] = ("gateway_worker.py",),
+        guard: Sequence[str] = ("guard.py",),
+        told: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self._run, self._told = run, told
         self._lock = os.open(run.folder / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -63,10 +73,12 @@ class Supervisor:
         self._own = [_listening(0) for _ in range(WORKERS)]
         self.status_ports = [each.getsockname()[1] for each in self._own]
         folder = str(run.folder)
-        self._processes = {"upstream": Process(["upstream.py", folder]), "guard": Process(["guard.py", folder])}
+        self._processes = {"upstream": Process(["upstream.py", folder])}
+        if guard:
+            self._processes["guard"] = Process([*guard, folder])
         for number, own in enumerate(self._own):
             channel = "stable" if number else "canary"
-            command = ["gateway_worker.py", folder, str(number), channel]
+            command = [*worker, folder, str(number), channel]
             command += [str(self._shared.fileno()), str(own.fileno())]
             self._processes[f"worker-{number}"] = Process(command, [self._shared, own])
         self._ending = threading.Event()
@@ -104,6 +116,11 @@ class Supervisor:
             each.close()
         os.close(self._lock)
         self._run.processes.unlink(missing_ok=True)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the processes."""
+        return [*self._processes]
 
     def pid(self, name: str) -> int:
         """The number of the process that runs now, or ran last."""

@@ -23,6 +23,7 @@ TITLES = {
     "files": "Files",
     "ids": "Ids",
     "floor": "The floor of memory",
+    "gateway": "A gateway",
     "growth": "Growth",
     "fragmentation": "Fragmentation",
     "floods": "Floods",
@@ -159,6 +160,21 @@ def of_floor(document: Document) -> str:
     )
 
 
+def of_gateway(document: Document) -> str:
+    rows = {row["variant"]: row for row in document["figures"]["load"]}
+    again = {row["variant"]: row for row in document["figures"]["replays"]}
+    if "guard" not in rows or "guard" not in again:
+        return ""
+    own, its = rows["guard"], again["guard"]
+    said = (
+        f"The gateway with its guard answers {own['per_second']['median']:,.0f} requests a second, 99 of 100 within "
+        f"{own['p99_ms']['median']:.0f} ms, and accepts {its['accepted_again']:,} of {its['replayed']:,} replays"
+    )
+    if "dict" in again:
+        said += f"; with a dict per worker, {again['dict']['accepted_again']:,} of {again['dict']['replayed']:,}"
+    return f"{said}."
+
+
 def of_growth(document: Document) -> str:
     latency = document["figures"].get("latency", {})
     worst = {name: row["recurring_worst_ns"] / 1e6 for name, row in latency.get("libraries", {}).items()}
@@ -252,6 +268,7 @@ ANSWERS: dict[str, Callable[[Document], str]] = {
     "files": of_files,
     "ids": of_ids,
     "floor": of_floor,
+    "gateway": of_gateway,
     "growth": of_growth,
     "fragmentation": of_fragmentation,
     "floods": of_floods,

@@ -144,6 +144,15 @@ def test_a_guard_that_starts_again_knows_what_it_has_answered(started: Callable[
     assert set(decided(again, *asked)) == {REPLAYED}
 
 
+def test_its_figures_tell_how_full_each_part_is(started: Callable[[], guarding.Guard], clock: Clock) -> None:
+    guard = started()
+    decided(guard, *((each, 1, NO_LIMIT, clock.now + 30) for each in range(100, 113)))  # as many as two buckets take
+    clock.now += WINDOW / 2
+    decided(guard, (7, 1, NO_LIMIT, clock.now + 30))
+
+    assert guard.figures()["load_factors"] == [6.5, 1.0]
+
+
 def test_a_record_that_was_torn_is_cut_off_and_later_ones_are_whole(
     started: Callable[[], guarding.Guard], tmp_path: Path
 ) -> None:

@@ -316,6 +316,14 @@ def test_the_status_page_shows_in_a_browser_what_the_worker_counted(run: Run, ru
                 assert {row[0] for row in tables["Guard"]} >= {"ids kept", "bytes an id", "accepted", "replayed"}
 
 
+def test_the_page_shows_how_full_the_parts_of_the_guard_are() -> None:
+    figures = {"worker": 0, "channel": "stable", "generation": 0, "last_reload": "", "reloads": 0, "requests": {}}
+    guard = {"ids": 39, "ids_bytes": 780, "load_factors": [6.5, 3.25], "journal_bytes": 312, "restored": 0}
+    page = pages.page(figures | {"reload_error": "", "facts": {}, "guard": guard | {"answers": {"accepted": 39}}})
+
+    assert "<td>6.50, 3.25</td>" in page
+
+
 def test_the_page_tells_of_a_guard_that_is_gone_and_of_a_reload_that_failed() -> None:
     figures = {"worker": 0, "channel": "stable", "generation": 0, "last_reload": "", "reloads": 0, "requests": {}}
     page = pages.page(figures | {"reload_error": "<b>damaged", "facts": {}, "guard": None})

@@ -156,6 +156,27 @@ def test_a_part_is_dropped_as_a_whole_and_its_memory_is_free(clock):
     assert s.nbytes == 0
 
 
+def test_the_headers_are_those_of_the_live_parts(clock):
+    s = ExpiringSet("i8", 80, clock=clock, seed=1)
+    m = ExpiringMap("i8", "i8", 80, clock=clock, seed=1)
+    assert s.headers() == m.headers() == []
+    for made in s, m:
+        made.add_many(np.arange(1000), at=1000)
+        made.add_many(np.arange(1000, 1013), at=920)  # as many as two buckets take
+    for made in s, m:
+        assert [(header.count, header.buckets) for header in made.headers()] == [(13, 2), (1000, 256)]
+    m.add_many(np.arange(5), at=920)
+    assert [header.count for header in m.headers()] == [18, 1000]  # five keys are in both
+    part = HSet("i8", seed=1)
+    part.add_many(np.arange(1000))
+    clock.now = 1010
+    assert s.headers() == [part.header()]
+    s.discard_many(np.arange(1000))
+    assert s.headers() == []
+    clock.now = 1090
+    assert m.headers() == []
+
+
 def test_the_leak_lab_counts_the_live_parts(clock):
     debug = pytest.importorskip("pyhmap.debug")
     before = debug.snapshot().maps

@@ -56,7 +56,7 @@ def _(call: Call, kit: Kit) -> None:
     call(ExpiringMap.__new__(ExpiringMap), kit.key_type, kit.value_type, 80)
 
 
-@recipe(*of_both("__bool__", "check", "__reduce__"))
+@recipe(*of_both("__bool__", "check", "headers", "__reduce__"))
 def _(call: Call, kit: Kit) -> None:
     if kit.name.endswith("__reduce__"):
         raises(TypeError, call, kit.own)
