@@ -310,7 +310,7 @@ class Expiring(Generic[_K]):
     def open(cls, folder: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> Self:
         """What :meth:`save` has written to a folder, without what has expired since.
 
-        ``clock`` must go on from the time of the save: ``time.time`` does, ``time.monotonic`` begins anew when the
+        ``clock`` must go on from the time of the save: ``time.time`` does, ``time.monotonic`` starts again when the
         machine does. All files of live parts are read and verified.
 
         Raises

@@ -11,7 +11,7 @@ MESSAGES = {
     "token_forged": "The signature of the token is wrong.",
     "token_expired": "The token is too old: ask its issuer for a new one.",
     "token_not_yet_valid": "The token is of the future: look at the clock of its issuer.",
-    "token_not_for_us": "A claim of the token is missing, or the token is for somebody else.",
+    "token_not_for_us": "A claim of the token is missing, or the token is for another service.",
     "key_unknown": "The token is signed with a key that is not known here.",
     "id_invalid": "Issuer, client and transaction id need 1 to 128 bytes of printable text.",
     "body_not_json": "Send JSON: Content-Type: application/json.",

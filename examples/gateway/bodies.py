@@ -1,6 +1,6 @@
 """The body of a settlement: what it must be, so that policy, log and the service behind see the same values.
 
-What was read is written anew for the service behind. So a body that two programs might read differently, such as one
+What was read is written again for the service behind. So a body that two programs might read differently, such as one
 with a field twice, cannot be judged as one thing and settled as another.
 """
 

@@ -1,6 +1,6 @@
 """A worker: the gateway on the port that all workers share, and its status on a port of its own.
 
-Both sockets are made by the supervisor. It keeps them open: while a worker is started anew, the others accept what
+Both sockets are made by the supervisor. It keeps them open: while a worker restarts, the others accept what
 comes to the shared one. Started as ``gateway_worker.py FOLDER NUMBER CHANNEL SHARED OWN``, the last two being
 descriptors.
 """

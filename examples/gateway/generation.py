@@ -62,14 +62,14 @@ class Publishing:
             shutil.rmtree(left)
 
     def build(self, source: Path) -> int:
-        """Check, compile and test what is in a folder, and keep it as a new generation, which nobody follows yet.
+        """Check, compile and test what is in a folder, and keep it as a new generation, which no worker follows yet.
 
         Raises PolicyError, FactsError or KeysError, and changes nothing, if it must not be used.
         """
         made = Path(tempfile.mkdtemp(dir=self._folder, prefix="."))
         try:
             check(source, made)
-            shutil.copytree(source / "policies", made / "policies")  # for whoever wants to know what was decided by
+            shutil.copytree(source / "policies", made / "policies")  # to look up later what was decided by
             digests = {name: _sha256(made / name) for name in FILES}
             manifest = {"made": time.time(), "before": self.following("stable"), "sha256": digests}
             (made / "manifest.json").write_text(json.dumps(manifest, indent=1))

@@ -6,10 +6,10 @@ of the latter. The limit is counted first: an id is burnt only when nothing else
 
 An id is kept for the window after it was last seen, also when it was refused: a token that was refused as a replay
 once is never accepted later. Ids are in the journal before they are answered. The counts of the limits are not: a
-guard that restarts begins them anew.
+guard that restarts counts from zero.
 
 Two ids of 64 bits are the same by chance. Among 10^7 that are kept, a new one is refused wrongly in one of 1.8 * 10^12
-requests. Who does not know the key of the hash cannot make such ids.
+requests. Without the key of the hash, nobody can make such ids.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
     memory    private bytes for an id that is known
     trial     trials.py
 
-The results are a JSON file, which is written anew after each measurement: what is there when it is interrupted counts.
+The results are a JSON file, which is written after each measurement: what is there when it is interrupted counts.
 Callers, gateway and the service behind share one machine, and so its processors.
 """
 

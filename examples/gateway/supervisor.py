@@ -1,7 +1,7 @@
 """Starts the guard, the service behind and the workers; watches them, and starts again what has ended.
 
 The first worker follows the channel canary, the others follow stable. The sockets are open here, and so as long as the
-supervisor runs: no connection is refused while a worker is started anew.
+supervisor runs: no connection is refused while a worker restarts.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from issuer import Issuer
 MOST_CONNECTIONS, MOST_SECONDS = 64, 600.0
 BURST = 8  # connections that send one token at the same time
 PAUSE = 0.02  # seconds before a connection that was lost is made again
-# What may meet any request while a process is started anew. The request is refused then, never let through unjudged.
+# What may meet any request while a process restarts. The request is refused then, never let through unjudged.
 UNAVAILABLE = {"guard_gone", "upstream_gone", "lost"}
 
 Body = dict[str, object]
