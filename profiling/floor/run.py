@@ -13,7 +13,8 @@ from rich.console import Console
 
 from core import estimates, records, runner
 from core.runner import Sample, Step, run_json, worker_command
-from floor.worker import FREEZE, HIT, PILOTS, ROWS, TOUCH, WORDS
+from floor import pictures
+from floor.worker import FREEZE, HIT, PILOTS, READ, ROWS, TOUCH, WORDS
 from peers.tables import PLAIN_WIDTH
 from peers.targets import power
 from render import parts, terminal
@@ -24,7 +25,6 @@ SIZES, SIZES_QUICK = (10**6, 10**7, 10**8), (10**4, 10**6)
 FROZEN, FROZEN_QUICK = 10**7, 10**6
 BLOCKS, BLOCKS_QUICK = 5, 1
 REST = "the rest"
-READ = f"{ROWS}, and {PILOTS}"
 
 
 def run(*, quick: bool, out: Path) -> str:
@@ -45,7 +45,7 @@ def run(*, quick: bool, out: Path) -> str:
     ]
     samples, ended_by = runner.run_steps(steps)
     document |= {"ended_by": ended_by, "figures": figures(samples), "samples": samples}
-    runner.conclude(document, out, show)
+    runner.conclude(document, out, show, pictures.drawings)
     return ended_by
 
 

@@ -21,6 +21,7 @@ from peers import keys as peers_keys
 from pyhmap import FrozenMap, HMap
 
 HIT, WORDS, ROWS, PILOTS = "FrozenMap.get_many", "np.take, 8 bytes", "np.take, 16 bytes", "np.take, 1 byte"
+READ = f"{ROWS}, and {PILOTS}"  # what a hit must read
 FREEZE, TOUCH = "HMap.freeze", "first touch"
 TURNS = 5  # of which the median counts; one more goes before
 

@@ -28,6 +28,7 @@ from files import pictures as files_pictures
 from files import tables as files_tables
 from floods import pictures as floods_pictures
 from floods import run as floods
+from floor import pictures as floor_pictures
 from floor import run as floor
 from fragmentation import pictures as fragmentation_pictures
 from fragmentation import run as fragmentation
@@ -75,7 +76,7 @@ VERBS = {
     "floods": Verb(floods.show, floods_pictures.drawings),
     "files": Verb(files_tables.show, files_pictures.drawings),
     "ids": Verb(ids_tables.show, ids_pictures.drawings),
-    "floor": Verb(floor.show),
+    "floor": Verb(floor.show, floor_pictures.drawings),
     "gateway": Verb(gateway_tables.show, gateway_pictures.drawings),
     "leaks": Verb(leaks_tables.show, leaks_pictures.drawings),
     "layout": Verb(layout.show),

@@ -206,9 +206,14 @@ def restored(source: Source) -> None:
 
 
 def part(source: Source) -> None:
-    """A part of hashes that crowd in a few buckets. So few that the reference is fast."""
-    n, spread = source.byte() % 28, source.pick([1 << 32, 1 << 31, 3 << 30, 1 << 28])
+    """A part of hashes that crowd in a few buckets. Some are of the fuzzer's bytes. The others are drawn, since buckets
+    are displaced only among more hashes than an input has bytes for."""
+    n, spread = source.byte() % 28, source.pick([1 << 31, 3 << 30, 1 << 32, 1 << 28])
     hashes = [(source.number(2) << 48 | source.number(2) * spread >> 16) for _ in range(n)]
+    if spread != 1 << 28:  # of which no part can be built
+        drawn = np.random.default_rng(source.number(2)).integers(1 << 16, size=(159 - source.byte() % 160, 2))
+        hashes += [high << 48 | low * spread >> 16 for high, low in drawn.tolist()]
+        n = len(hashes)
     compiled = freeze.build_one_part(np.array(hashes, np.uint64))
     expected = reference.build_part(hashes, reference.slots_for(n), reference.buckets_for(n))
     assert (compiled is None) == (expected is None)

@@ -107,8 +107,9 @@ FAULTS = [
         "if header.to_bytes() != data:", "if False:", "SafetensorError",
     ),
     Fault(
-        "freezing", "a displaced bucket keeps its slots", "pyhmap/_kernels/frozen_build.pxd",
-        "leave_slots(p, s, other, pilots[other])", "pass", "AssertionError", module="pyhmap._engine.freeze",
+        "freezing", "another slot is marked as taken", "pyhmap/_kernels/frozen_build.pxd",
+        "s.taken[slot >> 6] |= <uint64_t> 1 << (slot & 63)", "s.taken[slot >> 6] |= <uint64_t> 1 << (slot & 31)",
+        "AssertionError", module="pyhmap._engine.freeze",
     ),
 ]  # fmt: skip
 

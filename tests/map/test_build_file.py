@@ -366,7 +366,7 @@ def test_whatever_fails_nothing_has_changed(path, in_batches, error):
 
 
 @pytest.mark.parametrize("at", [0.0, 0.4, 0.9])
-def test_an_interrupt(path, at):
+def test_an_interrupt(path, at, interruptible):
     path.write_bytes(b"old")
 
     def interrupt(part):
@@ -465,6 +465,8 @@ def test_memory_is_bounded(path, on_duplicate, values, n, size):
     program = textwrap.dedent(MEASURED.format(values=values, n=n, memory=memory, on_duplicate=on_duplicate))
     found = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     assert n * size > 4 * memory  # without a bound it would take more
-    assert int(found.stdout) < memory
+    assert int(found.stdout) < memory + (
+        2 << 20
+    )  # some megabytes, as docs/files.md says: of the interpreter, the batch
     with pyhmap.open(path) as f:
         assert len(f) == n
