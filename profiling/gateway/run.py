@@ -13,7 +13,7 @@ from typing import Any
 
 from core import records, runner
 from core.environment import PROJECT
-from gateway import article, figures, tables
+from gateway import article, figures, pictures, tables
 
 EXAMPLE = PROJECT / "examples" / "gateway"
 STANDARD_ERROR = 2  # where verbs tell their progress
@@ -29,7 +29,7 @@ WORKLOAD = {
 
 
 def run(*, quick: bool, out: Path) -> str:
-    """Measure, print and write ``gateway.json``; return why the run ended early, if it did."""
+    """Measure, print, draw and write ``gateway.json``; return why the run ended early, if it did."""
     records.prepare(out)
     made, ended_by = measured(quick=quick)
     document = records.begin("gateway", quick=quick, workload=WORKLOAD, config=made.get("plan", {}))
@@ -37,7 +37,7 @@ def run(*, quick: bool, out: Path) -> str:
     document |= {"left_out": made.get("left_out", {}), "packages": made.get("packages", {})}
     found = figures.figures(samples)
     document |= {"ended_by": ended_by, "figures": found, "verdicts": article.verdicts(found), "samples": samples}
-    runner.conclude(document, out, tables.show)
+    runner.conclude(document, out, tables.show, pictures.drawings)
     return ended_by
 
 

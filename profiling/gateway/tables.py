@@ -12,6 +12,7 @@ from render.parts import Part
 Document = dict[str, Any]
 NONE = "-"
 NAMES = {"guard": "the guard", "dict": "a dict per worker", "redis": "redis", "rego": "the guard; facts inside Rego"}
+HOLDERS = {"guard": "the guard", "dict": "a dict of Python", "redis": "redis"}
 PLAIN_WIDTH = 130  # of the widest table, where nobody looks at a terminal
 
 
@@ -27,7 +28,7 @@ def load(document: Document) -> Part:
             names = ("per_second", "per_second", "p50_ms", "p99_ms", "workers_cpu_us", "guard_cpu_us")
             better = [is_better(name, row[name]["median"], ours[name]["median"]) for name in names]
             cells = [md.bold(cell, is_so) for cell, is_so in zip(cells, better, strict=True)]
-        shown.append([NAMES.get(row["variant"], row["variant"]), *cells, f"{row['refused_by_mistake']:,}"])
+        shown.append([NAMES[row["variant"]], *cells, f"{row['refused_by_mistake']:,}"])
     head = ("ids kept by", "requests/s", "over the guard", "half within", "99 of 100", "CPU, workers", "CPU, ids")
     return Part("Honest requests, by what keeps the ids", (*head, "refused"), 1, shown)
 
@@ -47,8 +48,7 @@ def replays(document: Document) -> Part:
     for row in document["figures"]["replays"]:
         slowest = row["slowest_refusal_s"]
         slow = NONE if slowest is None else f"{1000 * slowest:,.0f} ms"
-        name = NAMES.get(row["variant"], row["variant"])
-        shown.append([name, f"{row['replayed']:,}", f"{row['accepted_again']:,}", slow])
+        shown.append([NAMES[row["variant"]], f"{row['replayed']:,}", f"{row['accepted_again']:,}", slow])
     head = ("ids kept by", "replays", "accepted again", "slowest refusal")
     return Part("Tokens that are sent to all workers at the same time", head, 1, shown)
 
@@ -89,11 +89,10 @@ def decisions(document: Document) -> Part:
 
 def memory(document: Document) -> Part:
     """Private bytes for an id."""
-    names = {"guard": "the guard", "dict": "a dict of Python", "redis": "redis"}
     shown = []
     for row in document["figures"]["memory"]:
         whole = f"{row['ids'] * row['bytes_per_id'] / 2**20:,.0f} MB"
-        shown.append([names.get(row["holder"], row["holder"]), f"{row['ids']:,}", f"{row['bytes_per_id']:.1f}", whole])
+        shown.append([HOLDERS[row["holder"]], f"{row['ids']:,}", f"{row['bytes_per_id']:.1f}", whole])
     return Part("Private memory of ids that are known", ("", "ids", "bytes an id", "together"), 1, shown)
 
 

@@ -32,6 +32,7 @@ from floor import pictures as floor_pictures
 from floor import run as floor
 from fragmentation import pictures as fragmentation_pictures
 from fragmentation import run as fragmentation
+from gateway import pictures as gateway_pictures
 from gateway import tables as gateway_tables
 from growth import pictures as growth_pictures
 from growth import run as growth
@@ -76,7 +77,7 @@ VERBS = {
     "files": Verb(files_tables.show, files_pictures.drawings),
     "ids": Verb(ids_tables.show, ids_pictures.drawings),
     "floor": Verb(floor.show, floor_pictures.drawings),
-    "gateway": Verb(gateway_tables.show),
+    "gateway": Verb(gateway_tables.show, gateway_pictures.drawings),
     "leaks": Verb(leaks_tables.show, leaks_pictures.drawings),
     "layout": Verb(layout.show),
     "instructions": Verb(instructions.show_recorded, instructions_pictures.drawings),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from core import runner
-from gateway import article, figures, tables
+from gateway import article, figures, pictures, tables
 from gateway import run as gateway
 from render import terminal
 
@@ -76,6 +76,20 @@ def test_replays_that_got_through_are_added_up() -> None:
         {"variant": "guard", "replayed": 10, "accepted_again": 0, "slowest_refusal_s": 0.01},
         {"variant": "dict", "replayed": 20, "accepted_again": 19, "slowest_refusal_s": 0.5},
     ]
+
+
+def test_the_picture_has_a_panel_for_each_thing_that_was_measured() -> None:
+    loads = [loaded("guard", 0, 700.0), loaded("dict", 0, 900.0)]
+    held = [{"measure": "memory", "holder": "guard", "ids": 10, "bytes_per_id": 17.0}]
+
+    def panels(samples: list[dict[str, Any]]) -> list[list[str]]:
+        drawn = pictures.drawings({"figures": figures.figures(samples)})["beside"]()
+        return [[label.get_text() for label in axes.get_yticklabels()] for axes in drawn.axes]
+
+    both = ["the guard", "a dict per worker"]
+    assert panels(loads + held) == [both, both, ["the guard"]]
+    assert panels(held) == [["the guard"]]
+    assert pictures.drawings({"figures": figures.figures([])}) == {}
 
 
 # --- the article ---
