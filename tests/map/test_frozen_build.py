@@ -105,7 +105,9 @@ def test_a_map_consists_of_the_bytes_that_the_reference_says(way, form, n):
     assert_as_the_reference(f, stored, form, seed=5)
 
 
-@pytest.mark.parametrize("form", ["4-byte words", "8-byte words", "texts to texts"])
+@pytest.mark.parametrize(
+    "form", ["4-byte words", "8-byte words", pytest.param("texts to texts", marks=pytest.mark.slow)]
+)
 def test_a_map_of_several_parts_consists_of_them_too(form):
     f, stored = frozen_by("from_arrays", form, SEVERAL_PARTS, seed=6)
     assert f._sections()[1][1] == 3
@@ -162,6 +164,7 @@ def test_any_hashes_are_placed_as_the_reference_does_it(hashes):
     assert_one_part_as_the_reference(hashes)
 
 
+@pytest.mark.slow
 def test_buckets_are_displaced_and_parts_fail():
     """The tests around this one try what they say."""
     parts = [
