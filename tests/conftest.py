@@ -82,6 +82,11 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def pytest_runtest_teardown() -> None:
+    """Measuring processes turn the collector off; tests of profiling/ run their code in a process of the suite."""
+    gc.enable()
+
+
 def stays_together(nodeid: str) -> bool:
     """Whether the tests of this one's file share long runs of programs."""
     return bool({"debug", "profiling", "packaging"} & set(Path(nodeid.partition("::")[0]).parts))

@@ -187,6 +187,9 @@ except KeyboardInterrupt:
 
     threading.Thread(target=interrupt).start()
     assert gateway.measured(quick=True) == ({"samples": []}, runner.INTERRUPTED)
+    until = time.monotonic() + 10
+    while not ended.exists() and time.monotonic() < until:
+        time.sleep(0.05)
     assert ended.exists()
 
 
