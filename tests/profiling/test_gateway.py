@@ -164,19 +164,11 @@ def test_an_example_that_does_not_start_says_why(tmp_path: Path, monkeypatch: py
     assert gateway.measured(quick=True) == ({}, "not installed: aiohttp")
 
 
-def test_an_interrupted_run_lets_the_example_end_and_keeps_what_there_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ended = tmp_path / "ended"
+def test_an_interrupted_run_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"""
-import signal
-signal.signal(signal.SIGTERM, signal.default_int_handler)
 Path(sys.argv[3]).write_text('{{"samples": []}}')
-try:
-    Path({str(tmp_path / "begun")!r}).touch()
-    time.sleep(60)
-except KeyboardInterrupt:
-    Path({str(ended)!r}).touch()
+Path({str(tmp_path / "begun")!r}).touch()
+time.sleep(60)
 """
     planted(tmp_path, monkeypatch, text)
 
@@ -187,10 +179,6 @@ except KeyboardInterrupt:
 
     threading.Thread(target=interrupt).start()
     assert gateway.measured(quick=True) == ({"samples": []}, runner.INTERRUPTED)
-    until = time.monotonic() + 10
-    while not ended.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert ended.exists()
 
 
 @pytest.mark.slow
