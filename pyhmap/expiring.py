@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -44,7 +45,7 @@ class DType(Protocol[_S_co]):
     def type(self) -> type[_S_co]: ...
 
 
-class Expiring(Generic[_K]):
+class Expiring(ABC, Generic[_K]):
     """What the set and the map have in common."""
 
     _kind: str
@@ -373,9 +374,9 @@ class Expiring(Generic[_K]):
         made._saved = folder, kept
         return made
 
+    @abstractmethod
     def _begin_from(self, content: dict[str, Any]) -> None:
         """Begin with what a manifest says, which anybody may have written."""
-        raise NotImplementedError
 
     def _holds(self, frozen: Any) -> bool:
         """Whether a file is of the types of this object."""

@@ -7,6 +7,7 @@ process. A library is imported by the way that uses it, so that no process pays 
 from __future__ import annotations
 
 import pickle
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
-class Way:
+class Way(ABC):
     """A way to keep ids. One object is one map of one process."""
 
     title: ClassVar[str]
@@ -26,21 +27,21 @@ class Way:
     forked: ClassVar[bool] = False  # whether one process opens the file, and the others are forked from it
 
     @staticmethod
+    @abstractmethod
     def write(index: HIndex, path: Path) -> None:
         """Save the ids of an index."""
-        raise NotImplementedError
 
+    @abstractmethod
     def __init__(self, path: Path) -> None:
         """Open what was saved."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, ids: list[str]) -> Array:
         """The codes of ids that are there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, codes: Array) -> list[str | None]:
         """The ids of codes; None for -1."""
-        raise NotImplementedError
 
 
 class Codes(Way):

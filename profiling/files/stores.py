@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -33,7 +34,7 @@ PASSES, SECONDS = 3, 3.0  # of look-ups that are timed: so many, fewer if they t
 IN_A_QUERY = 10_000  # keys of one SELECT; SQLite allows 32,766
 
 
-class Store:
+class Store(ABC):
     """What all have. ``path`` is a folder of the store's own."""
 
     needs = ""  # the module to import, where it is not the standard library's or ours
@@ -54,13 +55,13 @@ class Store:
         """Values in that form."""
         return values.tolist()
 
+    @abstractmethod
     def build(self, keys: Keys, values: Any) -> None:
         """Write the file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self) -> Any:
         """What is asked."""
-        raise NotImplementedError
 
     def one(self, table: Any) -> Callable[[Any], Any]:
         """A function that looks one key up."""

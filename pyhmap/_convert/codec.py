@@ -76,6 +76,7 @@ class Codec:
         return self._encode(same)
 
     def _encode(self, item: object) -> bytes:
+        """``encode()`` for an item as it is. Objects have no stored bytes."""
         raise NotImplementedError
 
     def decode(self, stored: bytes) -> Any:
