@@ -82,18 +82,19 @@ class Expiring(ABC, Generic[_K]):
         """Of these rows, in their order, the first of each key."""
         return rows[HSet(self.key_dtype).add_many(batch.taken(rows), return_new=True)]
 
+    def _has_room(self, more: int) -> bool:
+        """Whether so many keys may be added."""
+        most = self._ring.max_keys
+        return most is None or sum(map(len, self._ring.walk())) + more <= most
+
     def _check_room(self, more: int) -> None:
-        """Raise unless so many keys may be added."""
-        held, most = sum(map(len, self._ring.walk())), self._ring.max_keys
-        if most is not None and held + more > most:
+        """Raise ``OverflowError`` unless so many keys may be added."""
+        if not self._has_room(more):
+            held, most = sum(map(len, self._ring.walk())), self._ring.max_keys
             raise OverflowError(
                 f"{held:,} keys are held, {more:,} more would be added, and max_keys is {most:,}: wait until some "
                 "expire, discard some, or make the object with a larger max_keys or a shorter window"
             )
-
-    def _has_room(self, more: int) -> bool:
-        most = self._ring.max_keys
-        return most is None or sum(map(len, self._ring.walk())) + more <= most
 
     # ---- the window
 

@@ -3,7 +3,9 @@
 import ctypes
 import gc
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
@@ -80,6 +82,18 @@ def interruptible() -> Iterator[None]:
     with no_collections():
         yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def failing_calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a program's environment needs, so that its calls of the system can be made to fail."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("replacing calls of the system needs a C compiler and Linux")
+    library, source = tmp_path_factory.mktemp("library") / "failing_calls.so", HERE / "failing_calls.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    preloaded = f"{os.environ.get('LD_PRELOAD', '')} {library}"  # a sanitizer wants to be the first
+    return {"LD_PRELOAD": preloaded.strip()}
 
 
 def pytest_runtest_teardown() -> None:

@@ -82,7 +82,7 @@ class Results:
         self._path, self._told = path, told
         versions = {name: _version(name) for name in PACKAGES}
         self._made: dict[str, Any] = {"plan": asdict(plan), "packages": versions}
-        self._made |= {"left_out": {}, "samples": [], "whole": False}
+        self._made |= {"left_out": {}, "samples": []}
 
     def left_out(self, reasons: dict[str, str]) -> None:
         self._made["left_out"] |= reasons
@@ -93,10 +93,6 @@ class Results:
     def add(self, **sample: Any) -> None:
         self._made["samples"].append(sample)
         self._told(", ".join(f"{name} {_said(value)}" for name, value in sample.items()))
-        self._write()
-
-    def end(self) -> None:
-        self._made["whole"] = True
         self._write()
 
     def _write(self) -> None:
@@ -145,7 +141,6 @@ def measure(path: Path, plan: Plan, told: Told = print) -> None:
     for holder in ("guard", "dict", "redis"):
         if holder not in missing:
             memory(results, holder, plan.ids)
-    results.end()
 
 
 @contextmanager
@@ -256,14 +251,14 @@ def change(results: Results, run: Run) -> None:
         check(source, Path(folder))
         results.add(measure="check", seconds=time.perf_counter() - began)
     with publishing(run.store) as store:
-        before = store.following("stable")
+        unchanged = store.build(source)  # to go back to: of old generations only some are kept
         with changed(source):
             began = time.perf_counter()
             number = store.build(source)
             built = time.perf_counter()
             rollout.roll_out(run, store, number, rollout.WATCHED, told)
             ended = time.perf_counter()
-        rollout.roll_out(run, store, before, 0.0, told)
+        rollout.roll_out(run, store, unchanged, 0.0, told)
         back = time.perf_counter() - ended
     results.add(measure="change", build_s=built - began, effect_s=ended - began, load_s=back)
 

@@ -67,13 +67,12 @@ def replays(samples: list[Sample]) -> list[Row]:
 
 
 def changes(samples: list[Sample]) -> dict[str, Row]:
-    """Of each time its spread, the interval of its median, and the longest."""
+    """Of each time its spread, and the longest."""
     found = {name: [each[name] for each in samples if each["measure"] == "change"] for name in TIMES}
     found["check_s"] = [each["seconds"] for each in samples if each["measure"] == "check"]
     return {
         name: {
             "spread": estimates.spread(values)._asdict(),
-            "interval": estimates.median_interval(values)._asdict(),
             "longest": max(values),
         }
         for name, values in found.items()

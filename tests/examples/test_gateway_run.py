@@ -1,13 +1,11 @@
 """The gateway as it runs: its processes, what happens when they end, reloads under traffic, its page, its command."""
 
 import asyncio
-import contextlib
 import importlib.util
 import json
 import os
 import re
 import runpy
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from browser_support import chromium
 
 pytest.importorskip("aiohttp")
 pytest.importorskip("httptools")
@@ -40,10 +40,6 @@ from policy import PolicyError
 from settings import WORKERS, Run
 from supervisor import Supervisor
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# No sandbox: continuous integration runs as root. The others keep the browser from asking for a network.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 pytestmark = pytest.mark.slow
 
 
@@ -263,20 +259,6 @@ def test_no_file_of_a_run_but_those_of_secrets_holds_one(tmp_path: Path) -> None
 
 
 # --- what is shown ---
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """While it runs, no other event loop can: playwright has one."""
-    in_ci = os.environ.get("CI") == "true"
-    if CHROMIUM is None and not in_ci:
-        pytest.skip("there is no Chromium: install Debian's package chromium")
-    assert CHROMIUM, "continuous integration must have Chromium"
-    sync_api = __import__("playwright.sync_api").sync_api if in_ci else pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 def shown_tables(browser: Any, port: int, width: int) -> tuple[str, dict[str, list[list[str]]]]:

@@ -367,25 +367,12 @@ def test_a_map_is_opened_as_a_map_and_a_set_as_a_set(clock, folder):
 # ---- crashes
 
 
-@pytest.fixture(scope="module")
-def failing_calls(tmp_path_factory):
-    """The library that makes calls of the system fail."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("replacing calls of the system needs a C compiler and Linux")
-    library = tmp_path_factory.mktemp("library") / "failing_calls.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, TESTS / "failing_calls.c"], check=True)
-    return library
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["once", "always", "kill"])
 def test_each_call_of_the_system_may_fail(mode, failing_calls):
     """Writing, flushing, renaming, removing: in a program of its own, which says what it left."""
-    preloaded = f"{os.environ.get('LD_PRELOAD', '')} {failing_calls}"  # a sanitizer wants to be the first
     command = [sys.executable, "-X", "faulthandler", TESTS / "failing_expiring.py", mode]
-    environment = {**os.environ, "LD_PRELOAD": preloaded.strip()}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=os.environ | failing_calls, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     what = "killed" if mode == "kill" else "raised"
     for saved, line in enumerate(done.stdout.splitlines()):

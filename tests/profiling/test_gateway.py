@@ -4,7 +4,6 @@ keeps what the example had measured.
 
 import importlib.util
 import json
-import os
 import signal
 import threading
 import time
@@ -164,21 +163,31 @@ def test_an_example_that_does_not_start_says_why(tmp_path: Path, monkeypatch: py
     assert gateway.measured(quick=True) == ({}, "not installed: aiohttp")
 
 
-def test_an_interrupted_run_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_lets_the_example_end_and_keeps_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = tmp_path / "ended"
     text = f"""
+import signal
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 Path(sys.argv[3]).write_text('{{"samples": []}}')
-Path({str(tmp_path / "begun")!r}).touch()
-time.sleep(60)
+try:
+    Path({str(tmp_path / "begun")!r}).touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    Path({str(ended)!r}).touch()
 """
     planted(tmp_path, monkeypatch, text)
 
     def interrupt() -> None:
         while not (tmp_path / "begun").exists():
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+        # To the thread that waits: another one would only note it, and the wait would go on.
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     assert gateway.measured(quick=True) == ({"samples": []}, runner.INTERRUPTED)
+    assert ended.exists()
 
 
 @pytest.mark.slow

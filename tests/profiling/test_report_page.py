@@ -4,24 +4,19 @@ import contextlib
 import io
 import itertools
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from browser_support import chromium
 from core import records
 from report import answers
 from report import run as report
 
 RESULTS = records.COMMITTED
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# No sandbox: continuous integration runs as root. The others keep the browser from asking for a network.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 HEIGHT = 900
 # What a result looks like that its verb could not show, and Python's own words for it.
 NOT_SHOWN = re.compile(r"not of the form|shown by its fields|\w+Error\b|Traceback|NoneType|<\w+ object at")
@@ -44,17 +39,8 @@ def written(made: tuple[Path, str]) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    in_ci = os.environ.get("CI") == "true"
-    if CHROMIUM is None and not in_ci:
-        pytest.skip("there is no Chromium: install Debian's package chromium")
-    assert CHROMIUM, "continuous integration must have Chromium"
-    sync_api = __import__("playwright.sync_api").sync_api if in_ci else pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        # Playwright hides scroll bars, which are what shows a reader that a table goes on.
-        options = {"executable_path": CHROMIUM, "args": FLAGS, "ignore_default_args": ["--hide-scrollbars"]}
-        launched = playwright.chromium.launch(**options)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
