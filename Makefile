@@ -23,7 +23,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 # An isolated environment would compile everything again: what pyproject.toml asks of one goes into ours.
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
-.PHONY: help build test check record table bench cache files growth leaks instructions report compare ids gateway gateway-measure
+.PHONY: help build test check record table bench cache cluster files growth leaks instructions report compare ids gateway gateway-measure
 .PHONY: lint type coverage debug asan stress fuzz clean
 
 help:
@@ -110,7 +110,10 @@ ids: $(VENV)/.examples
 gateway: $(VENV)/.examples
 	$(PY) examples/gateway demo --seconds $(or $(SECONDS),$(if $(QUICK),6,20))
 
-gateway-measure: $(VENV)/.profiling $(VENV)/.examples
+cluster: $(VENV)/.peers $(VENV)/.examples
+	$(PROFILING) cluster $(OPTIONS)
+
+gateway-measure: $(VENV)/.peers $(VENV)/.examples
 	$(PROFILING) gateway $(OPTIONS)
 
 # The other verbs of the example: start, token, check, publish, back, trials.

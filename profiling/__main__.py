@@ -29,6 +29,7 @@ VERBS = {
     "ids": "codes for keys and the way back, beside maps, np.take, and what users of pandas do; memory per key",
     "floor": "look-ups of a frozen map beside np.take that reads the same memory",
     "gateway": "the example of an API gateway beside other guards, redis and facts inside Rego; beside the article",
+    "cluster": "builds and look-ups over processes and nodes, beside merges and with failures; a model of larger ones",
     "instructions": "does any operation execute more instructions than was recorded",
     "builds": "the same calls over several builds of the package, for judging a change to a kernel",
 }
@@ -50,6 +51,10 @@ def command_line() -> argparse.ArgumentParser:
     verbs.choices["builds"].add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=built)
     frozen = "frozen maps instead of HMap: what their constants cost, in time and in bytes"
     verbs.choices["builds"].add_argument("--frozen", action="store_true", help=frozen)
+
+    part = "measure this part alone; may be given several times"
+    parts = ("merge", "memory", "faults", "network", "links")
+    verbs.choices["cluster"].add_argument("--only", action="append", default=[], choices=parts, help=part)
 
     summary = "one arm of the table under cProfile or py-spy; leaves the files of the profiler"
     profile = verbs.add_parser("profile", help=summary, description=summary)

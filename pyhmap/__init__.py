@@ -9,6 +9,8 @@
 """
 
 from pyhmap._release import VERSION
+from pyhmap.datasets import Dataset, build_dataset, open_dataset
+from pyhmap.enricher import Enricher
 from pyhmap.errors import CorruptMapError, FileFormatError, NilMapError
 from pyhmap.expiring_map import ExpiringMap
 from pyhmap.expiring_set import ExpiringSet
@@ -24,6 +26,8 @@ from pyhmap.nil import nil
 
 __all__ = [
     "CorruptMapError",
+    "Dataset",
+    "Enricher",
     "ExpiringMap",
     "ExpiringSet",
     "FileFormatError",
@@ -36,9 +40,11 @@ __all__ = [
     "NilMapError",
     "Publisher",
     "Subscriber",
+    "build_dataset",
     "build_file",
     "check_file",
     "nil",
     "open",
+    "open_dataset",
 ]
 __version__ = VERSION

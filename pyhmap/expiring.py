@@ -363,6 +363,8 @@ class Expiring(ABC, Generic[_K]):
         for number, name in names:
             if number >= ring.oldest:
                 path = os.path.join(folder, name)
+                if os.path.islink(path):
+                    raise FileFormatError(f"{path} is a link, which may lead elsewhere: take another copy")
                 try:
                     frozen = files.open(path, verify="full")
                 except FileNotFoundError:
@@ -401,8 +403,3 @@ def by_part(numbers: Numbers, rows: Rows) -> Iterator[tuple[int, Rows]]:
     of_rows = numbers[rows]
     for number in np.unique(of_rows)[::-1].tolist():
         yield number, rows[of_rows == number]
-
-
-def joined(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """One array of all items, of the type of the first array: NumPy alone would remove the padding of records."""
-    return np.concatenate(arrays, dtype=arrays[0].dtype)

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pyhmap._convert.codec import Many, shown
+from pyhmap._convert.columns import concatenated
 from pyhmap._convert.combining import NUMBERS
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._file.types import type_of_text, type_text
 from pyhmap._mapping.batches import Batch, Rows
 from pyhmap._mapping.windows import Ring, read_times
-from pyhmap.expiring import At, DType, Expiring, by_part, joined
+from pyhmap.expiring import At, DType, Expiring, by_part
 from pyhmap.frozen import FrozenMap
 from pyhmap.hmap import HMap
 
@@ -213,10 +214,12 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             holders = [number for number, part in ring.parts() if key in part]
             if not holders:
                 self._check_room(1)
-            ring.part(ring.newest)[key] = value
-            for number in holders:
+            ring.turns.changing = True
+            for number in holders:  # first: an old value must not be added to the new one if the rest fails
                 if number != ring.newest:
                     del ring.part(number)[key]
+            ring.part(ring.newest)[key] = value
+            ring.turns.changing = False
 
     def __delitem__(self, key: _K, /) -> None:
         self.pop(key)
@@ -237,7 +240,9 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
         with self._ring.turns.entered():
             ring = self._turn()
             self._none.pop(key, None)  # raises for what is no key
+            ring.turns.changing = True
             values = [ring.part(number).pop(key) for number, part in ring.parts() if key in part]
+            ring.turns.changing = False
             if values:
                 return self._sum(values)
         if default is NO_DEFAULT:
@@ -424,8 +429,10 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             for part in ring.walk():
                 found |= part.contains_many(batch.whole)
             gone = len(self._first_of_each(batch, np.flatnonzero(found)))
+            ring.turns.changing = True
             for number, _ in ring.parts():
                 ring.part(number).discard_many(batch.whole)
+            ring.turns.changing = False
             return gone
 
     # ---- all keys
@@ -439,7 +446,7 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             for later in live[i + 1 :] if self._spread else []:
                 keys = keys[~later.contains_many(keys)]
             found.append(keys)
-        return joined(found)
+        return concatenated(found)
 
     def __len__(self) -> int:
         """The number of keys. If :meth:`add_many` was called, it is counted: that takes a pass over all parts."""

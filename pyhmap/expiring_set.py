@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pyhmap._convert.codec import Many
+from pyhmap._convert.columns import concatenated
 from pyhmap._file.types import type_of_text
 from pyhmap._mapping.windows import Ring, read_times
 from pyhmap.errors import CorruptMapError
-from pyhmap.expiring import At, DType, Expiring, by_part, joined
+from pyhmap.expiring import At, DType, Expiring, by_part
 from pyhmap.frozen_set import FrozenSet
 from pyhmap.hset import HSet
 
@@ -250,7 +251,10 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
         batch = self._batch(keys)
         with self._ring.turns.entered():
             ring = self._turn()
-            return sum(ring.part(number).discard_many(batch.whole) for number, _ in ring.parts())
+            ring.turns.changing = True
+            gone: int = sum(ring.part(number).discard_many(batch.whole) for number, _ in ring.parts())
+            ring.turns.changing = False
+            return gone
 
     # ---- all keys
 
@@ -269,7 +273,7 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
         array([7], dtype=int32)
         """
         with self._ring.turns.entered():
-            return joined([self._none.to_array(), *(part.to_array() for part in self._turn().walk())])
+            return concatenated([self._none.to_array(), *(part.to_array() for part in self._turn().walk())])
 
     def __iter__(self) -> Iterator[_K]:
         """The keys that are present when the iteration begins. No change ends it, nor shows in it."""

@@ -19,7 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from pyhmap import HMap, HSet
 from pyhmap._reference.engine import ReferenceMap
-from reads_frozen import ReadsFrozen, ReadsMapped
+from reads_frozen import ReadsDataset, ReadsFrozen, ReadsMapped
 from support import no_collections
 
 HERE = Path(__file__).parent
@@ -36,6 +36,7 @@ MAPS = [pytest.param(HMap, id="compiled"), pytest.param(ReferenceMap, id="refere
 READ_FROZEN = [
     pytest.param(ReadsFrozen, id="frozen", marks=pytest.mark.slow),
     pytest.param(ReadsMapped, id="mapped", marks=pytest.mark.slow),
+    pytest.param(ReadsDataset, id="dataset", marks=pytest.mark.slow),
 ]
 
 
@@ -84,16 +85,27 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(scope="session")
-def failing_calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a program's environment needs, so that its calls of the system can be made to fail."""
+def preloaded(source: str, folder: Path) -> dict[str, str]:
+    """What a program's environment needs to have a library of C, of this folder, before all others."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("replacing calls of the system needs a C compiler and Linux")
-    library, source = tmp_path_factory.mktemp("library") / "failing_calls.so", HERE / "failing_calls.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
-    preloaded = f"{os.environ.get('LD_PRELOAD', '')} {library}"  # a sanitizer wants to be the first
-    return {"LD_PRELOAD": preloaded.strip()}
+        pytest.skip("replacing functions of the system needs a C compiler and Linux")
+    library = folder / "replaced.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, HERE / source], check=True)
+    all_of_them = f"{os.environ.get('LD_PRELOAD', '')} {library}"  # a sanitizer wants to be the first
+    return {"LD_PRELOAD": all_of_them.strip()}
+
+
+@pytest.fixture(scope="session")
+def failing_calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a program whose calls of the system can be made to fail."""
+    return preloaded("failing_calls.c", tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="session")
+def failing_malloc(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The same for its allocations."""
+    return preloaded("failing_malloc.c", tmp_path_factory.mktemp("library")) | {"PYTHONMALLOC": "malloc"}
 
 
 def pytest_runtest_teardown() -> None:
@@ -103,7 +115,7 @@ def pytest_runtest_teardown() -> None:
 
 def stays_together(nodeid: str) -> bool:
     """Whether the tests of this one's file share long runs of programs."""
-    return bool({"debug", "profiling", "packaging"} & set(Path(nodeid.partition("::")[0]).parts))
+    return bool({"debug", "engines", "profiling", "packaging"} & set(Path(nodeid.partition("::")[0]).parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -130,6 +130,7 @@ ADD = {
 }
 SET = {
     "set a new key": lambda kind, made: made.__setitem__(kind.keys([50])[0], 7),
+    "set an old key": lambda kind, made: made.__setitem__(kind.keys([3])[0], 7),
     "set_many": lambda kind, made: made.set_many(kind.keys([*NEW, *OLD]), 7, at=times(len(NEW) + len(OLD))),
     "get_many": lambda kind, made: made.get_many(kind.keys([*NEW, *OLD]), 0),
     "pop": lambda kind, made: made.pop(kind.keys([3])[0]),
@@ -146,7 +147,6 @@ def try_expiring_call(name: str, call: str) -> int:
     once; a map has no other keys than those before and those of the call."""
     kind = Kind(name)
     old, new = kind.keys(OLD), kind.keys([*NEW, *OLD, 50])
-    reads = call in ("contains_many", "get_many")
     most = 0
     for calls in (ADD, SET):
         one = {**EXPIRING_CALLS, **calls}.get(call)
@@ -162,8 +162,11 @@ def try_expiring_call(name: str, call: str) -> int:
             now = list(made)
             assert len(now) == len(made) == len(set(map(repr, now)))
             assert all(key in new for key in now), f"allocation {n} failed, and there are keys that nobody added"
-            if reads or (calls is ADD and call != "discard_many"):
+            if call not in ("discard_many", "set an old key", "set_many", "pop"):
                 assert all(key in now for key in old), f"allocation {n} failed, and keys are gone"
+            if calls is SET:  # an event of each old key, perhaps another one of this call; or the value that was set
+                values = {value for _, value in made.items()}
+                assert values <= {1, 2, 7}, f"allocation {n} failed, and there are sums of old and new values"
             if not reached or in_a_row > ENOUGH:
                 break
             most = max(most, n)

@@ -1,5 +1,5 @@
-"""Maps each of whose reads is answered by a frozen map, in memory or in a file: the contract's tests run over them as
-over the two engines.
+"""Maps each of whose reads is answered by a frozen map, in memory or in a file, or by a dataset: the contract's tests
+run over them as over the two engines.
 
 They are written like any HMap, and the first read after a write freezes them. So a test that writes and reads in turn
 tests a frozen map of every state on its way. A write that is missing in WRITES shows: reads give what was there before.
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
 import pyhmap
 from pyhmap import HMap
+from pyhmap._file import dataset
 
 # In memory, where there is such a folder: each file is flushed.
 FOLDER = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
@@ -53,6 +55,27 @@ class ReadsMapped(ReadsFrozen):
         path = f"{FOLDER.name}/{os.getpid()}.pyhmap"
         f.save(path)
         return pyhmap.open(path, verify="lazy")
+
+
+class ReadsDataset(ReadsFrozen):
+    """A map that is divided among three files, and read from them."""
+
+    __slots__ = ()
+
+    def _made_frozen(self) -> Any:
+        if self.value_dtype in (np.dtype("g"), np.dtype("G")):
+            return super()._made_frozen()
+        folder = f"{FOLDER.name}/{os.getpid()}"
+        with dataset.alone_in(folder), ExitStack() as files:
+            division = dataset.Division(folder, files, 3, 1 << 20)
+            spiller = division._begin(self.key_dtype, self.value_dtype)
+            spiller.add(*HMap.to_arrays(self))
+            spiller.end()
+            parts = [division.part(number, False, 0, lambda part: None) for number in range(3)]
+            dataset.publish(folder, division.manifest(parts))
+        ds = pyhmap.open_dataset(folder, verify="lazy")
+        list(ds)  # maps all parts: the next map replaces the files
+        return ds
 
 
 def forwarded(name: str) -> Any:

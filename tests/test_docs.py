@@ -72,7 +72,10 @@ def test_the_map_has_examples():
     assert {"HMap", "get_many", "lookup_many", "contains_many", "set_many", "from_arrays"} <= names
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/expiring.md", "docs/files.md", "docs/format.md"])
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("datasets", "enricher", "expiring", "files", "format"))]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_python_blocks_of_a_page(name):
     run_blocks(name)
 

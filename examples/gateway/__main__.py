@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from settings import Run
 
-NEEDED = ["aiohttp", "cryptography", "httptools", "jwt", "opentelemetry.sdk", "prometheus_client", "pyhmap"]
+NEEDED = ["aiohttp", "cryptography", "httptools", "jwt", "opentelemetry.sdk", "prometheus_client", "psutil", "pyhmap"]
 NEEDED += ["regopy", "starlette", "uvicorn", "uvloop"]
 SHORTEST = 3.0  # seconds in which all events of the demonstration find their place
 

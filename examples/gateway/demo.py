@@ -98,16 +98,21 @@ async def _events(
     for name in ("worker-1", "guard"):
         await asyncio.sleep(pause)
         told(f"{name} is killed")
-        starts, began = supervisor.starts(name), time.perf_counter()
-        os.kill(supervisor.pid(name), signal.SIGKILL)
-        while supervisor.starts(name) == starts or not await asyncio.to_thread(all_answer, supervisor):
-            await asyncio.sleep(0.02)
-        told(f"  {time.perf_counter() - began:.2f} s until it answers again")
+        told(f"  {await kill(supervisor, name):.2f} s until it answers again")
 
     await asyncio.sleep(pause)
     told("back to the policy before")
     await change(lambda: rollout.back(run, told=told))
     return await sending
+
+
+async def kill(supervisor: Supervisor, name: str) -> float:
+    """Kill a process. Returns after how many seconds all workers, and the guard, answer again."""
+    starts, began = supervisor.starts(name), time.perf_counter()
+    os.kill(supervisor.pid(name), signal.SIGKILL)
+    while supervisor.starts(name) == starts or not await asyncio.to_thread(all_answer, supervisor):
+        await asyncio.sleep(0.01)
+    return time.perf_counter() - began
 
 
 def all_answer(supervisor: Supervisor) -> bool:

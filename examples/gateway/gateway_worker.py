@@ -99,7 +99,7 @@ class Worker:
             return
         self._gateway.generation = newer
         self._reload_error = ""
-        self._failed_before = self._metrics.failed()
+        self._failed_before = telemetry.failed(self._metrics.by_rule())
         self._reloads += 1
         self._last_reload = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._metrics.reloads.labels("done").inc()
@@ -109,7 +109,7 @@ class Worker:
         self._log.write(worker=self._number, reload="done", generation=newer.number)
 
     async def _figures(self) -> status.Figures:
-        generation = self._gateway.generation
+        generation, by_rule = self._gateway.generation, self._metrics.by_rule()
         guard = None
         with contextlib.suppress(GuardGoneError):
             guard = await self._guard.figures()
@@ -122,8 +122,8 @@ class Worker:
             "last_reload": self._last_reload,
             "reloads": self._reloads,
             "reload_error": self._reload_error,
-            "requests": self._metrics.by_rule(),
-            "failures": self._metrics.failed() - self._failed_before,
+            "requests": by_rule,
+            "failures": telemetry.failed(by_rule) - self._failed_before,
             "facts": generation.facts.sizes() if generation else {},
             "guard": guard,
         }

@@ -129,11 +129,7 @@ def measure(path: Path, plan: Plan, told: Told = print) -> None:
     with started("guard", plan) as (run, supervisor):
         for _ in range(plan.changes):
             change(results, run)
-        for trial in (
-            asyncio.run(trials.same_token(run, supervisor, plan.tokens)),
-            asyncio.run(trials.killed_guard(run, supervisor, plan.kills)),
-            asyncio.run(trials.switched(run, supervisor, plan.switches)),
-        ):
+        for trial in trials.tried(run, supervisor, plan.tokens, plan.kills, plan.switches):
             its = {"title": trial.title, "times": trial.times, "requests": trial.requests, "wrong": trial.wrong}
             results.add(measure="trial", **its)
     for name in ("guard", "rego"):

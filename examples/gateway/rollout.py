@@ -7,6 +7,7 @@ gives no decision, it goes back, and no other worker has seen it.
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,9 +97,13 @@ def _wait(port: int, number: int) -> dict[str, Any]:
 
 
 def _ports(run: Run) -> list[int]:
-    """Of the status of each worker; empty if no gateway runs."""
+    """Of the status of each worker; empty if no gateway runs.
+
+    The supervisor keeps these sockets open while it runs: a worker that is busy, or has ended, is not passed over.
+    """
     try:
         ports = [*json.loads(run.processes.read_text())["workers"].values()]
     except FileNotFoundError:
         return []
-    return ports if any(status(port) for port in ports) else []
+    with socket.socket() as asked:
+        return [] if asked.connect_ex(("127.0.0.1", ports[0])) else ports

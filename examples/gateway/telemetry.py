@@ -45,10 +45,10 @@ class Metrics:
                 counted[rule] = counted.get(rule, 0) + int(each.value)  # a rule may have several statuses
         return counted
 
-    def failed(self) -> int:
-        """How many requests met a fault of the gateway, or a policy without a decision."""
-        by_rule = self.by_rule()
-        return by_rule.get("policy_failed", 0) + by_rule.get("failed", 0)
+
+def failed(by_rule: dict[str, int]) -> int:
+    """How many requests met a fault of the gateway, or a policy without a decision."""
+    return by_rule.get("policy_failed", 0) + by_rule.get("failed", 0)
 
 
 class Lines:

@@ -43,12 +43,10 @@ class Tally:
     rules: dict[str, Counter[str]] = field(default_factory=dict)  # of each kind
     wrong: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
-    workers: Counter[str] = field(default_factory=Counter)
     generations: Counter[int] = field(default_factory=Counter)
 
     def add(self, kind: str, answer: Answer, rules: frozenset[str]) -> None:
         self.rules.setdefault(kind, Counter())[answer.rule] += 1
-        self.workers[answer.worker] += 1
         self.generations[answer.generation] += 1
         if answer.rule not in UNAVAILABLE:
             self.seconds.append(answer.seconds)
@@ -68,7 +66,6 @@ class Answer:
     worker: str
     generation: int
     seconds: float
-    body: bytes = b""
 
 
 class Connection:
@@ -87,7 +84,7 @@ class Connection:
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
-            body = await reader.readexactly(int(headers["content-length"]))
+            await reader.readexactly(int(headers["content-length"]))
         except (OSError, EOFError):
             self.close()
             await asyncio.sleep(PAUSE)
@@ -96,7 +93,7 @@ class Connection:
             self.close()
         rule, worker = headers.get("x-rule", "none"), headers.get("x-worker", "-")
         number = int(headers.get("x-generation", 0))
-        return Answer(int(head[0].split()[1]), rule, worker, number, time.perf_counter() - began, body)
+        return Answer(int(head[0].split()[1]), rule, worker, number, time.perf_counter() - began)
 
     def close(self) -> None:
         if self._streams is not None:
@@ -161,13 +158,11 @@ def _in(seconds: int) -> int:
     return int(time.time()) + seconds
 
 
-async def run(
-    port: int, issuer: Issuer, seconds: float, *, connections: int = 16, tally: Tally | None = None, seed: int = 0
-) -> Tally:
+async def run(port: int, issuer: Issuer, seconds: float, *, connections: int = 16, tally: Tally | None = None) -> Tally:
     """Send requests of all kinds for so long, and replays in bursts beside them."""
     if not 1 <= connections <= MOST_CONNECTIONS or not 0 < seconds <= MOST_SECONDS:
         raise ValueError(f"give 1 to {MOST_CONNECTIONS} connections, and at most {MOST_SECONDS:.0f} seconds")
-    tally, until, chosen = tally or Tally(), time.monotonic() + seconds, random.Random(seed)
+    tally, until, chosen = tally or Tally(), time.monotonic() + seconds, random.Random(0)
     all_kinds = kinds(issuer, Issuer("2020-z"))
     weights = [kind.weight for kind in all_kinds]
 

@@ -23,6 +23,8 @@ class Upstream(Protocol):
     ) -> tuple[int, bytes]:
         """Status and content of the answer; UpstreamGoneError."""
 
+    async def close(self) -> None: ...
+
 
 class UpstreamClient:
     """Over a Unix socket. To be made and closed in a running event loop."""

@@ -53,7 +53,7 @@ VARIANTS = {
 def left_out() -> dict[str, str]:
     """The variants that cannot run here, with what to do."""
     if importlib.util.find_spec("redis") is None:
-        return {"redis": "its Python library is not installed: pip install redis"}
+        return {"redis": "its Python library is not installed: pip install -e '.[peers]'"}
     if shutil.which("redis-server") is None:
         return {"redis": "redis-server is not installed: on Debian, apt-get install redis-server"}
     return {}

@@ -21,13 +21,14 @@ import psutil
 
 import pyhmap
 import tophash_cache
-from leaks.recipes import both, cache, expiring, files, frozen, ids, maps, sets, ways
+from leaks.recipes import both, cache, datasets, expiring, files, frozen, ids, maps, sets, ways
 from leaks.recipes import debug as debug_recipes
 from leaks.recipes.kit import EXTRAS, FORMS, RECIPES, SLOW, Kit, Recipe
 from pyhmap import ExpiringMap, ExpiringSet, FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet, debug
 from tophash_cache import TopHashCache
 
-RECIPE_MODULES = (both, maps, sets, frozen, ids, expiring, files, ways, cache, debug_recipes)  # each enters its own
+# Each enters its own.
+RECIPE_MODULES = (both, maps, sets, frozen, ids, expiring, files, datasets, ways, cache, debug_recipes)
 PACKAGES = (pyhmap, debug, tophash_cache)
 NOTHING = "nothing"  # a round without any call: what the meters themselves do
 WARM_UP = 5000  # calls: code is specialised, free lists and the cache's log of 64 changes are full

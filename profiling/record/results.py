@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from builds import run as builds
 from cache import policies, rules
 from cache import run as cache
+from cluster import figures as cluster
 from compare import run as compare
 from core import records
 from core.environment import HARNESS, git
@@ -19,6 +20,7 @@ from files import figures as files
 from floods import run as floods
 from floor import run as floor
 from fragmentation import run as fragmentation
+from gateway import figures as gateway
 from growth import latency
 from ids import figures as ids
 from instructions import run as instructions
@@ -64,6 +66,8 @@ FIGURES: dict[str, Callable[[Document], Any]] = {
     "floor": lambda document: floor.figures(document["samples"]),
     "floods": lambda document: floods.rows(document["samples"]),
     "fragmentation": lambda document: fragmentation.rows(document["samples"]),
+    "cluster": lambda document: cluster.figures(document["samples"]),
+    "gateway": lambda document: gateway.figures(document["samples"]),
     "growth": of_growth,
     "ids": lambda document: ids.figures(document["samples"]),
     "instructions": lambda document: instructions.medians(document["samples"]),

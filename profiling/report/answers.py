@@ -23,6 +23,7 @@ TITLES = {
     "files": "Files",
     "ids": "Ids",
     "floor": "The floor of memory",
+    "cluster": "Clusters",
     "gateway": "A gateway",
     "growth": "Growth",
     "fragmentation": "Fragmentation",
@@ -160,6 +161,23 @@ def of_floor(document: Document) -> str:
     )
 
 
+def of_cluster(document: Document) -> str:
+    found = document["figures"]
+    tried = [*found["faults"], *found["links"]]
+    wrong = sum(row["outcome"] == "WRONG" for row in tried)
+    said = f"{len(tried)} jobs with killed processes, cut links and skew: {wrong} wrong"
+    errors = sum(row["outcome"] == "error" for row in tried)
+    said += f", {errors} with an error" if errors else ""
+    told = {(row["keys"], row["nodes"]): row for row in found.get("told", [])}
+    if "build" in told.get((10**10, 100), {}) and "shuffle" in told[10**10, 100]:
+        row = told[10**10, 100]
+        said += (
+            f"; by the model, 100 nodes build 10^10 keys in {row['build']['seconds']:,.0f} s, and look as many up in "
+            f"{row['shuffle']['seconds']:,.0f} s"
+        )
+    return f"{said}."
+
+
 def of_gateway(document: Document) -> str:
     rows = {row["variant"]: row for row in document["figures"]["load"]}
     again = {row["variant"]: row for row in document["figures"]["replays"]}
@@ -268,6 +286,7 @@ ANSWERS: dict[str, Callable[[Document], str]] = {
     "files": of_files,
     "ids": of_ids,
     "floor": of_floor,
+    "cluster": of_cluster,
     "gateway": of_gateway,
     "growth": of_growth,
     "fragmentation": of_fragmentation,

@@ -19,7 +19,7 @@ import datetime
 import operator
 import sys
 from collections import deque
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Sequence, ValuesView
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -468,6 +468,19 @@ def check_code_points(array: Array, codec: Any) -> None:
     if points.size and points.max() > MAX_CODE_POINT:
         position = int((points > MAX_CODE_POINT).argmax()) * len(array) // len(points)
         raise ValueError(f"{codec.what}s[{position}] is not text: it has a number above U+10FFFF; correct the array")
+
+
+def concatenated(arrays: Sequence[Array]) -> Array:
+    """One array of all items, of the type of the first array. NumPy alone would remove the padding of records, or leave
+    in it what the memory held before."""
+    first = arrays[0]
+    if first.dtype.names is None:
+        return np.concatenate(arrays, dtype=first.dtype)
+    made, end = np.zeros((sum(map(len, arrays)), *first.shape[1:]), first.dtype), 0
+    for array in arrays:
+        made[end : end + len(array)] = array
+        end += len(array)
+    return made
 
 
 def object_array(items: Any) -> Array:

@@ -173,25 +173,31 @@ cdef object lookup_many(TypedMap map, keys, threads):
     check_threads(threads)
     if map.t.form == OBJECT_KEY:
         return batch_objects.lookup_many(<HMapCore> map, keys)
-    cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
-    answers = empty_values(map, call.keys.n)
-    if map.value_kind == OBJECT:
-        call.receive_objects(answers)
-    else:
-        call.receive_values(answers)
-    call.receive_found()
-    read(map, call, False, threads)
-    return answers if map.value_kind == OBJECT else finished_values(map, answers), call.found
+    return look_up(map, keys_of(map, keys, True), True, threads)
 
 
 cdef object contains_many(TypedMap map, keys, threads):
     check_threads(threads)
     if map.t.form == OBJECT_KEY:
         return batch_objects.contains_many(<HMapCore> map, keys)
-    cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
+    return look_up(map, keys_of(map, keys, True), False, threads)[1]
+
+
+cdef tuple look_up(TypedMap map, Items keys, bint want_values, threads):
+    """The values of keys, or None; and which of the keys are present."""
+    cdef ReadCall call = ReadCall(keys, map.t.value_size)
+    answers = None
+    if want_values:
+        answers = empty_values(map, keys.n)
+        if map.value_kind == OBJECT:
+            call.receive_objects(answers)
+        else:
+            call.receive_values(answers)
     call.receive_found()
     read(map, call, False, threads)
-    return call.found
+    if want_values and map.value_kind != OBJECT:
+        answers = finished_values(map, answers)
+    return answers, call.found
 
 
 cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined=False, choose=None):

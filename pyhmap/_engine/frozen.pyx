@@ -8,14 +8,12 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_read, freeze
 from pyhmap._engine.batch_items cimport Items, empty_keys, finished_keys, keys_of, values_of
-from pyhmap._engine.frozen_core cimport FrozenCore, memory_of, raise_closed
+from pyhmap._engine.frozen_core cimport FrozenCore, memory_of, raise_closed, value_of
 from pyhmap._engine.iterate cimport ITEMS, KEYS, Part, VALUES
-from pyhmap._engine.one_item cimport bytes_of, key_from, key_object, object_of_detached, value_object
-from pyhmap._engine.typed cimport FLOAT
+from pyhmap._engine.one_item cimport key_from, key_object
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport CHUNK, RELEASE_GIL_FROM
-from pyhmap._kernels.frozen cimport find_entry, first_astray, gather_rows, load_any_key, loaded_text, row_of_code
-from pyhmap._kernels.layout cimport Text
+from pyhmap._kernels.frozen cimport find_entry, first_astray, gather_rows, load_any_key, row_of_code
 
 
 cdef class FrozenEngine(FrozenCore):
@@ -237,18 +235,6 @@ cdef class FrozenEngine(FrozenCore):
         """The keys, and the values or None, as ``arrow_table`` takes them."""
         self.check_open()
         return batch_read.copy_rows(self, True, with_values, True)
-
-
-cdef inline object value_of(FrozenCore map, const uint8_t *entry):
-    """The Python object of a row's value. The map is open, and no Python code has run since."""
-    cdef Text text
-    if map.value_kind <= FLOAT:
-        return value_object(map, entry + map.value_at)      # which reads the word before anything else
-    _memory = memory_of(map)
-    if map.t.text_values:
-        text = loaded_text(&map.t, entry + map.value_at)
-        return object_of_detached(map, bytes_of(&text))
-    return value_object(map, entry + map.value_at)
 
 
 cdef object rows_of(FrozenCore map, Part part):

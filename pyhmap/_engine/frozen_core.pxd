@@ -3,10 +3,12 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyhmap._engine.memory cimport Block
-from pyhmap._engine.typed cimport TypedMap
+from pyhmap._engine.one_item cimport bytes_of, object_of_detached, value_object
+from pyhmap._engine.typed cimport FLOAT, TypedMap
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.file_blocks cimport Verified
-from pyhmap._kernels.frozen cimport Frozen
+from pyhmap._kernels.frozen cimport Frozen, loaded_text
+from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text_source cimport TextSource
 
 
@@ -36,6 +38,18 @@ cdef inline object memory_of(FrozenCore map):
     if map.memory is None:
         raise_closed(map)
     return map.memory
+
+
+cdef inline object value_of(FrozenCore map, const uint8_t *entry):
+    """The Python object of a row's value. The map is open, and no Python code has run since."""
+    cdef Text text
+    if map.value_kind <= FLOAT:
+        return value_object(map, entry + map.value_at)      # which reads the word before anything else
+    _memory = memory_of(map)
+    if map.t.text_values:
+        text = loaded_text(&map.t, entry + map.value_at)
+        return object_of_detached(map, bytes_of(&text))
+    return value_object(map, entry + map.value_at)
 
 
 cdef int raise_closed(FrozenCore map) except -1

@@ -116,6 +116,44 @@ def pair_of(batch: Any) -> tuple[Any, Any]:
     return items
 
 
+def typed_map(key: Any, value: Any, seed: int | None) -> Any:
+    """A frozen map of these types without keys. Raises ``TypeError`` if a type cannot be in a file."""
+    f = FrozenEngine.__new__(FrozenEngine)
+    f._begin(key, value, seed)
+    for dtype in f.key_dtype, f.value_dtype:
+        type_text(dtype)
+    return f
+
+
+def room_of(memory: int, buffers: int) -> int:
+    """The bytes of each of some buffers: a quarter of the memory is for them."""
+    return max(LEAST_ROOM, min(ROOM, memory // 4 // buffers // 8 * 8))
+
+
+def spilled(batches: Iterable[Any], kind: str, begin: Callable[[Any, Any], Any]) -> Any:
+    """Give the rows of all batches to a spiller, which ``begin`` makes for the types of keys and values. The first
+    batch with rows decides the types. Returns the spiller."""
+    spiller: Any = None
+    decided = False
+    for number, batch in enumerate(batches):
+        with errors_in(number):
+            keys, values = pair_of(batch)
+            if not decided:
+                keys, _, key_type = infer.with_type(keys, "key")
+                if kind == "set":
+                    value_type: Any = "V0"
+                else:
+                    values, _, value_type = infer.with_type(values, "value")
+        if not decided:
+            spiller = begin(key_type, value_type)
+        with errors_in(number):
+            spiller.add(keys, values)
+        decided = decided or bool(spiller.cells.any())
+    if spiller is None:
+        raise ValueError("there is no batch, so the types are not known: give one, of empty arrays of these types")
+    return spiller
+
+
 # ---- temporary files -------------------------------------------------------------------------------------------------
 
 
@@ -210,35 +248,28 @@ class Building:
         self.memory, self.last, self.progress = memory, last, progress
 
     def room(self, buffers: int) -> int:
-        """The bytes of each of some buffers: a quarter of the memory is for them."""
-        return max(LEAST_ROOM, min(ROOM, self.memory // 4 // buffers // 8 * 8))
+        return room_of(self.memory, buffers)
 
     # ---- batches to records
 
     def take(self, batches: Iterable[Any], seed: int | None) -> None:
-        """Spill the rows of all batches. The first batch with rows decides the types."""
-        spiller: Any = None
-        decided = False
-        for number, batch in enumerate(batches):
-            with errors_in(number):
-                keys, values = pair_of(batch)
-                if not decided:
-                    keys, _, key_type = infer.with_type(keys, "key")
-                    if self.kind == "set":
-                        value_type: Any = "V0"
-                    else:
-                        values, _, value_type = infer.with_type(values, "value")
-            if not decided:
-                self.f = FrozenEngine.__new__(FrozenEngine)
-                self.f._begin(key_type, value_type, seed)
-                for dtype in self.f.key_dtype, self.f.value_dtype:
-                    type_text(dtype)  # raises if it cannot be in a file
-                spiller = self.new_spiller(PARTITIONS)
-            with errors_in(number):
-                spiller.add(keys, values)
-            decided = decided or bool(spiller.cells.any())
-        if spiller is None:
-            raise ValueError("there is no batch, so the types are not known: give one, of empty arrays of these types")
+        """Spill the rows of all batches."""
+
+        def begin(key: Any, value: Any) -> Any:
+            self.f = typed_map(key, value, seed)
+            return self.new_spiller(PARTITIONS)
+
+        self.end_spill(spilled(batches, self.kind, begin))
+
+    def take_records(self, records: Iterable[Bytes], size: int, key: Any, value: Any, seed: int | None) -> None:
+        """Spill records of so many bytes, which :class:`Spill` has read."""
+        self.f = typed_map(key, value, seed)
+        partitions = 1
+        while size > partitions * (self.memory // 2) and partitions < PARTITIONS:
+            partitions *= 2
+        spiller = self.new_spiller(partitions)
+        for some in records:
+            spiller.add_records(some)
         self.end_spill(spiller)
 
     def new_spiller(self, partitions: int) -> Any:

@@ -12,7 +12,7 @@
 # Keys are counted in 2^CELL_BITS cells, by the upper bits of their hashes. Whatever number of parts is chosen when all
 # keys have been seen, a part is some cells.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from pyhmap._kernels.constants cimport (
@@ -161,6 +161,47 @@ cdef inline void hash_keys(const Table *t, key_t *key, uint64_t n, uint64_t *h) 
         hash_texts(t, key, n, h)
     else:
         hash_each(t, key, n, key, h)
+
+
+cdef inline void number_as(const Table *t, const key_t *keys, uint64_t n, uint32_t partitions,
+                           uint16_t *numbers) noexcept nogil:
+    cdef key_t key[BUILD_BLOCK]
+    cdef uint64_t h[BUILD_BLOCK]
+    cdef uint64_t i, size, done = 0
+    while done < n:
+        size = min(n - done, <uint64_t> BUILD_BLOCK)
+        memcpy(key, keys + done, size * sizeof(key_t))
+        hash_keys(t, key, size, h)
+        for i in range(size):
+            numbers[done + i] = <uint16_t> part_of(h[i], partitions)
+        done += size
+
+
+cdef inline void number_keys(const Table *t, const void *keys, uint64_t n, uint32_t partitions,
+                             uint16_t *numbers) noexcept nogil:
+    """The partition of each of n keys, of which there are at most 2^16."""
+    if t.form == WORD32:
+        number_as(t, <const uint32_t *> keys, n, partitions, numbers)
+    elif t.form == TEXT:
+        number_as(t, <const Text *> keys, n, partitions, numbers)
+    else:
+        number_as(t, <const uint64_t *> keys, n, partitions, numbers)
+
+
+cdef inline void gather_as(const key_t *keys, const int64_t *order, uint64_t n, key_t *out) noexcept nogil:
+    cdef uint64_t i
+    for i in range(n):
+        out[i] = keys[order[i]]
+
+
+cdef inline void gather_keys(const Table *t, const void *keys, const int64_t *order, uint64_t n, void *out) noexcept nogil:
+    """The keys at n positions."""
+    if t.form == WORD32:
+        gather_as(<const uint32_t *> keys, order, n, <uint32_t *> out)
+    elif t.form == TEXT:
+        gather_as(<const Text *> keys, order, n, <Text *> out)
+    else:
+        gather_as(<const uint64_t *> keys, order, n, <uint64_t *> out)
 
 
 cdef inline uint64_t spill_as(const Table *t, const Frozen *f, Spilling *s, const RowSource *source, uint64_t at,

@@ -32,6 +32,7 @@ _P = TypeVar("_P", bound=Sized)
 NANOSECONDS = 10**9  # in a second
 LONGEST = 10**9  # seconds of a window: 31 years, far from where times of 64 bits end
 LAST = 1 << 62  # nanoseconds: 146 years, so that neither a window nor a part more overflows 64 bits
+FAR = 9.2e9  # seconds: nearly what 64 bits hold, and later than a window after any time of the clock
 MOST_PARTS = 1000  # each call asks every live part
 
 Numbers = int | npt.NDArray[np.int64]  # of the part of all keys, or of the part of each
@@ -115,7 +116,9 @@ class Ring(Generic[_P]):
         """Read the clock, and drop the parts that are due."""
         reading = self._clock()
         try:
-            now = math.floor(float(reading) * NANOSECONDS)
+            seconds = float(reading)
+            whole = math.floor(seconds)
+            now = whole * NANOSECONDS + math.floor((seconds - whole) * NANOSECONDS)
         except (TypeError, ValueError, OverflowError):
             now = LAST
         if not -LAST < now < LAST:
@@ -156,23 +159,23 @@ class Ring(Generic[_P]):
         in one part. Raises ``ValueError`` for a time more than a window after now."""
         if times is None:
             return self.newest
-        late = ~(times <= self.now + self.width * self.count)  # not a number, too
+        late = times > self.now + self.width * self.count
         if late.any():
             at = f"at[{late.argmax()}]" if late.ndim else "at"
-            given = float(times[late.argmax()] if late.ndim else times) / NANOSECONDS
+            given = int(times[late.argmax()] if late.ndim else times) / NANOSECONDS
             raise ValueError(
                 f"{at} is {given!r}, more than the window of {self.window!r} s after the clock, which is at "
                 f"{self.now / NANOSECONDS!r}: give seconds of the same clock"
             )
-        numbers = times.astype(np.int64) // self.width
+        numbers = times // self.width
         if numbers.ndim == 0 or (len(numbers) and (numbers == numbers[0]).all()):
             return int(numbers.flat[0])
         return numbers if len(numbers) else self.newest
 
 
-def read_times(at: Any, n: int | None) -> npt.NDArray[np.float64] | None:
-    """What a caller gives as ``at`` for n keys, or for a single one, in whole nanoseconds: a float64 array of shape ()
-    or (n,)."""
+def read_times(at: Any, n: int | None) -> npt.NDArray[np.int64] | None:
+    """What a caller gives as ``at`` for n keys, or for a single one, in whole nanoseconds: an array of shape () or
+    (n,)."""
     if at is None:
         return None
     times = np.asarray(at)
@@ -181,5 +184,12 @@ def read_times(at: Any, n: int | None) -> npt.NDArray[np.float64] | None:
     if times.ndim and times.shape != (n,):
         keys, wanted = ("one key", "one time") if n is None else (f"{n} keys", "one time per key, or one for all")
         raise ValueError(f"{keys} but at has shape {times.shape}: give {wanted}")
-    seconds = np.clip(times.astype(np.float64), -LAST / NANOSECONDS, 2 * LAST / NANOSECONDS)  # far off is too far off
-    return np.floor(seconds * NANOSECONDS)
+    seconds = times.astype(np.float64)
+    wrong = ~np.isfinite(seconds)
+    if wrong.any():
+        where, given = (f"at[{wrong.argmax()}]", seconds[wrong.argmax()]) if wrong.ndim else ("at", seconds)
+        raise ValueError(f"{where} is {float(given)!r}: give times in seconds, as the clock does")
+    seconds = np.clip(seconds, -FAR, FAR)
+    whole = np.floor(seconds)  # apart from the rest: the product of a large float would be rounded
+    rest = np.floor((seconds - whole) * NANOSECONDS)
+    return np.asarray(whole.astype(np.int64) * NANOSECONDS + rest.astype(np.int64))

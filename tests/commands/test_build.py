@@ -256,7 +256,7 @@ def test_progress_of_building(source):
     assert as_on_screen(shown) == ""
 
 
-def test_ctrl_c_leaves_the_old_file():
+def test_ctrl_c_leaves_the_old_file(interruptible):
     parquet(PRICES, "a.parquet")
     Path("a.pyhmap").write_bytes(b"old")
     Path("stop.py").write_text(

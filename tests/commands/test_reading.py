@@ -545,7 +545,7 @@ def test_a_reader_that_goes_away():
         assert process.wait() == -signal.SIGPIPE
 
 
-def test_ctrl_c():
+def test_ctrl_c(interruptible):
     Path("block.py").write_text(
         "import os, signal\n"
         "import pyhmap.__main__ as command\n"

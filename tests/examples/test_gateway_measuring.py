@@ -31,7 +31,7 @@ from guard_frames import ACCEPTED, OUTSIDE, OVER_LIMIT, REPLAYED
 from settings import Run
 
 NO_LIMIT, NOW = 2**32 - 1, 1_000_000.0
-TINY = measuring.Plan(1, 40, 5.0, 4, 5, 20, 1, 5_000, 10, 1, 2)
+TINY = measuring.Plan(1, 40, 60.0, 4, 5, 20, 1, 5_000, 10, 1, 2)
 
 
 class Clock:
@@ -85,7 +85,9 @@ def test_a_dict_knows_an_id_for_its_window_and_forgets_it(clock: Clock) -> None:
 # --- redis ---
 
 
-@pytest.mark.parametrize(("library", "said"), [(False, "pip install redis"), (True, "apt-get install redis-server")])
+@pytest.mark.parametrize(
+    ("library", "said"), [(False, "pip install -e '.[peers]'"), (True, "apt-get install redis-server")]
+)
 def test_what_is_missing_is_left_out_with_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, library: bool, said: str
 ) -> None:

@@ -191,6 +191,33 @@ def test_a_generation_that_a_later_worker_cannot_use_is_taken_back_from_all(
         assert rollout._wait(port, number)["generation"] == number
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"pid": 0}, "the first worker ended"), ({"reload_error": "a map is damaged"}, "a map is damaged")],
+)
+def test_a_generation_that_the_first_worker_cannot_use_reaches_no_other(
+    changed: dict[str, Any], message: str, run: Run, running: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [each["generation"] for each in figures(running)]
+    reloads, looks = figures(running)[1]["reloads"], Counter[int]()
+
+    def told(port: int) -> dict[str, Any] | None:
+        said = supervising.status(port)
+        if not said or port != running.status_ports[0] or said["asked"] == before[0]:
+            return said
+        looks[port] += 1
+        if "reload_error" in changed:
+            return said | changed | {"generation": before[0]}
+        return said | changed if looks[port] > 1 else said
+
+    monkeypatch.setattr(rollout, "status", told)
+    with pytest.raises(rollout.RolledBackError, match=message):
+        rollout.publish(run, demo.source_of(run), watched=0.5, told=lambda line: None)
+    monkeypatch.undo()
+    rollout._wait(running.status_ports[0], before[0])
+    assert figures(running)[1]["reloads"] == reloads
+
+
 def test_back_leads_to_the_generation_before(run: Run, running: Supervisor) -> None:
     before = figures(running)[0]["generation"]
     number = rollout.publish(run, demo.source_of(run), watched=0.0, told=lambda line: None)
@@ -216,16 +243,14 @@ def test_back_leads_to_the_generation_before(run: Run, running: Supervisor) -> N
 def test_what_is_no_http_is_answered_in_json(sent: bytes, status: int, running: Supervisor) -> None:
     with socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection:
         connection.sendall(sent)
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            received = connection.recv(65536)
-            assert received, answer
-            answer += received
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))  # up to the end: the connection is closed
     head, _, body = answer.partition(b"\r\n\r\n")
 
     assert int(head.split()[1]) == status
     assert b"content-type: application/json" in head
-    assert not body or json.loads(body).keys() >= {"error", "message"}
+    told = json.loads(body)
+    assert told["message"]
+    assert f"x-rule: {told['error']}\r\n".encode() in head
     assert all(answer.rule == "allowed" for answer in ask(running, *_honest(running)))
 
 
@@ -248,10 +273,17 @@ def test_no_file_of_a_run_but_those_of_secrets_holds_one(tmp_path: Path) -> None
     secret += [run.secrets.transactions.hex().encode(), run.secrets.pseudonyms.hex().encode(), b"4929123456789876"]
     secret += [b"planted", b"Planted", b"PLANTED", b"clinic-7-desk"]
 
+    assert run.folder.stat().st_mode & 0o077 == 0
+    for name in ("secrets.json", "issuer.pem"):
+        assert (run.folder / name).stat().st_mode & 0o077 == 0, name
     written = [*run.logs.iterdir(), *run.journal.iterdir()]
+    for path in run.folder.rglob("*"):
+        if path.is_file() and path.name not in ("secrets.json", "issuer.pem"):
+            content = path.read_bytes()
+            # Tables of facts name clients; logs and journal do not.
+            searched = secret if path in written else secret[:-1]
+            assert not [each for each in searched if each in content], path.name
     for path in written:
-        content = path.read_bytes()
-        assert not [each for each in secret if each in content], path.name
         assert path.stat().st_mode & 0o077 == 0, path.name
     for kind in ("worker", "spans"):
         lines = b"".join(path.read_bytes() for path in written if path.name.startswith(f"{kind}-"))
@@ -261,20 +293,21 @@ def test_no_file_of_a_run_but_those_of_secrets_holds_one(tmp_path: Path) -> None
 # --- what is shown ---
 
 
+# All at once: the page loads itself again every two seconds.
+SHOWN = """() => [document.title, document.documentElement.scrollWidth <= window.innerWidth,
+  Object.fromEntries([...document.querySelectorAll("table")].map((table) => [table.caption.innerText,
+    [...table.rows].map((row) => [...row.cells].filter((cell) => cell.tagName == "TD").map((cell) => cell.innerText))
+  ]))]"""
+
+
 def shown_tables(browser: Any, port: int, width: int) -> tuple[str, dict[str, list[list[str]]]]:
     """The title of the page and the cells of its tables. Nothing may be wrong with it."""
     page, trouble = browser.new_page(viewport={"width": width, "height": 900}), []
     page.on("console", lambda message: trouble.append(message.text))
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.goto(f"http://127.0.0.1:{port}/")
-    tables = {
-        each.query_selector("caption").inner_text(): [
-            [cell.inner_text() for cell in row.query_selector_all("td")] for row in each.query_selector_all("tr")
-        ]
-        for each in page.query_selector_all("table")
-    }
-    title = page.title()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    title, fits, tables = page.evaluate(SHOWN)
+    assert fits
     assert trouble == []
     page.close()
     return title, tables

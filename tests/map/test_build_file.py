@@ -394,7 +394,8 @@ def test_a_full_disk(path, limit):
 
 
 def test_keys_that_another_thread_changes_after_they_were_hashed(path, monkeypatch):
-    """The bytes of a long text are copied after they were hashed."""
+    """The bytes of a long text are copied after they were hashed. A key that changes is noticed if its new hash leads
+    to another part."""
     read = build.Spill.records
 
     def changed(self, partitions):
@@ -402,7 +403,7 @@ def test_keys_that_another_thread_changes_after_they_were_hashed(path, monkeypat
             yield np.where(records == ord("%"), ord("&"), records).astype(np.uint8)
 
     monkeypatch.setattr(build.Spill, "records", changed)
-    keys = [f"{'%' if i == 700 else '.'} a text of more bytes, {i}" for i in range(3000)]
+    keys = [f"{'%' if i % 10 == 0 else '.'} a text of more bytes, {i}" for i in range(3000)]
     with pytest.raises(RuntimeError, match="another thread changed the arrays while they were read"):
         build_file(cut(keys, keys, 1000), path, memory=SMALL)
     assert os.listdir(path.parent) == []

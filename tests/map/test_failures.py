@@ -5,7 +5,6 @@ of a call in steps, such as update(), the first steps may be done.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from itertools import count
@@ -21,23 +20,11 @@ TESTS = Path(__file__).parent.parent
 pytestmark = [pytest.mark.release_only, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def failing_malloc(tmp_path_factory):
-    """The library that makes allocations fail."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("replacing malloc needs a C compiler and Linux")
-    library = tmp_path_factory.mktemp("library") / "failing_malloc.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, TESTS / "failing_malloc.c"], check=True)
-    return library
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_each_allocation_of_a_call_may_fail(name, failing_malloc):
     """In a program of its own, which names the calls that go wrong."""
-    environment = {**os.environ, "LD_PRELOAD": str(failing_malloc), "PYTHONMALLOC": "malloc"}
     command = [sys.executable, "-X", "faulthandler", TESTS / "failing_memory.py", name]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=os.environ | failing_malloc, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("allocations failed") > 30
 

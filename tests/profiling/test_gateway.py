@@ -4,8 +4,7 @@ keeps what the example had measured.
 
 import importlib.util
 import json
-import signal
-import threading
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -179,13 +178,17 @@ except KeyboardInterrupt:
 """
     planted(tmp_path, monkeypatch, text)
 
-    def interrupt() -> None:
-        while not (tmp_path / "begun").exists():
-            time.sleep(0.01)
-        # To the thread that waits: another one would only note it, and the wait would go on.
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    communicate = subprocess.Popen.communicate
 
-    threading.Thread(target=interrupt).start()
+    def interrupted(process: subprocess.Popen) -> None:
+        """As by Ctrl-C, once the example works."""
+        monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
+        until = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
     assert gateway.measured(quick=True) == ({"samples": []}, runner.INTERRUPTED)
     assert ended.exists()
 
@@ -199,7 +202,7 @@ def test_a_run_with_few_requests_fills_every_table(
         tmp_path,
         monkeypatch,
         f"sys.path.insert(0, {str(REAL)!r})\nimport measuring\n"
-        "measuring.measure(Path(sys.argv[3]), measuring.Plan(1, 30, 5.0, 4, 5, 20, 1, 5_000, 10, 1, 2))",
+        "measuring.measure(Path(sys.argv[3]), measuring.Plan(1, 30, 60.0, 4, 5, 20, 1, 5_000, 10, 1, 2))",
     )
 
     assert gateway.run(quick=True, out=tmp_path / "out") == ""

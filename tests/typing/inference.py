@@ -11,7 +11,19 @@ import numpy.typing as npt
 
 import pyhmap
 from _hmap_bytes.arrow_types import ArrowStream
-from pyhmap import ExpiringMap, ExpiringSet, FrozenMap, FrozenSet, HMap, HSet, introspect
+from pyhmap import (
+    Dataset,
+    Enricher,
+    ExpiringMap,
+    ExpiringSet,
+    FrozenMap,
+    FrozenSet,
+    HMap,
+    HSet,
+    build_dataset,
+    introspect,
+    open_dataset,
+)
 from tophash_cache import TopHashCache
 
 assert_type(HMap(np.int64, np.float64), HMap[int, float])
@@ -175,3 +187,15 @@ cache.hash_many(np.ma.array(["a"]))
 cache.hash_many(array("u", "ab"))
 cache.hash_many("a")  # type: ignore[arg-type]
 cache.hash_many(b"a")  # type: ignore[arg-type]
+
+parted: Dataset[int, float] = open_dataset("folder", verify="lazy", cache="cache", id="0" * 32)
+assert_type(parted[1], float)
+assert_type(parted.get_many([1]), npt.NDArray[Any])
+assert_type(parted.partitions_of([1]), npt.NDArray[np.uint16])
+assert_type(list(parted.items()), list[tuple[int, float]])
+parted[1] = 2.0  # type: ignore[index]
+build_dataset([([1], [2.0])], "folder", partitions=8, on_duplicate="last")
+build_dataset([([1], [2.0])], "folder", on_duplicate="first")  # type: ignore[arg-type]
+with_price = Enricher("prices.pyhmap", on=["shop", "item"], out={"price": "cost"}, default={"price": 0.0})
+assert_type(with_price.id, str)
+Enricher("prices.pyhmap")  # type: ignore[call-arg]
