@@ -27,7 +27,7 @@ BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml',
 .PHONY: lint type coverage debug asan stress fuzz clean
 
 help:
-	@echo "make test     build, then run the whole test suite, in parallel"
+	@echo "make test     build, then run the whole test suite, in parallel (QUICK=1: what is random is tried less often)"
 	@echo "make check    build, then run the short form of the tests of the map and of the cache"
 	@echo "make record   the committed results are complete, the documents quote them (WRITE=1: makes tables, pictures)"
 	@echo "make table    build, then print the before/after table (QUICK=1: about a minute; OUT=folder for the JSON)"
@@ -70,7 +70,7 @@ $(EXTRAS): $(VENV)/.%: setup.py pyproject.toml | $(VENV)/.built
 build: $(VENV)/.test
 
 test: $(VENV)/.dev
-	$(PY) -m pytest $(PARALLEL)
+	$(PY) -m pytest $(PARALLEL) $(if $(QUICK),--hypothesis-profile=short)
 
 check: $(VENV)/.test
 	@start=$$(date +%s) && \

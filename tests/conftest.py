@@ -26,9 +26,15 @@ HERE = Path(__file__).parent
 
 # No deadline per example: on a busy machine it would fail without reason.
 hypothesis.settings.register_profile("default", deadline=None)
-# `make check` chooses this one, by --hypothesis-profile.
+# The short forms choose this one, by --hypothesis-profile.
 hypothesis.settings.register_profile("short", deadline=None, max_examples=5)
 hypothesis.settings.load_profile("default")
+
+
+@pytest.fixture
+def in_short_form(pytestconfig: pytest.Config) -> bool:
+    """Whether `make test QUICK=1` or another short form runs: what is tried at random is tried less often."""
+    return bool(pytestconfig.getoption("--hypothesis-profile") == "short")
 
 
 MAPS = [pytest.param(HMap, id="compiled"), pytest.param(ReferenceMap, id="reference", marks=pytest.mark.reference)]
