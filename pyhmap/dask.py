@@ -10,6 +10,7 @@ nothing behind.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -64,6 +65,8 @@ def build(ddf: Any, *, key: Names, value: Names, path: str | os.PathLike[str], p
         missing. The message names it.
     TypeError
         A column is of a type that a file does not hold.
+    FileNotFoundError
+        A worker has written to another folder of this name.
 
     If a worker is killed, Dask runs its tasks again. If this process is killed, the folder holds the dataset that it
     held before, and files that the next call removes.
@@ -74,14 +77,14 @@ def build(ddf: Any, *, key: Names, value: Names, path: str | os.PathLike[str], p
     folder = os.path.abspath(os.fsdecode(path))
     columns = list(dict.fromkeys([*_listed(key), *_listed(value)]))
     with dataset.alone_in(folder):
-        numbered = ddf[columns].map_partitions(
-            _numbered, key, key_type, value_type, number, meta=_numbered(ddf[columns]._meta, None, None, None, number)
-        )
+        numbered = _with_partitions(ddf[columns], key, key_type, value_type, number)
         divided = numbered.set_index(PARTITION, divisions=[*range(number), number - 1]).to_delayed()
-        word = secrets.token_hex(8)
-        paths = [os.path.join(folder, part_name(at, word)) for at in range(number)]
-        write = delayed(partial(_written, key=key, value=value, key_type=key_type, value_type=value_type))
-        parts = compute(*map(write, divided, paths))  # type: ignore[no-untyped-call]
+        write = delayed(partial(_written, folder, key=key, value=value, key_type=key_type, value_type=value_type))
+        parts = compute(*map(write, range(number), divided))  # type: ignore[no-untyped-call]
+        for part in parts:
+            if not os.path.exists(os.path.join(folder, part.file)):
+                said = f"a worker has written {part.file}, which is not here: give a folder that all of them share"
+                raise FileNotFoundError(errno.ENOENT, said, folder)
         dataset.publish(folder, dataset.manifest_for(f, parts))
 
 
@@ -130,16 +133,21 @@ def lookup(
             raise ValueError(f"{place} is a file, which has no parts: give how='map'")
         opened = open_dataset(place, cache=cache)
         types = opened.key_dtype, opened.value_dtype, opened.partitions
-        numbered = ddf.map_partitions(_numbered, on, *types, meta=_numbered(ddf._meta, None, None, None, types[2]))
+        numbered = _with_partitions(ddf, on, *types)
         ddf = numbered.shuffle(PARTITION, npartitions=max(ddf.npartitions, 1)).drop(columns=PARTITION)
     return ddf.map_partitions(enricher, meta=enricher(ddf._meta))
+
+
+def _with_partitions(ddf: Any, key: Names, key_type: Any, value_type: Any, partitions: int) -> Any:
+    meta = ddf._meta.assign(**{PARTITION: np.empty(0, np.int64)})
+    return ddf.map_partitions(_numbered, key, key_type, value_type, partitions, meta=meta)
 
 
 # ---- in the tasks ----------------------------------------------------------------------------------------------------
 
 
-def _numbered(frame: Any, key: Any, key_type: Any, value_type: Any, partitions: int) -> Any:
-    """A frame with the number of the partition of each row; of no rows, without a look at the keys."""
+def _numbered(frame: Any, key: Names, key_type: Any, value_type: Any, partitions: int) -> Any:
+    """A frame with the number of the partition of each row."""
     numbers = np.empty(0, np.uint16)
     if len(frame):
         engine: PartedEngine[Any, Any] = PartedEngine()
@@ -148,8 +156,10 @@ def _numbered(frame: Any, key: Any, key_type: Any, value_type: Any, partitions: 
     return frame.assign(**{PARTITION: numbers.astype(np.int64)})
 
 
-def _written(frame: Any, path: str, key: Names, value: Names, key_type: Any, value_type: Any) -> Part:
-    """Write the rows of one partition as a part."""
+def _written(folder: str, number: int, frame: Any, key: Names, value: Names, key_type: Any, value_type: Any) -> Part:
+    """Write the rows of a partition as a part. A task may run twice, and the first run may go on, unseen, for longer
+    than the whole build: so each run gives its file a name of its own, and the manifest names one of them."""
+    path = os.path.join(folder, part_name(number, secrets.token_hex(8)))
     f: FrozenMap[Any, Any] = FrozenMap._empty(key_type, value_type, None)
     f._freeze_arrays(_items(frame, key), _items(frame, value), 1, None, lambda: _refuse_duplicates(frame, key))
     f.save(path)

@@ -266,6 +266,8 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
 
     # ---- all items, in the order of the parts
 
+    # What is unpacked beside a keyword is a list: CPython 3.11 leaks the dict of the keyword if a generator raises there.
+
     def __iter__(self) -> Iterator[_K]:
         self._opened()
         return chain.from_iterable(self._all())
@@ -288,16 +290,16 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
 
     def to_arrays(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Copies ``(keys, values)``, both of shape (len,), in iteration order."""
-        keys, values = zip(*(part.to_arrays() for part in self._all()), strict=True)
+        keys, values = zip(*[part.to_arrays() for part in self._all()], strict=True)
         return joined(keys), joined(values)
 
     def _columns(self, with_values: bool) -> tuple[Any, Any]:
-        keys, values = zip(*(part._columns(with_values) for part in self._all()), strict=True)
+        keys, values = zip(*[part._columns(with_values) for part in self._all()], strict=True)
         return joined(keys), joined(values) if with_values else None
 
     def _chosen(self, choose: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Of the rows that ``choose`` names in each part, those that it names in all of these together."""
-        keys, values = zip(*(part._chosen(choose) for part in self._all()), strict=True)
+        keys, values = zip(*[part._chosen(choose) for part in self._all()], strict=True)
         all_keys, all_values = joined(keys), joined(values)
         rows = choose(all_values)
         return all_keys[rows], all_values[rows]

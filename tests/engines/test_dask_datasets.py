@@ -143,6 +143,31 @@ def test_a_null_key_is_refused(tmp_path):
         on_dask.build(frame(rows), key="id", value="price", path=tmp_path)
 
 
+def test_a_folder_that_the_workers_do_not_share(tmp_path, monkeypatch):
+    """The file of a part is where the worker is, and not here."""
+    written = on_dask._written
+    monkeypatch.setattr(on_dask, "_written", lambda folder, *rest, **options: written(str(tmp_path), *rest, **options))
+    with pytest.raises(FileNotFoundError, match="give a folder that all of them share"):
+        on_dask.build(frame(), key="id", value="price", path=tmp_path / "here", partitions=3)
+    assert os.listdir(tmp_path / "here") == ["build.lock"]
+
+
+def test_a_task_that_runs_again_while_the_first_run_goes_on(tmp_path, monkeypatch):
+    """The part that the first run writes in the end does not take the place of the one that the manifest names."""
+    written, late = on_dask._written, []
+
+    def twice(*given, **options):
+        late.append((given, options))
+        return written(*given, **options)
+
+    monkeypatch.setattr(on_dask, "_written", twice)
+    on_dask.build(frame(), key="id", value="price", path=tmp_path, partitions=3)
+    for given, options in late:
+        written(*given, **options)
+    open_dataset(tmp_path).check()
+    assert open_dataset(tmp_path).get_many(ROWS["id"]).tolist() == ROWS["price"].tolist()
+
+
 def test_one_builds_at_a_time(tmp_path):
     from pyhmap._file.dataset import alone_in
 
