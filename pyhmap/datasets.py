@@ -266,7 +266,7 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
 
     # ---- all items, in the order of the parts
 
-    # What is unpacked beside a keyword is a list: CPython 3.11 leaks the dict of the keyword if a generator raises there.
+    # What is unpacked beside a keyword is a list: if a generator raises, CPython 3.11 leaks the dict of the keyword.
 
     def __iter__(self) -> Iterator[_K]:
         self._opened()
