@@ -194,7 +194,8 @@ cdef inline void gather_as(const key_t *keys, const int64_t *order, uint64_t n, 
         out[i] = keys[order[i]]
 
 
-cdef inline void gather_keys(const Table *t, const void *keys, const int64_t *order, uint64_t n, void *out) noexcept nogil:
+cdef inline void gather_keys(const Table *t, const void *keys, const int64_t *order, uint64_t n,
+                             void *out) noexcept nogil:
     """The keys at n positions."""
     if t.form == WORD32:
         gather_as(<const uint32_t *> keys, order, n, <uint32_t *> out)
