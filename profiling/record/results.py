@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from builds import run as builds
 from cache import policies, rules
 from cache import run as cache
-from cluster import figures as cluster
 from compare import run as compare
 from core import records
 from core.environment import HARNESS, git
@@ -66,7 +65,6 @@ FIGURES: dict[str, Callable[[Document], Any]] = {
     "floor": lambda document: floor.figures(document["samples"]),
     "floods": lambda document: floods.rows(document["samples"]),
     "fragmentation": lambda document: fragmentation.rows(document["samples"]),
-    "cluster": lambda document: cluster.figures(document["samples"]),
     "gateway": lambda document: gateway.figures(document["samples"]),
     "growth": of_growth,
     "ids": lambda document: ids.figures(document["samples"]),

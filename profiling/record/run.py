@@ -12,7 +12,6 @@ from typing import Any
 
 from builds import run as builds
 from cache import markdown as cache
-from cluster import tables as cluster
 from core.environment import PROJECT
 from files import tables as files
 from floods import run as floods
@@ -41,7 +40,6 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "layout": ("layout", layout.markdown),
     **{f"files-{part.__name__}": ("files", parts.markdown(part)) for part in files.PARTS},
     **{part.__name__: ("floor", parts.markdown(part)) for part in floor.PARTS},
-    **{f"cluster-{part.__name__}": ("cluster", parts.markdown(part)) for part in cluster.PARTS},
     **{f"gateway-{part.__name__}": ("gateway", parts.markdown(part)) for part in gateway.PARTS},
     "files-targets": ("files", peers.targets_markdown),
     **{f"ids-{part.__name__}": ("ids", parts.markdown(part)) for part in ids.PARTS},

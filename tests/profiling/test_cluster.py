@@ -498,7 +498,7 @@ def test_only_what_a_run_has_left_is_removed(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_runs_have_left_that_were_killed_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     alive = os.getpid()
     listed = {
-        line: text.replace("hmc6", f"hmc{alive}").replace("hmc5", "hmc999999999") for line, text in LISTED.items()
+        line: text.replace("hmc5", "hmc999999999").replace("hmc6", f"hmc{alive}") for line, text in LISTED.items()
     }
     monkeypatch.setattr(namespaces, "tool", Tools(listed))
 
