@@ -25,7 +25,7 @@ from pyhmap._file import dataset
 from pyhmap._file.build import typed_map
 from pyhmap._file.manifest import Part, part_name
 from pyhmap.datasets import Dataset, open_dataset
-from pyhmap.enricher import Enricher
+from pyhmap.enricher import Enricher, is_dataset
 from pyhmap.frozen import FrozenMap
 
 try:
@@ -129,7 +129,7 @@ def lookup(
         place = os.fsdecode(dataset)
     enricher = Enricher(place, on=on, out=out, default=default, cache=cache)
     if how == "shuffle":
-        if place.endswith(".pyhmap"):
+        if not is_dataset(place):
             raise ValueError(f"{place} is a file, which has no parts: give how='map'")
         opened = open_dataset(place, cache=cache)
         types = opened.key_dtype, opened.value_dtype, opened.partitions

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pyhmap import files
 from pyhmap._convert.columns import concatenated
 from pyhmap._engine.parted import PartedEngine
-from pyhmap._file import dataset, fetch, manifest, places, read
+from pyhmap._file import dataset, fetch, manifest, parts, places, read
 from pyhmap._file.header import HASHES
 from pyhmap._file.types import type_of_text
 from pyhmap._mapping.reading import ReadMethods
@@ -59,6 +59,8 @@ def build_dataset(
     ------
     BlockingIOError
         Another process or thread builds in this folder.
+    FileFormatError
+        The folder has a ``manifest.json`` that is none of a dataset, or is damaged.
     ValueError, TypeError, OSError
         As for :func:`build_file`; ``partitions`` is not as said above.
 
@@ -128,8 +130,10 @@ def open_dataset(
         place = os.path.abspath(place)
     elif cache is None:
         raise ValueError(f"{place} is a URL, whose files cannot be mapped: give cache=, a folder of this machine")
-    path = places.joined(place, manifest.NAME)
-    found = dataset.read_manifest(places.content(path, manifest.LONGEST), path)
+    path = places.joined(place, parts.MANIFEST)
+    content = places.content(path, parts.MOST)
+    with read.errors_of(path):
+        found = manifest.manifest_of(content)
     if id is not None and id != found.id:
         raise FileFormatError(f"{path} is that of another dataset: its id is {found.id}, not {id}")
     made: Dataset[Any, Any] = Dataset.__new__(Dataset)
@@ -145,7 +149,7 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
     the same files.
     """
 
-    __slots__ = ("_cache", "_folder", "_manifest", "_options", "_parts", "_starts")
+    __slots__ = ("_cache", "_folder", "_manifest", "_maps", "_options")
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         raise TypeError("a Dataset is made by pyhmap.open_dataset(folder)")
@@ -155,8 +159,8 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
     ) -> None:
         self._folder, self._manifest, self._cache = folder, found, cache
         self._options: dict[str, Any] = {"verify": verify, "prefetch": prefetch}
-        self._parts: list[FrozenMap[_K, _V] | None] | None = [None] * len(found.parts)
-        path = places.joined(folder, manifest.NAME)
+        self._maps: list[FrozenMap[_K, _V] | None] | None = [None] * len(found.parts)
+        path = places.joined(folder, parts.MANIFEST)
         with read.errors_of(path):
             key, value = type_of_text(found.key), type_of_text(found.value)
             try:
@@ -189,26 +193,24 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
         return self._manifest.count
 
     def __repr__(self) -> str:
-        state = "closed" if self._parts is None else f"{self._manifest.count:,} keys in {self._partitions:,} parts"
+        state = "closed" if self._maps is None else f"{self._manifest.count:,} keys in {self._partitions:,} parts"
         return f"<{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}) in {self._folder}, {state}>"
 
     # ---- parts
 
     def _opened(self) -> list[FrozenMap[_K, _V] | None]:
-        if self._parts is None:
+        if self._maps is None:
             raise ValueError("the dataset is closed: open it again")
-        return self._parts
+        return self._maps
 
     def _part(self, number: int) -> Any:
-        """The map of a partition; or None, if there is no such partition."""
-        parts = self._opened()
-        if number < 0:
-            return None
-        if parts[number] is None:  # two threads may both map it, and one of the maps is dropped
-            parts[number] = self._map(self._manifest.parts[number])
-        return parts[number]
+        """The map of a partition."""
+        maps = self._opened()
+        if maps[number] is None:  # two threads may both map it, and one of the maps is dropped
+            maps[number] = self._map(self._manifest.parts[number], self._options["verify"])
+        return maps[number]
 
-    def _map(self, part: manifest.Part) -> FrozenMap[_K, _V]:
+    def _map(self, part: manifest.Part, verify: str) -> FrozenMap[_K, _V]:
         """Map the file of a part."""
         path = places.joined(self._folder, part.file)
         try:
@@ -222,7 +224,7 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
         said_types = header.kind, header.key, header.value
         if header.id != part.id or said_types != ("map", self._manifest.key, self._manifest.value):
             raise FileFormatError(f"{path} is not the part that the manifest names: take another copy of the dataset")
-        found: FrozenMap[_K, _V] = files._map_in(file, self._options["verify"])
+        found: FrozenMap[_K, _V] = files._map_in(file, verify)
         return found
 
     def _all(self) -> Iterator[FrozenMap[_K, _V]]:
@@ -230,15 +232,15 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
 
     def close(self) -> None:
         """Give the files up. From then on every read raises ``ValueError``."""
-        parts, self._parts = self._parts, None
-        for part in parts or ():
-            if part is not None:
-                part.close()
+        maps, self._maps = self._maps, None
+        for found in maps or ():
+            if found is not None:
+                found.close()
 
     @property
     def closed(self) -> bool:
         """Whether :meth:`close` was called."""
-        return self._parts is None
+        return self._maps is None
 
     def __enter__(self) -> Self:
         self._opened()
@@ -254,15 +256,10 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
         """
         self._opened()
         for number, part in enumerate(self._manifest.parts):
-            found = self._map(part)
-            path = places.joined(self._folder, part.file)
-            if self._cache is None:
-                files.check_file(path)
-            else:
-                files.check_file(fetch.fetched(path, part.id, self._cache))
-            wrong = np.flatnonzero(self.partitions_of(found.keys_array()) != number)
+            with self._map(part, "full") as found:
+                wrong = np.flatnonzero(self.partitions_of(found.keys_array()) != number)
             if len(wrong):
-                raise CorruptMapError(f"{path}: the key of row {wrong[0]:,} belongs to another partition")
+                raise CorruptMapError(f"{part.file}: the key of row {wrong[0]:,} belongs to another partition")
 
     # ---- all items, in the order of the parts
 
@@ -325,11 +322,11 @@ def reopened(folder: str, options: dict[str, Any]) -> Dataset[Any, Any]:
     return open_dataset(folder, **options)
 
 
-def joined(parts: Any) -> Any:
+def joined(columns: Any) -> Any:
     """The columns of all parts, one after the other: arrays, or ``(offsets, data)`` of texts."""
-    if not isinstance(parts[0], tuple):
-        return concatenated(parts)
-    offsets, data = zip(*parts, strict=True)
+    if not isinstance(columns[0], tuple):
+        return concatenated(columns)
+    offsets, data = zip(*columns, strict=True)
     begins = np.cumsum([0, *map(len, data[:-1])])
     moved = [offsets[0], *(more[1:] + begin for more, begin in zip(offsets[1:], begins[1:], strict=True))]
     return np.concatenate(moved), np.concatenate(data)

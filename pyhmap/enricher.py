@@ -60,7 +60,7 @@ class _Source:
 
     def _open(self) -> Any:
         cache = _cache_of(self.path, self.cache)
-        if _is_dataset(self.path):
+        if is_dataset(self.path):
             options: dict[str, Any] = {"verify": self.verify, "prefetch": self.prefetch}
             dataset = datasets.open_dataset(self.path, cache=cache, **options)
             self._check_id(dataset.id)
@@ -115,7 +115,7 @@ def _after_fork() -> None:
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork)
 
 
-def _is_dataset(path: str) -> bool:
+def is_dataset(path: str) -> bool:
     """Whether a path or URL is the folder of a dataset. What is at a URL cannot be asked for without opening it."""
     return not urlsplit(path).path.endswith(".pyhmap") if places.is_url(path) else os.path.isdir(path)
 
@@ -129,11 +129,10 @@ def _cache_of(path: str, cache: str | None) -> str | None:
 
 def _described(path: str) -> tuple[str, str, Any, Any]:
     """Of the file or dataset at a path: its id, what it holds, and the types of its keys and values."""
-    if _is_dataset(path):
+    if is_dataset(path):
         dataset = datasets.open_dataset(path, cache=_cache_of(path, None))
         return dataset.id, "map", dataset.key_dtype, dataset.value_dtype
-    with fetch.open_source(path) as file:
-        header = fetch._header(path, file)
+    header = fetch.header_at(path)
     with read.errors_of(path):
         return header.id, header.kind, type_of_text(header.key), type_of_text(header.value)
 

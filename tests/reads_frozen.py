@@ -72,7 +72,7 @@ class ReadsDataset(ReadsFrozen):
             spiller.add(*HMap.to_arrays(self))
             spiller.end()
             parts = [division.part(number, False, 0, lambda part: None) for number in range(3)]
-            dataset.publish(folder, division.manifest(parts))
+            dataset.publish(folder, dataset.manifest_for(division.f, parts))
         ds = pyhmap.open_dataset(folder, verify="lazy")
         list(ds)  # maps all parts: the next map replaces the files
         return ds

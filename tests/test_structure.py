@@ -30,7 +30,7 @@ LAYERS = """
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core
     pyhmap._engine             batch_read batch_write map freeze build_parts frozen codes parted
     pyhmap._mapping            equality views pickling reading mapping sets ids batches windows frames
-    pyhmap._file               replace types header blocks write build read parts fetch places manifest dataset
+    pyhmap._file               replace types header blocks write build read parts lock places fetch manifest dataset
     pyhmap                     introspect frozen hmap frozen_set frozen_index hset hindex nil files generations
     pyhmap                     expiring expiring_set expiring_map datasets enricher __init__ dask
     pyhmap._reference          batches table engine frozen

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,42 +29,34 @@ RIGHT, ERROR, WRONG = "right", "error", "WRONG"
 OLD = 1000  # rows of the dataset that is replaced
 
 
-class Watch:
+class Watch(processes.Looking):
     """Opens a dataset again and again while another is built in its place, and notes which it was."""
 
+    EVERY = 0.05  # seconds
+    TRIES = 3  # a part may be replaced between two calls; opened again, it is there
+
     def __init__(self, folder: str) -> None:
-        self.folder, self.seen, self.looks, self._done = folder, set(), 0, threading.Event()
+        self.folder, self.seen, self.looks = folder, set(), 0
         self.odd: list[str] = []
 
     def look(self) -> None:
-        """Open it once; ask for its first and its last row."""
+        """Open it; ask for its first rows."""
+        self.looks += 1
+        for tries in range(1, self.TRIES + 1):
+            try:
+                self._ask()
+                return
+            except Exception as error:
+                if tries == self.TRIES or not isinstance(error, FileNotFoundError):
+                    self.odd.append(f"{type(error).__name__}: {error}")
+                    return
+
+    def _ask(self) -> None:
         import pyhmap
 
-        try:
-            with pyhmap.open_dataset(self.folder) as found:
-                self.seen.add((found.id, len(found)))
-                found.lookup_many(data.keys_of(np.arange(OLD)))
-        except FileNotFoundError:  # replaced between two calls: opened again, it is there
-            self.looks += 1
-            return
-        except Exception as error:
-            self.odd.append(f"{type(error).__name__}: {error}")
-        self.looks += 1
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.05):
-            self.look()
-
-    def __enter__(self) -> "Watch":
-        self.look()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self.look()
+        with pyhmap.open_dataset(self.folder) as found:
+            self.seen.add((found.id, len(found)))
+            found.lookup_many(data.keys_of(np.arange(OLD)))
 
 
 def judged(call: Callable[[], Any], wanted: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -164,23 +165,21 @@ def private(pid: int = 0) -> dict[str, int]:
     return {name.lower(): found[name] for name in ("Private_Clean", "Private_Dirty", "Rss", "Pss")}
 
 
-class Peak:
-    """The largest sum of proportional set sizes, looked at all the time while the block runs."""
+class Looking(ABC):
+    """Looks at something again and again while the block runs, at its beginning and at its end too."""
 
     EVERY = 0.1  # seconds
 
-    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
-        self._pids, self.bytes, self._done = pids, 0, threading.Event()
-
+    @abstractmethod
     def look(self) -> None:
         """Look once."""
-        self.bytes = max(self.bytes, sum(map(proportional, self._pids())))
 
     def _watch(self) -> None:
         while not self._done.wait(self.EVERY):
             self.look()
 
     def __enter__(self) -> Self:
+        self._done = threading.Event()
         self.look()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -189,6 +188,18 @@ class Peak:
     def __exit__(self, *exception: object) -> None:
         self._done.set()
         self._thread.join()
+        self.look()
+
+
+class Peak(Looking):
+    """The largest sum of proportional set sizes."""
+
+    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
+        self._pids, self.bytes = pids, 0
+
+    def look(self) -> None:
+        """Look once."""
+        self.bytes = max(self.bytes, sum(map(proportional, self._pids())))
 
 
 def end(process: subprocess.Popen[Any], seconds: float = 20) -> None:

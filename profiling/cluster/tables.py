@@ -220,14 +220,7 @@ PARTS: tuple[Callable[[Document], Part], ...] = (merge, memory, faults, links, n
 
 def show(console: Console, document: Document) -> None:
     """Print the result."""
-    if not console.is_terminal:
-        console.width = max(console.width, PLAIN_WIDTH)
-    parts.show(console, (part(document) for part in PARTS))
-    console.print()
-    for line in notes(document):
-        console.print(line, markup=False)
-    for line in terminal.early_end(document):
-        console.print(line, style="bold", markup=False)
+    parts.show_all(console, document, (part(document) for part in PARTS), notes(document), PLAIN_WIDTH)
 
 
 def notes(document: Document) -> list[str]:
@@ -243,4 +236,4 @@ def notes(document: Document) -> list[str]:
             f"{ASSUMED.page_reads:,.0f} page reads/s. A node has {document['figures']['largest_keys']:.1e} keys in "
             f"memory ({document['figures']['row_bytes']:.1f} bytes each, {100 * model.USABLE:.0f} % of it)."
         )
-    return lines + [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]
+    return lines + parts.left_out(document)

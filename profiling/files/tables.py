@@ -121,4 +121,4 @@ def notes(document: Document) -> list[str]:
         f"Behind a time: that time over {OURS}'s. Answers count in the form that a library gives.",
         f"Versions: {', '.join(f'{name} {version}' for name, version in document['versions'].items())}.",
     ]
-    return lines + [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]
+    return lines + parts.left_out(document)

@@ -17,7 +17,7 @@ from floor import pictures
 from floor.worker import FREEZE, HIT, PILOTS, READ, ROWS, TOUCH, WORDS
 from peers.tables import PLAIN_WIDTH
 from peers.targets import power
-from render import parts, terminal
+from render import parts
 from render.parts import Part
 
 Document = dict[str, Any]
@@ -126,8 +126,4 @@ PARTS = (floor_hits, floor_freezing)
 
 def show(console: Console, document: Document) -> None:
     """Print the result."""
-    if not console.is_terminal:
-        console.width = max(console.width, PLAIN_WIDTH)
-    parts.show(console, (part(document) for part in PARTS))
-    for line in terminal.early_end(document):
-        console.print(line, style="bold", markup=False)
+    parts.show_all(console, document, (part(document) for part in PARTS), [], PLAIN_WIDTH)

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from gateway.figures import OURS
 from render import markdown as md
-from render import parts, terminal
+from render import parts
 from render.parts import Part
 
 Document = dict[str, Any]
@@ -116,14 +116,7 @@ PARTS = (load, replays, decisions, changes, memory, trials, beside_article)
 
 def show(console: Console, document: Document) -> None:
     """Print the result."""
-    if not console.is_terminal:
-        console.width = max(console.width, PLAIN_WIDTH)
-    parts.show(console, (part(document) for part in PARTS))
-    console.print()
-    for line in notes(document):
-        console.print(line, markup=False)
-    for line in terminal.early_end(document):
-        console.print(line, style="bold", markup=False)
+    parts.show_all(console, document, (part(document) for part in PARTS), notes(document), PLAIN_WIDTH)
 
 
 def notes(document: Document) -> list[str]:
@@ -133,4 +126,4 @@ def notes(document: Document) -> list[str]:
         "the ids, for each request. A dict per worker accepts each replay once in every worker.",
         "Facts inside Rego: clients, tenants and routes; the limits stay in their map.",
     ]
-    return lines + [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]
+    return lines + parts.left_out(document)

@@ -117,4 +117,4 @@ def notes(document: Document) -> list[str]:
         "labels: with all distinct keys too, which pd.factorize returns as well. str: as a column of pandas' type for "
         "texts. all: of all batches so far, once more for each.",
     ]
-    return lines + [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]
+    return lines + parts.left_out(document)

@@ -220,7 +220,7 @@ def notes(document: Document) -> list[str]:
     ]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     lines.append(f"Versions: {versions}." if versions else "No peer but dict was there.")
-    lines += [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]
+    lines += parts.left_out(document)
     lines += [f"Failed: {name}: {reason}" for name, reason in document["figures"]["failed"].items()]
     return lines
 

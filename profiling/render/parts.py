@@ -49,6 +49,24 @@ def show(console: Console, parts: Iterable[Part]) -> None:
             console.print(shown)
 
 
+def show_all(console: Console, document: Document, tables: Iterable[Part], notes: list[str], width: int) -> None:
+    """Print the result of a verb: its tables, what a reader must know, and whether the run is whole. ``width``: of the
+    widest table, where nobody looks at a terminal."""
+    if not console.is_terminal:
+        console.width = max(console.width, width)
+    show(console, tables)
+    console.print()
+    for line in notes:
+        console.print(line, markup=False)
+    for line in terminal.early_end(document):
+        console.print(line, style="bold", markup=False)
+
+
+def left_out(document: Document) -> list[str]:
+    """What was not measured, and why."""
+    return [f"Left out: {name}: {reason}." for name, reason in document["left_out"].items()]
+
+
 def plain(cells: Iterable[str]) -> list[str]:
     """Cells without Markdown's marks.
 

@@ -17,6 +17,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert import codecs
+from pyhmap._convert.sentinels import ABSENT
 
 from pyhmap._engine.batch_items cimport Items, check_out, copied_to, empty_values, finished_values, key_at, keys_of
 from pyhmap._engine.batch_read cimport check_threads, look_up
@@ -44,7 +45,8 @@ def use_partition_key(TypedMap map not None):
 
 
 cdef class PartedEngine(TypedMap):
-    """The compiled methods of :class:`pyhmap.Dataset`; use that."""
+    """The compiled methods of :class:`pyhmap.Dataset`; use that. It has ``_part(number)``: the frozen map of a
+    partition. What it returns is checked."""
     cdef readonly int _partitions
 
     __class_getitem__ = classmethod(GenericAlias)   # for type checkers
@@ -62,10 +64,6 @@ cdef class PartedEngine(TypedMap):
         use_partition_key(self)
         self._partitions = partitions
 
-    def _part(self, number):
-        """The frozen map of a partition."""
-        raise NotImplementedError
-
     # ---- single keys ------------------------------------------------------------------------------------------------
 
     cdef FrozenCore part_of(self, const AnyKey *k):
@@ -82,15 +80,10 @@ cdef class PartedEngine(TypedMap):
         return part
 
     def __getitem__(self, key):
-        cdef AnyKey k
-        cdef const uint8_t *entry
-        _owner = key_from(self, key, &k)
-        part = self.part_of(&k)
-        _memory = memory_of(part)
-        entry = find_entry(&part.f, &part.t, &k)
-        if entry == NULL:
+        found = self.get(key, ABSENT)
+        if found is ABSENT:
             raise KeyError(key)
-        return value_of(part, entry)
+        return found
 
     def __contains__(self, key):
         cdef AnyKey k
@@ -180,7 +173,7 @@ cdef tuple look_up_in_parts(PartedEngine map, Items keys, bint want_values, thre
         made = np.zeros if map._value_codec.has_padding else np.empty
         values = made(n, object if map.t.text_values else map._value_codec.dtype)
     if n == 0:
-        map._part(-1)                                   # raises if the map is closed
+        len(map)                                        # raises if the map is closed
         return values, found
     numbers = numbers_of(map, keys)
     order = np.argsort(numbers, kind="stable")          # of 16 bits: a radix sort

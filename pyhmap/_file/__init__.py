@@ -8,8 +8,9 @@ write         a frozen map to a file
 build         batches to a file, larger than memory
 read          a file to a frozen map
 parts         a folder of such files, and the manifest that names them
+lock          a lock that processes and threads share
+places        paths and URLs, and what lies there
 fetch         a file that lies elsewhere, copied once per machine into a cache folder
-places        paths and URLs
 manifest      what a dataset says of itself, and the partition function
 dataset       batches to a dataset: a file for each partition, then the manifest
 """

@@ -247,9 +247,6 @@ class Building:
         self.folder, self.files, self.kind = folder, files, kind
         self.memory, self.last, self.progress = memory, last, progress
 
-    def room(self, buffers: int) -> int:
-        return room_of(self.memory, buffers)
-
     # ---- batches to records
 
     def take(self, batches: Iterable[Any], seed: int | None) -> None:
@@ -275,7 +272,7 @@ class Building:
     def new_spiller(self, partitions: int) -> Any:
         build_parts.draw_hash_key(self.f)
         self.spill = Spill(self.folder, self.files, partitions)
-        return build_parts.Spiller(self.f, self.spill.spill, partitions, self.room(partitions))
+        return build_parts.Spiller(self.f, self.spill.spill, partitions, room_of(self.memory, partitions))
 
     def end_spill(self, spiller: Any) -> None:
         spiller.end()
@@ -387,7 +384,7 @@ class Attempt:
         most_texts = max(
             spill.size(self.partitions_of(unit)) - self.keys_of(unit) * building.f._stride for unit in range(units)
         )
-        self.parts = build_parts.Parts(building.f, self.of_part, self.at_once, most_texts, building.room(1))
+        self.parts = build_parts.Parts(building.f, self.of_part, self.at_once, most_texts, room_of(building.memory, 1))
         if not self.parts.regular:
             self.fail(int(self.of_part.argmax()) // self.at_once)
         _, self.nparts, self.slots, self.buckets = self.parts.shape
@@ -435,7 +432,7 @@ class Attempt:
             self.b.progress(min(1.0, self.done / (2 * self.n + 1)))
 
     def build_last_parts(self) -> None:
-        spiller = build_parts.Spiller(self.b.f, self.waiting.spill, 1, self.b.room(1))
+        spiller = build_parts.Spiller(self.b.f, self.waiting.spill, 1, room_of(self.b.memory, 1))
         for parts in self.built(self.n // self.slots, self.nparts):
             for part in parts:
                 self.parts.spill_from(part, max(0, self.n - part * self.slots), spiller)

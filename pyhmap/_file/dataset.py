@@ -10,11 +10,8 @@ the dataset, and is removed when it has been written.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -24,7 +21,9 @@ import xxhash
 from pyhmap._engine import build_parts, parted
 from pyhmap._file.build import Building, Spill, bytes_of, room_of, spilled, typed_map
 from pyhmap._file.header import HASHES
-from pyhmap._file.manifest import NAME, PART_NAME, Manifest, Part, manifest_of, part_name
+from pyhmap._file.lock import locked
+from pyhmap._file.manifest import PART_NAME, Manifest, Part, manifest_of, part_name
+from pyhmap._file.parts import MANIFEST, read_manifest, remove_others, write_manifest
 from pyhmap._file.read import OpenFile
 from pyhmap._file.replace import replaced
 from pyhmap._file.types import type_text
@@ -32,7 +31,6 @@ from pyhmap._file.write import check_progress
 from pyhmap.errors import FileFormatError
 
 LOCK = "build.lock"
-TEMPORARY = re.compile(rf"\.({PART_NAME.pattern}|{re.escape(NAME)})\.[0-9a-f]+\.tmp")  # of replaced()
 
 
 def build(
@@ -62,7 +60,7 @@ def build(
             parts.append(division.part(number, last, seed, tick))
             done += size
             tick(0.0, done)
-        publish(path, division.manifest(parts))
+        publish(path, manifest_for(division.f, parts))
         if progress is not None:
             progress(1.0)
 
@@ -118,10 +116,6 @@ class Division:
             building.write(file)
         return part_in(path)
 
-    def manifest(self, parts: Iterable[Part]) -> Manifest:
-        """Of the dataset of these parts."""
-        return manifest_for(self.f, parts)
-
 
 def manifest_for(f: Any, parts: Iterable[Part]) -> Manifest:
     """The manifest of a dataset of the types of ``f``."""
@@ -137,35 +131,28 @@ def part_in(path: str) -> Part:
 def publish(folder: str, manifest: Manifest) -> None:
     """Write the manifest, whose parts are all there, and remove what it does not name. Only who is alone in the folder
     may do so."""
-    with replaced(os.path.join(folder, NAME)) as file:
-        file.write(manifest.to_bytes())
-    named = {part.file for part in manifest.parts}
-    for name in os.listdir(folder):
-        if (PART_NAME.fullmatch(name) and name not in named) or TEMPORARY.fullmatch(name):
-            with suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, name))
+    write_manifest(folder, manifest.to_bytes())
+    remove_others(folder, {part.file for part in manifest.parts}, PART_NAME)
 
 
 @contextmanager
 def alone_in(folder: str) -> Iterator[None]:
-    """Only one process at a time builds in a folder, which is made if it is missing. The lock ends with the process."""
+    """Only one process at a time builds in a folder, which is made if it is missing. The lock ends with the process.
+
+    Raises ``FileFormatError`` if the folder has a manifest of something else, which a dataset would replace.
+    """
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, LOCK)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
+    with ExitStack() as held:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            held.enter_context(locked(os.path.join(folder, LOCK), wait=False))
+        except BlockingIOError as error:
             said = f"somebody else builds a dataset in {folder}: wait until it is done"
-            raise BlockingIOError(errno.EWOULDBLOCK, said, path) from None
+            raise BlockingIOError(error.errno, said) from None
+        with suppress(FileNotFoundError):
+            found = read_manifest(folder)
+            try:
+                manifest_of(found)
+            except ValueError as error:
+                said = f"{os.path.join(folder, MANIFEST)} would be replaced, but {error}"
+                raise FileFormatError(f"{said}: remove it, or give another folder") from None
         yield
-    finally:
-        os.close(descriptor)
-
-
-def read_manifest(data: bytes, path: str) -> Manifest:
-    """The manifest in a file of this name."""
-    try:
-        return manifest_of(data)
-    except ValueError as error:
-        raise FileFormatError(f"{path}: {error}") from None

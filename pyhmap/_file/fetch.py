@@ -9,38 +9,21 @@ takes the lock next removes them.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import re
-import stat
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from pyhmap._file.blocks import BlockWriter, checksum_of
 from pyhmap._file.header import BLOCK, DIGEST, LONGEST, Header, header_of
+from pyhmap._file.lock import locked
+from pyhmap._file.places import open_source
 from pyhmap._file.read import errors_of
 from pyhmap._file.replace import replaced
 from pyhmap.errors import FileFormatError
 
 PIECE = 4 * BLOCK  # bytes that are in memory at a time
 ID = re.compile(rf"[0-9a-f]{{{2 * DIGEST}}}")
-
-# The lock files that are open in this process. No fork happens between the moment when one is open and that when it is
-# in the set, and a child closes them: else it would keep a lock when its parent dies.
-_open_locks: set[int] = set()
-_forking = threading.RLock()
-
-
-def _after_fork() -> None:
-    _forking.release()
-    while _open_locks:
-        os.close(_open_locks.pop())
-
-
-os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_after_fork)
 
 
 def fetched(source: str, id: str, cache: str) -> str:
@@ -77,7 +60,7 @@ def fetched(source: str, id: str, cache: str) -> str:
     os.makedirs(cache, mode=0o700, exist_ok=True)
     path = os.path.join(cache, f"{id}.pyhmap")
     if not _has(path, id):
-        with _lock(os.path.join(cache, f"{id}.lock")):
+        with locked(os.path.join(cache, f"{id}.lock"), wait=True):
             if not _has(path, id):
                 _remove_unfinished(cache, id)
                 _copy(source, id, path)
@@ -96,32 +79,13 @@ def id_of(source: str) -> str:
     OSError
         It cannot be read. fsspec may raise other errors for a URL.
     """
+    return header_at(source).id
+
+
+def header_at(source: str) -> Header:
+    """The header of a file at a path or URL. Raises what :func:`id_of` does."""
     with open_source(source) as file:
-        return _header(source, file).id
-
-
-@contextmanager
-def open_source(source: str, at_once: int = LONGEST) -> Iterator[BinaryIO]:
-    """A file at a path or URL, open for reading. It can seek. Of a URL, some more than so many bytes are asked for at
-    once: as many as a header has, unless you say so."""
-    if "://" in source:
-        try:
-            import fsspec
-        except ImportError as error:
-            raise ImportError(f"to read {source}, fsspec is needed: pip install 'pyhmap[remote]'") from error
-        system, path = fsspec.url_to_fs(source)
-        with system.open(path, "rb", block_size=at_once) as file:
-            yield file
-    else:
-        # Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
-        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise FileFormatError(f"{source} is no regular file")
-            with open(descriptor, "rb", closefd=False) as local:
-                yield local
-        finally:
-            os.close(descriptor)
+        return _header(source, file)
 
 
 def _header(source: str, file: BinaryIO) -> Header:
@@ -180,38 +144,3 @@ def _remove_unfinished(cache: str, id: str) -> None:
     for name in os.listdir(cache):
         if left.fullmatch(name):
             os.unlink(os.path.join(cache, name))
-
-
-@contextmanager
-def _lock(path: str) -> Iterator[None]:
-    """Hold a lock that no other thread or process of this machine holds; wait for it first.
-
-    The lock belongs to an open file, and ends with it, also if the process is killed. Who holds it removes the file at
-    the end. So who gets the lock of a file that has no name any more tries again with the one that has.
-    """
-    while True:
-        with _forking:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            _open_locks.add(lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_named(lock, path):
-                try:
-                    yield
-                finally:
-                    if lock in _open_locks:  # not in a child that was forked in between
-                        with suppress(OSError):
-                            os.unlink(path)
-                return
-        finally:
-            with _forking:
-                if lock in _open_locks:
-                    _open_locks.remove(lock)
-                    os.close(lock)
-
-
-def _is_named(file: int, path: str) -> bool:
-    """Whether an open file has this name."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file), os.stat(path))
-    return False

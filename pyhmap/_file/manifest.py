@@ -5,7 +5,7 @@
         part-00000.91d1c0a0b1a3f3f5.pyhmap     a file of a frozen map: the keys of partition 0
         part-00001.04c9d1ee30ac5a0b.pyhmap     the second word tells one content from another
         ...
-        build.lock                             held by who builds
+        build.lock                             while somebody builds
 
 There is one manifest for each content: one that is read is made again from what it says, and must then be the same byte
 for byte. Its checksum covers the ids of the parts, which cover their content, and so is the id of the dataset.
@@ -23,10 +23,8 @@ from pyhmap._engine.parted import MOST_PARTITIONS, PARTITION_KEY
 from pyhmap._file.header import DIGEST, FIELDS, digest_of
 from pyhmap._release import VERSION
 
-NAME = "manifest.json"
 FORMAT = "pyhmap dataset"
 FORMAT_VERSION = 1
-LONGEST = 1 << 21  # bytes of a manifest: 4,096 parts, of two structured types
 PART_NAME = re.compile(r"part-(\d{5})\.[0-9a-f]{16}\.pyhmap")
 NO_CHECKSUM = "0" * 2 * DIGEST
 

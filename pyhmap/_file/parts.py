@@ -24,9 +24,8 @@ from pyhmap.errors import FileFormatError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-MOST = 1 << 20  # bytes of a manifest: those of the most parts that there can be take a fifth
+MOST = 1 << 20  # bytes of a manifest: those of the most parts that there can be take two thirds
 PART = re.compile(r"part-[0-9a-f]{16}\.pyhmap")
-UNFINISHED = re.compile(rf"\.({PART.pattern}|manifest\.json)\.[0-9a-f]+\.tmp")  # what replaced() leaves if it is killed
 
 
 def new_name() -> str:
@@ -91,8 +90,13 @@ def names_in(content: dict[str, Any]) -> list[tuple[int, str]]:
 def sweep(folder: str) -> None:
     """Remove the files of parts that the manifest does not name. What cannot be removed stays for the next time."""
     with suppress(OSError, ValueError):  # without a manifest that can be read, nothing is removed
-        named: Collection[str] = dict(names_in(content_of(read_manifest(folder), folder))).values()
-        for name in os.listdir(folder):
-            if (PART.fullmatch(name) and name not in named) or UNFINISHED.fullmatch(name):
-                with suppress(OSError):
-                    os.unlink(os.path.join(folder, name))
+        remove_others(folder, dict(names_in(content_of(read_manifest(folder), folder))).values(), PART)
+
+
+def remove_others(folder: str, named: Collection[str], part: re.Pattern[str]) -> None:
+    """Remove files with names of parts that are none of these, and what replaced() has left of any that was killed."""
+    unfinished = re.compile(rf"\.({part.pattern}|{re.escape(MANIFEST)})\.[0-9a-f]+\.tmp")
+    for name in os.listdir(folder):
+        if (part.fullmatch(name) and name not in named) or unfinished.fullmatch(name):
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
-from pyhmap._file.fetch import open_source
+from pyhmap._file.header import LONGEST
 from pyhmap.errors import FileFormatError
 
 
@@ -23,6 +27,30 @@ def joined(folder: str, name: str) -> str:
     's3://bucket/prices/manifest.json'
     """
     return f"{folder.rstrip('/')}/{name}" if is_url(folder) else os.path.join(folder, name)
+
+
+@contextmanager
+def open_source(source: str, at_once: int = LONGEST) -> Iterator[BinaryIO]:
+    """A file at a path or URL, open for reading. It can seek. Of a URL, some more than so many bytes are asked for at
+    once: as many as a header has, unless you say so."""
+    if is_url(source):
+        try:
+            import fsspec
+        except ImportError as error:
+            raise ImportError(f"to read {source}, fsspec is needed: pip install 'pyhmap[remote]'") from error
+        system, path = fsspec.url_to_fs(source)
+        with system.open(path, "rb", block_size=at_once) as file:
+            yield file
+    else:
+        # Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileFormatError(f"{source} is no regular file")
+            with open(descriptor, "rb", closefd=False) as local:
+                yield local
+        finally:
+            os.close(descriptor)
 
 
 def content(place: str, longest: int) -> bytes:

@@ -24,6 +24,7 @@ from kinds import KINDS
 from pyhmap import FileFormatError, HMap, build_dataset, open_dataset
 from pyhmap._engine.parted import PartedEngine
 from pyhmap._file import dataset, fetch, manifest, read
+from pyhmap._file.parts import MANIFEST, MOST
 from pyhmap._inspect.hashes import hash_words, siphash13_many
 from pyhmap.errors import CorruptMapError
 
@@ -55,7 +56,7 @@ def assert_is_whole(folder, factor=1, n=N):
         ds.check()
         assert dict(ds) == {key: key * factor for key in range(n)}
         named = {part.file for part in ds._manifest.parts}
-    assert set(os.listdir(folder)) == named | {manifest.NAME, dataset.LOCK}
+    assert set(os.listdir(folder)) == named | {MANIFEST}
 
 
 # ---- the partition of a key ------------------------------------------------------------------------------------------
@@ -287,6 +288,38 @@ def test_one_builds_at_a_time(folder):
     assert_is_whole(folder)
 
 
+def test_a_child_that_is_forked_does_not_keep_the_folder(folder):
+    """The parent ends while the child lives on: then somebody else can build."""
+
+    def fork(part):
+        if not children:
+            children.append(os.fork())
+            if children[0] == 0:
+                signal.pause()
+                os._exit(0)
+
+    children = []
+    built(folder, progress=fork)
+    try:
+        with dataset.alone_in(str(folder)):
+            pass
+        assert_is_whole(folder)
+    finally:
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)
+
+
+def test_the_manifest_of_something_else_is_not_replaced(folder):
+    seen = pyhmap.ExpiringSet(int, 60)
+    seen.add(1)
+    seen.save(folder)
+    before = (folder / MANIFEST).read_bytes()
+    with pytest.raises(FileFormatError, match=r"would be replaced, but it is .*: remove it, or give another folder"):
+        built(folder)
+    assert (folder / MANIFEST).read_bytes() == before
+    assert 1 in pyhmap.ExpiringSet.open(folder)
+
+
 def test_other_files_in_the_folder_stay(folder):
     folder.mkdir()
     for name in ("part-00000.pyhmap", "readme.txt", "part-99999.xyz.pyhmap"):
@@ -428,7 +461,7 @@ def test_options_that_are_refused(folder, option, value):
 
 def test_every_byte_of_the_manifest_counts(folder):
     built(folder)
-    path = folder / manifest.NAME
+    path = folder / MANIFEST
     whole = path.read_bytes()
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
@@ -438,20 +471,20 @@ def test_every_byte_of_the_manifest_counts(folder):
         path.write_bytes(whole[:end])
         with pytest.raises(FileFormatError, match=r"manifest\.json"):
             open_dataset(folder)
-    path.write_bytes(bytes(manifest.LONGEST + 1))
+    path.write_bytes(bytes(MOST + 1))
     with pytest.raises(FileFormatError, match="has more than"):
         open_dataset(folder)
 
 
 def forged(folder, change):
     """Write a manifest that is right in itself."""
-    path = folder / manifest.NAME
+    path = folder / MANIFEST
     path.write_bytes(change(manifest.manifest_of(path.read_bytes())).to_bytes())
 
 
 def test_a_later_version(folder):
     built(folder)
-    path = folder / manifest.NAME
+    path = folder / MANIFEST
     text = path.read_text().replace('"format_version": 1', '"format_version": 2').replace("pyhmap 0.1.0", "pyhmap 9.9")
     path.write_text(text)
     with pytest.raises(FileFormatError, match=r"'pyhmap 9.9' wrote it in version 2 .* install that release"):
@@ -480,7 +513,7 @@ def test_types_that_the_parts_do_not_have(folder, change):
 
 def test_a_part_of_another_content(folder, tmp_path):
     built(folder)
-    first, second = (part.file for part in manifest.manifest_of((folder / manifest.NAME).read_bytes()).parts[:2])
+    first, second = (part.file for part in manifest.manifest_of((folder / MANIFEST).read_bytes()).parts[:2])
     (folder / first).write_bytes((folder / second).read_bytes())
     with pytest.raises(FileFormatError, match="is not the part that the manifest names"):
         dict(open_dataset(folder))
@@ -504,7 +537,7 @@ def test_check_finds_a_key_in_the_wrong_partition(folder):
 
 def test_check_reads_every_byte(folder):
     built(folder)
-    path = folder / manifest.manifest_of((folder / manifest.NAME).read_bytes()).parts[4].file
+    path = folder / manifest.manifest_of((folder / MANIFEST).read_bytes()).parts[4].file
     data = bytearray(path.read_bytes())
     data[5000] ^= 1
     path.write_bytes(data)
@@ -516,7 +549,7 @@ def test_check_reads_every_byte(folder):
 
 def test_the_manifest_is_json_that_people_can_read(folder):
     built(folder)
-    found = json.loads((folder / manifest.NAME).read_text())
+    found = json.loads((folder / MANIFEST).read_text())
     assert (found["count"], found["key"], found["value"], len(found["parts"])) == (N, "<i8", "<i8", 6)
     assert sum(part["count"] for part in found["parts"]) == N
     assert [os.path.getsize(folder / part["file"]) for part in found["parts"]] == [

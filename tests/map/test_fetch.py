@@ -425,40 +425,6 @@ def test_one_that_waits_copies_when_the_one_before_fails(source, cache, monkeypa
         assert_holds(second.result(SECONDS))
 
 
-def test_one_that_gets_the_lock_of_a_file_without_a_name_waits_for_the_one_with_it(tmp_path, monkeypatch):
-    """The holder removes the file. Then a third makes another one, before the one that waited looks."""
-    path, flock = str(tmp_path / "lock"), fetch.fcntl.flock
-    waits, has_it, may_look, waits_again = (threading.Event() for _ in range(4))
-    entered = threading.Event()
-
-    def watched(file, how):
-        if threading.current_thread() is waiting:
-            (waits_again if waits.is_set() else waits).set()
-            flock(file, how)
-            has_it.set()
-            assert may_look.wait(SECONDS)
-        else:
-            flock(file, how)
-
-    def wait():
-        with fetch._lock(path):
-            entered.set()
-
-    monkeypatch.setattr(fetch.fcntl, "flock", watched)
-    waiting = threading.Thread(target=wait)
-    with fetch._lock(path):
-        waiting.start()
-        assert waits.wait(SECONDS)
-    assert has_it.wait(SECONDS)
-    with fetch._lock(path):
-        may_look.set()
-        assert waits_again.wait(SECONDS)
-        assert not entered.is_set()
-    waiting.join(SECONDS)
-    assert entered.is_set()
-    assert os.listdir(tmp_path) == []
-
-
 # The parent forks while another of its threads copies, and is killed. The child goes on.
 FORKED = """
     import os, signal, sys, threading

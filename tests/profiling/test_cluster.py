@@ -555,3 +555,17 @@ def test_a_relay_holds_each_frame_back(monkeypatch: pytest.MonkeyPatch) -> None:
         clock[0] = 6.0
         right.setblocking(True)
         assert right.recv(100) == b"frame"
+
+
+def test_who_watches_a_dataset_notes_that_it_is_missing(tmp_path: Path) -> None:
+    from cluster import faults
+
+    path = faults.old_dataset(tmp_path)
+    with faults.Watch(path) as watch:
+        pass
+    assert (len(watch.seen), watch.odd) == (1, [])
+    assert watch.looks >= 2
+
+    with faults.Watch(str(tmp_path / "none")) as watch:
+        pass
+    assert len(watch.odd) == watch.looks >= 2
