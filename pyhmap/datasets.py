@@ -121,10 +121,7 @@ def open_dataset(
     --------
     See :func:`build_dataset`.
     """
-    if verify not in read.VERIFY:
-        raise ValueError(f"verify={verify!r}: give one of {', '.join(map(repr, read.VERIFY))}")
-    if prefetch not in read.PREFETCH:
-        raise ValueError(f"prefetch={prefetch!r}: give one of {', '.join(map(repr, read.PREFETCH))}")
+    read.check_options(verify, prefetch)
     place = os.fsdecode(folder)
     if not places.is_url(place):
         place = os.path.abspath(place)

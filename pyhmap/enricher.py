@@ -312,9 +312,7 @@ class Enricher:
         prefetch: Literal["touch", "copy"] | None = None,
         cache: str | os.PathLike[str] | None = None,
     ) -> None:
-        for name, given, known in (("verify", verify, read.VERIFY), ("prefetch", prefetch, read.PREFETCH)):
-            if given not in known:
-                raise ValueError(f"{name}={given!r}: give one of {', '.join(map(repr, known))}")
+        read.check_options(verify, prefetch)
         at = os.fsdecode(path)
         if not places.is_url(at):
             at = os.path.abspath(at)  # workers have other working folders

@@ -70,10 +70,7 @@ def open(
     ...     prices["tea"], prices.get_many(["cake", "ham"], default=0.0)
     (2.5, array([4., 0.]))
     """
-    if verify not in read.VERIFY:
-        raise ValueError(f"verify={verify!r}: give one of {', '.join(map(repr, read.VERIFY))}")
-    if prefetch not in read.PREFETCH:
-        raise ValueError(f"prefetch={prefetch!r}: give one of {', '.join(map(repr, read.PREFETCH))}")
+    read.check_options(verify, prefetch)
     if sha256 is not None and (not isinstance(sha256, str) or len(sha256) != 64):
         raise ValueError(f"sha256={sha256!r}: give 64 hexadecimal digits")
     return _map_in(read.OpenFile(path, prefetch), verify, sha256)

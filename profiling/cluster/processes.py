@@ -124,11 +124,6 @@ class Cluster:
         last = [(log.stem, log.read_text(errors="replace").strip().splitlines()[-1:]) for log in logs]
         return "; ".join(f"{name}: {lines[0]}" for name, lines in last if lines)
 
-    def kill(self, i: int) -> None:
-        """Kill one process."""
-        self.processes[i].kill()
-        self.processes[i].wait()
-
     def pids(self) -> list[int]:
         """Of the processes that run, and of this one."""
         return [os.getpid(), *(one.pid for one in self.processes.values() if one.poll() is None)]

@@ -24,6 +24,13 @@ PREFETCH = (None, "touch", "copy")
 PIECE = 1 << 24  # bytes that are read at a time, so that Ctrl-C is noticed
 
 
+def check_options(verify: Any, prefetch: Any) -> None:
+    """Raise ``ValueError`` unless these are options of :func:`pyhmap.open`."""
+    for name, given, known in (("verify", verify, VERIFY), ("prefetch", prefetch, PREFETCH)):
+        if given not in known:
+            raise ValueError(f"{name}={given!r}: give one of {', '.join(map(repr, known))}")
+
+
 @contextmanager
 def errors_of(path: str) -> Iterator[None]:
     """A ``ValueError`` about the content of a file becomes a ``FileFormatError`` that names it."""
