@@ -45,8 +45,8 @@ def use_partition_key(TypedMap map not None):
 
 
 cdef class PartedEngine(TypedMap):
-    """The compiled methods of :class:`pyhmap.Dataset`; use that. It has ``_part(number)``, the frozen map of a partition,
-    which is checked; and its length, which raises if it is closed."""
+    """The compiled methods of :class:`pyhmap.Dataset`; use that. It has ``_part(number)``, the frozen map of a
+    partition, which is checked; and its length, which raises if it is closed."""
     cdef readonly int _partitions
 
     __class_getitem__ = classmethod(GenericAlias)   # for type checkers
