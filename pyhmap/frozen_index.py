@@ -62,7 +62,7 @@ class FrozenIndex(IndexMethods[_K]):
     def _over(cls, m: FrozenMap[Any, Any], rows: npt.NDArray[np.uint32]) -> Self:
         """The index that consists of these."""
         m._key_codec.holder = "index"
-        rows.flags.writeable = False
+        rows.setflags(write=False)
         f = cls.__new__(cls)
         f._map, f._rows, f._hash = m, rows, None
         return f

@@ -313,7 +313,7 @@ cdef class IndexEngine(TypedMap):
         if self.t.form != TEXT:
             column = self.column                        # that of this moment has the n keys
             words = np.frombuffer(column, f"u{self.width}", n)
-            words.flags.writeable = False
+            words.setflags(write=False)
             return finished_keys(self, words, joined)
         _texts = self.texts                             # what the answers point to
         return finished_keys(self, self.loaded_texts(n), joined)

@@ -58,7 +58,7 @@ cdef uint32_t *point_into_index(Frozen *f, Block index) noexcept:
 cdef object array_of(Block block, uint64_t begin, uint64_t size):
     """A read-only view of some bytes of a block, which it keeps alive."""
     view = np.frombuffer(block, np.uint8, size, begin) if size else np.empty(0, np.uint8)
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 

@@ -121,7 +121,7 @@ def _copied(descriptor: int, size: int) -> Bytes:
         if n == 0:
             break
         at += n
-    copy.flags.writeable = False
+    copy.setflags(write=False)
     return copy[:at]
 
 

@@ -126,3 +126,32 @@ def test_memory_of_the_system_is_what_the_map_says_it_takes():
     done = subprocess.run([sys.executable, "-P", "-c", BEGUN.format(n=n)], capture_output=True, text=True, check=True)
     taken, said = map(int, done.stdout.split())
     assert abs(taken - said) < 1_000_000
+
+
+VIEWS = """
+import gc, tracemalloc
+from pyhmap import HIndex, HMap
+import numpy as np
+ix, m = HIndex(np.int64, range(60)), HMap(np.int64, np.int64, [(1, 2)])
+def calls(n):
+    apart = []  # so that each new string has another address
+    for i in range(n):
+        apart.append(f"{i:08d}")
+        ix.labels()
+        ix.freeze().labels()
+        m.freeze().keys_array()
+    del apart
+    gc.collect()
+calls(10)
+tracemalloc.start()
+before = len(tracemalloc.take_snapshot().traces)
+calls(2000)
+print(len(tracemalloc.take_snapshot().traces) - before)
+"""
+
+
+@pytest.mark.release_only
+def test_views_leave_nothing_in_the_cache_of_attributes():
+    """NumPy's `flags.writeable = False` looks a method up by a new string, and CPython keeps up to 4096 of them."""
+    done = subprocess.run([sys.executable, "-P", "-c", VIEWS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 50
