@@ -193,6 +193,13 @@ class Dataset(PartedEngine[_K, _V], ReadMethods[_K, _V]):
         state = "closed" if self._maps is None else f"{self._manifest.count:,} keys in {self._partitions:,} parts"
         return f"<{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}) in {self._folder}, {state}>"
 
+    def _repr_html_(self) -> str | None:
+        return None if self._maps is None else super()._repr_html_()
+
+    def _shown(self) -> dict[str, Any]:
+        lines = [("parts", f"{self._partitions:,}"), ("folder", self._folder)]
+        return {"count": len(self), "nbytes": None, "of_kind": lines}
+
     # ---- parts
 
     def _opened(self) -> list[FrozenMap[_K, _V] | None]:

@@ -25,6 +25,7 @@ from pyhmap import files, introspect
 from pyhmap._convert.codec import Codec, Many
 from pyhmap._file import parts as folders
 from pyhmap._file.types import type_text
+from pyhmap._inspect import notebook
 from pyhmap._mapping.batches import Batch, Rows
 from pyhmap._mapping.windows import LAST, Numbers, Ring, Turns
 from pyhmap.errors import CorruptMapError, FileFormatError
@@ -234,6 +235,15 @@ class Expiring(ABC, Generic[_K]):
             held = sum(map(len, self._turn().walk()))
         types = ", ".join([self._codec.name, *self._value_names()])
         return f"<{type(self).__name__}({types}, {self.window!r}, parts={self.parts}) with {held:,} keys>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; see :meth:`HMap._repr_html_`."""
+        with self._ring.turns.entered():
+            parts = list(self._turn().walk())
+            held, nbytes = sum(map(len, parts)), sum(part.nbytes for part in parts)
+        types = ", ".join([self._codec.name, *self._value_names()])
+        lines = [("window", f"{self.window!r}, in {self.parts} parts")]
+        return notebook.page(f"{type(self).__name__}({types})", held, nbytes, lines)
 
     def _value_names(self) -> list[str]:
         return []

@@ -152,6 +152,9 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, closed>" if self.closed else super().__repr__()
 
+    def _repr_html_(self) -> str | None:
+        return None if self.closed else super()._repr_html_()
+
     def copy(self) -> Self:
         """The map itself: it never changes.
 

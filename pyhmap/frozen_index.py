@@ -249,6 +249,9 @@ class FrozenIndex(IndexMethods[_K]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, closed>" if self.closed else super().__repr__()
 
+    def _repr_html_(self) -> str | None:
+        return None if self.closed else super()._repr_html_()
+
 
 def first_wrong_row(m: FrozenMap[Any, Any], rows: npt.NDArray[np.uint32]) -> int | None:
     """The first code whose row has another code, or None."""

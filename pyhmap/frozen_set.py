@@ -139,6 +139,9 @@ class FrozenSet(TypedSet[_K]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, closed>" if self.closed else super().__repr__()
 
+    def _repr_html_(self) -> str | None:
+        return None if self.closed else super()._repr_html_()
+
     # ---- reading
 
     def positions(self, keys: Many[_K], *, threads: int = 1) -> npt.NDArray[np.int64]:

@@ -24,7 +24,7 @@ LAYERS = """
     pyhmap._kernels            file_blocks spilled codes
     pyhmap._convert            sentinels scalars arrow_out arrow_values text_batch columns dtypes codec numbers times
     pyhmap._convert            texts records codecs combining infer arrow_table
-    pyhmap._inspect            state views hashes stats check codes
+    pyhmap._inspect            state views hashes stats check codes notebook
     pyhmap._engine             forks threads rwlock memory typed
     pyhmap                     _core
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, Mapping
 from itertools import count
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from pyhmap._convert.arrow_values import arrow_values
 from pyhmap._convert.columns import Column
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._convert.text_batch import string_array
+from pyhmap._inspect import notebook
 from pyhmap._mapping.equality import find
 from pyhmap._mapping.reading import first_of
 
@@ -242,6 +243,9 @@ class IndexMethods(Mapping[_K, int]):
     def __repr__(self) -> str:
         items = first_of(map(repr, self), len(self))
         return f"{type(self).__name__}({self._key_codec.name}, [{items}])"
+
+    def _repr_html_(self) -> str | None:
+        return notebook.page(f"{type(self).__name__}({self._key_codec.name})", len(self), cast("Any", self).nbytes)
 
 
 def _ints(codes: Any) -> npt.NDArray[Any]:

@@ -11,13 +11,14 @@ from collections.abc import ItemsView, Iterable, KeysView, Mapping, ValuesView
 from functools import partial
 from itertools import islice
 from reprlib import recursive_repr
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from pyhmap._convert.arrow_table import table_stream
 from pyhmap._convert.sentinels import ABSENT
+from pyhmap._inspect import notebook
 from pyhmap._mapping.equality import identity
 from pyhmap._mapping.views import HMapItems, HMapKeys, HMapValues
 
@@ -196,3 +197,13 @@ class ReadMethods(Mapping[_K, _V]):
     def __repr__(self) -> str:
         items = first_of((f"{key!r}: {value!r}" for key, value in self.items()), len(self))
         return f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}, {{{items}}})"
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the types, the number of keys and the memory; see :meth:`HMap._repr_html_`."""
+        return notebook.page(
+            f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name})", **self._shown()
+        )
+
+    def _shown(self) -> dict[str, Any]:
+        """What notebook.page() takes."""
+        return {"count": len(self), "nbytes": cast("Any", self).nbytes}

@@ -24,6 +24,7 @@ from pyhmap._convert.codec import Many
 from pyhmap._convert.codecs import key_codec, value_codec
 from pyhmap._convert.columns import Column
 from pyhmap._engine.map import HMapEngine
+from pyhmap._inspect import notebook
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import compared
 from pyhmap._mapping.reading import first_of
@@ -292,6 +293,9 @@ class TypedSet(Set[_K]):
     def __repr__(self) -> str:
         keys = first_of(map(repr, self), len(self))
         return f"{type(self).__name__}({self._map._key_codec.name}, {{{keys}}})"
+
+    def _repr_html_(self) -> str | None:
+        return notebook.page(f"{type(self).__name__}({self._map._key_codec.name})", **self._map._shown())
 
     def check(self) -> None:
         """Check every invariant of the set. Raises ``CorruptMapError``, which names the first that is broken.
