@@ -160,7 +160,7 @@ OBJECTS: dict[str, list[Items]] = {
     "bool": [[True, False, np.True_, 1], [True, 2], [True, 1.0]],
     "M8[ns]": [[np.datetime64(1, "ns"), np.datetime64(0, "ns"), np.datetime64(1, "ns")],
                [at(2000, 5), datetime.date(2000, 1, 1), at(2000, 5, tzinfo=UTC), np.datetime64("2000-01-01T00:00:00")],
-               [np.datetime64("NaT"), at(1900)], [at(2000), at(2000, tzinfo=ZoneInfo("Europe/Berlin"))],
+               [np.datetime64("NaT", "s"), at(1900)], [at(2000), at(2000, tzinfo=ZoneInfo("Europe/Berlin"))],
                [at(2000), at(3000)], [at(2000), "2000-01-01"], [at(2000), 5], [at(2000), np.timedelta64(1, "ns")]],
     "M8[us]": [[at(2000, 5), np.datetime64(1, "us"), at(9999)], [at(2000), np.datetime64(1, "ns")]],
     "m8[ns]": [[np.timedelta64(1, "ns"), datetime.timedelta(seconds=1), np.timedelta64(0, "s")],

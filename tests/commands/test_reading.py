@@ -462,7 +462,7 @@ def test_keys_per_part_and_spare_slots_are_those_of_the_hashes(run, seed, text):
         (
             "u8",
             "M8[s]",
-            {2**64 - 1: np.datetime64("NaT"), 0: np.datetime64("2026-01-01")},
+            {2**64 - 1: np.datetime64("NaT", "s"), 0: np.datetime64("2026-01-01")},
             (0, 2**64 - 1),
             ("2026-01-01T00:00:00",) * 2,
         ),

@@ -328,7 +328,7 @@ def test_polars(hmap_type):
     assert dict(frame.iter_rows()) == items
     frame = pl.DataFrame(HSet(bytes, [b"a", b"bc"]))
     assert (frame.columns, set(frame["key"])) == (["key"], {b"a", b"bc"})
-    frame = pl.from_dataframe(HMap("M8[us]", "?", {np.datetime64("NaT"): True, np.datetime64(5, "us"): False}))
+    frame = pl.from_dataframe(HMap("M8[us]", "?", {np.datetime64("NaT", "us"): True, np.datetime64(5, "us"): False}))
     assert dict(zip(frame["key"].dt.timestamp(), frame["value"], strict=True)) == {None: True, 5: False}
 
 

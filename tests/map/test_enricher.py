@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 KEYS = [10, None, 30, 20, 10]
-NAN, NAT = float("nan"), np.datetime64("NaT")
+NAN, NAT = float("nan"), np.datetime64("NaT", "s")
 
 
 def batch_of(columns):

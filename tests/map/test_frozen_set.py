@@ -20,7 +20,7 @@ kinds = pytest.mark.parametrize(
     "kind", [kind for name, kind in KINDS.items() if name != "object"], ids=[name for name in KINDS if name != "object"]
 )
 NAN = float("nan")
-NAT = np.datetime64("NaT")
+NAT = np.datetime64("NaT", "s")
 
 
 def keys_of(kind):

@@ -108,7 +108,7 @@ def test_a_duration_without_unit_is_refused(hmap_type):
 
 def test_nat_of_pandas_is_the_key_nat_and_no_key_of_other_types(hmap_type, pd):
     times = hmap_type("M8[ns]", int, {pd.NaT: 5})
-    assert times[np.datetime64("NaT")] == 5
+    assert times[np.datetime64("NaT", "s")] == 5
     assert times.get_many(pd.Series([pd.NaT])).tolist() == [5]
     ints = hmap_type(int, int, {0: 1})
     for call in (lambda: ints[pd.NaT], lambda: ints.get(pd.NaT), lambda: ints.get(pd.NA), lambda: ints.get(None)):

@@ -24,7 +24,7 @@ MAPS = {
     "str": lambda t: t(str, str, {word: word[::-1] for word in WORDS}),
     "bytes": lambda t: t(bytes, np.int64, {word.encode("utf-8", "surrogatepass"): 1 for word in WORDS}, hash="xxh64"),
     "times": lambda t: t("M8[s]", "m8[ms]", {np.datetime64(5, "s"): np.timedelta64(6, "ms")}),
-    "NaT": lambda t: t("M8[s]", np.int64, {np.datetime64("NaT"): 1}),
+    "NaT": lambda t: t("M8[s]", np.int64, {np.datetime64("NaT", "s"): 1}),
     "struct": lambda t: t(
         [("a", "i4"), ("b", "S3"), ("c", "M8[s]")], ("f8", (2,)), {(1, b"x", np.datetime64(1, "s")): [1, 2]}
     ),

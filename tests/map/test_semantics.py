@@ -71,10 +71,10 @@ def test_all_nan_are_one_key_and_minus_zero_is_zero(hmap_type, dtype):
 
 
 def test_nat_is_one_key(hmap_type):
-    m = hmap_type("M8[s]", np.int64, {np.datetime64("NaT"): 1})
+    m = hmap_type("M8[s]", np.int64, {np.datetime64("NaT", "s"): 1})
     m[np.datetime64("NaT", "D")] = 2
     m[np.datetime64(0, "s")] = 3
-    assert (len(m), m[np.datetime64("NaT")]) == (2, 2)
+    assert (len(m), m[np.datetime64("NaT", "s")]) == (2, 2)
     assert m.get_many(np.array(["NaT", "1970-01-01"], "M8[s]")).tolist() == [2, 3]
 
 

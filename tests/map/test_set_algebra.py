@@ -201,7 +201,7 @@ def test_two_elements_may_be_one_key(set_type):
     for key, keys, other in (
         (np.float64, [NAN, 1.0], {NAN, float("nan")}),
         ("S4", [b"a", b"b"], {b"a", b"a\0"}),
-        ("M8[s]", [np.datetime64("NaT"), second], {np.datetime64("NaT"), np.datetime64("NaT", "D")}),
+        ("M8[s]", [np.datetime64("NaT", "s"), second], {np.datetime64("NaT", "s"), np.datetime64("NaT", "D")}),
     ):
         s, m = set_type(key, keys), set_type._map_type(key, np.int64, dict.fromkeys(keys, 1))
         assert s.issuperset(other)

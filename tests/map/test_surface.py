@@ -147,7 +147,7 @@ def test_a_nan_value_equals_a_nan(hmap_type):
 
 
 def test_nat_values_are_equal(hmap_type):
-    m = hmap_type(np.int64, "M8[s]", {1: np.datetime64("NaT")})
+    m = hmap_type(np.int64, "M8[s]", {1: np.datetime64("NaT", "s")})
     assert m == m.copy()
     assert m != {1: np.datetime64(0, "s")}
 
