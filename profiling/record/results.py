@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from builds import run as builds
 from cache import policies, rules
 from cache import run as cache
+from cluster import figures as cluster
 from compare import run as compare
 from core import records
 from core.environment import HARNESS, git
@@ -61,6 +62,7 @@ def of_growth(document: Document) -> Document:
 FIGURES: dict[str, Callable[[Document], Any]] = {
     "builds": lambda document: builds.rows(document["samples"], document["config"]["builds"]),
     "cache": lambda document: cache.figures(document["samples"]),
+    "cluster": lambda document: cluster.figures(document["samples"]),
     "files": lambda document: files.figures(document["samples"]),
     "floor": lambda document: floor.figures(document["samples"]),
     "floods": lambda document: floods.rows(document["samples"]),

@@ -12,6 +12,7 @@ from typing import Any
 
 from builds import run as builds
 from cache import markdown as cache
+from cluster import tables as cluster
 from core.environment import PROJECT
 from files import tables as files
 from floods import run as floods
@@ -38,6 +39,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "loads": ("growth", growth.loads),
     "floods": ("floods", floods.markdown),
     "layout": ("layout", layout.markdown),
+    **{f"cluster-{part.__name__}": ("cluster", parts.markdown(part)) for part in cluster.PARTS},
     **{f"files-{part.__name__}": ("files", parts.markdown(part)) for part in files.PARTS},
     **{part.__name__: ("floor", parts.markdown(part)) for part in floor.PARTS},
     **{f"gateway-{part.__name__}": ("gateway", parts.markdown(part)) for part in gateway.PARTS},

@@ -352,7 +352,7 @@ def test_a_missing_file_of_a_verb_is_found(project: Project, monkeypatch: pytest
 
 def test_the_latest_run_of_each_verb_is_kept() -> None:
     measuring = set(runpy.run_path(str(HARNESS / "__main__.py"))["VERBS"])
-    assert set(results.KEPT) == measuring - {"cluster"}  # which was not run in full yet
+    assert set(results.KEPT) == measuring
 
 
 def test_a_result_without_samples_and_figures_is_found(project: Project) -> None:
