@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from cluster import figures, namespaces, tables
+from cluster import figures, namespaces, pictures, tables
 from core import records, runner
 from core.runner import MeasurementError, Sample, Step, worker_command
 
@@ -111,7 +111,7 @@ def run(*, quick: bool, out: Path, only: Iterable[str] = ()) -> str:
         namespaces.sweep(os.getpid())
     document |= {"left_out": left_out, "versions": versions()}
     document |= {"ended_by": ended_by, "figures": figures.figures(samples), "samples": samples}
-    runner.conclude(document, out, tables.show)
+    runner.conclude(document, out, tables.show, pictures.drawings)
     return ended_by
 
 

@@ -22,6 +22,7 @@ from builds import pictures as builds_pictures
 from builds import run as builds
 from cache import pictures as cache_pictures
 from cache import run as cache
+from cluster import pictures as cluster_pictures
 from cluster import tables as cluster_tables
 from compare import run as compare
 from core import records
@@ -78,7 +79,7 @@ VERBS = {
     "files": Verb(files_tables.show, files_pictures.drawings),
     "ids": Verb(ids_tables.show, ids_pictures.drawings),
     "floor": Verb(floor.show, floor_pictures.drawings),
-    "cluster": Verb(cluster_tables.show),
+    "cluster": Verb(cluster_tables.show, cluster_pictures.drawings),
     "gateway": Verb(gateway_tables.show, gateway_pictures.drawings),
     "leaks": Verb(leaks_tables.show, leaks_pictures.drawings),
     "layout": Verb(layout.show),

@@ -401,7 +401,7 @@ def test_a_run_is_written_and_its_figures_follow_from_its_samples(
     for part in tables.PARTS:
         assert part(written).rows
         assert part(written).title.split(",")[0] in printed
-    assert [path.name for path in whole.iterdir()] == ["cluster.json"]
+    assert {path.name for path in whole.iterdir()} == {"cluster.json", "cluster-merges.svg", "cluster-merges-dark.svg"}
 
 
 def test_parts_of_a_run_have_a_file_of_their_own(whole: Path) -> None:
