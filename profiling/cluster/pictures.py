@@ -23,9 +23,9 @@ def merges(rows: list[Row]) -> Figure:
         times = {said: its[way] for way, said in WAYS.items() if way in its}
         charts.dots(axes, times, {WAYS[way]: "blue" for way in OURS}, lambda value: f"{value:.2f} s")
         axes.set_title(f"{power(rows[0]['facts'])} facts, {power(size)} rows with values; less is better")
-    widest = max(axes.get_xlim()[1] for axes in panels)
+    lows, highs = zip(*(axes.get_xlim() for axes in panels), strict=True)
     for axes in panels:
-        axes.set_xlim(0, widest)  # the panels are compared with one another
+        axes.set_xlim(min(lows), max(highs))  # the panels are compared with one another
     return drawn
 
 
