@@ -115,7 +115,8 @@ def faults(document: Document) -> Part:
 
 def outcome(row: Row) -> str:
     """In words."""
-    words = {"right": "right", "error": f"an error: {row['said']}", "WRONG": f"WRONG: {row['said']}"}[row["outcome"]]
+    message = row["said"].partition(": ")[2]  # without the class of the error
+    words = {"right": "right", "error": f"an error: {message}", "WRONG": f"WRONG: {row['said']}"}[row["outcome"]]
     return words + (" (nothing was killed)" if row.get("killed") is False and "killed" in row["case"] else "")
 
 

@@ -35,7 +35,7 @@ TOLD = ("commit", "uncommitted_changes", "cpu", "cores", "system", "python", "pa
 # One control of a hundred changes by chance; from this share on the machine was another.
 CHANCE = 0.05
 # Whole numbers by which samples of a verb without a reader of its own differ.
-SIZES = ("size", "keys", "length", "threads")
+SIZES = ("size", "keys", "rows", "length", "nodes", "threads")
 
 
 class Row(NamedTuple):
@@ -179,7 +179,8 @@ def plain_rows(samples: list[dict[str, Any]]) -> Iterable[Row]:
 
     named = []
     for sample in samples:
-        inner = [row for row in sample.get("rows", []) if isinstance(row, dict)]
+        held = sample.get("rows")  # objects, or how many rows there are
+        inner = [row for row in held if isinstance(row, dict)] if isinstance(held, list) else []
         for part, lead in [(sample, []), *((row, words(sample)) for row in inner)]:
             named += [(" ".join([*lead, *words(part), name]), value) for name, value in floats("", part)]
     for name, values in grouped(named).items():
