@@ -24,7 +24,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SANITIZERS = "-fsanitize=address,undefined,fuzzer-no-link"
-# Functions and lines, which profilers and sanitizers name. All of -g, also the variables, takes a third more time.
+# Functions and lines, which profilers and sanitizers name; variables, which -g adds, take longer to compile.
 NAMES = "-g1"
 CHECKED = ["-O1", NAMES, "-UNDEBUG"]
 VARIANTS = {

@@ -223,6 +223,12 @@ def test_directives_are_set_in_setup_py_only(path):
         assert not re.search(r"\bcimport\s+(numpy|cython)\b", line), line
 
 
+@named(sources(".py", ".pyx"))
+def test_arrays_are_made_read_only_by_setflags(path):
+    """NumPy looks up what is behind `flags.writeable = ` by a new string, which CPython's cache of attributes keeps."""
+    assert not re.search(r"\.flags\.writeable\s*=[^=]|\.flags\[.*\]\s*=[^=]", path.read_text())
+
+
 @named(
     [
         *sources(".py", ".pyx", ".pxd"),

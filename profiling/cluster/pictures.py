@@ -5,27 +5,28 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from cluster.tables import power
+from cluster.tables import MERGED, power
 from render import charts, style
 
 Row = dict[str, Any]
-WAYS = {"pandas": "pandas, merge", "dask": "dd.merge", "map": "lookup, map", "shuffle": "lookup, shuffle"}
+WAYS = {way: said.replace("`", "") for way, said in MERGED.items() if way != "build"}  # which gives no values
 OURS = ("map", "shuffle")
 
 
 def merges(rows: list[Row]) -> Figure:
     """The time to give facts a value, by way, in a panel for each number of rows that hold the values."""
     sizes = sorted({row["rows"] for row in rows})
+    least = min(row["seconds"]["median"] for row in rows if row["way"] in WAYS)
     drawn = style.figure(7.5, 1.8 * len(sizes))
     panels = drawn.subplots(len(sizes), squeeze=False).ravel()
     for axes, size in zip(panels, sizes, strict=True):
         its = {row["way"]: row["seconds"]["median"] for row in rows if row["rows"] == size}
         times = {said: its[way] for way, said in WAYS.items() if way in its}
-        charts.dots(axes, times, {WAYS[way]: "blue" for way in OURS}, lambda value: f"{value:.2f} s")
+        charts.dots(axes, times, {WAYS[way]: "blue" for way in OURS}, lambda value: f"{value:.2f} s", least)
         axes.set_title(f"{power(rows[0]['facts'])} facts, {power(size)} rows with values; less is better")
-    lows, highs = zip(*(axes.get_xlim() for axes in panels), strict=True)
+    most = max(axes.get_xlim()[1] for axes in panels)
     for axes in panels:
-        axes.set_xlim(min(lows), max(highs))  # the panels are compared with one another
+        axes.set_xlim(right=most)  # the panels are compared with one another
     return drawn
 
 

@@ -115,7 +115,7 @@ def faults(document: Document) -> Part:
 
 def outcome(row: Row) -> str:
     """In words."""
-    message = row["said"].partition(": ")[2]  # without the class of the error
+    message = row["said"].partition(": ")[2] or row["said"]  # without the class of the error
     words = {"right": "right", "error": f"an error: {message}", "WRONG": f"WRONG: {row['said']}"}[row["outcome"]]
     return words + (" (nothing was killed)" if row.get("killed") is False and "killed" in row["case"] else "")
 

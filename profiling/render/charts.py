@@ -14,9 +14,18 @@ from render import style, terminal
 RATIOS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
-def dots(axes: Axes, values: dict[str, float], colours: dict[str, str], said: Callable[[float], str]) -> None:
-    """A dot for each name in the given order, with its value; ``colours`` of those that stand out."""
-    least, most = min(values.values()), max(values.values())
+def dots(
+    axes: Axes,
+    values: dict[str, float],
+    colours: dict[str, str],
+    said: Callable[[float], str],
+    least: float | None = None,
+) -> None:
+    """A dot for each name in the given order, with its value; ``colours`` of those that stand out.
+
+    ``least`` is the smallest value of all panels that are to begin at the same place.
+    """
+    least, most = min(values.values()) if least is None else least, max(values.values())
     for place, (name, value) in enumerate(values.items()):
         colour = style.colour(colours.get(name, "ink"))
         axes.plot([least / 2, value], [place, place], color=style.colour("faint"), lw=1, zorder=1)

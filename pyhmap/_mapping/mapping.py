@@ -217,17 +217,6 @@ class MapMethods(ReadMethods[_K, _V], MutableMapping[_K, _V]):
         with self._frozen():
             check.check(self._state())
 
-    def _repr_html_(self) -> str | None:
-        """What a notebook shows: types, keys, memory, load, and the full slots of up to 64 buckets as a picture.
-
-        It takes the same time for a map of any size.
-
-        >>> from pyhmap import HMap
-        >>> "<svg" in HMap("i8", "i8", {1: 10})._repr_html_()
-        True
-        """
-        return super()._repr_html_()
-
     def _shown(self) -> dict[str, Any]:
         with self._frozen():
             raw = self._state()

@@ -199,7 +199,13 @@ class ReadMethods(Mapping[_K, _V]):
         return f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}, {{{items}}})"
 
     def _repr_html_(self) -> str | None:
-        """What a notebook shows: the types, the number of keys and the memory; see :meth:`HMap._repr_html_`."""
+        """What a notebook shows: types, keys and memory; of a map that can be written, also its load, and a picture of
+        the full slots of up to 64 buckets. It takes the same time for a map of any size.
+
+        >>> from pyhmap import HMap
+        >>> "<svg" in HMap("i8", "i8", {1: 10})._repr_html_()
+        True
+        """
         return notebook.page(
             f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name})", **self._shown()
         )
