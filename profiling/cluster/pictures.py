@@ -14,7 +14,7 @@ OURS = ("map", "shuffle")
 
 
 def merges(rows: list[Row]) -> Figure:
-    """The time to give facts a value, by way, in a panel for each number of rows that hold the values."""
+    """The time to give facts a value, in a panel for each number of rows that have the values. Less is better."""
     sizes = sorted({row["rows"] for row in rows})
     least = min(row["seconds"]["median"] for row in rows if row["way"] in WAYS)
     drawn = style.figure(7.5, 1.8 * len(sizes))
@@ -23,7 +23,7 @@ def merges(rows: list[Row]) -> Figure:
         its = {row["way"]: row["seconds"]["median"] for row in rows if row["rows"] == size}
         times = {said: its[way] for way, said in WAYS.items() if way in its}
         charts.dots(axes, times, {WAYS[way]: "blue" for way in OURS}, lambda value: f"{value:.2f} s", least)
-        axes.set_title(f"{power(rows[0]['facts'])} facts, {power(size)} rows with values; less is better")
+        axes.set_title(f"{power(rows[0]['facts'])} facts, {power(size)} rows")
     most = max(axes.get_xlim()[1] for axes in panels)
     for axes in panels:
         axes.set_xlim(right=most)  # the panels are compared with one another
