@@ -84,14 +84,15 @@ def _watch(port: int, number: int, seconds: float) -> None:
 
 
 def _wait(port: int, number: int) -> dict[str, Any]:
-    """The figures of a worker, once it uses a generation."""
+    """The figures of a worker, once it uses the generation that it is to follow."""
     until, told = time.monotonic() + PATIENCE, None
     while time.monotonic() < until:
         told = status(port)
-        if told and told["generation"] == number:
-            return told
-        if told and told["asked"] == number and told["reload_error"]:
-            raise RolledBackError(told["reload_error"])
+        if told and told["asked"] == number:
+            if told["generation"] == number:
+                return told
+            if told["reload_error"]:
+                raise RolledBackError(told["reload_error"])
         time.sleep(EVERY)
     raise RolledBackError(f"a worker does not use generation {number} after {PATIENCE:.0f} s")
 

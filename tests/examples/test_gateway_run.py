@@ -186,6 +186,7 @@ def test_a_generation_that_a_later_worker_cannot_use_is_taken_back_from_all(
     monkeypatch.setattr(rollout, "status", told)
     with pytest.raises(rollout.RolledBackError, match="the disk cannot be read"):
         rollout.publish(run, demo.source_of(run), watched=0.0, told=lambda line: None)
+    monkeypatch.undo()
 
     for port, number in zip(running.status_ports, before, strict=True):
         assert rollout._wait(port, number)["generation"] == number
