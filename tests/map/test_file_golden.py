@@ -7,24 +7,13 @@ here is never written again.
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import pyhmap
 from file_support import header_in
-from pyhmap import HIndex, HMap, HSet
+from golden_maps import LABELS, MAPS
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-RECORD = np.dtype([("x", "f4"), ("name", "U3")])
-LABELS = ["mir", "ключ", "", "a key of more than twelve bytes", *map(str, range(20, 0, -1))]
-MAPS = {
-    "ints": lambda: HMap(np.int64, np.float64, {i * i - 50: i / 4 for i in range(100)}),
-    "texts": lambda: HMap(str, bytes, {"clé " * i: b"\xff" * (i * 3) for i in range(20)}),
-    "records": lambda: HMap([("a", "i4"), ("b", "S2")], RECORD, {(i, b"%d" % i): (i / 2, f"{i}€") for i in range(9)}),
-    "times": lambda: HMap("M8[ns]", "?", {np.datetime64(i, "ns"): i % 3 == 0 for i in range(-5, 5)}),
-    "set": lambda: HSet(np.uint16, range(0, 65536, 999)),
-    "index": lambda: HIndex(str, LABELS),
-}
 
 
 @pytest.mark.parametrize("name", MAPS)
