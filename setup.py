@@ -51,14 +51,23 @@ jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.
 PACKAGES = ("_hmap_bytes", "pyhmap", "tophash_cache")
 SOURCES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.pyx"))
 
-extensions = [
-    Extension(
-        ".".join(source.with_suffix("").parts),
+# What Cython needs for memoryviews is more code than most modules are: all use one copy, a module that Cython writes.
+SHARED = "_hmap_bytes._cyutility"
+
+
+def extension(name, source):
+    """Of one source, with the flags of the variant."""
+    return Extension(
+        name,
         [str(source)],
         extra_compile_args=[*VARIANTS[variant], "-std=c11", "-Wno-unused-function"],
         extra_link_args=LINKED.get(variant, []),
     )
-    for source in SOURCES
+
+
+extensions = [
+    extension(SHARED, "_hmap_bytes/_cyutility.c"),
+    *(extension(".".join(source.with_suffix("").parts), source) for source in SOURCES),
 ]
 
 DIRECTIVES = {
@@ -91,7 +100,12 @@ class Build(build_ext):
         changed = Path(__file__).stat().st_mtime
         self.force = self.force or any(path.exists() and path.stat().st_mtime < changed for path in written)
         in_c = cythonize(
-            self.extensions, compiler_directives=DIRECTIVES, build_dir=translated, nthreads=jobs, force=self.force
+            self.extensions,
+            compiler_directives=DIRECTIVES,
+            shared_utility_qualified_name=SHARED,
+            build_dir=translated,
+            nthreads=jobs,
+            force=self.force,
         )
         for extension, with_c in zip(self.extensions, in_c, strict=True):
             extension.sources = with_c.sources
