@@ -20,6 +20,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+cimport cython
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport uint8_t, uint64_t
@@ -411,9 +412,11 @@ cdef class HMapCore(TypedMap):
 
     # ---- life -----------------------------------------------------------------------------------------------------
 
+    @cython.critical_section
     def __len__(self):
         return self.t.count
 
+    @cython.critical_section
     def clear(self):
         """Remove every key, release the arrays, and draw a new hash key. Room asked for earlier is given up.
 
@@ -429,6 +432,7 @@ cdef class HMapCore(TypedMap):
         self.draw_hash_key(hash_key)
         self.start_over(arrays, hash_key)
 
+    @cython.critical_section
     def reserve(self, n, /):
         """Make room for ``n`` keys in all: the map will not grow before it holds them, and deletion will not shrink it
         below that room, until ``compact()`` or ``clear()``.
@@ -447,10 +451,12 @@ cdef class HMapCore(TypedMap):
         self.make_room(B)
         self.floor_B = max(self.floor_B, B)
 
+    @cython.critical_section
     def _make_room(self, n, /):
         """``reserve()`` without the promise to keep the room."""
         self.make_room(smallest_B(n))
 
+    @cython.critical_section
     def compact(self):
         """Move everything to the smallest arrays that hold it: no needless bucket, no dead text, no unused place of an
         object. Takes the time of one insertion per key, and as much memory again while it runs. Room asked for by
@@ -512,6 +518,7 @@ cdef class HMapCore(TypedMap):
         self.membership += 1            # indices that searches have found are stale
         return 0
 
+    @cython.critical_section
     def finish_growth(self):
         """Evacuate the rest of the old arrays and release them. Takes time in proportion to what is left.
 
@@ -524,6 +531,7 @@ cdef class HMapCore(TypedMap):
         self.end_growth()
         self.release_old()
 
+    @cython.critical_section
     def _evacuate(self, buckets, /):
         """Evacuate up to so many old buckets, for tests that look at each step."""
         self.evacuate(buckets)
@@ -535,6 +543,7 @@ cdef class HMapCore(TypedMap):
         """The settings for another map of these types."""
         return {"hash": self.hash_name, "seed": self.seed}
 
+    @cython.critical_section
     def _state(self, lend=False):
         """Views of the live arrays, as a RawTable. They are valid while nobody writes; with ``lend`` for ever: then the
         arrays are released as a whole, when nobody holds them any more."""
@@ -562,6 +571,7 @@ cdef class HMapCore(TypedMap):
             self._key_codec, self._value_codec, *counters, self.hash_name, texts, key_objects, value_objects, returned,
         )
 
+    @cython.critical_section
     def _memory(self):
         """Where the table's fields lie in this object: name -> (offset from id(self), size), in bytes."""
         cdef Table *t = &self.t
@@ -593,17 +603,22 @@ cdef class HMapCore(TypedMap):
         >>> sys.getsizeof(m) > m.nbytes > 1_000_000 * 16
         True
         """
-        cdef list lists = [self.key_objects, self.value_objects, self.texts.blocks]
+        cdef list lists
+        cdef uint64_t places
+        with cython.critical_section(self):
+            lists = [self.key_objects, self.value_objects, self.texts.blocks]
+            places = self.free_keys.room + self.free_values.room
         size = object.__sizeof__(self) + self._sizes()["blocks"]
-        return size + sum(map(sys.getsizeof, lists)) + 8 * (self.free_keys.room + self.free_values.room)
+        return size + sum(map(sys.getsizeof, lists)) + 8 * places
 
+    @cython.critical_section
     def _sizes(self):
         """What the map holds, by name, for pyhmap.debug. Cheap, and never waits: during a batch write of another thread
         the figures may be from different moments."""
         cdef Table *t = &self.t
         old_block, old_rows, returned, texts = 0, 0, 0, 0
         for block in self.texts.blocks:
-            texts += block.nbytes
+            texts += len(block)
         if self.old is not None:
             old_block, returned = self.old.block.size, self.old.returned
             old_rows = t.old.next_row if growing(t) else self.old.raw.nmain
@@ -623,18 +638,21 @@ cdef class HMapCore(TypedMap):
     def _frozen(self):
         """While inside, writes by other threads wait and writes by this one raise RuntimeError. In a child process that
         is forked meanwhile, the lock is free."""
-        begin_read(&self.lock)
-        cdef unsigned long forks = fork_count()
+        cdef unsigned long forks
         cdef long me = threading.get_ident()
-        outermost = self.lock.held_by != me
-        self.lock.held_by = me
+        with cython.critical_section(self):
+            begin_read(&self.lock)
+            forks = fork_count()
+            outermost = self.lock.held_by != me
+            self.lock.held_by = me
         try:
             yield
         finally:
-            if outermost and self.lock.held_by == me:   # else a check of another thread has begun since
-                self.lock.held_by = 0
-            if forks == fork_count():
-                end_read(&self.lock)
+            with cython.critical_section(self):
+                if outermost and self.lock.held_by == me:   # else a check of another thread has begun since
+                    self.lock.held_by = 0
+                if forks == fork_count():
+                    end_read(&self.lock)
 
 
 cdef int smallest_B(capacity) except -1:

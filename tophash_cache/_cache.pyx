@@ -30,6 +30,7 @@ from tophash_cache.containers import items_of
 from tophash_cache.controller import STRETCHES, Controller, Mode
 from tophash_cache.stats import CacheInfo, CacheStats, Transition
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_New
@@ -324,6 +325,7 @@ cdef class TopHashCache:
             self._span = self._left = self._controller.span
             self._follow(chosen.enabled)
 
+    @cython.critical_section
     def hash(self, key, /):
         """The XXH64 digest of a key, from the cache if that pays.
 
@@ -342,6 +344,7 @@ cdef class TopHashCache:
         """
         return look_up(self, key)
 
+    @cython.critical_section
     def tophash(self, key, /):
         """The tophash of a key, as in Go's map: the top 8 bits of the digest, plus 5 if they are below 5.
 
@@ -403,8 +406,13 @@ cdef class TopHashCache:
             >>> TopHashCache(max_entries=10).cache_info()
             CacheInfo(hits=0, misses=0, maxsize=10, currsize=0)
         """
-        cdef int64_t hits = self._lookups - self._misses + (self._span - self._left if self._looks_up else 0)
-        return CacheInfo(hits, self._misses, self.settings.max_entries, self._store.size())
+        cdef int64_t hits, misses
+        cdef Py_ssize_t entries
+        with cython.critical_section(self):
+            misses = self._misses
+            hits = self._lookups - misses + (self._span - self._left if self._looks_up else 0)
+            entries = self._store.size()
+        return CacheInfo(hits, misses, self.settings.max_entries, entries)
 
     def stats(self):
         """A `CacheStats`: the mode of the cache and all counters.
@@ -413,20 +421,23 @@ cdef class TopHashCache:
             >>> TopHashCache(enabled=False).stats().mode
             <Mode.DISABLED: 'disabled'>
         """
-        # All counters are read at once. The classes below run Python code, and with it perhaps other threads.
-        cdef int64_t running = self._span - self._left
-        cdef int64_t hits = self._lookups - self._misses + (running if self._looks_up else 0)
-        cdef int64_t misses = self._misses
-        cdef int64_t bypassed = self._bypassed + (0 if self._looks_up else running)
-        cdef int64_t oversize = self._oversize
-        cdef int64_t uncacheable = self._uncacheable
-        cdef int64_t evictions = self._evictions + self._store.evictions
-        cdef int64_t rejected = self._rejected + self._store.rejected
-        cdef int64_t probes = self._probes
-        cdef int64_t left = self._left
-        cdef Py_ssize_t entries = self._store.size()
-        cdef Py_ssize_t nbytes = self._store.nbytes()
-        window_hit_rate, machine, transitions = self._window_hit_rate, self._controller, tuple(self._transitions)
+        cdef int64_t running, hits, misses, bypassed, oversize, uncacheable, evictions, rejected, probes, left
+        cdef Py_ssize_t entries, nbytes
+        with cython.critical_section(self):
+            # All counters are read at once. The classes below run Python code, and with it perhaps other threads.
+            running = self._span - self._left
+            hits = self._lookups - self._misses + (running if self._looks_up else 0)
+            misses = self._misses
+            bypassed = self._bypassed + (0 if self._looks_up else running)
+            oversize = self._oversize
+            uncacheable = self._uncacheable
+            evictions = self._evictions + self._store.evictions
+            rejected = self._rejected + self._store.rejected
+            probes = self._probes
+            left = self._left
+            entries = self._store.size()
+            nbytes = self._store.nbytes()
+            window_hit_rate, machine, transitions = self._window_hit_rate, self._controller, tuple(self._transitions)
         return CacheStats(
             mode=machine.mode,
             hits=hits,
@@ -481,7 +492,7 @@ cdef class TopHashCache:
         """
         entered = False
         while not entered:
-            machine = self._controller
+            machine = self._state()
             store = Store(0 if machine.mode is Mode.DISABLED else self.settings.max_entries)
             entered = self._enter(machine, machine.emptied(), None, store)
 
@@ -489,7 +500,7 @@ cdef class TopHashCache:
         """Turn the cache on or off. `config` calls it when the setting changes."""
         entered = False
         while not entered:
-            machine = self._controller
+            machine = self._state()
             if enabled == (machine.mode is not Mode.DISABLED):
                 return
             new = machine.restarted() if enabled else machine.disabled()
@@ -507,7 +518,12 @@ cdef class TopHashCache:
 
     def __repr__(self):
         info = self.cache_info()
-        return f"<TopHashCache {self._controller.mode}, {info.currsize} of {info.maxsize} entries>"
+        return f"<TopHashCache {self._state().mode}, {info.currsize} of {info.maxsize} entries>"
+
+    @cython.critical_section
+    cdef object _state(self):
+        """The state of the controller."""
+        return self._controller
 
     cdef object _uncached(self, object key):
         """The digest of a key that is never cached. It does not count in the hit rate."""
@@ -580,39 +596,42 @@ cdef class TopHashCache:
         """
         cdef int64_t span = new.span
         cdef bint looks_up = new.looks_up
-        cdef int64_t running = self._span - self._left
-        cdef bint probes = False
+        cdef bint probes = new.mode is Mode.PROBE and old.mode is not Mode.PROBE
         cdef list times = None
         cdef int64_t began = 0
-        change = None
+        change, append = None, self._transitions.append
         if new.mode is not old.mode:
-            probes = new.mode is Mode.PROBE
-            call = self._lookups + self._bypassed + running + self._oversize + self._uncacheable
-            change = Transition(call, old.mode, new.mode, hit_rate)
+            change = Transition(self._calls(), old.mode, new.mode, hit_rate)
         if new.mode is Mode.TRIAL:
             times = []
             began = clock()
-        if self._controller is not old:
-            return False
         # From here on no Python code runs, and so no other thread and no finaliser.
-        if new is not old or self._left <= 0:
-            self._begin_span(span, looks_up)
-            self._lookups_before = self._lookups
-            self._misses_before = self._misses
-            self._uncached_before = self._oversize + self._uncacheable
-            self._times = times
-            self._began = began
-        if hit_rate is not None:
-            self._window_hit_rate = hit_rate
-        if change is not None:
-            self._transitions.append(change)
-            self._probes += probes
-        self._controller = new
-        if store is not None:
-            self._evictions += self._store.evictions
-            self._rejected += self._store.rejected
-            self._store = store
-        return True
+        with cython.critical_section(self):
+            if self._controller is not old:
+                return False
+            if new is not old or self._left <= 0:
+                self._begin_span(span, looks_up)
+                self._lookups_before = self._lookups
+                self._misses_before = self._misses
+                self._uncached_before = self._oversize + self._uncacheable
+                self._times = times
+                self._began = began
+            if hit_rate is not None:
+                self._window_hit_rate = hit_rate
+            if change is not None:
+                append(change)
+                self._probes += probes
+            self._controller = new
+            if store is not None:
+                self._evictions += self._store.evictions
+                self._rejected += self._store.rejected
+                self._store = store
+            return True
+
+    @cython.critical_section
+    cdef int64_t _calls(self) noexcept:
+        """All calls so far."""
+        return self._lookups + self._bypassed + self._span - self._left + self._oversize + self._uncacheable
 
 
 # Functions, since Cython calls a method of a class that can be subclassed through a table of pointers.
@@ -652,8 +671,9 @@ cdef inline object look_up(TopHashCache cache, object key):
 cdef uint64_t digest(PyObject *cache, PyObject *key) except? 0:
     """The function in `_digest_capsule`. A direct hash makes no int here, as in a map, so a trial compares fairly."""
     cdef uint64_t number
-    if (<TopHashCache>cache)._looks_up:
-        return <uint64_t>look_up(<TopHashCache>cache, <object>key)
-    number = hash_object(<object>key, 0)
-    count_call(<TopHashCache>cache)
-    return number
+    with cython.critical_section(<TopHashCache>cache):
+        if (<TopHashCache>cache)._looks_up:
+            return <uint64_t>look_up(<TopHashCache>cache, <object>key)
+        number = hash_object(<object>key, 0)
+        count_call(<TopHashCache>cache)
+        return number

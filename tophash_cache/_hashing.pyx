@@ -7,6 +7,7 @@ import numpy as np
 
 from tophash_cache.containers import advice, bad_item
 
+cimport cython
 from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
@@ -90,30 +91,39 @@ cdef uint64_t hash_object(object key, uint64_t seed) except? 0:
 
 cdef object hash_sequence(object keys, bint in_column):
     """The digests of a list or tuple of str and bytes, as a new uint64 array."""
-    cdef Py_ssize_t i, size, count = PySequence_Fast_GET_SIZE(keys)
-    cdef PyObject **items
-    cdef object key
+    cdef Py_ssize_t i = 0, count = PySequence_Fast_GET_SIZE(keys)
     digests = np.empty(count, np.uint64)
     cdef uint64_t[::1] out = digests
-    # Making the array may have run a finaliser. The loop below runs no Python code until it ends or raises.
-    if PySequence_Fast_GET_SIZE(keys) != count:
-        raise RuntimeError("the list changed its size while it was being hashed: pass a copy")
-    items = PySequence_Fast_ITEMS(keys)
     try:
-        for i in range(count):
-            if i + PREFETCH_AHEAD < count:
-                prefetch(items[i + PREFETCH_AHEAD])
-            key = <object>items[i]
-            if PyUnicode_Check(key):
-                out[i] = hash_text(key, 0, &size)
-            elif PyBytes_Check(key):
-                out[i] = xxh64_bytes(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), 0)
-            else:
-                raise bad_item(key, i, in_column)
+        hash_items(keys, out, in_column, &i)
     except UnicodeEncodeError as error:
         error.add_note(f"the key at position {i}")
         raise
     return digests
+
+
+@cython.critical_section
+cdef int hash_items(object keys, uint64_t[::1] out, bint in_column, Py_ssize_t *position) except -1:
+    """The digests of the items; `position` is that of the item that raises."""
+    cdef Py_ssize_t i, size, count = out.shape[0]
+    cdef PyObject **items
+    cdef object key
+    # Making the array may have run a finaliser. The loop below runs no Python code until it ends or raises.
+    if PySequence_Fast_GET_SIZE(keys) != count:
+        raise RuntimeError("the list changed its size while it was being hashed: pass a copy")
+    items = PySequence_Fast_ITEMS(keys)
+    for i in range(count):
+        position[0] = i
+        if i + PREFETCH_AHEAD < count:
+            prefetch(items[i + PREFETCH_AHEAD])
+        key = <object>items[i]
+        if PyUnicode_Check(key):
+            out[i] = hash_text(key, 0, &size)
+        elif PyBytes_Check(key):
+            out[i] = xxh64_bytes(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), 0)
+        else:
+            raise bad_item(key, i, in_column)
+    return 0
 
 
 cdef void hash_fixed_bytes(const uint8_t *data, Py_ssize_t count, Py_ssize_t width, uint64_t *out) noexcept nogil:

@@ -9,6 +9,7 @@ see sized().
 
 import numpy as np
 
+cimport cython
 from cpython.datetime cimport (
     datetime_day,
     datetime_hour,
@@ -31,6 +32,8 @@ from libc.stdint cimport int64_t
 
 import_datetime()
 
+cdef object INT64 = np.int64, FLOAT64 = np.float64
+
 cdef enum:
     SECONDS = 86400             # of a day
     MICROSECONDS = 1000000      # of a second
@@ -44,12 +47,17 @@ cdef object sized(items, dtype):
     return array
 
 
+cdef object viewed(array, dtype):
+    return array.view(dtype)
+
+
 cdef int check_size(items, Py_ssize_t n) except -1:
     if len(items) != n:
         raise RuntimeError("the list changed its size while it was being read: pass a copy")
     return 0
 
 
+@cython.critical_section
 def ints(items):
     """An array of dtype ``int64`` of a list or tuple of exact ``int`` objects; None if another type is among them, or
     an int outside int64.
@@ -59,7 +67,7 @@ def ints(items):
     """
     cdef Py_ssize_t i = 0
     cdef int overflow = 0
-    array = sized(items, np.int64)
+    array = sized(items, INT64)
     cdef int64_t[::1] out = array
     for item in items:
         if not PyLong_CheckExact(item):
@@ -71,6 +79,7 @@ def ints(items):
     return array
 
 
+@cython.critical_section
 def floats(items):
     """An array of dtype ``float64`` of a list or tuple of exact ``float`` objects; None if another type is among them.
 
@@ -78,7 +87,7 @@ def floats(items):
     (array([1. , 2.5]), None)
     """
     cdef Py_ssize_t i = 0
-    array = sized(items, np.float64)
+    array = sized(items, FLOAT64)
     cdef double[::1] out = array
     for item in items:
         if not PyFloat_CheckExact(item):
@@ -88,6 +97,7 @@ def floats(items):
     return array
 
 
+@cython.critical_section
 def longest(items, kind):
     """The greatest length among exact ``str`` or ``bytes`` objects, 0 if there are none; None if one is not of this
     type.
@@ -104,6 +114,7 @@ def longest(items, kind):
     return most
 
 
+@cython.critical_section
 def columns(items, Py_ssize_t width):
     """The columns, as lists, of a list or tuple of exact tuples of this width; None if another object is among them.
 
@@ -137,6 +148,7 @@ cdef inline int64_t days_from_epoch(int64_t year, int64_t month, int64_t day) no
     return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
 
 
+@cython.critical_section
 def moments(items):
     """An array of dtype ``M8[us]`` of a list or tuple of exact ``datetime`` objects; None if one has a time zone.
 
@@ -146,7 +158,7 @@ def moments(items):
     """
     cdef Py_ssize_t i = 0
     cdef int64_t seconds
-    array = sized(items, np.int64)
+    array = sized(items, INT64)
     cdef int64_t[::1] out = array
     for item in items:
         if datetime_tzinfo(item) is not None:
@@ -155,9 +167,10 @@ def moments(items):
         seconds += datetime_hour(item) * 3600 + datetime_minute(item) * 60 + datetime_second(item)
         out[i] = seconds * MICROSECONDS + datetime_microsecond(item)
         i += 1
-    return array.view("M8[us]")
+    return viewed(array, "M8[us]")
 
 
+@cython.critical_section
 def durations(items):
     """An array of dtype ``m8[us]`` of a list or tuple of exact ``timedelta`` objects; None if one is too long.
 
@@ -169,7 +182,7 @@ def durations(items):
     """
     cdef Py_ssize_t i = 0
     cdef int64_t days
-    array = sized(items, np.int64)
+    array = sized(items, INT64)
     cdef int64_t[::1] out = array
     for item in items:
         days = timedelta_days(item)
@@ -177,4 +190,4 @@ def durations(items):
             return None
         out[i] = (days * SECONDS + timedelta_seconds(item)) * MICROSECONDS + timedelta_microseconds(item)
         i += 1
-    return array.view("m8[us]")
+    return viewed(array, "m8[us]")

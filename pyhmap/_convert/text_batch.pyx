@@ -17,6 +17,7 @@ are copied because NumPy moves them when another thread writes to the array.
 
 import numpy as np
 
+cimport cython
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -360,6 +361,10 @@ cdef object wrong_type(codec, Py_ssize_t position, PyObject *item):
     return TypeError(f"{codec.what}s[{position}]: {codec.wrong_type(None if item == NULL else <object> item)}")
 
 
+cdef object no_text(codec, Py_ssize_t position):
+    return ValueError(f"{codec.what}s[{position}] is not text: it has a number above U+10FFFF; correct it")
+
+
 cdef object too_long(codec, Py_ssize_t position, size):
     return OverflowError(f"{codec.what}s[{position}]: {codec.too_long(size)}")
 
@@ -385,39 +390,42 @@ cdef int read_objects(TextBatch batch, sequence, codec, valid) except -1:
     """
     cdef PyObject **items
     cdef PyObject *item
-    cdef bint as_str = codec.dtype is str
+    cdef bint as_str = codec.dtype is str, is_array
     cdef Py_ssize_t i, size
     batch.as_str = as_str
     if valid is not None:
         batch.valid = valid
         sequence = np.fromiter(sequence, object, len(sequence))         # a copy
         sequence[~valid] = codec.dtype()
-    if isinstance(sequence, np.ndarray):
+    is_array = isinstance(sequence, np.ndarray)
+    if is_array:
         sequence = np.ascontiguousarray(sequence)
-        items = <PyObject **> address_of(sequence)
-        batch.allocate(len(sequence))
-    else:
-        batch.allocate(PySequence_Fast_GET_SIZE(sequence))
-        items = PySequence_Fast_ITEMS(sequence)
-    for i in range(batch.n):
-        if i + OBJECTS_AHEAD < batch.n:
-            prefetch(items[i + OBJECTS_AHEAD])
-            prefetch(<char *> items[i + OBJECTS_AHEAD] + LINE)
-        item = items[i]
-        if item == NULL or not (PyUnicode_Check(item) if as_str else PyBytes_Check(item)):
-            raise wrong_type(codec, i, item)
-        if not as_str:
-            size = take(batch, i, <const uint8_t *> PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), item)
+    with cython.critical_section(sequence):     # a list that another thread may change
+        if is_array:
+            items = <PyObject **> address_of(sequence)
+            batch.allocate(len(sequence))
         else:
-            PyUnicode_READY(item)
-            if PyUnicode_IS_ASCII(item):
-                size = take(batch, i, <const uint8_t *> PyUnicode_DATA(item), PyUnicode_GET_LENGTH(item), item)
+            batch.allocate(PySequence_Fast_GET_SIZE(sequence))
+            items = PySequence_Fast_ITEMS(sequence)
+        for i in range(batch.n):
+            if i + OBJECTS_AHEAD < batch.n:
+                prefetch(items[i + OBJECTS_AHEAD])
+                prefetch(<char *> items[i + OBJECTS_AHEAD] + LINE)
+            item = items[i]
+            if item == NULL or not (PyUnicode_Check(item) if as_str else PyBytes_Check(item)):
+                raise wrong_type(codec, i, item)
+            if not as_str:
+                size = take(batch, i, <const uint8_t *> PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), item)
             else:
-                size = transcode(batch, i, item)
-                if size < 0:
-                    raise ValueError(f"{codec.what}s[{i}] is not text: it has a number above U+10FFFF; correct it")
-        if size > MAX_TEXT:
-            raise too_long(codec, i, size)
+                PyUnicode_READY(item)
+                if PyUnicode_IS_ASCII(item):
+                    size = take(batch, i, <const uint8_t *> PyUnicode_DATA(item), PyUnicode_GET_LENGTH(item), item)
+                else:
+                    size = transcode(batch, i, item)
+                    if size < 0:
+                        raise no_text(codec, i)
+            if size > MAX_TEXT:
+                raise too_long(codec, i, size)
     return 0
 
 

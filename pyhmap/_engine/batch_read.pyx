@@ -8,6 +8,7 @@ until the indices are exchanged for the objects. batch_objects has the calls for
 
 import numpy as np
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -321,7 +322,8 @@ cdef int64_t read_frozen(FrozenCore map, ReadCall call, uint64_t start, uint64_t
         chunk_stop = min(stop, start + CHUNK)
         if map.verify_block is not None:
             map.verify_keys(keys.data, &keys.texts, start, chunk_stop)
-        call.memory = memory_of(map)
+        with cython.critical_section(call):     # which threads share
+            call.memory = memory_of(map)
         if stop - start < RELEASE_GIL_FROM:
             start = read_rows(&map.f, &map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)
         else:
@@ -333,6 +335,7 @@ cdef int64_t read_frozen(FrozenCore map, ReadCall call, uint64_t start, uint64_t
     return stop
 
 
+@cython.critical_section
 cdef int64_t read_table(HMapCore map, ReadCall call, uint64_t start, uint64_t stop) except -1:
     """read_part() for a map that may change between two chunks."""
     cdef uint64_t first, chunk_stop

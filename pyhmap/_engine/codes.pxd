@@ -20,5 +20,6 @@ cdef class IndexEngine(TypedMap):
     cdef int grow(self, uint64_t left, bint all_new) except -1
     cdef int shrink(self, int least_B) except -1
     cdef int extend_arena(self, uint64_t least, uint64_t expected) except -1
+    cdef Block first_keys(self, uint64_t *n)
     cdef object loaded_texts(self, uint64_t n)
     cdef int after_write(self) except -1

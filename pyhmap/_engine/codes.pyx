@@ -14,6 +14,7 @@ import operator
 
 import numpy as np
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
@@ -177,9 +178,11 @@ cdef class IndexEngine(TypedMap):
 
     # ---- from keys to codes ---------------------------------------------------------------------------------------
 
+    @cython.critical_section
     def __len__(self):
         return self.c.count
 
+    @cython.critical_section
     def __getitem__(self, key):
         cdef AnyKey k
         cdef int64_t code
@@ -190,12 +193,14 @@ cdef class IndexEngine(TypedMap):
             raise KeyError(key)
         return code
 
+    @cython.critical_section
     def __contains__(self, key):
         cdef AnyKey k
         _owner = key_from(self, key, &k)
         wait_to_read(&self.lock)
         return find_any_code(&self.c, &self.t, &k) != NO_CODE
 
+    @cython.critical_section
     def get(self, key, default=None, /):
         """The code of ``key``, or ``default`` if it has none.
 
@@ -272,12 +277,13 @@ cdef class IndexEngine(TypedMap):
         cdef AnyKey k
         cdef uint64_t at
         number = operator.index(code)
-        wait_to_read(&self.lock)
-        if not 0 <= number < self.c.count:
-            raise IndexError(f"code {number}: the index has {self.c.count:,} keys, whose codes begin with 0")
-        at = number
-        load_any(&self.c, &self.t, at, &k)
-        return key_object(self, &k)
+        with cython.critical_section(self):
+            wait_to_read(&self.lock)
+            if not 0 <= number < self.c.count:
+                raise IndexError(f"code {number}: the index has {self.c.count:,} keys, whose codes begin with 0")
+            at = number
+            load_any(&self.c, &self.t, at, &k)
+            return key_object(self, &k)
 
     def _keys_at(self, codes, joined):
         """The keys of n codes, a contiguous int64 array, as batch calls return them; with ``joined``, texts as
@@ -289,29 +295,35 @@ cdef class IndexEngine(TypedMap):
         if n:
             out = keys.reshape(-1).view(np.uint8)
         _texts = self.texts                             # what the answers point to
-        while at < n:
-            stop = min(n, at + CHUNK)
-            begin_read(&self.lock)
-            if n < RELEASE_GIL_FROM:
-                done = gather_keys(&self.c, &self.t, &given[at], stop - at, &out[at * self.width])
-            else:
-                with nogil:
+        with cython.critical_section(self):
+            while at < n:
+                stop = min(n, at + CHUNK)
+                begin_read(&self.lock)
+                if n < RELEASE_GIL_FROM:
                     done = gather_keys(&self.c, &self.t, &given[at], stop - at, &out[at * self.width])
-            end_read(&self.lock)
-            if done < stop - at:
-                return at + done
-            at = stop
-            PyErr_CheckSignals()
+                else:
+                    with nogil:
+                        done = gather_keys(&self.c, &self.t, &given[at], stop - at, &out[at * self.width])
+                end_read(&self.lock)
+                if done < stop - at:
+                    return at + done
+                at = stop
+                PyErr_CheckSignals()
         return finished_keys(self, keys, joined)
+
+    @cython.critical_section
+    cdef Block first_keys(self, uint64_t *n):
+        """The column of this moment, and how many keys it has."""
+        wait_to_read(&self.lock)
+        n[0] = self.c.count
+        return self.column
 
     def _labels(self, joined):
         """All keys in the order of their codes; see ``_keys_at()``. Read-only where it is a view."""
         cdef uint64_t n
         self.check_initialised()
-        wait_to_read(&self.lock)
-        n = self.c.count
+        column = self.first_keys(&n)
         if self.t.form != TEXT:
-            column = self.column                        # that of this moment has the n keys
             words = np.frombuffer(column, f"u{self.width}", n)
             words.setflags(write=False)
             return finished_keys(self, words, joined)
@@ -324,12 +336,14 @@ cdef class IndexEngine(TypedMap):
         keys = empty_keys(self, n)
         if n:
             view = keys
-            begin_read(&self.lock)
-            with nogil:
-                load_first(&self.c, &self.t, n, <Text *> &view[0, 0])
-            end_read(&self.lock)
+            with cython.critical_section(self):
+                begin_read(&self.lock)
+                with nogil:
+                    load_first(&self.c, &self.t, n, <Text *> &view[0, 0])
+                end_read(&self.lock)
         return keys
 
+    @cython.critical_section
     def __iter__(self):
         self.check_initialised()
         cdef KeyIterator iterator = KeyIterator.__new__(KeyIterator)
@@ -343,13 +357,11 @@ cdef class IndexEngine(TypedMap):
         cdef Items keys = Items()
         cdef uint64_t n
         self.check_initialised()
-        wait_to_read(&self.lock)
-        n = self.c.count
+        column = self.first_keys(&n)
         if self.t.form == TEXT:
             keys.keep_arena(self.texts)
             array = self.loaded_texts(n)
         else:
-            column = self.column
             array = np.frombuffer(column, f"u{self.width}", n)
         keys.take_array(array, self.width)
         keys.texts.texts = <const Text *> keys.data
@@ -368,6 +380,7 @@ cdef class IndexEngine(TypedMap):
         return np.dtype(np.int64)
 
     @property
+    @cython.critical_section
     def nbytes(self):
         """Bytes of the index: its buckets, one key per code, and the long texts. Room that was never used is left out.
 
@@ -387,11 +400,12 @@ cdef class IndexEngine(TypedMap):
         """The bytes that ``sys.getsizeof`` returns: of this object and its arrays as they were allocated."""
         return object.__sizeof__(self) + self._sizes()["blocks"]
 
+    @cython.critical_section
     def _sizes(self):
         """What the index holds, by name, for pyhmap.debug."""
         texts = 0
         for block in self.texts.blocks:
-            texts += block.nbytes
+            texts += len(block)
         return {
             "count": self.c.count,
             "room": self.c.most,
@@ -403,19 +417,21 @@ cdef class IndexEngine(TypedMap):
     def _state(self):
         """A copy of the table at one moment, as RawCodes."""
         cdef uint8_t[::1] buckets, keys
-        cdef uint64_t count = 0
+        cdef uint64_t count = 0, room, key_room
         self.check_initialised()
-        while True:                     # all that is new first, since an allocation may run any code
-            words = np.empty(self.buckets.size, np.uint8)
-            column = np.empty(self.column.size, np.uint8)
+        texts = None
+        while texts is None:            # all that is new first, since an allocation may run any code
+            with cython.critical_section(self):
+                room, key_room = self.buckets.size, self.column.size
+            words, column = np.empty(room, np.uint8), np.empty(key_room, np.uint8)
             buckets, keys = words, column
-            wait_to_read(&self.lock)
-            if len(buckets) == self.buckets.size and len(keys) == self.column.size:
-                count = self.c.count
-                memcpy(&buckets[0], self.c.buckets, self.buckets.size)
-                memcpy(&keys[0], self.c.keys, count * self.width)
-                break
-        texts = RawTexts(list(self.texts.blocks), self.t.arena.used, self.t.arena.live, self.t.arena.dead)
+            with cython.critical_section(self):
+                wait_to_read(&self.lock)
+                if room == self.buckets.size and key_room == self.column.size:
+                    count = self.c.count
+                    memcpy(&buckets[0], self.c.buckets, self.buckets.size)
+                    memcpy(&keys[0], self.c.keys, count * self.width)
+                    texts = RawTexts(list(self.texts.blocks), self.t.arena.used, self.t.arena.live, self.t.arena.dead)
         hash_key = self.t.hash_key[0], self.t.hash_key[1], self.t.hash_key[2], self.t.hash_key[3]
         return RawCodes(count, words.reshape(-1, BUCKET), column[:count * self.width], hash_key, self._key_codec, texts)
 
@@ -436,6 +452,7 @@ cdef class IndexEngine(TypedMap):
         return 0
 
 
+@cython.critical_section
 cdef int encode_all(IndexEngine index, Items keys, codes, bint add) except -1:
     """The codes of n keys, from 1 on and without nulls, to an array."""
     cdef int64_t[::1] view = codes
@@ -483,14 +500,16 @@ cdef class KeyIterator:
     def __iter__(self):
         return self
 
+    @cython.critical_section
     def __length_hint__(self):
         return self.stop - self.code
 
     def __next__(self):
         cdef AnyKey k
-        if self.code == self.stop:
-            raise StopIteration
-        wait_to_read(&self.index.lock)
-        load_any(&self.index.c, &self.index.t, self.code, &k)
-        self.code += 1
-        return key_object(self.index, &k)
+        with cython.critical_section(self, self.index):     # which never changes
+            wait_to_read(&self.index.lock)
+            if self.code == self.stop:
+                raise StopIteration
+            load_any(&self.index.c, &self.index.t, self.code, &k)
+            self.code += 1
+            return key_object(self.index, &k)

@@ -14,6 +14,7 @@ import numpy as np
 
 from pyhmap._engine.threads import Stopped, in_threads
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -106,6 +107,7 @@ cdef class Building:
                 self.progress(self.done / ((3 + with_texts) * self.n + 1.0))
         return 0
 
+    @cython.critical_section
     def sort(self, range_, ranges):
         """Count, or scatter, one range of the source."""
         cdef Sorting s
@@ -130,6 +132,7 @@ cdef class Building:
             self.tick(self.n * stop // self.units - self.n * at // self.units, r == 0)
             at = stop
 
+    @cython.critical_section
     def build(self, range_, ranges):
         """Build parts, until all are begun."""
         cdef FrozenCore target = self.target
@@ -154,6 +157,7 @@ cdef class Building:
                 raise Stopped
             self.tick(p.keys, range_ == 0)
 
+    @cython.critical_section
     def place_texts(self, range_, ranges):
         """Copy the long texts of one range of rows; the first pass counts their bytes."""
         cdef FrozenCore target = self.target
@@ -307,14 +311,22 @@ cdef int freeze_map(FrozenCore target, HMapCore map, threads, progress) except -
     cdef Building b = Building()
     b.target, b.progress = target, progress
     while True:
-        map.end_growth()
+        with cython.critical_section(map):
+            map.end_growth()
         with map._frozen():
-            if growing(&map.t):         # another thread has written in between
-                continue
-            b.source.map = &map.t
-            b.units, b.unit_keys, b.n = map.t.now.next_row, SLOTS, map.t.count
-            _texts = map.texts
-            return run(b, threads, None)
+            _texts = source_of(map, b)
+            if _texts is not None:          # else another thread has written in between
+                return run(b, threads, None)
+
+
+@cython.critical_section
+cdef object source_of(HMapCore map, Building b):
+    """Build from the table of a map that nobody writes to. Returns what keeps its texts alive; None if it grows."""
+    if growing(&map.t):
+        return None
+    b.source.map = &map.t
+    b.units, b.unit_keys, b.n = map.t.now.next_row, SLOTS, map.t.count
+    return map.texts
 
 
 cdef int freeze_items(FrozenCore target, Items keys, Items values, threads, progress, look_for_duplicates) except -1:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -50,6 +51,7 @@ cdef class FrozenEngine(FrozenCore):
 
     # ---- single keys ------------------------------------------------------------------------------------------------
 
+    @cython.critical_section
     def __getitem__(self, key):
         cdef AnyKey k
         cdef const uint8_t *entry
@@ -63,6 +65,7 @@ cdef class FrozenEngine(FrozenCore):
             raise KeyError(key)
         return value_of(self, entry)
 
+    @cython.critical_section
     def __contains__(self, key):
         cdef AnyKey k
         _owner = key_from(self, key, &k)
@@ -72,6 +75,7 @@ cdef class FrozenEngine(FrozenCore):
             raise_closed(self)
         return find_entry(&self.f, &self.t, &k) != NULL
 
+    @cython.critical_section
     def get(self, key, default=None, /):
         """The value of ``key``, or ``default`` if it is missing.
 
@@ -213,6 +217,7 @@ cdef class FrozenEngine(FrozenCore):
             PyErr_CheckSignals()
         return finished_keys(self, keys, joined)
 
+    @cython.critical_section
     def _key_in(self, row):
         """The key of a row, of a map that has keys."""
         cdef AnyKey k
@@ -255,22 +260,35 @@ cdef class FrozenIterator:
     def __iter__(self):
         return self
 
+    @cython.critical_section
     def __length_hint__(self):
         return 0 if self.map is None else self.map.f.count - self.row
 
     def __next__(self):
-        cdef AnyKey k
-        cdef const uint8_t *entry
-        cdef FrozenCore map = self.map
-        if map is None or self.row == map.f.count:
-            self.map = None
+        cdef FrozenCore map
+        with cython.critical_section(self):
+            map = self.map
+            if map is not None and self.row == map.f.count:
+                map = self.map = None
+        if map is None:
             raise StopIteration
         _memory = memory_of(map)
-        entry = map.f.entries + self.row * map.f.stride
-        self.row += 1
-        if self.part == VALUES:
-            return value_of(map, entry)
-        load_any_key(&map.t, entry, &k)
-        if self.part == KEYS:
-            return key_object(map, &k)
-        return key_object(map, &k), value_of(map, entry)
+        with cython.critical_section(self):
+            return next_item(self, map)
+
+
+cdef inline object next_item(FrozenIterator it, FrozenCore map):
+    """The next item. The caller holds the memory. Another thread may use this iterator, too."""
+    cdef AnyKey k
+    cdef const uint8_t *entry
+    if it.map is None or it.row == map.f.count:
+        it.map = None
+        raise StopIteration
+    entry = map.f.entries + it.row * map.f.stride
+    it.row += 1
+    if it.part == VALUES:
+        return value_of(map, entry)
+    load_any_key(&map.t, entry, &k)
+    if it.part == KEYS:
+        return key_object(map, &k)
+    return key_object(map, &k), value_of(map, entry)

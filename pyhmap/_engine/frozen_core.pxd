@@ -1,5 +1,6 @@
 # The memory of a frozen map, and the kernels' pointers into it.
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyhmap._engine.memory cimport Block
@@ -18,11 +19,12 @@ cdef class FrozenCore(TypedMap):
     cdef Block entries
     cdef Block arena            # None without long texts
     cdef object memory          # these three, or None once the map is closed
-    cdef public object _hash    # of the content, once it is known
+    cdef object content_hash    # once it is known
     cdef object verify_block    # of a file that is verified as it is read: a function of a block's number; or None
     cdef Verified v             # which blocks have been verified
     cdef object verified        # the array of them
 
+    cdef uint64_t own_size(self)
     cdef int install(self, const Frozen *f, Block index, Block entries, Block arena) except -1
     cdef int fill(self, hash_key, shape, Block index, Block entries, Block arena, bint structure) except -1
     cdef int verify_key(self, const AnyKey *key) except -1
@@ -35,9 +37,10 @@ cdef class FrozenCore(TypedMap):
 cdef inline object memory_of(FrozenCore map):
     """What a reader holds while it reads, so that closing the map does not take the memory away from it. Take it after
     the last call that may run Python code. Raises if the map is closed."""
-    if map.memory is None:
-        raise_closed(map)
-    return map.memory
+    with cython.critical_section(map):
+        if map.memory is None:
+            raise_closed(map)
+        return map.memory
 
 
 cdef inline object value_of(FrozenCore map, const uint8_t *entry):

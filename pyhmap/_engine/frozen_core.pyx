@@ -15,6 +15,7 @@ calls it for the blocks that it is going to read, before it takes the memory.
 
 import numpy as np
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -124,10 +125,12 @@ cdef class FrozenCore(TypedMap):
             self.t.arena.used = self.t.arena.size = self.t.arena.live = arena.size
         return 0
 
+    @cython.critical_section
     def __len__(self):
         memory_of(self)
         return self.f.count
 
+    @cython.critical_section
     def close(self):
         """Give the memory up, and with it the file, if there is one. From then on every read raises ``ValueError``. A
         read that is under way in another thread keeps what it needs until it is done.
@@ -141,6 +144,7 @@ cdef class FrozenCore(TypedMap):
         self.memory = self.index = self.entries = self.arena = self.verify_block = None
 
     @property
+    @cython.critical_section
     def closed(self):
         """Whether :meth:`close` was called."""
         return self.memory is None
@@ -151,6 +155,17 @@ cdef class FrozenCore(TypedMap):
 
     def __exit__(self, *exception):
         self.close()
+
+    @property
+    @cython.critical_section
+    def _hash(self):
+        """The hash of the content, or None if it is not known."""
+        return self.content_hash
+
+    @_hash.setter
+    @cython.critical_section
+    def _hash(self, number):
+        self.content_hash = number
 
     @property
     def _key_form(self):
@@ -173,6 +188,7 @@ cdef class FrozenCore(TypedMap):
         return {"seed": self.seed}
 
     @property
+    @cython.critical_section
     def nbytes(self):
         """Bytes of the map: its entries, its long texts, and what leads each key to its row.
 
@@ -186,8 +202,14 @@ cdef class FrozenCore(TypedMap):
 
     def __sizeof__(self):
         """The bytes that ``sys.getsizeof`` returns: of this object and all its memory, but for a mapped file's."""
-        return object.__sizeof__(self) + own_bytes(self.index) + own_bytes(self.entries) + own_bytes(self.arena)
+        return object.__sizeof__(self) + self.own_size()
 
+    @cython.critical_section
+    cdef uint64_t own_size(self):
+        """The bytes of all its memory, but for a mapped file's."""
+        return own_bytes(self.index) + own_bytes(self.entries) + own_bytes(self.arena)
+
+    @cython.critical_section
     def _sizes(self):
         """What the map holds, by name, for pyhmap.debug."""
         return {
@@ -203,15 +225,16 @@ cdef class FrozenCore(TypedMap):
         """All that the map consists of, beside its types: the hash key; the numbers of rows, of parts, and of slots and
         buckets of a part; and read-only arrays: the remap, the pilots, the entries, the long texts."""
         cdef uint64_t spare = spare_slots(&self.f)
+        cdef Block index, entries, arena
         self.verify_all()
-        memory_of(self)
+        index, entries, arena = memory_of(self)
         return (
             (self.t.hash_key[0], self.t.hash_key[1], self.t.hash_key[2], self.t.hash_key[3]),
             (self.f.count, self.f.nparts, self.f.slots, self.f.buckets),
-            array_of(self.index, 0, 4 * spare).view(np.uint32),
-            array_of(self.index, 4 * spare, <uint64_t> self.f.nparts * self.f.buckets),
-            array_of(self.entries, 0, self.f.count * self.stride),
-            array_of(self.arena, 0, self.arena.size) if self.arena is not None else np.empty(0, np.uint8),
+            array_of(index, 0, 4 * spare).view(np.uint32),
+            array_of(index, 4 * spare, <uint64_t> self.f.nparts * self.f.buckets),
+            array_of(entries, 0, self.f.count * self.stride),
+            array_of(arena, 0, arena.size) if arena is not None else np.empty(0, np.uint8),
         )
 
     def _restore(self, hash_key, shape, remap, pilots, entries, texts):
@@ -282,6 +305,7 @@ cdef class FrozenCore(TypedMap):
 
     # ---- a file that is verified as it is read -------------------------------------------------------------------
 
+    @cython.critical_section
     cdef int verify_key(self, const AnyKey *key) except -1:
         """Before a key is looked up: verify the blocks that its look-up reads."""
         cdef uint64_t block
@@ -294,6 +318,7 @@ cdef class FrozenCore(TypedMap):
             self.v.blocks[block] = True
         return 0
 
+    @cython.critical_section
     cdef int verify_keys(self, const void *keys, const TextSource *texts, uint64_t start, uint64_t stop) except -1:
         """verify_key() for many keys."""
         cdef uint64_t block
@@ -307,6 +332,7 @@ cdef class FrozenCore(TypedMap):
             self.v.blocks[block] = True
         return 0
 
+    @cython.critical_section
     cdef int verify_codes(self, const uint32_t *row_at, const int64_t *codes, uint64_t start,
                           uint64_t stop) except -1:
         """Before the keys of codes are read; `row_at` has the row of each code."""
@@ -321,6 +347,7 @@ cdef class FrozenCore(TypedMap):
             self.v.blocks[block] = True
         return 0
 
+    @cython.critical_section
     cdef int verify_all(self) except -1:
         """Before the whole map is read."""
         cdef uint64_t block

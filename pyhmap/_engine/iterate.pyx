@@ -4,6 +4,7 @@ Starting one finishes a growth that is under way. After that, keys move only whe
 the map's `version`, which ends the iteration with an error.
 """
 
+cimport cython
 from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._core cimport HMapCore
@@ -38,36 +39,44 @@ cdef class HMapIterator:
         return self.left
 
     def __next__(self):
-        cdef uint8_t *slot
-        cdef AnyKey k
-        cdef Table *t
-        cdef HMapCore map = self.map
+        cdef HMapCore map
+        with cython.critical_section(self):
+            map = self.map
         if map is None:
             raise StopIteration
-        wait_to_read(&map.lock)         # may release the GIL: another thread may use this iterator meanwhile
-        if self.map is None:
-            raise StopIteration
-        if self.version != map.version:
-            raise RuntimeError(f"H{map._key_codec.holder.capitalize()} changed size during iteration")
-        if self.left == 0:
-            self.map = None
-            raise StopIteration
-        t = &map.t
-        while t.now.tophash[self.row * SLOTS + self.i] <= EMPTY_ONE:
-            self.step()
-        slot = slot_at(&t.now, self.row, self.i)
-        self.step()
-        self.left -= 1
-        load_key(t, slot, &k)
-        if self.part == KEYS:
-            return key_object(map, &k)
-        detached = detach_value(map, slot + map.value_at)
-        if self.part == VALUES:
-            return object_of_detached(map, detached)
-        return key_object(map, &k), object_of_detached(map, detached)
+        with cython.critical_section(self, map):
+            return next_item(self, map)
 
     cdef inline void step(self):
         self.i += 1
         if self.i == SLOTS:
             self.i = 0
             self.row += 1
+
+
+cdef inline object next_item(HMapIterator it, HMapCore map):
+    """The next item. Another thread may use this iterator, too: before this, and during a wait."""
+    cdef uint8_t *slot
+    cdef AnyKey k
+    cdef Table *t
+    wait_to_read(&map.lock)
+    if it.map is None:
+        raise StopIteration
+    if it.version != map.version:
+        raise RuntimeError(f"H{map._key_codec.holder.capitalize()} changed size during iteration")
+    if it.left == 0:
+        it.map = None
+        raise StopIteration
+    t = &map.t
+    while t.now.tophash[it.row * SLOTS + it.i] <= EMPTY_ONE:
+        it.step()
+    slot = slot_at(&t.now, it.row, it.i)
+    it.step()
+    it.left -= 1
+    load_key(t, slot, &k)
+    if it.part == KEYS:
+        return key_object(map, &k)
+    detached = detach_value(map, slot + map.value_at)
+    if it.part == VALUES:
+        return object_of_detached(map, detached)
+    return key_object(map, &k), object_of_detached(map, detached)

@@ -6,6 +6,7 @@ rule in _core.pyx.
 
 from pyhmap._convert.sentinels import NO_DEFAULT
 
+cimport cython
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport uint8_t, uint64_t
@@ -40,6 +41,7 @@ cdef class HMapEngine(HMapCore):
 
     # ---- single keys ------------------------------------------------------------------------------------------------
 
+    @cython.critical_section
     def __getitem__(self, key):
         cdef AnyKey k
         cdef const uint8_t *value
@@ -52,6 +54,7 @@ cdef class HMapEngine(HMapCore):
             raise KeyError(key)
         return value_object(self, value)
 
+    @cython.critical_section
     def __contains__(self, key):
         cdef AnyKey k
         _owner = key_from(self, key, &k)
@@ -60,6 +63,7 @@ cdef class HMapEngine(HMapCore):
             self.evacuate_on_read()
         return get(&self.t, &k) != NULL
 
+    @cython.critical_section
     def get(self, key, default=None, /):
         """The value of ``key``, or ``default`` if it is missing.
 
@@ -79,9 +83,11 @@ cdef class HMapEngine(HMapCore):
         value = get(&self.t, &k)
         return default if value == NULL else value_object(self, value)
 
+    @cython.critical_section
     def __setitem__(self, key, value):
         write(self, key, value, True)
 
+    @cython.critical_section
     def setdefault(self, key, default=None, /):
         """The value of ``key``. If it is missing, it is first set to ``default``.
 
@@ -92,12 +98,14 @@ cdef class HMapEngine(HMapCore):
         """
         return write(self, key, default, False)
 
+    @cython.critical_section
     def __delitem__(self, key):
         cdef bint found
         remove(self, key, False, &found)
         if not found:
             raise KeyError(key)
 
+    @cython.critical_section
     def pop(self, key, default=NO_DEFAULT, /):
         """Remove ``key`` and return its value. If it is missing, return ``default``; without one raise ``KeyError``.
 
@@ -114,6 +122,7 @@ cdef class HMapEngine(HMapCore):
             raise KeyError(key)
         return default
 
+    @cython.critical_section
     def popitem(self):
         """Remove and return an arbitrary (key, value) pair. Raises ``KeyError`` if the map is empty.
 
@@ -149,17 +158,21 @@ cdef class HMapEngine(HMapCore):
 
     # ---- iteration --------------------------------------------------------------------------------------------------
 
+    @cython.critical_section
     def __iter__(self):
         return iterator(self, KEYS)
 
+    @cython.critical_section
     def _iter_values(self):
         return iterator(self, VALUES)
 
+    @cython.critical_section
     def _iter_items(self):
         return iterator(self, ITEMS)
 
     # ---- batches ----------------------------------------------------------------------------------------------------
 
+    @cython.critical_section
     def get_many(self, keys, default=..., *, out=None, threads=1):
         """The values of many keys.
 
@@ -204,6 +217,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_read.get_many(self, keys, default, out, threads)
 
+    @cython.critical_section
     def lookup_many(self, keys, *, threads=1):
         """The values of n keys, and which of the keys are present.
 
@@ -218,6 +232,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_read.lookup_many(self, keys, threads)
 
+    @cython.critical_section
     def contains_many(self, keys, *, threads=1):
         """Which of n keys are in the map: a bool array of shape (n,), False for nulls.
 
@@ -231,6 +246,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_read.contains_many(self, keys, threads)
 
+    @cython.critical_section
     def set_many(self, keys, values):
         """Set ``keys[i]`` to ``values[i]``, in order: of equal keys the last wins. ``values`` may be a single value.
 
@@ -249,11 +265,13 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         batch_write.set_many(self, keys, values)
 
+    @cython.critical_section
     def _insert_many(self, keys):
         """Set n keys of a map without values. Returns which of them were new, a bool array of shape (n,)."""
         self.check_initialised()
         return batch_write.insert_many(self, keys)
 
+    @cython.critical_section
     def setdefault_many(self, keys, values):
         """Set the keys that are missing. Returns the values that are then stored, of shape (n,).
 
@@ -267,6 +285,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_write.setdefault_many(self, keys, values)
 
+    @cython.critical_section
     def add_many(self, keys, values=1, *, op="add"):
         """Combine each value with the stored one, in order: ``m[key] = m[key] + value``. Missing keys are set.
 
@@ -290,6 +309,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         batch_write.add_many(self, keys, values, op)
 
+    @cython.critical_section
     def factorize(self, keys):
         """Number n keys in the order of their first occurrence. Returns their codes, an int64 array of shape (n,).
 
@@ -310,6 +330,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_write.factorize(self, keys)
 
+    @cython.critical_section
     def pop_many(self, keys, default=...):
         """Remove n keys. Returns their values, of shape (n,).
 
@@ -326,6 +347,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_write.pop_many(self, keys, default)
 
+    @cython.critical_section
     def discard_many(self, keys):
         """Remove those of n keys that are in the map. Returns how many were. Takes and raises what ``set_many`` does.
 
@@ -337,6 +359,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_write.discard_many(self, keys)
 
+    @cython.critical_section
     def keys_array(self):
         """A copy of the keys, of shape (len,), in iteration order. Its dtype is object for str, bytes and object keys.
 
@@ -347,6 +370,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_read.copy_out(self, True, False)[0]
 
+    @cython.critical_section
     def values_array(self):
         """A copy of the values, of shape (len,), in iteration order. Its dtype is object for str, bytes and objects.
 
@@ -357,6 +381,7 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_read.copy_out(self, False, True)[1]
 
+    @cython.critical_section
     def to_arrays(self):
         """Copies ``(keys, values)``, both of shape (len,), in iteration order, made at one moment.
 
@@ -367,12 +392,14 @@ cdef class HMapEngine(HMapCore):
         self.check_initialised()
         return batch_read.copy_out(self, True, True)
 
+    @cython.critical_section
     def _chosen(self, choose):
         """Copies of the keys and values, which are numbers or times, of the rows that ``choose(values)`` returns when
         it gets all values in iteration order."""
         self.check_initialised()
         return batch_read.copy_out(self, True, True, False, choose)
 
+    @cython.critical_section
     def _columns(self, with_values):
         """The keys, and the values or None, as ``arrow_table`` takes them."""
         self.check_initialised()

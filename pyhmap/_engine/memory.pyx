@@ -10,7 +10,7 @@ import numpy as np
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from posix.mman cimport (
     MADV_DONTNEED,
@@ -26,6 +26,7 @@ from posix.mman cimport (
 
 from pyhmap._inspect.state import RawBuckets
 
+from pyhmap._engine.counters cimport count
 from pyhmap._kernels.constants cimport ARENA_BLOCKS, ARENA_FIRST, SLOTS
 
 cdef extern from *:
@@ -65,7 +66,6 @@ cdef class Block:
     """Zeroed memory. NumPy arrays over it keep it alive."""
 
     def __init__(self, uint64_t size):
-        global blocks_alive, bytes_alive
         cdef uint64_t slack
         self.size = size
         if size < MAPPED_FROM:
@@ -81,17 +81,16 @@ cdef class Block:
                 raise MemoryError(f"no memory for {size:,} bytes of buckets")
             self.mapped = size + slack
         self.data = <uint8_t *> ((<uint64_t> self.start + slack - 1) // slack * slack)
-        blocks_alive += 1
-        bytes_alive += size
+        count(&blocks_alive, 1)
+        count(&bytes_alive, size)
         PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
         if self.mapped:
             self.advise(0, size, False)     # also where the system's own choice would be huge pages
 
     def __dealloc__(self):
-        global blocks_alive, bytes_alive
         if self.start != NULL:
-            blocks_alive -= 1
-            bytes_alive -= self.size
+            count(&blocks_alive, -1)
+            count(&bytes_alive, -<int64_t> self.size)
             PyTraceMalloc_Untrack(DOMAIN, <uint64_t> self.start)
             if self.mapped:
                 munmap(self.start, self.mapped)
@@ -119,9 +118,8 @@ cdef class Block:
 
     cdef void shorten(self, uint64_t size) noexcept:
         """Give up all but the first bytes; a small block keeps its memory."""
-        global bytes_alive
         cdef uint64_t used
-        bytes_alive -= self.size - size
+        count(&bytes_alive, <int64_t> size - <int64_t> self.size)
         self.size = size
         if self.mapped:
             used = (<uint64_t> self.data - <uint64_t> self.start + size + PAGE - 1) // PAGE * PAGE

@@ -4,6 +4,11 @@
 # look at the lock to its end, and needs no lock of its own. A batch that releases the GIL is either one of the
 # `readers`, which share the lock (the first takes it, the last releases it), or the one that is `writing`.
 #
+# Where Python has no GIL, a critical section of the map takes its place: each method of a map is one. As the GIL, a
+# thread gives it up where it waits or leaves Python (`with nogil`), and has it again afterwards; while it has it, no
+# other thread is in a method of this map. So what is said here of the GIL is true of both. A section of a second object
+# within the first may give the first up: two objects that must stay as they are together need one section of both.
+#
 #     scalar read    waits while writing            batch read     joins the readers, unless a writer waits
 #     scalar write   waits while readers or writing batch write    waits for the lock
 #

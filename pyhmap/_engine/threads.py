@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -70,14 +69,15 @@ class Helper:
     def __init__(self, work: Callable[[], object], locked: bool) -> None:
         self.work = work
         self.locked = locked
-        self.entered = False
-        self.done = threading.Event()
+        self.entered = self.ended = False
+        self.end = _thread.allocate_lock()  # held until then; an interrupted wait for threading.Event may break it
+        self.end.acquire()
 
     def start(self) -> None:
         try:
             _thread.start_new_thread(self.run, ())
         except (RuntimeError, MemoryError):
-            self.done.set()
+            self.ended = True
             raise
 
     def run(self) -> None:
@@ -87,11 +87,13 @@ class Helper:
         try:
             self.work()
         finally:
-            self.done.set()
+            self.ended = True
+            self.end.release()
 
     def wait_until_done(self) -> None:
         """Wait for the work, also if an interrupt has hidden whether the thread was started."""
         last = time.monotonic() + START
-        while not self.done.wait(0.1):
+        while not self.ended:
+            self.end.acquire(timeout=0.1)
             if not self.entered and time.monotonic() > last:
                 return

@@ -17,6 +17,7 @@ from libc.string cimport memcpy
 
 from pyhmap._convert.codec import WordCodec
 
+from pyhmap._engine.counters cimport count
 from pyhmap._kernels.constants cimport Form, OBJECT_KEY, TEXT, WORD32, WORD64
 
 # How many maps this process has made, and how many are gone: for pyhmap.debug.
@@ -45,12 +46,10 @@ cdef class TypedMap:
     """The types of a map."""
 
     def __cinit__(self, *args, **kwargs):
-        global maps_made
-        maps_made += 1
+        count(&maps_made, 1)
 
     def __dealloc__(self):
-        global maps_gone
-        maps_gone += 1
+        count(&maps_gone, 1)
 
     cdef int shape_slots(self, key_codec, value_codec) except -1:
         """How slots of these types are laid out."""
