@@ -9,7 +9,7 @@ from functools import partial
 
 from pyhmap._engine.forks import enter_helper
 
-START = 1.0  # seconds in which a thread begins, if an interrupt has hidden whether it was started
+START = 1.0  # seconds in which a thread begins, if an interrupt has hidden whether it was started; else it need not
 
 
 class Stopped(Exception):
@@ -69,13 +69,14 @@ class Helper:
     def __init__(self, work: Callable[[], object], locked: bool) -> None:
         self.work = work
         self.locked = locked
-        self.entered = self.ended = False
+        self.started = self.entered = self.given_up = self.ended = False
         self.end = _thread.allocate_lock()  # held until then; an interrupted wait for threading.Event may break it
         self.end.acquire()
 
     def start(self) -> None:
         try:
             _thread.start_new_thread(self.run, ())
+            self.started = True
         except (RuntimeError, MemoryError):
             self.ended = True
             raise
@@ -85,7 +86,8 @@ class Helper:
             enter_helper()
         self.entered = True
         try:
-            self.work()
+            if not self.given_up:
+                self.work()
         finally:
             self.ended = True
             self.end.release()
@@ -95,5 +97,7 @@ class Helper:
         last = time.monotonic() + START
         while not self.ended:
             self.end.acquire(timeout=0.1)
-            if not self.entered and time.monotonic() > last:
-                return
+            if not self.started and time.monotonic() > last:
+                self.given_up = True
+                if not self.entered:  # nor will it do anything, if it begins after all
+                    return

@@ -3,6 +3,7 @@
 Batches of at least 512 keys release the GIL, so they run in parallel.
 """
 
+import _thread
 import contextlib
 import functools
 import itertools
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from pyhmap import HIndex, HMap, HSet
+from pyhmap._engine import threads
 from pyhmap._inspect import check
 from support import items_of, no_collections
 
@@ -822,3 +824,18 @@ def test_a_fork_while_keys_are_added_and_read():
     assert outcomes <= {0, 3}
     ix.check()
     assert len(ix) == N
+
+
+def test_a_thread_of_a_call_that_begins_late_is_waited_for(monkeypatch):
+    """As on a busy machine."""
+    start = _thread.start_new_thread
+
+    def start_late(run, arguments):
+        return start(lambda: (time.sleep(0.5), run(*arguments)), ())
+
+    monkeypatch.setattr(threads, "START", 0.05)
+    monkeypatch.setattr(threads._thread, "start_new_thread", start_late)
+    keys = np.arange(200_000)
+    m = HMap(np.int64, np.int64)
+    m.set_many(keys, keys + 1)
+    np.testing.assert_array_equal(m.get_many(keys, threads=2), keys + 1)
