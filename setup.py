@@ -37,6 +37,9 @@ VARIANTS = {
 }
 LINKED = {"sanitize": [SANITIZERS], "coverage": ["--coverage"]}
 
+# The same for Microsoft's compiler, which builds no other variant.
+MICROSOFT = ["/O2", "/std:c11", "/DNDEBUG"]
+
 variant = os.environ.get("PYHMAP_BUILD", "release")
 if variant not in VARIANTS:
     raise SystemExit(f"PYHMAP_BUILD={variant!r}: choose one of {', '.join(VARIANTS)}")
@@ -96,6 +99,12 @@ class Build(build_ext):
         for extension, with_c in zip(self.extensions, in_c, strict=True):
             extension.sources = with_c.sources
         super().run()
+
+    def build_extensions(self):
+        if self.compiler.compiler_type == "msvc":
+            for extension in self.extensions:
+                extension.extra_compile_args = MICROSOFT
+        super().build_extensions()
 
 
 setup(

@@ -18,7 +18,7 @@ LAYERS = """
     _hmap_bytes                arrow_types raw_bytes utf8 xxh64 arrow_abi arrow_items arrow_check
     _hmap_bytes                arrow_column
     tophash_cache              controller stats config containers _hashing _arrow _cache __init__ break_even __main__
-    pyhmap                     errors _release
+    pyhmap                     errors _release _system
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
     pyhmap._kernels            file_blocks spilled codes

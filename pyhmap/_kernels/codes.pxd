@@ -56,7 +56,16 @@ from pyhmap._kernels.text cimport arena_bytes, arena_has_room
 
 cdef extern from *:
     """
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+    static __forceinline unsigned pyhmap_highest_zeros(unsigned __int64 x) {
+        unsigned long bit;
+        _BitScanReverse64(&bit, x);
+        return 63 - bit;
+    }
+    #else
     #define pyhmap_highest_zeros(x) ((unsigned)__builtin_clzll(x))
+    #endif
     """
     unsigned highest_zeros "pyhmap_highest_zeros"(uint64_t) noexcept nogil
 

@@ -54,7 +54,12 @@ from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
 cdef extern from *:
     """
     /* What lies in a mapped file may change at any time. The compiler must not read it again after a check. */
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+    #define pyhmap_read_once(copy) ((void)(copy), _ReadWriteBarrier())
+    #else
     #define pyhmap_read_once(copy) __asm__ volatile("" : : "r"(copy) : "memory")
+    #endif
     """
     void read_once "pyhmap_read_once"(void *copy) noexcept nogil
 
