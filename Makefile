@@ -146,6 +146,8 @@ lint: $(VENV)/.dev
 
 type: $(VENV)/.dev
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --platform win32 --cache-dir .mypy_cache/win32
+	$(VENV)/bin/mypy --platform darwin --cache-dir .mypy_cache/darwin
 
 # The other builds are installed (not editable) into environments of their own, so that they never replace the
 # release build in the checkout; bin/pytest, unlike python -m pytest, does not put the checkout on the path, and tests

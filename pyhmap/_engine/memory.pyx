@@ -21,6 +21,9 @@ cdef extern from *:
     """
     /* Pages are zeroed one by one as they are touched. What was given back may be read, and is zeros or what it was. */
     #ifdef _WIN32
+    #ifndef WIN32_LEAN_AND_MEAN
+    #define WIN32_LEAN_AND_MEAN
+    #endif
     #include <windows.h>
     static void *pyhmap_map(size_t size) { return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE); }
     static void pyhmap_unmap(void *start, size_t size) { (void)size; VirtualFree(start, 0, MEM_RELEASE); }

@@ -94,7 +94,7 @@ cdef inline uint64_t bucket_of(uint64_t h, uint32_t buckets) noexcept nogil:
 
 cdef inline uint64_t first_slot_of(uint64_t h, uint64_t group, uint32_t slots) noexcept nogil:
     """The slot within a part to which the first pilot of a group leads; the next ones lead to those behind it."""
-    return reduced((h ^ (group * <uint64_t> PILOT_STEP)) * <uint64_t> SLOT_MIX, slots - (SHIFTS - 1))
+    return reduced((h ^ (group * PILOT_STEP)) * SLOT_MIX, slots - (SHIFTS - 1))
 
 
 cdef inline uint64_t slot_of(uint64_t h, uint64_t pilot, uint32_t slots) noexcept nogil:
