@@ -107,12 +107,13 @@ class Build(build_ext):
         super().build_extensions()
 
 
-setup(
-    ext_modules=extensions,
-    cmdclass={"build_ext": Build},
-    options={
-        # A folder a variant: its object files must not pass for another's, and time stamps cannot tell.
-        "build": {"build_base": build},
-        "build_ext": {"parallel": jobs},
-    },
-)
+if __name__ == "__main__":  # Cython's processes read this file again where they are not forked
+    setup(
+        ext_modules=extensions,
+        cmdclass={"build_ext": Build},
+        options={
+            # A folder a variant: its object files must not pass for another's, and time stamps cannot tell.
+            "build": {"build_base": build},
+            "build_ext": {"parallel": jobs},
+        },
+    )
