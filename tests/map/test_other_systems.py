@@ -19,15 +19,13 @@ from pyhmap import FrozenMap, HMap, Publisher, Subscriber, _system, generations
 from pyhmap._file.lock import locked
 from pyhmap._file.replace import replaced
 
-F_OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", 37)  # of Linux, named from Python 3.9 on
-
 
 def lock_bytes(file, mode, n):
     """msvcrt.locking: from the position of the file on."""
     kind = fcntl.F_UNLCK if mode == 0 else fcntl.F_WRLCK
     request = struct.pack("hhqqi4x", kind, os.SEEK_SET, os.lseek(file, 0, os.SEEK_CUR), n, 0)
     try:
-        fcntl.fcntl(file, F_OFD_SETLK, request)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, request)
     except OSError:
         raise PermissionError(errno.EACCES, "Permission denied") from None
 
@@ -139,6 +137,13 @@ def test_a_lock_excludes_and_ends(windows, tmp_path, monkeypatch):
     assert waits == [_system.PAUSE]
     with locked(path, wait=True):
         pass
+
+
+def test_a_lock_is_given_up_while_the_file_stays_open(windows, tmp_path):
+    with (tmp_path / "lock").open("w+b") as one, (tmp_path / "lock").open("r+b") as other:
+        _system.lock(one.fileno(), wait=False)
+        _system.unlock(one.fileno())
+        _system.lock(other.fileno(), wait=False)
 
 
 def test_an_error_of_permissions_is_reported_elsewhere(tmp_path, monkeypatch):
