@@ -43,7 +43,7 @@ help:
 	@echo "make gateway  build, then the example of an API gateway at work (SECONDS=20; QUICK=1: 6)"
 	@echo "make gateway-start   let it run;   gateway-check, gateway-publish, gateway-back: policies;   gateway-trials"
 	@echo "make gateway-measure   beside a dict per worker, redis, facts inside Rego; beside the article (QUICK=1, OUT=folder)"
-	@echo "make lint     ruff and cython-lint;   make type   mypy --strict"
+	@echo "make lint     ruff, cython-lint, zizmor, check-jsonschema;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on (QUICK=1: a short form)"
 	@echo "make asan     the tests of the map and the cache under the sanitizers of addresses, leaks, UB (QUICK=1)"
@@ -132,13 +132,22 @@ compare: $(VENV)/.profiling
 instructions: $(VENV)/.dev
 	$(PROFILING) instructions $(OPTIONS)
 
+SCHEMA := $(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint _hmap_bytes pyhmap tophash_cache
+	$(VENV)/bin/zizmor --offline --quiet .github
+	$(SCHEMA).github-workflows .github/workflows/*.yml
+	$(SCHEMA).dependabot .github/dependabot.yml
+	$(SCHEMA).github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA).github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(SCHEMA).citation-file-format CITATION.cff
 
 type: $(VENV)/.dev
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --platform win32 --cache-dir .mypy_cache/win32
+	$(VENV)/bin/mypy --platform darwin --cache-dir .mypy_cache/darwin
 
 # The other builds are installed (not editable) into environments of their own, so that they never replace the
 # release build in the checkout; bin/pytest, unlike python -m pytest, does not put the checkout on the path, and tests

@@ -25,7 +25,7 @@ cdef enum:
     # share their children, whose paths double with each level, within a second.
     MOST_PARTS = 1 << 20
     MOST_DATA_BUFFERS = 1 << 24     # of an array of views: their pointers alone would take 128 MiB
-    WIDEST = (1 << 31) - 1      # bytes of a fixed-size item: Arrow's libraries hold the width in an int32
+    WIDEST = 0x7FFFFFFF         # bytes of a fixed-size item: Arrow's libraries hold the width in an int32
     MOST_SHOWN = 60             # bytes of a format or name in a message
 
 cdef enum Layout:

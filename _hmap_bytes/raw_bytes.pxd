@@ -10,14 +10,28 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+    #define HMAP_COLD
+    #define HMAP_APART __declspec(noinline)
+    #else
     #define HMAP_COLD __attribute__((cold))
     #define HMAP_APART __attribute__((noinline))
+    #endif
     /* Into the second-level cache (locality 2), not the first: a block has more accesses in flight than the first-level
        cache has buffers for misses, and while those are full, all other loads wait. What is written soon goes to the
        first level (3). The empty asm is a side effect, without which gcc removes calls of functions that only
        prefetch. */
+    #if !defined(_MSC_VER) || defined(__clang__)
     #define hmap_prefetch(p) do { __builtin_prefetch((const void *)(p), 0, 2); __asm__ volatile(""); } while (0)
     #define hmap_prefetch_near(p) do { __builtin_prefetch((const void *)(p), 0, 3); __asm__ volatile(""); } while (0)
+    #elif defined(_M_ARM64)
+    #define hmap_prefetch(p) __prefetch((const void *)(p))
+    #define hmap_prefetch_near(p) __prefetch((const void *)(p))
+    #else
+    #define hmap_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
+    #define hmap_prefetch_near(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+    #endif
     static inline uint64_t hmap_load64(const void *p) {
         uint64_t x;
         memcpy(&x, p, 8);

@@ -52,6 +52,8 @@ def run() -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
+        if sys.platform == "win32":
+            os._exit(1)  # there is no such signal; an orderly end would try to write again
         end_by(signal.SIGPIPE)
     except KeyboardInterrupt:
         end_by(signal.SIGINT)

@@ -1,3 +1,3 @@
-"""The version of this release, which files name as their writer. pyproject.toml has the same."""
+"""The version of this release. It is said here alone: metadata, files, and the tag of a release have it from here."""
 
-VERSION = "0.1.0"
+VERSION = "1.0.0rc1"

@@ -8,6 +8,7 @@ An engine is a program that hands out a table in batches: to threads, to process
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import threading
 from collections import OrderedDict
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from pyhmap import datasets, files
+from pyhmap import _system, datasets, files
 from pyhmap._convert.codec import Codec, shown
 from pyhmap._convert.codecs import key_codec, value_codec
 from pyhmap._file import fetch, places, read
@@ -112,7 +113,7 @@ def _after_fork() -> None:
         place.lock = threading.Lock()  # which a thread of the parent may hold
 
 
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork)
+_system.at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork)
 
 
 def is_dataset(path: str) -> bool:
@@ -123,6 +124,8 @@ def is_dataset(path: str) -> bool:
 def _cache_of(path: str, cache: str | None) -> str | None:
     """The folder into which the file is copied, if it is."""
     if cache is None and places.is_url(path):
+        if sys.platform == "win32":  # each user has a folder of temporary files
+            return os.path.join(tempfile.gettempdir(), "pyhmap")
         return os.path.join(tempfile.gettempdir(), f"pyhmap-{os.getuid()}")
     return cache
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import os
 import re
@@ -22,7 +21,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pyhmap import files
+from pyhmap import _system, files
 from pyhmap._file.replace import replaced
 from pyhmap.errors import FileFormatError
 from pyhmap.frozen import FrozenMap, Progress
@@ -47,7 +46,7 @@ def _after_fork() -> None:
         one._after_fork()
 
 
-os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_after_fork)
+_system.at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_after_fork)
 
 
 class _Files:
@@ -82,7 +81,7 @@ class _Files:
 
     def open_current(self) -> tuple[int, int]:
         """CURRENT, open for reading, and the number of the generation that it names."""
-        file = os.open(self.current, os.O_RDONLY)
+        file = _system.open_to_read(self.current)
         try:
             content = os.read(file, _MOST + 2)
             number = self.number_of(content.decode("latin-1").removesuffix("\n"))
@@ -98,10 +97,11 @@ class _Files:
 
     def take_lock(self) -> int:
         """The lock file, open and locked. The lock belongs to the open file, and ends with its last descriptor."""
-        file = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o666)  # not inherited by a program that is executed
+        # A program that is executed does not inherit it.
+        file = os.open(self.lock, os.O_RDWR | os.O_CREAT | _system.BINARY, 0o666)
         try:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _system.lock(file, wait=False)
             except BlockingIOError:
                 holder = os.read(file, 20).strip()
                 who = f", process {holder.decode()}" if holder.isdigit() else ""
@@ -234,6 +234,8 @@ class Publisher:
                 except FileNotFoundError:
                     pass  # removed by hand
                 except OSError as error:
+                    if _system.is_in_use(error):
+                        continue  # the next call tries again
                     said = f"generation {number} is published, but an old one could not be removed: {error}"
                     warnings.warn(said, RuntimeWarning, stacklevel=2)
         return number
@@ -283,7 +285,7 @@ class Publisher:
             with self._alone():
                 lock, self._lock = self._lock, -1
                 try:
-                    fcntl.flock(lock, fcntl.LOCK_UN)  # a process that was forked behind Python's back may have it open
+                    _system.unlock(lock)  # a process that was forked behind Python's back may have it open
                 finally:
                     os.close(lock)
 
@@ -430,7 +432,8 @@ class Subscriber:
                         said = f"{self._files.current} names a generation that is not there: publish again"
                         raise FileNotFoundError(errno.ENOENT, said, path) from None
             self._seen = _identity(os.fstat(file))
-            file, self._file = self._file, file
+            if _system.stays_replaceable():
+                file, self._file = self._file, file
         finally:
             if file >= 0:
                 os.close(file)

@@ -18,7 +18,7 @@ LAYERS = """
     _hmap_bytes                arrow_types raw_bytes utf8 xxh64 arrow_abi arrow_items arrow_check
     _hmap_bytes                arrow_column
     tophash_cache              controller stats config containers _hashing _arrow _cache __init__ break_even __main__
-    pyhmap                     errors _release
+    pyhmap                     errors _release _system
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch combine pipeline lookup_many write_many frozen frozen_build
     pyhmap._kernels            file_blocks spilled codes
@@ -247,10 +247,14 @@ def test_the_reference_uses_the_constants_of_the_kernels():
     from pyhmap._inspect import state
     from pyhmap._reference import engine, frozen, table
 
-    text = "\n".join(code_lines(ROOT / "pyhmap/_kernels/constants.pxd"))
+    path = ROOT / "pyhmap/_kernels/constants.pxd"
+    text = "\n".join(code_lines(path))
     assigned = re.findall(r"^    ([A-Z]\w+) = (\w+)(?: << (\w+))?$", text, flags=re.MULTILINE)
     kernels = {name: int(value, 0) << int(shift or "0") for name, value, shift in assigned}
     assert len(kernels) == len(re.findall(r"^    [A-Z]\w+ =", text, flags=re.MULTILINE)) > 30
+    large = re.findall(r"#define PYHMAP_(\w+) UINT(?:32|64)_C\((\w+)\)", path.read_text())
+    assert sorted(name for name, _ in large) == ["MAX_TEXT", "PILOT_STEP", "ROWS_MAX", "SLOT_MIX"]
+    kernels |= {name: int(value, 0) for name, value in large}
     compared = 0
     for module in (codecs, state, table, engine, frozen):
         for name in kernels.keys() & vars(module).keys():
@@ -258,6 +262,16 @@ def test_the_reference_uses_the_constants_of_the_kernels():
                 assert vars(module)[name] == kernels[name], name
                 compared += 1
     assert compared > 30
+
+
+@pytest.mark.parametrize("path", sources(".pyx", ".pxd"), ids=lambda path: path.name)
+def test_enumerators_are_ints(path):
+    """Microsoft's compiler makes an int of each, and cuts off what is larger without an error: use a macro for it."""
+    for line in code_lines(path):
+        if found := re.match(r"    [A-Z][A-Z_0-9]+ = (-?\w+)(?: << (\w+))?", line):
+            value, shift = found.groups("0")
+            if value.lstrip("-")[0].isdigit() and shift[0].isdigit():
+                assert -(2**31) <= int(value, 0) << int(shift, 0) < 2**31, line
 
 
 def test_the_harness_folder_is_no_package():

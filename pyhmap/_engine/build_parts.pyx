@@ -40,7 +40,7 @@ from pyhmap._kernels.spilled cimport (
     store_texts,
 )
 
-MOST_ROWS = <uint32_t> ROWS_MAX       # as an object, the enum would be -1
+MOST_ROWS = ROWS_MAX
 KEYS_OF_PART = PART_KEYS
 
 

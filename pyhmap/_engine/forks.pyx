@@ -4,9 +4,17 @@ whether another thread waits for this one while it holds a lock.
 A handler of the C library counts the forks, which runs before any Python code does.
 """
 
-cdef extern from "<pthread.h>":
+cdef extern from *:
+    """
+    #ifdef _WIN32               /* processes do not fork */
+    #define pyhmap_at_fork(child) ((void)(child), 0)
+    #else
+    #include <pthread.h>
+    #define pyhmap_at_fork(child) pthread_atfork(NULL, NULL, child)
+    #endif
+    """
     ctypedef void (*Handler)() noexcept nogil
-    int pthread_atfork(Handler prepare, Handler parent, Handler child)
+    int at_fork "pyhmap_at_fork"(Handler child)
 
 cdef extern from *:
     """
@@ -18,7 +26,11 @@ cdef extern from *:
 
 cdef extern from *:
     """
+    #ifdef _MSC_VER
+    static __declspec(thread) int pyhmap_is_helper;
+    #else
     static __thread int pyhmap_is_helper;
+    #endif
     """
     bint is_helper "pyhmap_is_helper"
 
@@ -53,5 +65,5 @@ cdef int refuse_to_wait(bint for_itself) except -1:
     return 0
 
 
-if pthread_atfork(NULL, NULL, in_child):
+if at_fork(in_child):
     raise MemoryError("no memory for a handler of forks")

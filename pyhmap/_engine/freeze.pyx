@@ -279,8 +279,7 @@ cdef int run(Building b, threads, look_for_duplicates) except -1:
     """Build until a hash key works."""
     cdef uint64_t ranges = max(<uint64_t> 1, min(<uint64_t> threads, b.n // THREAD_SHARE))
     if b.n > ROWS_MAX:
-        most = <uint32_t> ROWS_MAX
-        raise OverflowError(f"{b.n:,} keys are more than a frozen map holds ({most:,}): divide them among several")
+        raise OverflowError(f"{b.n:,} keys are more than a frozen map holds ({ROWS_MAX:,}): divide them among several")
     for _ in range(MAX_DRAWS):
         b.target.draw_hash_key(b.target.t.hash_key)
         b.done = 0

@@ -12,17 +12,6 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
-from posix.mman cimport (
-    MADV_DONTNEED,
-    MAP_ANONYMOUS,
-    MAP_FAILED,
-    MAP_PRIVATE,
-    PROT_READ,
-    PROT_WRITE,
-    madvise,
-    mmap,
-    munmap,
-)
 
 from pyhmap._inspect.state import RawBuckets
 
@@ -31,14 +20,46 @@ from pyhmap._kernels.constants cimport ARENA_BLOCKS, ARENA_FIRST, SLOTS
 
 cdef extern from *:
     """
+    /* Pages are zeroed one by one as they are touched. What was given back may be read, and is zeros or what it was. */
+    #ifdef _WIN32
+    #ifndef WIN32_LEAN_AND_MEAN
+    #define WIN32_LEAN_AND_MEAN
+    #endif
+    #include <windows.h>
+    static void *pyhmap_map(size_t size) { return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE); }
+    static void pyhmap_unmap(void *start, size_t size) { (void)size; VirtualFree(start, 0, MEM_RELEASE); }
+    static void pyhmap_cut_off(void *end, size_t size) { VirtualFree(end, size, MEM_DECOMMIT); }
+    static void pyhmap_give_back(void *start, size_t size) { VirtualAlloc(start, size, MEM_RESET, PAGE_READWRITE); }
+    static void pyhmap_use_pages(void *start, size_t size, int huge) { (void)start, (void)size, (void)huge; }
+    #else
     #include <sys/mman.h>
-    #ifndef MADV_HUGEPAGE       /* Linux has it; elsewhere pages are what they are */
-    #define MADV_HUGEPAGE MADV_NORMAL
-    #define MADV_NOHUGEPAGE MADV_NORMAL
+    static void *pyhmap_map(size_t size) {
+        void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return start == MAP_FAILED ? NULL : start;
+    }
+    static void pyhmap_unmap(void *start, size_t size) { munmap(start, size); }
+    static void pyhmap_cut_off(void *end, size_t size) { munmap(end, size); }
+    static void pyhmap_give_back(void *start, size_t size) {
+    #ifdef __APPLE__            /* where MADV_DONTNEED gives nothing back */
+        madvise(start, size, MADV_FREE);
+    #else
+        madvise(start, size, MADV_DONTNEED);
+    #endif
+    }
+    static void pyhmap_use_pages(void *start, size_t size, int huge) {
+    #ifdef MADV_HUGEPAGE        /* Linux has it; elsewhere pages are what they are */
+        madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    #else
+        (void)start, (void)size, (void)huge;
+    #endif
+    }
     #endif
     """
-    const int MADV_HUGEPAGE
-    const int MADV_NOHUGEPAGE
+    void *map_pages "pyhmap_map"(size_t size)               # NULL: there is no memory
+    void unmap_pages "pyhmap_unmap"(void *start, size_t size)
+    void cut_off_pages "pyhmap_cut_off"(void *end, size_t size)
+    void give_pages_back "pyhmap_give_back"(void *start, size_t size)
+    void use_pages "pyhmap_use_pages"(void *start, size_t size, bint huge)
 
 cdef extern from "Python.h":
     int PyTraceMalloc_Track(unsigned int domain, uint64_t pointer, size_t size)
@@ -46,7 +67,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    PAGE = 1 << 12
+    PAGE = 1 << 16              # of x86-64 4 KiB, of Apple's processors 16 KiB, of some Linux on ARM 64 KiB
     # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, which must zero
     # memory that it uses again: up to this size that is cheaper.
     MAPPED_FROM = 1 << 20
@@ -75,9 +96,8 @@ cdef class Block:
             slack = LINE
         else:
             slack = HUGE if size >= HUGE else PAGE
-            self.start = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-            if self.start == MAP_FAILED:
-                self.start = NULL
+            self.start = map_pages(size + slack)
+            if self.start == NULL:
                 raise MemoryError(f"no memory for {size:,} bytes of buckets")
             self.mapped = size + slack
         self.data = <uint8_t *> ((<uint64_t> self.start + slack - 1) // slack * slack)
@@ -93,7 +113,7 @@ cdef class Block:
             count(&bytes_alive, -<int64_t> self.size)
             PyTraceMalloc_Untrack(DOMAIN, <uint64_t> self.start)
             if self.mapped:
-                munmap(self.start, self.mapped)
+                unmap_pages(self.start, self.mapped)
             else:
                 free(self.start)
 
@@ -109,12 +129,12 @@ cdef class Block:
         begin = (begin + size - 1) // size * size
         end = end // size * size
         if self.mapped and begin < end:
-            madvise(self.data + begin, end - begin, MADV_HUGEPAGE if huge else MADV_NOHUGEPAGE)
+            use_pages(self.data + begin, end - begin, huge)
 
     cdef void drop(self, uint64_t begin, uint64_t end) noexcept:
         """Return the pages of a range that begins and ends at a page boundary."""
         if self.mapped:
-            madvise(self.data + begin, end - begin, MADV_DONTNEED)
+            give_pages_back(self.data + begin, end - begin)
 
     cdef void shorten(self, uint64_t size) noexcept:
         """Give up all but the first bytes; a small block keeps its memory."""
@@ -124,7 +144,7 @@ cdef class Block:
         if self.mapped:
             used = (<uint64_t> self.data - <uint64_t> self.start + size + PAGE - 1) // PAGE * PAGE
             if used < self.mapped:
-                munmap(<uint8_t *> self.start + used, self.mapped - used)
+                cut_off_pages(<uint8_t *> self.start + used, self.mapped - used)
                 self.mapped = used
         PyTraceMalloc_Untrack(DOMAIN, <uint64_t> self.start)
         PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)

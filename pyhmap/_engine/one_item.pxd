@@ -8,8 +8,11 @@ from pyhmap._engine.typed cimport TypedMap
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.layout cimport Text
 
-cdef enum:
-    NO_INDEX = 0xFFFFFFFFFFFFFFFF   # of an object key that is not in the map
+cdef extern from *:
+    """
+    #define PYHMAP_NO_INDEX UINT64_C(0xFFFFFFFFFFFFFFFF)
+    """
+    const uint64_t NO_INDEX "PYHMAP_NO_INDEX"       # of an object key that is not in the map
 
 cdef enum:
     MAX_RESTARTS = 1000             # of a search or a sum that Python code disturbs each time; then it is an error

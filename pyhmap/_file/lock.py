@@ -6,11 +6,12 @@ end. So who gets the lock of a file that has no name any more tries again with t
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from pyhmap import _system
 
 # The lock files that are open in this process. No fork happens between the moment when one is open and that when it is
 # in the set, and a child closes them: else it would keep a lock when its parent dies.
@@ -24,7 +25,7 @@ def _after_fork() -> None:
         os.close(_open_locks.pop())
 
 
-os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_after_fork)
+_system.at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_after_fork)
 
 
 @contextmanager
@@ -32,16 +33,16 @@ def locked(path: str, *, wait: bool) -> Iterator[None]:
     """Hold the lock of a file, which is made. If somebody else holds it, wait, or raise ``BlockingIOError``."""
     while True:
         with _forking:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | _system.BINARY, 0o600)
             _open_locks.add(lock)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _system.lock(lock, wait=wait)
             if _is_named(lock, path):
                 try:
                     yield
                 finally:
                     if lock in _open_locks:  # not in a child that was forked in between
-                        with suppress(OSError):
+                        with suppress(OSError):  # Windows keeps it: it is open
                             os.unlink(path)
                 return
         finally:

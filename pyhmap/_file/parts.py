@@ -19,7 +19,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
-from pyhmap._file.replace import flush_folder, replaced
+from pyhmap import _system
+from pyhmap._file.replace import replaced
 from pyhmap.errors import FileFormatError
 
 MANIFEST = "manifest.json"
@@ -37,7 +38,7 @@ def make_folder(folder: str) -> None:
     """Make a folder that is missing; not those above it."""
     with suppress(FileExistsError):
         os.mkdir(folder)
-        flush_folder(os.path.dirname(folder))
+        _system.flush_folder(os.path.dirname(folder))
 
 
 def manifest_of(content: dict[str, Any]) -> bytes:

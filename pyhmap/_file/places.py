@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from pyhmap import _system
 from pyhmap._file.header import LONGEST
 from pyhmap.errors import FileFormatError
 
@@ -42,8 +43,7 @@ def open_source(source: str, at_once: int = LONGEST) -> Iterator[BinaryIO]:
         with system.open(path, "rb", block_size=at_once) as file:
             yield file
     else:
-        # Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
-        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _system.open_to_read(source)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise FileFormatError(f"{source} is no regular file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyhmap import _system
 from pyhmap._file.blocks import checksum_of, first_damaged
 from pyhmap._file.header import BLOCK, DIGEST, HASHES, header_of, up
 from pyhmap._file.types import type_of_text
@@ -47,14 +49,13 @@ class OpenFile:
 
     def __init__(self, path: str | os.PathLike[str], prefetch: str | None) -> None:
         self.path = os.fsdecode(path)
-        # Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _system.open_to_read(self.path)
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise FileFormatError(f"{self.path} is no regular file")
             with errors_of(self.path):
-                self.header = header_of(lambda at, size: os.pread(descriptor, size, at), found.st_size)
+                self.header = header_of(lambda at, size: _read(descriptor, at, size), found.st_size)
                 self.bytes = _copied(descriptor, found.st_size) if prefetch == "copy" else _mapped(descriptor, prefetch)
         finally:
             os.close(descriptor)
@@ -107,20 +108,27 @@ ADVICE = "Write it again, or take another copy"
 
 def _mapped(descriptor: int, prefetch: str | None) -> Bytes:
     mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    if prefetch == "touch":  # else the first look-up of a key would read megabytes
-        with suppress(AttributeError, OSError):  # not Linux, or without huge pages
+    if prefetch == "touch" and sys.platform == "linux":  # else the first look-up of a key would read megabytes
+        with suppress(OSError):  # a system without huge pages
             mapped.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(mapped, np.uint8)
+
+
+def _read(descriptor: int, at: int, size: int) -> bytes:
+    os.lseek(descriptor, at, os.SEEK_SET)
+    return os.read(descriptor, size)
 
 
 def _copied(descriptor: int, size: int) -> Bytes:
     copy = np.empty(size, np.uint8)
     at = 0
-    while at < size:
-        n = os.preadv(descriptor, [copy[at : at + PIECE].data], at)
-        if n == 0:
-            break
-        at += n
+    with open(descriptor, "rb", buffering=0, closefd=False) as file:
+        file.seek(0)
+        while at < size:
+            n = file.readinto(copy[at : at + PIECE].data)
+            if not n:
+                break
+            at += n
     copy.setflags(write=False)
     return copy[:at]
 

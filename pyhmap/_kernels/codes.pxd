@@ -56,7 +56,16 @@ from pyhmap._kernels.text cimport arena_bytes, arena_has_room
 
 cdef extern from *:
     """
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+    static __forceinline unsigned pyhmap_highest_zeros(unsigned __int64 x) {
+        unsigned long bit;
+        _BitScanReverse64(&bit, x);
+        return 63 - bit;
+    }
+    #else
     #define pyhmap_highest_zeros(x) ((unsigned)__builtin_clzll(x))
+    #endif
     """
     unsigned highest_zeros "pyhmap_highest_zeros"(uint64_t) noexcept nogil
 
@@ -70,11 +79,15 @@ cdef enum:
 cdef enum:
     NO_CODE = -1                # of a key that is not in the table
 
-cdef enum:
-    CODE_MASK = 0xFFFFFFFF
-    # Not as shifts: in C, those would be of an int.
-    UNKNOWN = 0x100000000       # no code, and a code of 0 under the mask: a place that can be read
-    UNKNOWN_SLOT = 0x4000000000000000       # no slot
+cdef extern from *:
+    """
+    #define PYHMAP_CODE_MASK UINT64_C(0xFFFFFFFF)
+    #define PYHMAP_UNKNOWN UINT64_C(0x100000000)
+    #define PYHMAP_UNKNOWN_SLOT UINT64_C(0x4000000000000000)
+    """
+    const uint64_t CODE_MASK "PYHMAP_CODE_MASK"
+    const uint64_t UNKNOWN "PYHMAP_UNKNOWN"     # no code, and a code of 0 under the mask: a place that can be read
+    const uint64_t UNKNOWN_SLOT "PYHMAP_UNKNOWN_SLOT"       # no slot
 
 
 cdef struct Codes:
@@ -242,7 +255,7 @@ cdef inline void load_likely(const Codes *c, const uint64_t *slot, uint64_t n, u
         none = -<uint64_t> (slot[i] == UNKNOWN_SLOT)
         code = <uint64_t> (<const uint32_t *> (c.buckets + (slot[i] & ~none)))[0] - 1
         code &= ~none
-        prefetch(c.keys + (code & <uint64_t> CODE_MASK) * key_size)
+        prefetch(c.keys + (code & CODE_MASK) * key_size)
         likely[i] = code | (none & UNKNOWN)
 
 
@@ -265,7 +278,7 @@ cdef inline uint64_t compare_likely(const Codes *c, const Table *t, const key_t 
             others |= <uint64_t> (likely[i] == UNKNOWN or not same_key(t, key_at(c, likely[i], &key[i]), &key[i])) << i
         else:                       # no branch: UNKNOWN leads to the first key, whose slot is there
             others |= <uint64_t> ((likely[i] == UNKNOWN) | (not same_key(
-                t, key_at(c, likely[i] & <uint64_t> CODE_MASK, &key[i]), &key[i]))) << i
+                t, key_at(c, likely[i] & CODE_MASK, &key[i]), &key[i]))) << i
     return others
 
 

@@ -15,6 +15,8 @@
 #
 # The measurements behind the tuned constants are in docs/experiments.md.
 
+from libc.stdint cimport uint32_t, uint64_t
+
 cdef enum:
     SLOTS = 8               # slots per bucket: one tophash row is then one 64-bit word, matched in one step
 
@@ -105,13 +107,19 @@ cdef enum:
     CODES_PER_BUCKET = 6
     MAX_CODES_B = 29        # 3.2 * 10^9 keys: a code has 32 bits, and the hash two bits more than the home bucket
 
-cdef enum:                  # odd, and without a pattern in their bits: every bit of hash and pilot reaches the slot
-    PILOT_STEP = 0x9E3779B97F4A7C15
-    SLOT_MIX = 0xD6E8FEB86659FD93
-
-cdef enum:                  # apart from the others, which would all become unsigned
-    ROWS_MAX = 0xFFFFFFFF   # of a frozen table: a remapped row is a uint32
-    MAX_TEXT = 0xFFFFFFFF   # bytes: a Text's size is a uint32
+# Constants that an int cannot hold are macros, here and elsewhere: each enumerator is an int to Microsoft's compiler.
+cdef extern from *:
+    """
+    #define PYHMAP_PILOT_STEP UINT64_C(0x9E3779B97F4A7C15)
+    #define PYHMAP_SLOT_MIX UINT64_C(0xD6E8FEB86659FD93)
+    #define PYHMAP_ROWS_MAX UINT32_C(0xFFFFFFFF)
+    #define PYHMAP_MAX_TEXT UINT32_C(0xFFFFFFFF)
+    """
+    # Odd, and without a pattern in their bits: every bit of hash and pilot reaches the slot.
+    const uint64_t PILOT_STEP "PYHMAP_PILOT_STEP"
+    const uint64_t SLOT_MIX "PYHMAP_SLOT_MIX"
+    const uint32_t ROWS_MAX "PYHMAP_ROWS_MAX"       # of a frozen table: a remapped row is a uint32
+    const uint32_t MAX_TEXT "PYHMAP_MAX_TEXT"       # bytes: a Text's size is a uint32
 
 # The physical form of a map's keys, see layout.pxd.
 cdef enum Form:

@@ -16,8 +16,11 @@ from pyhmap._kernels.slot cimport canonical, hash_of
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
 
 
-cdef enum:
-    NO_FILE_BLOCK = 0xFFFFFFFF
+cdef extern from *:
+    """
+    #define PYHMAP_NO_FILE_BLOCK UINT32_C(0xFFFFFFFF)
+    """
+    const uint32_t NO_FILE_BLOCK "PYHMAP_NO_FILE_BLOCK"
 
 
 cdef struct Verified:

@@ -54,7 +54,12 @@ from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
 cdef extern from *:
     """
     /* What lies in a mapped file may change at any time. The compiler must not read it again after a check. */
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+    #define pyhmap_read_once(copy) ((void)(copy), _ReadWriteBarrier())
+    #else
     #define pyhmap_read_once(copy) __asm__ volatile("" : : "r"(copy) : "memory")
+    #endif
     """
     void read_once "pyhmap_read_once"(void *copy) noexcept nogil
 
@@ -89,7 +94,7 @@ cdef inline uint64_t bucket_of(uint64_t h, uint32_t buckets) noexcept nogil:
 
 cdef inline uint64_t first_slot_of(uint64_t h, uint64_t group, uint32_t slots) noexcept nogil:
     """The slot within a part to which the first pilot of a group leads; the next ones lead to those behind it."""
-    return reduced((h ^ (group * <uint64_t> PILOT_STEP)) * <uint64_t> SLOT_MIX, slots - (SHIFTS - 1))
+    return reduced((h ^ (group * PILOT_STEP)) * SLOT_MIX, slots - (SHIFTS - 1))
 
 
 cdef inline uint64_t slot_of(uint64_t h, uint64_t pilot, uint32_t slots) noexcept nogil:

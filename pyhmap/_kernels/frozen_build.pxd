@@ -59,8 +59,11 @@ from pyhmap._kernels.pipeline cimport cloned, hash_each, hash_each_text, unlikel
 from pyhmap._kernels.slot cimport copy_bytes, hand_out, load_key
 from pyhmap._kernels.text cimport arena_bytes, hash_text
 
-cdef enum:
-    NO_OWNER = 0xFFFFFFFF
+cdef extern from *:
+    """
+    #define PYHMAP_NO_OWNER UINT32_C(0xFFFFFFFF)
+    """
+    const uint32_t NO_OWNER "PYHMAP_NO_OWNER"
 
 
 cdef struct Source:             # the keys and values that a table is built from

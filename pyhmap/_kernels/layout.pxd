@@ -38,7 +38,16 @@ cdef extern from *:
     #ifndef PYHMAP_DEBUG
     #define PYHMAP_DEBUG 0
     #endif
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+    static __forceinline unsigned pyhmap_lowest_bit(unsigned __int64 x) {
+        unsigned long bit;
+        _BitScanForward64(&bit, x);
+        return bit;
+    }
+    #else
     #define pyhmap_lowest_bit(x) ((unsigned)__builtin_ctzll(x))
+    #endif
     """
     const bint DEBUG "PYHMAP_DEBUG"
     void kernel_assert "assert"(bint) noexcept nogil        # compiled away by NDEBUG in the release build

@@ -21,8 +21,12 @@ from pyhmap._kernels.probe cimport chain_ends, find, first_slot, first_slot_by_p
 from pyhmap._kernels.slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
 
-cdef enum:
-    NO_MATCH = 0x8000000000000000   # a key with no tophash match; the other bits are 0, so the place is still slot 0's
+cdef extern from *:
+    """
+    #define PYHMAP_NO_MATCH UINT64_C(0x8000000000000000)
+    """
+    # A key with no tophash match; the other bits are 0, so the place is still slot 0's.
+    const uint64_t NO_MATCH "PYHMAP_NO_MATCH"
 
 
 cdef struct Reading:        # what a read call is to do with each key
@@ -67,7 +71,7 @@ cdef inline cloned match_block(const Buckets *b, const uint64_t *h, uint64_t n, 
         none = all_ones(matches == 0)
         at = (row * SLOTS + first_slot_by_product(matches)) * stride
         near[i] = at & ~none
-        found[i] = near[i] | (none & <uint64_t> NO_MATCH)
+        found[i] = near[i] | (none & NO_MATCH)
         word[i] = none & ~all_ones(chain_ends(word[i])) & 1
     for i in range(n):
         place[i] = found[i]
@@ -103,7 +107,7 @@ cdef inline void prefetch_texts(const Table *t, const key_t *key, const uint64_t
     """Third stage, for texts: prefetch the stored texts that lie in the arena."""
     cdef uint64_t i
     for i in range(n):
-        prefetch_key(t, t.now.slots + (place[i] & ~<uint64_t> NO_MATCH), &key[i])
+        prefetch_key(t, t.now.slots + (place[i] & ~NO_MATCH), &key[i])
 
 
 cdef inline cold find_again(const Table *t, uint64_t h, const key_t *key, uint8_t **slot) noexcept nogil:

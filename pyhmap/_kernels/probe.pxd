@@ -14,10 +14,15 @@ from pyhmap._kernels.layout cimport Buckets, ObjectKey, Table, kernel_assert, ke
 from pyhmap._kernels.slot cimport same_key
 from pyhmap._kernels.constants cimport ALARM_DEPTH, EMPTY_ONE, EMPTY_REST, SLOTS
 
-cdef enum:
-    LOW = 0x0101010101010101
-    HIGH = 0x8080808080808080
-    NOT_LOW = 0xFEFEFEFEFEFEFEFE
+cdef extern from *:
+    """
+    #define PYHMAP_LOW UINT64_C(0x0101010101010101)
+    #define PYHMAP_HIGH UINT64_C(0x8080808080808080)
+    #define PYHMAP_NOT_LOW UINT64_C(0xFEFEFEFEFEFEFEFE)
+    """
+    const uint64_t LOW "PYHMAP_LOW"
+    const uint64_t HIGH "PYHMAP_HIGH"
+    const uint64_t NOT_LOW "PYHMAP_NOT_LOW"
 
 
 cdef struct Place:          # where a chain can take a new key
@@ -27,17 +32,17 @@ cdef struct Place:          # where a chain can take a new key
 
 
 cdef inline uint64_t zero_bytes(uint64_t x) noexcept nogil:
-    return (x - <uint64_t> LOW) & ~x & <uint64_t> HIGH
+    return (x - LOW) & ~x & HIGH
 
 
 cdef inline uint64_t match(uint64_t word, uint64_t tophash) noexcept nogil:
     """One raised bit per slot with an equal tophash; walk them with first_slot and matches & (matches - 1)."""
-    return zero_bytes(word ^ (tophash * <uint64_t> LOW))
+    return zero_bytes(word ^ (tophash * LOW))
 
 
 cdef inline uint64_t match_empty(uint64_t word) noexcept nogil:
     """The slots in state EMPTY_REST (0) or EMPTY_ONE (1); exact for the lowest one."""
-    return zero_bytes(word & <uint64_t> NOT_LOW)
+    return zero_bytes(word & NOT_LOW)
 
 
 cdef inline bint chain_ends(uint64_t word) noexcept nogil:

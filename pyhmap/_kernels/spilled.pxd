@@ -34,7 +34,12 @@ from pyhmap._kernels.text cimport arena_bytes
 
 cdef enum:
     CELL_BITS = 18              # as many cells as there are parts of PART_KEYS in the largest table
-    NO_PARTITION = 0xFFFFFFFF
+
+cdef extern from *:
+    """
+    #define PYHMAP_NO_PARTITION UINT32_C(0xFFFFFFFF)
+    """
+    const uint32_t NO_PARTITION "PYHMAP_NO_PARTITION"
 
 
 cdef struct RowSource:          # rows to spill or to load

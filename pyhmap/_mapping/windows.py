@@ -16,7 +16,6 @@ Owns the clock, the parts, and the lock. What a part is, a set or a map, its use
 from __future__ import annotations
 
 import math
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sized
@@ -26,6 +25,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from pyhmap import _system
 
 _P = TypeVar("_P", bound=Sized)
 
@@ -46,7 +47,7 @@ def _after_fork() -> None:
         turns._after_fork()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+_system.at_fork(after_in_child=_after_fork)
 
 
 class Turns:

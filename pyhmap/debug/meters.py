@@ -205,7 +205,8 @@ def read_system() -> tuple[Process | None, Heap | None, tuple[str, ...]]:
     if _this_process is None or _this_process.pid != os.getpid():
         _this_process = psutil.Process()
     info = _this_process.memory_full_info()
-    process = Process(info.uss, info.rss, info.rss - info.shared, info.shared, info.vms)
+    shared = getattr(info, "shared", 0)  # Linux alone tells them apart
+    process = Process(info.uss, info.rss, info.rss - shared, shared, info.vms)
     if not hasattr(psutil, "heap_info"):
         return process, None, (NO_HEAP,)
     heap = psutil.heap_info()

@@ -26,6 +26,7 @@ from pyhmap._engine.parted import PartedEngine
 from pyhmap._file import dataset, fetch, manifest, read
 from pyhmap._file.parts import MANIFEST, MOST
 from pyhmap._inspect.hashes import hash_words, siphash13_many
+from pyhmap._release import VERSION
 from pyhmap.errors import CorruptMapError
 
 KEYS = [name for name, kind in KINDS.items() if kind.spec is not object]
@@ -485,7 +486,11 @@ def forged(folder, change):
 def test_a_later_version(folder):
     built(folder)
     path = folder / MANIFEST
-    text = path.read_text().replace('"format_version": 1', '"format_version": 2').replace("pyhmap 0.1.0", "pyhmap 9.9")
+    text = (
+        path.read_text()
+        .replace('"format_version": 1', '"format_version": 2')
+        .replace(f"pyhmap {VERSION}", "pyhmap 9.9")
+    )
     path.write_text(text)
     with pytest.raises(FileFormatError, match=r"'pyhmap 9.9' wrote it in version 2 .* install that release"):
         open_dataset(folder)

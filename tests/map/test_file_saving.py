@@ -17,7 +17,7 @@ import pytest
 import xxhash
 
 import pyhmap
-from pyhmap import FrozenMap, HIndex, HMap
+from pyhmap import FrozenMap, HIndex, HMap, _system
 from pyhmap._file import replace
 from pyhmap._file.blocks import BlockWriter
 
@@ -103,9 +103,11 @@ class FailingSystem:
 def test_every_call_fails_once(path, monkeypatch, error):
     for n in itertools.count():
         system = FailingSystem(n, error)
-        monkeypatch.setattr(replace, "os", system)
         try:
-            NEW.save(path)
+            with monkeypatch.context() as patched:
+                patched.setattr(replace, "os", system)
+                patched.setattr(_system, "os", system)
+                NEW.save(path)
         except type(error):
             assert os.listdir(path.parent) == [path.name]
             assert opened(path) in (OLD, NEW)
@@ -215,6 +217,7 @@ def recorded(path, monkeypatch):
     """What saving the new map does."""
     system = RecordedSystem()
     monkeypatch.setattr(replace, "os", system)
+    monkeypatch.setattr(_system, "os", system)
     monkeypatch.setattr(replace, "open", system.file, raising=False)
     NEW.save(path)
     return system.log

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from pyhmap import _system
 from pyhmap._file import lock
 
 SECONDS = 60  # what takes longer counts as a deadlock
@@ -31,7 +32,7 @@ def test_the_second_waits_or_is_told(tmp_path):
 
 def test_one_that_gets_the_lock_of_a_file_without_a_name_waits_for_the_one_with_it(tmp_path, monkeypatch):
     """The holder removes the file. Then a third makes another one, before the one that waited looks."""
-    path, flock = str(tmp_path / "lock"), lock.fcntl.flock
+    path, flock = str(tmp_path / "lock"), _system.fcntl.flock
     waits, has_it, may_look, waits_again = (threading.Event() for _ in range(4))
     entered = threading.Event()
 
@@ -48,7 +49,7 @@ def test_one_that_gets_the_lock_of_a_file_without_a_name_waits_for_the_one_with_
         with lock.locked(path, wait=True):
             entered.set()
 
-    monkeypatch.setattr(lock.fcntl, "flock", watched)
+    monkeypatch.setattr(_system.fcntl, "flock", watched)
     waiting = threading.Thread(target=wait)
     with lock.locked(path, wait=True):
         waiting.start()
