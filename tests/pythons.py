@@ -70,7 +70,7 @@ class Place:
     def run(self, *command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         """A command with what it printed."""
         plain = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VENV")}
-        plain["CFLAGS"] = "-Werror " + os.environ.get("CFLAGS", "")
+        plain["CPPFLAGS"] = "-Wall -Werror"  # setuptools adds it to the flags of Python's own build; CFLAGS replaces them
         line = [*self.prefix, *map(str, command)]
         return subprocess.run(line, cwd=cwd, env=plain, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
@@ -94,10 +94,11 @@ class Place:
         dist = self.folder / "dist"
         shutil.rmtree(dist, ignore_errors=True)
         make = (python, "-m", "pip", "wheel", "--verbose", "--no-deps", "--no-build-isolation", "-w", dist, ".")
-        said = self.must("build", *make, cwd=self.checkout)
-        (self.folder / "build.log").write_text(said)
-        if warnings := re.findall(r".*\bwarning: .*", said):  # Cython's, which -Werror does not know
-            raise Failure("\n".join(["build: warnings", *warnings]))
+        done = self.run(*make, cwd=self.checkout)
+        (self.folder / "build.log").write_text(done.stdout)
+        told = re.findall(r".*\b(?:warning|error): .*", done.stdout)  # Cython warns too, which -Werror does not know
+        if done.returncode or told:
+            raise Failure("\n".join([f"build: exit status {done.returncode}", *told[:15]]))
         return next(dist.glob("*.whl"))
 
     def lowest(self, python: Path, lines: Iterable[str]) -> list[str]:
@@ -255,8 +256,10 @@ def table(rows: list[dict[str, str]]) -> str:
 
 def recorded(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """The rows of earlier runs, with those of this one in place of their like."""
+
     def like(row):
         return Version(row["Python"].rstrip("t")).release[:2], row["Python"].endswith("t"), row["form"], row["compiler"]
+
     merged = {like(row): row for row in [*json.loads(RESULTS.read_text()), *rows]} if RESULTS.exists() else {}
     return [merged[key] for key in sorted(merged)]
 
@@ -266,7 +269,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pythons", nargs="+", metavar="PYTHON", help="an interpreter: a name, a path, or RELEASE:NAME")
     parser.add_argument("--whole", action="store_true", help="all tests of the map and the cache")
-    parser.add_argument("--lowest", action="store_true", help="the lowest versions of NumPy and xxhash that are allowed")
+    parser.add_argument(
+        "--lowest", action="store_true", help="the lowest versions of NumPy and xxhash that are allowed"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--build", action="store_true", help="build and import, without tests")
     what.add_argument("--extras", action="store_true", help="install each extra alone, and use it")

@@ -410,7 +410,7 @@ cdef class IndexEngine(TypedMap):
             column = np.empty(self.column.size, np.uint8)
             buckets, keys = words, column
             wait_to_read(&self.lock)
-            if len(buckets) == self.buckets.size and len(keys) == self.column.size:
+            if <uint64_t> len(buckets) == self.buckets.size and <uint64_t> len(keys) == self.column.size:
                 count = self.c.count
                 memcpy(&buckets[0], self.c.buckets, self.buckets.size)
                 memcpy(&keys[0], self.c.keys, count * self.width)

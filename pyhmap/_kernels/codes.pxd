@@ -394,7 +394,7 @@ cdef inline apart fill_buckets(const Codes *c, Codes *other) noexcept nogil:
     cdef uint8_t *to
     cdef uint64_t tags, upper
     cdef uint32_t prefix = 0
-    cdef unsigned i
+    cdef int i
     for _ in range(c.nbuckets):
         tags = tags_of(bucket)
         for i in range(SLOTS):

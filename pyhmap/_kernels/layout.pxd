@@ -38,10 +38,15 @@ cdef extern from *:
     #ifndef PYHMAP_DEBUG
     #define PYHMAP_DEBUG 0
     #endif
+    #ifdef NDEBUG
+    #define pyhmap_assert(holds) ((void)(holds))  /* unlike assert(), a use of what Cython computes for it */
+    #else
+    #define pyhmap_assert(holds) assert(holds)
+    #endif
     #define pyhmap_lowest_bit(x) ((unsigned)__builtin_ctzll(x))
     """
     const bint DEBUG "PYHMAP_DEBUG"
-    void kernel_assert "assert"(bint) noexcept nogil        # compiled away by NDEBUG in the release build
+    void kernel_assert "pyhmap_assert"(bint) noexcept nogil     # compiled away by NDEBUG in the release build
     unsigned lowest_bit "pyhmap_lowest_bit"(uint64_t) noexcept nogil
 
 
