@@ -3,7 +3,7 @@
     python tests/pythons.py python3.12 /opt/python3.14/bin/python      `make check` for each
     python tests/pythons.py sid:python3.14 trixie:python3.13           Debian's, each release in a folder of its own
     python tests/pythons.py --whole python3.13                         all tests of the map and the cache
-    python tests/pythons.py --lowest python3.13                        over the lowest versions that pyproject.toml allows
+    python tests/pythons.py --lowest python3.13                        beside the lowest NumPy, xxhash that are allowed
     python tests/pythons.py --extras python3.13                        each extra alone: the lowest versions, the newest
     CC=clang python tests/pythons.py --build python3.13                no tests: only the build, and an import
 
@@ -70,7 +70,7 @@ class Place:
     def run(self, *command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         """A command with what it printed."""
         plain = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VENV")}
-        plain["CPPFLAGS"] = "-Wall -Werror"  # setuptools adds it to the flags of Python's own build; CFLAGS replaces them
+        plain["CPPFLAGS"] = "-Wall -Werror"  # added to the flags of Python's own build, which CFLAGS would replace
         line = [*self.prefix, *map(str, command)]
         return subprocess.run(line, cwd=cwd, env=plain, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
