@@ -35,7 +35,7 @@ from pip._vendor.packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "build" / "pythons"
 PAGE, RESULTS = ROOT / "docs" / "compatibility.md", ROOT / "tests" / "pythons.json"
-OPENING, END = "<!-- table: pythons -->", "<!-- end -->"
+OPENING, END = "<!-- pythons -->", "<!-- pythons: end -->"
 COMPILER = os.environ.get("CC", "gcc")
 ASKED = "import sys, sysconfig; print(sys.version.split()[0] + 't' * bool(sysconfig.get_config_var('Py_GIL_DISABLED')))"
 IMPORTED = "import pyhmap, tophash_cache, numpy, xxhash; print(numpy.__version__, xxhash.VERSION)"
@@ -63,8 +63,8 @@ class Place:
         self.prefix = inside(debian(suite, name)) if suite else ()
         self.interpreter = name
         self.version = self.must("no interpreter", name, "-c", ASKED)
-        of = "-".join(filter(None, (suite, self.version, *(["clang"] if "clang" in COMPILER else []))))
-        self.folder = HERE / of
+        variant = os.environ.get("PYHMAP_BUILD", "")
+        self.folder = HERE / "-".join(filter(None, (suite, self.version, "clang" * ("clang" in COMPILER), variant)))
         self.checkout = copied(self.folder)
 
     def run(self, *command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -96,9 +96,11 @@ class Place:
         make = (python, "-m", "pip", "wheel", "--verbose", "--no-deps", "--no-build-isolation", "-w", dist, ".")
         done = self.run(*make, cwd=self.checkout)
         (self.folder / "build.log").write_text(done.stdout)
-        told = re.findall(r".*\b(?:warning|error): .*", done.stdout)  # Cython warns too, which -Werror does not know
+        told = complaints(done.stdout)
         if done.returncode or told:
-            raise Failure("\n".join([f"build: exit status {done.returncode}", *told[:15]]))
+            raise Failure(
+                "\n".join([f"build: exit status {done.returncode}", *(told or done.stdout.splitlines())[-15:]])
+            )
         return next(dist.glob("*.whl"))
 
     def lowest(self, python: Path, lines: Iterable[str]) -> list[str]:
@@ -112,6 +114,11 @@ class Place:
 
 
 VERSIONS = ("-m", "pip", "index", "versions", "--disable-pip-version-check", "--only-binary", ":all:")
+
+
+def complaints(said: str) -> list[str]:
+    """The lines of a build's output that are warnings or errors of a compiler or of Cython. setuptools has its own."""
+    return re.findall(r".*(?::\d+: (?:fatal )?(?:warning|error)|warning: \S+\.p[yx][xd]):.*", said)
 
 
 def pip(python: Path) -> tuple[object, ...]:
@@ -160,7 +167,8 @@ def inside(root: Path) -> tuple[object, ...]:
     """What runs a command in the folder of a system, with this system's devices, network and configuration of pip."""
     told = system(sys.executable, "-m", "pip", "config", "debug")
     told += " ".join(value for name, value in os.environ.items() if name.startswith("SSL_") or "CA_BUNDLE" in name)
-    named = {Path(found) for found in re.findall(r"(?<![\w/])/[\w/.+-]+", told)}
+    named = [Path(found) for found in re.findall(r"(?:(?<=file://)|(?<![\w/]))/[\w/.+-]+", told)]
+    named = [path.parent if path.name == "simple" else path for path in named]  # an index refers to files beside it
     shared = sorted(path for path in {*named, Path("/etc/resolv.conf"), Path("/etc/hosts")} if path.exists())
     read = [word for path in shared for word in ("--ro-bind", path, path)]
     written = [word for path in ("/tmp", HERE) for word in ("--bind", path, path)]
@@ -247,21 +255,29 @@ def outcome(interpreter: str, options: argparse.Namespace) -> Outcome:
 
 def table(rows: list[dict[str, str]]) -> str:
     """The matrix, for a document too."""
-    heads = list(dict.fromkeys([head for head in HEADS if any(head in row for row in rows)] + [*rows[0]]))
+    heads = [*HEADS, *(head for head in dict.fromkeys(head for row in rows for head in row) if head not in HEADS)]
+    heads = [head for head in heads if any(row.get(head) for row in rows)]
     cells = [heads, *([row.get(head) or "-" for head in heads] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in cells]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
-def recorded(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+def merged(before: list[dict[str, str]], rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """The rows of earlier runs, with those of this one in place of their like."""
 
-    def like(row):
-        return Version(row["Python"].rstrip("t")).release[:2], row["Python"].endswith("t"), row["form"], row["compiler"]
+    def of(row: dict[str, str]) -> tuple[object, ...]:
+        version, free_threaded = Version(row["Python"].rstrip("t")), row["Python"].endswith("t")
+        return version.release[:2], free_threaded, row["compiler"], row["form"]
 
-    merged = {like(row): row for row in [*json.loads(RESULTS.read_text()), *rows]} if RESULTS.exists() else {}
-    return [merged[key] for key in sorted(merged)]
+    found = {of(row): row for row in [*before, *rows]}
+    return sorted(found.values(), key=lambda row: (Version(row["Python"].rstrip("t")), row["Python"], row["form"]))
+
+
+def page(text: str, rows: list[dict[str, str]]) -> str:
+    """docs/compatibility.md with these rows."""
+    start, end = text.index(OPENING) + len(OPENING), text.index(END)
+    return f"{text[:start]}\n\n{table(rows)}\n\n{text[end:]}"
 
 
 def main() -> int:
@@ -275,6 +291,7 @@ def main() -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--build", action="store_true", help="build and import, without tests")
     what.add_argument("--extras", action="store_true", help="install each extra alone, and use it")
+    parser.add_argument("--write", action="store_true", help="if all is good: into pythons.json, compatibility.md")
     options = parser.parse_args()
     outcomes = []
     for interpreter in options.pythons:
@@ -283,7 +300,14 @@ def main() -> int:
         outcomes.append(outcome(interpreter, options))
         print(f"{time.monotonic() - start:.0f} s", outcomes[-1].said, file=sys.stderr, flush=True)
     print(table([one.cells for one in outcomes]))
-    return 1 if any(one.said for one in outcomes) else 0
+    if any(one.said for one in outcomes):
+        return 1
+    if options.write:
+        before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+        rows = merged(before, [one.cells for one in outcomes])
+        RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+        PAGE.write_text(page(PAGE.read_text(), rows))
+    return 0
 
 
 if __name__ == "__main__":
