@@ -40,6 +40,7 @@ COMPILER = os.environ.get("CC", "gcc")
 ASKED = "import sys, sysconfig; print(sys.version.split()[0] + 't' * bool(sysconfig.get_config_var('Py_GIL_DISABLED')))"
 IMPORTED = "import pyhmap, tophash_cache, numpy, xxhash; print(numpy.__version__, xxhash.VERSION)"
 TESTS = ("tests/map", "tests/tophash_cache", "tests/test_structure.py")
+FEW = ("tests/map/test_mapping.py", "tests/map/test_batch.py", "tests/map/test_finalisers.py", "tests/tophash_cache")
 SHORT = ("--hypothesis-profile=short", "-m", "not slow and not reference")
 HEADS = ("Python", "compiler", "NumPy", "xxhash", "form", "passed", "failed", "skipped", "without")
 
@@ -209,7 +210,14 @@ def tested(place: Place, options: argparse.Namespace) -> Outcome:
     cells = {"NumPy": numpy, "xxhash": xxhash}
     if options.build:
         return Outcome(cells)
-    command = (python.parent / "pytest", "-q", "-n", "logical", *(() if options.whole else SHORT), *TESTS)
+    command = (
+        python.parent / "pytest",
+        "-q",
+        "-n",
+        "logical",
+        *(() if options.whole else SHORT),
+        *(FEW if options.few else TESTS),
+    )
     done = place.run(*command, cwd=place.checkout)
     (place.folder / "tests.log").write_text(done.stdout)
     last = done.stdout.splitlines()[-1:]
@@ -243,10 +251,9 @@ def outcome(interpreter: str, options: argparse.Namespace) -> Outcome:
     try:
         place = Place(interpreter)
         compiler = place.must("no compiler", COMPILER, "-dumpfullversion" if COMPILER == "gcc" else "-dumpversion")
-        form = " ".join(filter(None, ("whole" if options.whole else "short", "lowest" * options.lowest)))
+        forms = [name for name in ("whole", "few", "build", "extras", "lowest") if getattr(options, name)]
+        form = " ".join(forms if forms not in ([], ["lowest"]) else ["short", *forms])
         cells |= {"Python": place.version, "compiler": f"{COMPILER} {compiler}", "form": form}
-        if options.build:
-            cells["form"] = "build"
         found, said = (alone if options.extras else tested)(place, options)
         return Outcome(cells | found, said)
     except Failure as failure:
@@ -284,11 +291,12 @@ def main() -> int:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pythons", nargs="+", metavar="PYTHON", help="an interpreter: a name, a path, or RELEASE:NAME")
-    parser.add_argument("--whole", action="store_true", help="all tests of the map and the cache")
     parser.add_argument(
         "--lowest", action="store_true", help="the lowest versions of NumPy and xxhash that are allowed"
     )
     what = parser.add_mutually_exclusive_group()
+    what.add_argument("--whole", action="store_true", help="all tests of the map and the cache")
+    what.add_argument("--few", action="store_true", help="some tests of each, with what takes a minute or two")
     what.add_argument("--build", action="store_true", help="build and import, without tests")
     what.add_argument("--extras", action="store_true", help="install each extra alone, and use it")
     parser.add_argument("--write", action="store_true", help="if all is good: into pythons.json, compatibility.md")
