@@ -117,7 +117,7 @@ class TimeCodec(WordCodec):
             try:
                 times = _in_unit(array, self.dtype)
                 inexact = ~_same(times, array)
-            except OverflowError:       # as NumPy does from 2.5 on, without a position
+            except OverflowError:  # as NumPy does from 2.5 on, without a position
                 inexact = np.array([not self._is_exact(array[i : i + 1]) for i in range(len(array))])
             except TypeError as error:
                 raise TypeError(f"{self.what}s: {error}") from None
