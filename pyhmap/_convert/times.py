@@ -32,7 +32,8 @@ def _in_unit(times: Array, dtype: np.dtype[Any]) -> Array:
 
 def _same(times: Array, others: Array) -> Array:
     """Which times are the others, whose unit is another; NaT is NaT."""
-    return (_in_unit(times, others.dtype) == others) | np.isnat(others)
+    same: Array = (_in_unit(times, others.dtype) == others) | np.isnat(others)
+    return same
 
 
 class TimeCodec(WordCodec):
