@@ -55,6 +55,7 @@ cdef bytes RUN_ENDS = b"sil"
 # By layout, the buffers of an array. Without an entry: those of NULLS and RUNS are not read, those of VIEWS vary.
 cdef dict BUFFERS = {BITS: 2, FIXED: 2, OFFSETS: 3, STRUCT: 1}
 cdef object TIMESTAMP = re.compile(rb"ts[smun]:")
+cdef object DIGITS = re.compile(rb"[0-9]{1,10}")     # as many as WIDEST has: int() of more could take long
 
 
 cdef struct Part:               # a struct under check, and how it was reached, for messages
@@ -136,12 +137,11 @@ cdef tuple layout_of(bytes format, const Part *part, const Walk *walk):
     except UnicodeDecodeError:
         raise malformed(f"its type has the format {shown(format)}, which is not UTF-8", part, walk) from None
     if format[:2] == b"w:":
-        digits = format[2:]
-        # As many digits as WIDEST has: int() of more could take long.
-        if not digits.isdigit() or len(digits) > 10 or int(digits) > WIDEST:
+        digits = DIGITS.fullmatch(format, 2)
+        if digits is None or int(digits[0]) > WIDEST:
             given = f"its type has the format {shown(format)}"
             raise malformed(f"{given}, whose width is no number from 0 to {WIDEST:,}", part, walk)
-        return FIXED, int(digits)
+        return FIXED, int(digits[0])
     return (FIXED, 8) if TIMESTAMP.match(format) else (UNREAD, 0)
 
 
@@ -214,7 +214,7 @@ cdef int check_buffers(const ArrowArray *array, Layout layout, int64_t width, co
 cdef int64_t first_with_bytes(const ArrowArray *array, int width) noexcept nogil:
     """The first item that is there and not empty, by its offsets; the length if there is none."""
     cdef const uint8_t *offsets = <const uint8_t *> array.buffers[1] + array.offset * width
-    cdef const uint8_t *valid = NULL if array.null_count == 0 else <const uint8_t *> array.buffers[0]
+    cdef const uint8_t *valid = <const uint8_t *> NULL if array.null_count == 0 else <const uint8_t *> array.buffers[0]
     cdef int64_t i, bit
     for i in range(array.length):
         bit = array.offset + i

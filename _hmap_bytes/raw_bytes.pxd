@@ -17,6 +17,9 @@ cdef extern from *:
     #else
     #define HMAP_COLD __attribute__((cold))
     #define HMAP_APART __attribute__((noinline))
+    #ifndef __clang__
+    #pragma GCC diagnostic ignored "-Wattributes"  /* Cython says inline as well: a .pxd has no other functions */
+    #endif
     #endif
     /* Into the second-level cache (locality 2), not the first: a block has more accesses in flight than the first-level
        cache has buffers for misses, and while those are full, all other loads wait. What is written soon goes to the

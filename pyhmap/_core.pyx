@@ -369,7 +369,7 @@ cdef class HMapCore(TypedMap):
             self.release_old_piece()
         if self.t.now.long_chain:
             self.rekey()
-        if DEBUG and self.t.count <= (CHECK_OFTEN if self.version % CHECK_EACH == 0 else CHECK_ALWAYS):
+        if DEBUG and self.t.count <= <uint64_t> (CHECK_OFTEN if self.version % CHECK_EACH == 0 else CHECK_ALWAYS):
             self.check_after_write()
         return 0
 
@@ -487,13 +487,13 @@ cdef class HMapCore(TypedMap):
         cdef list keys, values
         cdef FreePlaces free_keys = FreePlaces(), free_values = FreePlaces()
         cdef uint64_t n, row, next_key = 0, next_value = 0
-        cdef unsigned i
+        cdef int i
         cdef Buckets *b
         cdef uint64_t *index
         while True:
             n = self.t.count
-            keys = [None] * (n if self.t.form == OBJECT_KEY else 0)
-            values = [None] * (n if self.value_kind == OBJECT else 0)
+            keys = [None] * <Py_ssize_t> (n if self.t.form == OBJECT_KEY else 0)
+            values = [None] * <Py_ssize_t> (n if self.value_kind == OBJECT else 0)
             self.end_growth()
             wait_to_write(&self.lock)
             if not growing(&self.t) and self.t.count == n:

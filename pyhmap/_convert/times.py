@@ -30,6 +30,12 @@ def _in_unit(times: Array, dtype: np.dtype[Any]) -> Array:
         return times.astype(dtype)
 
 
+def _same(times: Array, others: Array) -> Array:
+    """Which times are the others, whose unit is another; NaT is NaT."""
+    same: Array = (_in_unit(times, others.dtype) == others) | np.isnat(others)
+    return same
+
+
 class TimeCodec(WordCodec):
     """datetime64 and timedelta64 of one unit. Accepts objects of NumPy, pandas and ``datetime`` that the unit holds
     exactly; of those with a time zone, UTC only. NaT is a key like others, equal to itself."""
@@ -111,10 +117,11 @@ class TimeCodec(WordCodec):
             self._check_unit(array)
             try:
                 times = _in_unit(array, self.dtype)
-                back = _in_unit(times, array.dtype)
-            except (OverflowError, TypeError) as error:
-                raise type(error)(f"{self.what}s: {error}") from None
-            inexact = (back != array) & ~np.isnat(array)
+                inexact = ~_same(times, array)
+            except OverflowError:  # as NumPy does from 2.5 on, without a position
+                inexact = np.array([not self._is_exact(array[i : i + 1]) for i in range(len(array))])
+            except TypeError as error:
+                raise TypeError(f"{self.what}s: {error}") from None
             if inexact.any():
                 position = int(inexact.argmax())
                 if TIME_UNITS.index(unit_of(array.dtype)) <= TIME_UNITS.index(unit_of(self.dtype)):  # too far away
@@ -124,6 +131,13 @@ class TimeCodec(WordCodec):
                 )
             array = times
         return self._require(array)
+
+    def _is_exact(self, array: Array) -> bool:
+        """Whether this type holds the one time of an array."""
+        try:
+            return bool(_same(_in_unit(array, self.dtype), array)[0])
+        except OverflowError:
+            return False
 
     def _check_unit(self, array: Array) -> None:
         """Raise if the unit cannot be converted exactly: NumPy takes a month for 30.44 days, and no unit for any."""

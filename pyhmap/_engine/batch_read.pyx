@@ -61,7 +61,7 @@ cdef class ReadCall:
 
     def __init__(self, Items keys, uint64_t value_size):
         self.keys = keys
-        self.zero = np.zeros(max(value_size, 1), np.uint8)
+        self.zero = np.zeros(max(value_size, <uint64_t> 1), np.uint8)
         self.r.fill = &self.zero[0]
 
     cdef int receive_values(self, array) except -1:

@@ -196,7 +196,7 @@ cdef int settle_removed(ObjectValues batch, HMapCore map, uint64_t start, uint64
 cdef ObjectValues object_values(Writing *w, Values given, answers, bint overwriting, uint64_t n):
     """Make a Writing of n keys work on indices of objects. `answers`, an object array or None, receives the values."""
     cdef ObjectValues objects = ObjectValues()
-    objects.released = [None] * min(n, <uint64_t> CHUNK)     # room for what one write() replaces
+    objects.released = [None] * <Py_ssize_t> min(n, <uint64_t> CHUNK)     # room for what one write() replaces
     objects.given = given
     objects.overwriting = overwriting
     objects.answering = answers is not None

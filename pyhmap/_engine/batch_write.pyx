@@ -160,7 +160,7 @@ cdef object factorize(HMapCore map, keys):
         batch = keys_of(map, keys, False)
         codes, done = codes_of(map, batch, dtype.kind == "i")
         valid = batch.valid
-    if done < len(codes):
+    if done < <uint64_t> len(codes):
         code = max(map._next_code, int(copy_out(map, False, True)[1].max(initial=0)) + 1)
         raise OverflowError(f"keys[{done}]: code {code} is outside {dtype}: use a map with a larger int value type")
     if dtype.kind == "u":
@@ -255,7 +255,7 @@ cdef object discard_many(HMapCore map, keys):
 
 cdef void start_writing(Writing *w, Action action, Items values) noexcept:
     w.action = action
-    w.values = NULL if values is None else values.data
+    w.values = <const uint8_t *> NULL if values is None else values.data
     w.value_step = 0 if values is None else values.step
     w.out = NULL
     w.fill = NULL

@@ -128,8 +128,7 @@ cdef class Spiller:
         cdef Items key_items = keys_of(self.f, keys, False)
         key_items.refuse_nulls("keys")
         cdef Items value_items = values_of(self.f, values, key_items.n)
-        source.records = NULL
-        source.keys, source.values, source.value_step = key_items.data, value_items.data, value_items.step
+        source = RowSource(NULL, key_items.data, value_items.data, value_items.step)
         self.spill(&source, key_items.n)
 
     def add_records(self, records):
@@ -137,7 +136,7 @@ cdef class Spiller:
         cdef RowSource source
         cdef uint8_t[::1] view = records
         check_records(records)
-        source.records = &view[0]
+        source = RowSource(&view[0], NULL, NULL, 0)
         self.spill(&source, len(view))
 
     def end(self):
@@ -221,7 +220,7 @@ cdef class Parts:
         cdef Status status
         cdef uint8_t[::1] view = records
         check_records(records)
-        source.records = &view[0]
+        source = RowSource(&view[0], NULL, NULL, 0)
         with nogil:
             status = load_rows(&self.f.t, &self.shape, &self.loading, &source, view.shape[0])
         if status != BUILT:
@@ -326,7 +325,7 @@ def repeated_rows(FrozenCore f not None, records):
     most = len(records) // f.stride
     begins, hashes = np.empty(most + 1, np.uint64), np.empty(most, np.uint64)
     hash_view, begin_view = hashes, begins
-    source.records = &view[0]
+    source = RowSource(&view[0], NULL, NULL, 0)
     with nogil:
         n = hash_records(&f.t, &shape, &source, view.shape[0], &hash_view[0], &begin_view[0])
     begins, hashes = begins[:n + 1], hashes[:n]

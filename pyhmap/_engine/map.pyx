@@ -26,7 +26,7 @@ from pyhmap._kernels.layout cimport growing, slot_at
 cdef void load_first(HMapCore map, AnyKey *k) noexcept:
     """Load the first key from pop_row on. The map has keys, and does not grow."""
     cdef uint64_t row = map.pop_row
-    cdef unsigned i
+    cdef int i
     while True:
         for i in range(SLOTS):
             if map.t.now.tophash[row * SLOTS + i] > EMPTY_ONE:

@@ -171,7 +171,7 @@ cdef inline int64_t find_code(const Codes *c, const Table *t, const key_t *key, 
 cdef inline Status add_key(Codes *c, Table *t, const key_t *key, uint64_t h, int64_t *code) noexcept nogil:
     """The code of a key, which gets the next one if it is new. FOUND or INSERTED; or another status, and nothing is
     added."""
-    cdef uint8_t *bucket
+    cdef uint8_t *bucket = c.buckets    # until find_code() has set it, for compilers that do not see it do so
     cdef uint8_t *stored
     code[0] = find_code(c, t, key, h, &bucket)
     if code[0] != NO_CODE:
@@ -407,7 +407,7 @@ cdef inline apart fill_buckets(const Codes *c, Codes *other) noexcept nogil:
     cdef uint8_t *to
     cdef uint64_t tags, upper
     cdef uint32_t prefix = 0
-    cdef unsigned i
+    cdef int i
     for _ in range(c.nbuckets):
         tags = tags_of(bucket)
         for i in range(SLOTS):

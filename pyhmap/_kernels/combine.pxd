@@ -54,17 +54,20 @@ cdef struct Combine:
 cdef inline void combine_as(Operation operation, void *stored, const void *value, number_t a) noexcept nogil:
     """stored = operation(stored, value), wrapping around as NumPy does; NaN wins, as in np.minimum. `a` is the type."""
     cdef number_t b
+    cdef bint nan = False       # what `b != b` says, which a compiler doubts of an int
     memcpy(&a, stored, sizeof(number_t))
     memcpy(&b, value, sizeof(number_t))
+    if number_t is float or number_t is double:
+        nan = b != b
     if operation == ADD:
         if number_t is float or number_t is double:
             a = a + b
         else:
             a = <number_t> (<uint64_t> a + <uint64_t> b)
     elif operation == MINIMUM:
-        if b < a or b != b:
+        if b < a or nan:
             a = b
-    elif b > a or b != b:
+    elif b > a or nan:
         a = b
     memcpy(stored, &a, sizeof(number_t))
 

@@ -232,7 +232,7 @@ cdef inline void load_pilots(const Frozen *f, const uint64_t *at, uint64_t n, ui
     cdef uint64_t i, group, k
     cdef const uint8_t *pilots = f.pilots
     for group in range(n // UNROLLED):
-        for k in range(UNROLLED):
+        for k in range(<uint64_t> UNROLLED):
             i = group * UNROLLED + k
             pilot[i] = pilots[at[i]]
     for i in range(n - n % UNROLLED, n):
@@ -284,7 +284,7 @@ cdef inline uint64_t take_all(const Frozen *f, const Table *t, const key_t *key,
     cdef const uint8_t *entry
     if (key_t is uint32_t or key_t is uint64_t) and size == 8:
         for group in range(n // UNROLLED):
-            for k in range(UNROLLED):
+            for k in range(<uint64_t> UNROLLED):
                 i = group * UNROLLED + k
                 entry = entries + row[i] * stride
                 if unlikely((<const key_t *> entry)[0] != key[i]):
@@ -319,7 +319,7 @@ cdef inline void take_words(const Frozen *f, const key_t *key, const uint64_t *r
     cdef const uint8_t *entries = f.entries
     if key_t is uint32_t or key_t is uint64_t:
         for group in range(n // UNROLLED):
-            for k in range(UNROLLED):
+            for k in range(<uint64_t> UNROLLED):
                 i = group * UNROLLED + k
                 present[i] = take_word(entries + row[i] * stride, &key[i], values + i * 8, fill)
         for i in range(n - n % UNROLLED, n):
@@ -495,7 +495,7 @@ cdef inline apart gather_as(const Frozen *f, const Table *t, const uint32_t *row
     cdef const uint8_t *entry[UNROLLED]
     done[0] = n
     for group in range((n + UNROLLED - 1) // UNROLLED):
-        for k in range(UNROLLED):           # two accesses one after the other: those of some codes overlap
+        for k in range(<uint64_t> UNROLLED):           # two accesses one after the other: those of some codes overlap
             i = group * UNROLLED + k
             if i == n:
                 break

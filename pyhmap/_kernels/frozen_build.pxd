@@ -160,7 +160,7 @@ cdef inline Status sort_rows(const Table *t, Sorting *s, const Table *map, uint6
     cdef Text text[BUILD_BLOCK]
     cdef const uint8_t *value[BUILD_BLOCK]
     cdef uint64_t row, n = 0
-    cdef unsigned i
+    cdef int i
     cdef const uint8_t *slot
     for row in range(first, last):
         for i in range(SLOTS):
@@ -293,7 +293,7 @@ cdef inline uint64_t free_pilot(const Part *p, const uint64_t *taken, const uint
 
 
 cdef inline bint is_among(uint32_t bucket, const uint32_t *last) noexcept nogil:
-    cdef uint32_t k
+    cdef int k
     for k in range(LAST_PLACED):
         if bucket == last[k]:
             return True
@@ -305,7 +305,7 @@ cdef inline uint64_t cheapest_pilot(const Part *p, const PartScratch *s, const u
     """The first of the pilots that displace the least; or PILOTS if each displaces one of the last buckets placed."""
     cdef uint64_t pilot, cost, size, best = ~<uint64_t> 0, best_pilot = PILOTS
     cdef uint32_t j, owner
-    for pilot in range(PILOTS):
+    for pilot in range(<uint64_t> PILOTS):
         cost = 0
         for j in range(n):
             owner = s.owner[slot_of(h[j], pilot, p.slots)]
@@ -347,7 +347,7 @@ cdef inline cloned find_pilots(const Part *p, const PartScratch *s, uint8_t *pil
     status[0] = BUILT
     memset(s.taken, 0, taken_words(p.slots) * 8)
     memset(s.owner, 0xFF, p.slots * sizeof(uint32_t))
-    for i in range(LAST_PLACED):
+    for i in range(<uint32_t> LAST_PLACED):
         last[i] = NO_OWNER
     for i in range(p.buckets):
         b = s.order[i]

@@ -87,7 +87,7 @@ cdef inline void evacuate(Table *t, uint64_t bucket, const key_t *form) noexcept
     cdef uint8_t *slot
     cdef uint8_t *state
     cdef key_t key
-    cdef unsigned i, y
+    cdef int i, y
     cdef bint doubling = t.now.nmain > t.old.nmain
     cdef bint shrinking = t.now.nmain < t.old.nmain
     if not evacuated(&t.old, bucket):
@@ -152,7 +152,7 @@ cdef inline void evacuate_some(Table *t, uint64_t buckets, const key_t *form) no
 cdef inline void rebuild(Table *t, Buckets *fresh, const key_t *form) noexcept nogil:
     """Insert every key of a settled table into an empty array of any size, by the table's present hash key."""
     cdef uint64_t row, h
-    cdef unsigned i
+    cdef int i
     cdef uint8_t *slot
     cdef Place place
     cdef key_t key
@@ -176,7 +176,7 @@ cdef inline void move_texts(Table *t, Arena *fresh) noexcept nogil:
 
 cdef inline void _move_texts_of(const Table *t, Buckets *b, Arena *fresh) noexcept nogil:
     cdef uint64_t row
-    cdef unsigned i
+    cdef int i
     cdef uint8_t *slot
     for row in range(b.next_row):
         for i in range(SLOTS):

@@ -38,6 +38,11 @@ cdef extern from *:
     #ifndef PYHMAP_DEBUG
     #define PYHMAP_DEBUG 0
     #endif
+    #ifdef NDEBUG
+    #define pyhmap_assert(holds) ((void)(holds))  /* unlike assert(), a use of what Cython computes for it */
+    #else
+    #define pyhmap_assert(holds) assert(holds)
+    #endif
     #if defined(_MSC_VER) && !defined(__clang__)
     #include <intrin.h>
     static __forceinline unsigned pyhmap_lowest_bit(unsigned __int64 x) {
@@ -50,7 +55,7 @@ cdef extern from *:
     #endif
     """
     const bint DEBUG "PYHMAP_DEBUG"
-    void kernel_assert "assert"(bint) noexcept nogil        # compiled away by NDEBUG in the release build
+    void kernel_assert "pyhmap_assert"(bint) noexcept nogil     # compiled away by NDEBUG in the release build
     unsigned lowest_bit "pyhmap_lowest_bit"(uint64_t) noexcept nogil
 
 

@@ -245,7 +245,7 @@ cdef inline uint64_t read_growing(const Table *t, const Reading *r, const key_t 
 cdef inline uint64_t collect_as(const Table *t, uint8_t *keys, uint8_t *values, const key_t *form) noexcept nogil:
     """collect() for one form; `form` only tells which."""
     cdef uint64_t row, n = 0
-    cdef unsigned i
+    cdef int i
     cdef uint8_t *slot
     for row in range(t.now.next_row):
         for i in range(SLOTS):

@@ -61,7 +61,7 @@ cdef inline cloned hash_each(const Table *t, const key_t *keys, uint64_t n, key_
     """Load and hash n words, a block in most calls."""
     cdef uint64_t i
     if n == BLOCK:              # a count known to the compiler
-        for i in range(BLOCK):
+        for i in range(<uint64_t> BLOCK):
             hash_one(t, &keys[i], &ring[i], &h[i])
     else:
         for i in range(n):
@@ -122,10 +122,10 @@ cdef inline cloned siphash_lanes(const uint64_t *secret, const Text *keys, uint6
             word[j][i] = load64(data[i] + 8 * j) if j < whole[i] else last[i]
     for group in range(n // LANES):
         lane = group * LANES
-        for i in range(LANES):
+        for i in range(<uint64_t> LANES):
             v0[i], v1[i], v2[i], v3[i] = start.v0, start.v1, start.v2, start.v3
         for j in range(most + 1):
-            for i in range(LANES):
+            for i in range(<uint64_t> LANES):
                 s.v0, s.v1, s.v2, s.v3 = v0[i], v1[i], v2[i], v3[i]
                 sip_word(&s, word[j][lane + i])
                 through = -<uint64_t> (j > whole[lane + i])
@@ -133,7 +133,7 @@ cdef inline cloned siphash_lanes(const uint64_t *secret, const Text *keys, uint6
                 v1[i] = (v1[i] & through) | (s.v1 & ~through)
                 v2[i] = (v2[i] & through) | (s.v2 & ~through)
                 v3[i] = (v3[i] & through) | (s.v3 & ~through)
-        for i in range(LANES):
+        for i in range(<uint64_t> LANES):
             s.v0, s.v1, s.v2, s.v3 = v0[i], v1[i], v2[i], v3[i]
             h[lane + i] = sip_end(&s)
     done[0] = n

@@ -90,7 +90,7 @@ cdef inline int64_t largest_code(const Table *t, bint signed) noexcept nogil:
 
 cdef inline int64_t largest_code_of(const Table *t, const Buckets *b, bint signed) noexcept nogil:
     cdef uint64_t row
-    cdef unsigned i
+    cdef int i
     cdef int64_t code, largest = -1
     for row in range(b.next_row):
         for i in range(SLOTS):

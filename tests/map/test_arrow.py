@@ -365,10 +365,8 @@ def test_pyarrow_numbers():
         array, valid = arrow_values(column)
         mask = np.array([item.is_valid for item in column])
         assert valid is None if mask.all() else valid.tolist() == mask.tolist()
-        assert (
-            array[mask].tolist() == [item for item in list(items) if item is not None]
-            or array.tolist() == items.tolist()
-        )
+        given = items.tolist() if isinstance(items, np.ndarray) else [item for item in items if item is not None]
+        assert array[mask].tolist() == given
         sliced, _ = arrow_values(pa.chunked_array([column[1:], column]))
         assert sliced[len(items) - 1 :].tolist() == array.tolist()
 

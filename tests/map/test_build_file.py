@@ -464,7 +464,7 @@ MEASURED = """
 def test_memory_is_bounded(path, on_duplicate, values, n, size):
     memory = 12_000_000
     program = textwrap.dedent(MEASURED.format(values=values, n=n, memory=memory, on_duplicate=on_duplicate))
-    found = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-P", "-c", program, path], capture_output=True, text=True, check=True)
     assert n * size > 4 * memory  # without a bound it would take more
     assert int(found.stdout) < memory + (
         2 << 20

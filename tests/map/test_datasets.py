@@ -289,6 +289,7 @@ def test_one_builds_at_a_time(folder):
     assert_is_whole(folder)
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_a_child_that_is_forked_does_not_keep_the_folder(folder):
     """The parent ends while the child lives on: then somebody else can build."""
 

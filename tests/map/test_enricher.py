@@ -797,7 +797,7 @@ try:
 except TypeError:
     print("refused")
 """
-    command = [sys.executable, "-c", program, str(prices)]
+    command = [sys.executable, "-P", "-c", program, str(prices)]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "[0.5] [2.5] set()\nrefused\n"
 
 

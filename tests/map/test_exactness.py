@@ -228,8 +228,9 @@ def test_days_are_exact_in_the_finest_units(hmap_type, unit):
         m.set_many(np.array(["1970-01-01", "2500-01-01"], "M8[D]"), [1, 2])
     coarse = hmap_type("M8[D]", np.int64, {epoch: 7})
     assert coarse[np.datetime64(0, unit)] == 7
-    with refused(coarse, OverflowError, r"keys\[1\]: key .* has no exact datetime64\[D\]"):
-        coarse.set_many(np.array([0, 1], f"M8[{unit}]"), [1, 2])
+    for inexact in 1, -(2**63) + 1:  # the day of the second begins before the unit does
+        with refused(coarse, OverflowError, r"keys\[1\]: key .* has no exact datetime64\[D\]"):
+            coarse.set_many(np.array([0, inexact], f"M8[{unit}]"), [1, 2])
 
 
 def test_a_chunk_of_nulls_without_words_keeps_the_type_of_the_others(hmap_type):

@@ -361,7 +361,7 @@ WORKER = """
 @contextmanager
 def workers(n, *arguments):
     """Processes that wait for a line before they fetch."""
-    command = [sys.executable, "-c", textwrap.dedent(WORKER), *map(str, arguments)]
+    command = [sys.executable, "-P", "-c", textwrap.dedent(WORKER), *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     started = [subprocess.Popen(command, **pipes) for _ in range(n)]
     try:
@@ -453,7 +453,7 @@ FORKED = """
 
 def test_a_child_does_not_keep_the_lock_of_a_parent_that_is_killed(source, cache):
     id = id_of(str(source))
-    command = [sys.executable, "-c", textwrap.dedent(FORKED), str(source), id, str(cache)]
+    command = [sys.executable, "-P", "-c", textwrap.dedent(FORKED), str(source), id, str(cache)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
         try:
             assert parent.communicate(timeout=SECONDS)[0] == f"{cache / id}.pyhmap\n"

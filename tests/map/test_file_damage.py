@@ -569,7 +569,7 @@ CUT_OFF = """
 @pytest.mark.release_only  # a sanitizer catches the signal
 @pytest.mark.parametrize(("prefetch", "ends"), [("", -signal.SIGBUS), ("copy", 0)])
 def test_a_file_that_is_cut_off_while_it_is_mapped(path, prefetch, ends):
-    program = [sys.executable, "-c", textwrap.dedent(CUT_OFF), str(path), prefetch]
+    program = [sys.executable, "-P", "-c", textwrap.dedent(CUT_OFF), str(path), prefetch]
     done = subprocess.run(program, capture_output=True, text=True)
     assert done.returncode == ends
     assert done.stdout == ("49995000\n" if ends == 0 else "")

@@ -99,6 +99,7 @@ def test_a_month_is_no_number_of_seconds(hmap_type, unit):
             call()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # NumPy 2.5 warns of times without a unit
 def test_a_duration_without_unit_is_refused(hmap_type):
     m = hmap_type("m8[s]", int)
     for call in (lambda: m[np.timedelta64(5)], lambda: m.get_many(np.array([5], "m8"), 0)):

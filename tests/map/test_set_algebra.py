@@ -38,7 +38,7 @@ CASES = {
     "str": (str, ["a", "b"], [["a", b"a"], [1, "b"], ["c"], *ANY]),
     "bytes": (bytes, [b"a", b"b"], [["a", b"a"], [1, b"b"], [b"c"], *ANY]),
     "S2": ("S2", [b"a", b"b"], [["a", b"a"], [b"abc", b"b"], [b"c"], *ANY]),
-    "times": ("M8[s]", [second, second + 1], [[second, 1], [np.datetime64(1500, "ms"), second], *ANY]),
+    "times": ("M8[s]", [second, np.datetime64(2, "s")], [[second, 1], [np.datetime64(1500, "ms"), second], *ANY]),
     "record": (
         PAIR,
         [(1, 2.0), (3, 0.5)],

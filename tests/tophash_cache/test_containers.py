@@ -10,6 +10,7 @@ import decimal
 import itertools
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -74,6 +75,13 @@ def objects(keys):
     return np.array([*keys, None], object)[:-1]
 
 
+def chararray(keys):
+    """A class that NumPy 2.5 deprecates, and that data may still have."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return np.array(keys, "U40").view(np.char.chararray)
+
+
 def wide(keys):
     """StringDType cannot be made from an empty list without naming it."""
     return np.array(keys, np.dtypes.StringDType())
@@ -103,7 +111,7 @@ TEXT_ONLY = {
     "U array, other byte order": lambda keys: np.array(keys, "U40").astype(np.dtype("U40").newbyteorder()),
     "U array of a subclass": lambda keys: np.array(keys, "U40").view(Renamed),
     "object array of a subclass": lambda keys: objects(keys).view(Renamed),
-    "chararray": lambda keys: np.array(keys, "U40").view(np.char.chararray),
+    "chararray": chararray,
     "memoryview of U": lambda keys: memoryview(np.array(keys, "U40")),
     "np.ma of U": lambda keys: np.ma.array(np.array(keys, "U40")),
     "np.ma of U, nothing masked": lambda keys: np.ma.array(np.array(keys, "U40"), mask=np.zeros(len(keys), bool)),
