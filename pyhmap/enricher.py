@@ -284,6 +284,8 @@ class Enricher:
     TypeError, ValueError, OverflowError
         ``on``, ``out`` or ``default`` does not fit to the types of the file: the message says which and why.
 
+    Notes
+    -----
     Two are equal if they have the same file, content and options. An Enricher belongs to one content of the file: if
     the file is replaced by another, processes that open it later raise ``FileFormatError``.
 
@@ -396,7 +398,9 @@ class Enricher:
         TypeError
             A wrong number of columns.
 
-        And what a call with a frame raises for keys.
+        Notes
+        -----
+        It also raises what a call with a frame raises for keys.
 
         Examples
         --------

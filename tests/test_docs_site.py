@@ -1,0 +1,80 @@
+"""The site that `make docs` makes: it is built without a warning, has every public name, and fits a telephone."""
+
+import fcntl
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from browser_support import chromium
+
+ROOT = Path(__file__).parent.parent
+MODULES = ["pyhmap", "pyhmap.debug", "pyhmap.introspect", "tophash_cache"]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site. Processes that run tests at the same time share one."""
+    pytest.importorskip("myst_nb")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            # As `make docs` does it. -P: the packages that are installed are described, not those of the checkout.
+            options = ["-W", "--keep-going", "--quiet", "-c", "docs", "-d", f"{folder}.cache"]
+            command = [sys.executable, "-P", "-m", "sphinx", *options, ".", str(folder)]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+            said = done.stdout + done.stderr
+            assert done.returncode == 0, said
+    return folder
+
+
+def public_names() -> Iterator[str]:
+    """The names that the packages offer, and those of the classes' own members."""
+    for module in map(importlib.import_module, MODULES):
+        for name in module.__all__:
+            yield f"{module.__name__}.{name}"
+            item = getattr(module, name)
+            for member in dir(item) if inspect.isclass(item) else ():
+                owner = next((one for one in item.__mro__ if member in one.__dict__), type)
+                if not member.startswith("_") and owner.__module__.startswith(("pyhmap", "tophash_cache")):
+                    yield f"{module.__name__}.{name}.{member}"
+    yield from ("pyhmap.dask.build", "pyhmap.dask.lookup")
+
+
+def test_each_public_name_is_in_the_reference(site: Path) -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in sorted((site / "docs" / "api").glob("*.html")))
+    # debug.Line.bytes has no address: every `bytes` in a signature would be a link to it.
+    missing = [name for name in public_names() if f'id="{name}"' not in pages and name != "pyhmap.debug.Line.bytes"]
+    assert not missing
+
+
+def test_the_address_of_the_site_leads_to_the_start_page(site: Path) -> None:
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto((site / "index.html").as_uri())
+        page.wait_for_url("**/docs/index.html")
+        assert page.title().startswith("pyhmap")
+
+
+def test_no_page_is_wider_than_a_telephone(site: Path) -> None:
+    """What is wide, such as a table, scrolls by itself."""
+    first = site / "index.html"  # leads on
+    pages = [page for page in sorted(site.rglob("*.html")) if page != first and "_modules" not in page.parts]
+    assert pages
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 400, "height": 800})
+        wide = {}
+        for path in pages:
+            page.goto(path.as_uri())
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > 400:
+                wide[path.relative_to(site).as_posix()] = width
+    assert wide == {}
