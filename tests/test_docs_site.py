@@ -4,6 +4,7 @@ import fcntl
 import importlib
 import inspect
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from browser_support import chromium
 
 ROOT = Path(__file__).parent.parent
+PICTURES = ROOT / "docs" / "pictures"
 MODULES = ["pyhmap", "pyhmap.debug", "pyhmap.introspect", "tophash_cache"]
 pytestmark = pytest.mark.slow
 
@@ -56,6 +58,18 @@ def test_each_public_name_is_in_the_reference(site: Path) -> None:
     assert not missing
 
 
+def test_the_notebook_was_run(site: Path) -> None:
+    page = (site / "docs" / "notebook.html").read_text(encoding="utf-8")
+    for shown in (
+        "array([2., 3., 4.])",
+        "key 1000 at position 1 is not in the map",
+        "<svg",
+        "of 32 old buckets evacuated",
+    ):
+        assert shown in page
+    assert "Traceback" not in page
+
+
 def test_the_address_of_the_site_leads_to_the_start_page(site: Path) -> None:
     with chromium() as browser:
         page = browser.new_page()
@@ -78,3 +92,11 @@ def test_no_page_is_wider_than_a_telephone(site: Path) -> None:
             if width > 400:
                 wide[path.relative_to(site).as_posix()] = width
     assert wide == {}
+
+
+def test_the_pictures_are_those_of_a_map() -> None:
+    """What is committed is what the program draws. If the layout of a map has changed, it draws them again."""
+    drawing = runpy.run_path(str(PICTURES / "draw.py"))["PICTURES"]
+    assert {path.stem for path in PICTURES.glob("*.svg")} == set(drawing)
+    for name, draw in drawing.items():
+        assert draw() == (PICTURES / f"{name}.svg").read_text(encoding="utf-8"), "run `python docs/pictures/draw.py`"
