@@ -60,12 +60,7 @@ def test_each_public_name_is_in_the_reference(site: Path) -> None:
 
 def test_the_notebook_was_run(site: Path) -> None:
     page = (site / "docs" / "notebook.html").read_text(encoding="utf-8")
-    for shown in (
-        "array([2., 3., 4.])",
-        "key 1000 at position 1 is not in the map",
-        "<svg",
-        "of 32 old buckets evacuated",
-    ):
+    for shown in ("array([2., 3., 4.])", "key 1000 at position 1 is not", "<svg", "of 32 old buckets evacuated"):
         assert shown in page
     assert "Traceback" not in page
 

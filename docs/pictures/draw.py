@@ -108,8 +108,8 @@ def look_up() -> str:
             yield text(16 + i * 21, 42, digit, 17, anchor="middle", mark=i < 2 or i == 15)
         yield text(4, 64, "top 8 bits: tophash", mark=True)
         yield text(WIDTH - 4, 64, f"low {raw.B} bits: bucket {row}", anchor="end", mark=True)
-        yield arrow(f"M331,72 V96 H{76 + 8 * CELL} V{111 + row * CELL} H{72 + 8 * CELL}", 66 + 8 * CELL,
-                    111 + row * CELL, "left")  # fmt: skip
+        right, y = 66 + 8 * CELL, 111 + row * CELL
+        yield arrow(f"M331,72 V96 H{right + 10} V{y} H{right + 6}", right, y, "left")
         yield text(4, 92, "2. go to the bucket")
         for i in range(raw.now.nmain):
             y = 103 + i * CELL
