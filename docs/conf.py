@@ -1,5 +1,6 @@
 """Sphinx over the whole project, so that the links between its Markdown files hold as they are: `make docs`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -37,6 +38,7 @@ nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!pyhmap\.|tophash_cache\.).*"), (r"py:.*", r".*\._.*")]
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"pyhmap {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -46,6 +48,13 @@ html_copy_source = False
 python_maximum_signature_line_length = 80
 
 
+def without_last_blank_line(app: Sphinx, page: str, source: list[str]) -> None:
+    """Of examples: there, doctest needs one after the last output."""
+    source[0] = re.sub(r"\n\n```$", "\n```", source[0], flags=re.MULTILINE)
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("source-read", without_last_blank_line)
     app.connect("autodoc-process-signature", signatures.as_written)
-    app.connect("autodoc-process-docstring", signatures.without_aliases)
+    app.connect("autodoc-process-docstring", signatures.before_napoleon, priority=400)
+    app.connect("autodoc-process-docstring", signatures.after_napoleon, priority=600)

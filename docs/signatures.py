@@ -15,6 +15,8 @@ from sphinx.application import Sphinx
 from sphinx.errors import PycodeError
 from sphinx.pycode import ModuleAnalyzer
 
+ATTRIBUTES = ("attribute", "data")
+kept: dict[str, list[str]] = {}  # the texts of attributes, while Napoleon is at work
 NOISE = re.compile(r"\b(?:_|views\.|stats\.|introspect\.)(?=[A-Z])")  # before a type variable, or a public name: _K
 
 
@@ -39,10 +41,19 @@ def as_written(
     return None
 
 
-def without_aliases(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """For the event ``autodoc-process-docstring``: Python's docstring of a field that has none."""
-    if lines and lines[0].startswith("Alias for field number"):
+def before_napoleon(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """For the event ``autodoc-process-docstring``. Napoleon takes what is before a colon in the text of an attribute for
+    its type, so it gets none.
+    """
+    if what in ATTRIBUTES:
+        kept[name] = lines.copy()
         lines.clear()
+
+
+def after_napoleon(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """For the same event. What Python says of a field of a tuple that has no text is left out."""
+    if what in ATTRIBUTES:
+        lines[:] = [line for line in kept.pop(name) if not line.startswith("Alias for field number")]
 
 
 @functools.cache

@@ -350,7 +350,8 @@ class Enricher:
 
         Returns
         -------
-        The same kind of frame, with its rows in order, its index and its metadata. Its columns are not copied.
+        The same kind of frame
+            It has the rows in order, the index and the metadata. Its columns are not copied.
 
         Raises
         ------
@@ -388,8 +389,9 @@ class Enricher:
 
         Returns
         -------
-        A column of the same kind as the first one: of as many items, and of a pandas Series, with its index. Missing
-        values are those of a frame of that library; in a list, they are ``None``.
+        A column of the same kind as the first one
+            It has as many items, and of a pandas Series also the index. Missing values are those of a frame of that
+            library; in a list, they are ``None``.
 
         Raises
         ------
