@@ -42,9 +42,8 @@ def as_written(
 
 
 def before_napoleon(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """For the event ``autodoc-process-docstring``. Napoleon takes what is before a colon in the text of an attribute for
-    its type, so it gets none.
-    """
+    """For the event ``autodoc-process-docstring``. Napoleon gets no attributes: what is before a colon in their
+    text, it would take for a type."""
     if what in ATTRIBUTES:
         kept[name] = lines.copy()
         lines.clear()

@@ -1,9 +1,11 @@
 """The site that `make docs` makes: it is built without a warning, has every public name, and fits a telephone."""
 
 import fcntl
+import html
 import importlib
 import inspect
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -56,6 +58,27 @@ def test_each_public_name_is_in_the_reference(site: Path) -> None:
     # debug.Line.bytes has no address: every `bytes` in a signature would be a link to it.
     missing = [name for name in public_names() if f'id="{name}"' not in pages and name != "pyhmap.debug.Line.bytes"]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    ("name", "signature"),
+    [
+        ("maps:pyhmap.HMap.factorize", "factorize(keys: Many[K]) → npt.NDArray[np.int64]"),  # compiled
+        ("maps:pyhmap.HMap.get", "get(key: K, default: T = ..., /) → V | T"),  # compiled, and overloaded
+        ("maps:pyhmap.HMap.pop", "pop(key: K, default: T = ..., /) → V | T"),
+        ("maps:pyhmap.HMap.fromkeys", "classmethod fromkeys(keys: Iterable[Any], value: Any = None, /) → Self"),
+        ("ids:pyhmap.HIndex", "class pyhmap.HIndex(key: Any, labels: Any = None, *, seed: int | None = None)"),
+        ("tophash_cache:tophash_cache.TopHashCache", "class tophash_cache.TopHashCache(**settings: Unpack[Options])"),
+        ("expiring:pyhmap.ExpiringMap.pop", "pop(key: K, default: Any = NO_DEFAULT, /) → Any"),
+    ],
+)
+def test_a_signature_is_the_one_of_the_source(site: Path, name: str, signature: str) -> None:
+    page, _, item = name.partition(":")
+    text = (site / "docs" / "api" / f"{page}.html").read_text(encoding="utf-8")
+    found = re.search(rf'<dt class="sig[^>]*id="{re.escape(item)}">(.*?)</dt>', text, flags=re.DOTALL)
+    assert found
+    shown = html.unescape(re.sub("<[^>]*>", "", found[1])).split("[source]")[0].replace("¶", "")
+    assert " ".join(shown.split()) == signature
 
 
 def test_the_notebook_was_run(site: Path) -> None:
