@@ -32,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             # As `make docs` does it. -P: the packages that are installed are described, not those of the checkout.
-            options = ["-W", "--keep-going", "--quiet", "-c", "docs", "-d", f"{folder}.cache"]
+            options = ["-W", "--keep-going", "--quiet", "--no-color", "-c", "docs", "-d", f"{folder}.cache"]
             command = [sys.executable, "-P", "-m", "sphinx", *options, ".", str(folder)]
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
             said = done.stdout + done.stderr
