@@ -31,6 +31,7 @@ default_role = "literal"  # some docstrings have single backticks
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+suppress_warnings = ["mystnb.mime_priority"]  # the builder that checks links shows no outputs
 
 # References into pyhmap and tophash_cache must lead somewhere. Those to other projects' types cannot be looked up
 # without a network, and private types have no page.
