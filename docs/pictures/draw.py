@@ -1,6 +1,6 @@
-"""Draws the pictures of docs/how-it-works.md, each from the state of a real map: `python docs/pictures/draw.py`.
+"""Draws the pictures of the pages, those of tables from the state of a real map: `python docs/pictures/draw.py`.
 
-They lie inline in the page, so that colours come from it: they fit a light page and a dark one, and a telephone is as
+They lie inline in a page, so that colours come from it: they fit a light page and a dark one, and a telephone is as
 wide as they are. The maps have a seed, so the same pictures come out again.
 """
 
@@ -17,13 +17,15 @@ ACCENT = "var(--color-brand-content, #2757dd)"
 STATES = {2: "X", 3: "Y"}  # of an evacuated slot
 
 
-def text(x: float, y: float, what: object, size: int = 12, *, anchor: str = "start", mark: bool = False) -> str:
-    """Letters of a fixed width are for bytes and keys: they are short, and lie in cells, so they are centred."""
-    fixed = ' font-family="monospace"' if anchor == "middle" else ""
+def text(
+    x: float, y: float, what: object, size: int = 12, *, anchor: str = "start", fixed: bool = False, mark: bool = False
+) -> str:
+    """Text of a fixed width is for bytes and keys."""
+    family = ' font-family="monospace"' if fixed else ""
     fill = ACCENT if mark else "currentColor"
     weight = ' font-weight="bold"' if mark else ""
     return (
-        f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}"{fixed}{weight}'
+        f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}"{family}{weight}'
         f' style="fill:{fill}">{what}</text>'
     )
 
@@ -61,7 +63,7 @@ def slots(x: float, y: float, tophash: np.ndarray, *, mark: bool = False) -> Ite
     for i, byte in enumerate(tophash):
         yield cell(x + i * CELL, y, CELL - 2, CELL - 2, full=0.75 if byte >= 5 else 0, mark=mark)
         if byte in STATES:
-            yield text(x + i * CELL + CELL / 2 - 1, y + CELL - 5.5, STATES[byte], 10, anchor="middle")
+            yield text(x + i * CELL + CELL / 2 - 1, y + CELL - 5.5, STATES[byte], 10, anchor="middle", fixed=True)
 
 
 def bucket() -> str:
@@ -77,13 +79,13 @@ def bucket() -> str:
         for i, byte in enumerate(row.tophash[0]):
             x, full = 4 + i * wide, byte >= 5
             yield cell(x, 20, wide - 2, 28, full=0.12 if full else 0)
-            yield text(x + wide / 2 - 1, 39, f"{byte:02x}", 13, anchor="middle", mark=bool(full))
+            yield text(x + wide / 2 - 1, 39, f"{byte:02x}", 13, anchor="middle", fixed=True, mark=bool(full))
             yield cell(x, 82, wide - 2, 46, full=0.12 if full else 0)
             if full:
-                yield text(x + wide / 2 - 1, 101, row.slots["key"][0, i], 13, anchor="middle", mark=True)
-                yield text(x + wide / 2 - 1, 119, row.slots["value"][0, i], 12, anchor="middle")
+                yield text(x + wide / 2 - 1, 101, row.slots["key"][0, i], 13, anchor="middle", fixed=True, mark=True)
+                yield text(x + wide / 2 - 1, 119, row.slots["value"][0, i], 12, anchor="middle", fixed=True)
         yield cell(4, 172, wide - 2, 28)
-        yield text(4 + wide / 2 - 1, 191, row.overflow[0], 13, anchor="middle")
+        yield text(4 + wide / 2 - 1, 191, row.overflow[0], 13, anchor="middle", fixed=True)
         yield text(54, 191, "0: there is none")
         yield text(4, 226, "01: empty, but full slots may follow (9 was here)")
         yield text(4, 244, "00: empty, and so is all that follows")
@@ -105,7 +107,7 @@ def look_up() -> str:
     def parts() -> Iterable[str]:
         yield text(4, 14, f"m[{key}]: 1. hash the key")
         for i, digit in enumerate(digits):
-            yield text(16 + i * 21, 42, digit, 17, anchor="middle", mark=i < 2 or i == 15)
+            yield text(16 + i * 21, 42, digit, 17, anchor="middle", fixed=True, mark=i < 2 or i == 15)
         yield text(4, 64, "top 8 bits: tophash", mark=True)
         yield text(WIDTH - 4, 64, f"low {raw.B} bits: bucket {row}", anchor="end", mark=True)
         right, y = 66 + 8 * CELL, 111 + row * CELL
@@ -120,13 +122,15 @@ def look_up() -> str:
         yield text(4, y + 12, "3. match all eight tophashes in one step")
         for i, byte in enumerate(tophash):
             yield cell(4 + i * wide, y + 20, wide - 2, 28, full=0.12 if byte >= 5 else 0, mark=i == at)
-            yield text(4 + i * wide + wide / 2 - 1, y + 39, f"{byte:02x}", 13, anchor="middle", mark=i == at)
+            yield text(
+                4 + i * wide + wide / 2 - 1, y + 39, f"{byte:02x}", 13, anchor="middle", fixed=True, mark=i == at
+            )
         middle = 4 + at * wide + wide / 2 - 1
         yield arrow(f"M{middle:g},{y + 48} V{y + 64}", middle, y + 70, "down")
         left = min(max(middle - 60, 4), WIDTH - 124)
         yield cell(left, y + 70, 120, 28, full=0.12, mark=True)
         value = raw.now.slots["value"][row, at]
-        yield text(left + 60, y + 89, f"{key} → {value}", 13, anchor="middle", mark=True)
+        yield text(left + 60, y + 89, f"{key} → {value}", 13, anchor="middle", fixed=True, mark=True)
         yield text(4, y + 116, "4. compare the key of the slot that matched")
 
     return picture("A look-up: from the hash to a bucket, to the matching tophash, to the slot", 380, parts())
@@ -176,7 +180,7 @@ def growth() -> str:
         mark = 23 + raw.nevacuate * CELL
         yield f'<path d="M0,{mark} H{20 + 8 * CELL}" stroke-width="2" stroke-dasharray="4 3" style="stroke:{ACCENT}"/>'
         below = 46 + (moved + old.nmain) * CELL + 20
-        yield text(4, below, "dashed: the evacuation mark", mark=True)
+        yield text(4, below, "dashed: evacuation mark", mark=True)
         yield text(4, below + 22, "X: the key is now in the row")
         yield text(4, below + 38, "of the same number")
         yield text(4, below + 60, f"Y: of that number + {old.nmain}")
@@ -194,7 +198,33 @@ def growth() -> str:
     )
 
 
-PICTURES = {"bucket": bucket, "look-up": look_up, "chains": chains, "growth": growth}
+def sharing() -> str:
+    wide = 100
+
+    def box(x: float, y: float, name: str, *, width: float = wide, mark: bool = False) -> Iterable[str]:
+        yield cell(x, y, width, 30, full=0.12, mark=mark)
+        yield text(x + width / 2, y + 20, name, 12, anchor="middle", mark=mark)
+
+    def parts() -> Iterable[str]:
+        middle = WIDTH / 2
+        yield from box(middle - 50, 4, "publisher")
+        yield arrow(f"M{middle:g},34 V44 H265 V54", 265, 60, "down")
+        yield text(4, 50, "a new file for each version")
+        yield from box(20, 60, "version 1", width=150)
+        yield from box(190, 60, "version 2", width=150, mark=True)
+        yield text(95, 106, "held for as long", anchor="middle")
+        yield text(95, 121, "as somebody reads it", anchor="middle")
+        yield text(265, 106, "in memory once", anchor="middle", mark=True)
+        for i, x in enumerate((4, 130, 256)):
+            start = 95 if i == 0 else 265
+            yield arrow(f"M{start},128 V140 H{x + wide / 2:g} V150", x + wide / 2, 156, "down")
+            yield from box(x, 156, f"worker {i + 1}", mark=i > 0)
+        yield text(middle, 204, "Worker 1 is in the middle of a piece of work.", anchor="middle")
+
+    return picture("Workers map the files that a publisher writes", 212, parts())
+
+
+PICTURES = {"bucket": bucket, "look-up": look_up, "chains": chains, "growth": growth, "sharing": sharing}
 
 if __name__ == "__main__":
     for name, draw in PICTURES.items():
