@@ -9,6 +9,7 @@ QUICK ?=
 WRITE ?=
 # How long `make stress` runs, and each target of `make fuzz`; without it 600 and 300, in the quick form 20.
 SECONDS ?=
+LINKS ?=
 OUT ?= profiling/out
 # Processes that run tests. logical: one per hyperthread; auto: one per core.
 JOBS ?= logical
@@ -24,7 +25,7 @@ SOURCES := $(COMPILED) $(wildcard $(addsuffix /*.py,_hmap_bytes pyhmap pyhmap/* 
 BUILD_REQUIREMENTS = "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
 
 .PHONY: help build test check record table bench cache cluster files growth leaks instructions report compare ids gateway gateway-measure
-.PHONY: lint type coverage debug asan stress fuzz clean
+.PHONY: docs lint type coverage debug asan stress fuzz clean
 
 help:
 	@echo "make test     build, then run the whole test suite, in parallel (QUICK=1: what is random is tried less often)"
@@ -43,6 +44,7 @@ help:
 	@echo "make gateway  build, then the example of an API gateway at work (SECONDS=20; QUICK=1: 6)"
 	@echo "make gateway-start   let it run;   gateway-check, gateway-publish, gateway-back: policies;   gateway-trials"
 	@echo "make gateway-measure   beside a dict per worker, redis, facts inside Rego; beside the article (QUICK=1, OUT=folder)"
+	@echo "make docs     the documentation, in build/docs: warnings are errors (LINKS=1: also asks every address outside)"
 	@echo "make lint     ruff, cython-lint, zizmor, check-jsonschema;   make type   mypy --strict"
 	@echo "make coverage the lines of Python and Cython that no test runs"
 	@echo "make debug    the test suite over a build with every check on (QUICK=1: a short form)"
@@ -62,7 +64,7 @@ $(VENV)/.built: $(VENV)/.tools $(COMPILED)
 	touch $@
 
 # A stamp per extra. It does not depend on the stamp of the build: the installed files are the ones built in place.
-EXTRAS := $(addprefix $(VENV)/.,test dev profiling peers examples)
+EXTRAS := $(addprefix $(VENV)/.,test dev docs profiling peers examples)
 $(EXTRAS): $(VENV)/.%: setup.py pyproject.toml | $(VENV)/.built
 	$(PY) -m pip install --quiet --no-build-isolation --editable '.[$*]'
 	touch $@
@@ -131,6 +133,13 @@ compare: $(VENV)/.profiling
 
 instructions: $(VENV)/.dev
 	$(PROFILING) instructions $(OPTIONS)
+
+# A link that leads nowhere within the project is a warning. What lies outside is asked only if there is a network.
+SPHINX = $(PY) -m sphinx -c docs -d build/docs.cache -W --keep-going --quiet
+docs: $(VENV)/.docs
+	$(SPHINX) . build/docs
+	$(if $(LINKS),$(SPHINX) -b linkcheck . build/docs.links)
+	@echo "build/docs/index.html"
 
 SCHEMA := $(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor
 lint: $(VENV)/.dev

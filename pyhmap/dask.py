@@ -68,6 +68,8 @@ def build(ddf: Any, *, key: Names, value: Names, path: str | os.PathLike[str], p
     FileNotFoundError
         A worker has written to another folder of this name.
 
+    Notes
+    -----
     If a worker is killed, Dask runs its tasks again. If this process is killed, the folder holds the dataset that it
     held before, and files that the next call removes.
     """
@@ -119,7 +121,9 @@ def lookup(
     ValueError
         ``how`` is something else, or ``"shuffle"`` for a file.
 
-    And what :class:`pyhmap.Enricher` raises, also when the result is computed.
+    Notes
+    -----
+    It also raises what :class:`pyhmap.Enricher` raises, also when the result is computed.
     """
     if how not in ("map", "shuffle"):
         raise ValueError(f"how={how!r}: give 'map' or 'shuffle'")

@@ -64,6 +64,8 @@ def build_dataset(
     ValueError, TypeError, OSError
         As for :func:`build_file`; ``partitions`` is not as said above.
 
+    Notes
+    -----
     A call that was interrupted, in whatever way, leaves the parts that it has finished. When it is made again, with the
     same batches in the same order, it takes the batches again, but does not build these parts again. Files of parts
     that the manifest does not name are removed when the next dataset is complete.

@@ -287,6 +287,8 @@ class Enricher:
     TypeError, ValueError, OverflowError
         ``on``, ``out`` or ``default`` does not fit to the types of the file: the message says which and why.
 
+    Notes
+    -----
     Two are equal if they have the same file, content and options. An Enricher belongs to one content of the file: if
     the file is replaced by another, processes that open it later raise ``FileFormatError``.
 
@@ -351,7 +353,8 @@ class Enricher:
 
         Returns
         -------
-        The same kind of frame, with its rows in order, its index and its metadata. Its columns are not copied.
+        The same kind of frame
+            It has the rows in order, the index and the metadata. Its columns are not copied.
 
         Raises
         ------
@@ -389,8 +392,9 @@ class Enricher:
 
         Returns
         -------
-        A column of the same kind as the first one: of as many items, and of a pandas Series, with its index. Missing
-        values are those of a frame of that library; in a list, they are ``None``.
+        A column of the same kind as the first one
+            It has as many items, and of a pandas Series also the index. Missing values are those of a frame of that
+            library; in a list, they are ``None``.
 
         Raises
         ------
@@ -399,7 +403,9 @@ class Enricher:
         TypeError
             A wrong number of columns.
 
-        And what a call with a frame raises for keys.
+        Notes
+        -----
+        It also raises what a call with a frame raises for keys.
 
         Examples
         --------

@@ -38,6 +38,8 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
     window, parts, max_keys, clock, seed
         As for :class:`ExpiringSet`. A key that is counted in several parts counts once for each in ``max_keys``.
 
+    Notes
+    -----
     Raises what :class:`ExpiringSet` does.
 
     An entry is kept from its last write, exactly as a key of an :class:`ExpiringSet` is. If the values are numbers,
@@ -352,6 +354,8 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             The time of the events, as for :meth:`ExpiringSet.add_many`. One so old that its part is dropped already is
             not counted: the total is that of the other events.
 
+        Notes
+        -----
         Raises what :meth:`ExpiringSet.add_many` does; ``TypeError`` if the values are no ints, floats or timedeltas;
         ``ValueError`` if the numbers of keys and values differ. If memory fails in the middle, some of the events may
         be counted.

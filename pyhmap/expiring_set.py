@@ -52,6 +52,8 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
     ValueError
         ``window``, ``parts`` or ``max_keys`` is not as said above.
 
+    Notes
+    -----
     A key of time t is present at every time up to and including ``t + window``, and absent from
     ``t + window * (1 + 1 / parts)`` on. In between it is dropped, together with all keys of its part. The length of a
     part is rounded up to whole nanoseconds. Any number of threads may use a set; one call at a time goes ahead. A call
@@ -201,6 +203,8 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
         OverflowError
             The set would hold more than ``max_keys``. No key is added.
 
+        Examples
+        --------
         >>> from pyhmap import ExpiringSet
         >>> now = 1000.0
         >>> used = ExpiringSet(str, window=60, clock=lambda: now)

@@ -57,6 +57,8 @@ def open(
     OSError
         It cannot be read.
 
+    Notes
+    -----
     While a file is mapped, it may be replaced and removed, but not cut off or written over: to touch a page that is no
     longer there kills the process (SIGBUS). ``save`` replaces.
 
@@ -118,6 +120,8 @@ def build_file(
     OSError
         The disk is full, or the folder is missing or read-only.
 
+    Notes
+    -----
     Temporary files in the folder of ``path`` take as much room as the rows, in addition to the file; long texts take
     theirs once more. They have no names, so nothing is left of them, also if the process is killed.
 

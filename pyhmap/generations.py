@@ -127,6 +127,8 @@ class Publisher:
     keep
         How many generations stay in the folder, at least 1. A reader that holds one that was removed goes on reading.
 
+    Notes
+    -----
     Only one Publisher of a name can be open. Its lock ends when it is closed, when the process ends in whatever way,
     and when the object is no longer used. A process that is forked does not share it. Never remove the lock file. When
     a Publisher is made, it removes what an earlier one left unfinished.
@@ -317,6 +319,8 @@ class Subscriber:
     every
         Seconds in which :meth:`current` looks for a new generation at most once.
 
+    Notes
+    -----
     Any number of threads may share one. It may be pickled, which takes along no more than these arguments, and goes on
     in a process that was forked.
 

@@ -45,6 +45,8 @@ class HIndex(IndexEngine, IndexMethods[_K]):
     ValueError
         A label occurs twice, or is null: the message names the first that does.
 
+    Notes
+    -----
     An index is a mapping from key to code, in the order of the codes. All NaN are one key. Any number of threads may
     use it; calls of 512 keys and more release the GIL. An iteration passes over the keys that were there when it began.
 

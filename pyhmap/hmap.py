@@ -45,6 +45,8 @@ class HMap(HMapEngine, MapMethods):
     ValueError
         ``capacity`` is below 0; ``hash`` or ``hash_cache`` does not fit the key type.
 
+    Notes
+    -----
     A map behaves like a ``dict``, with these exceptions. Iteration follows the order of the table. A key or value that
     the type cannot hold raises ``TypeError`` or ``OverflowError``, in look-ups too. All NaN are one key, and -0.0 is
     stored as 0.0. The methods whose names end in ``_many`` take arrays, and release the GIL for 512 keys
@@ -105,6 +107,8 @@ class HMap(HMapEngine, MapMethods):
             part of the work that is done: a float up to 1.0. It may raise, which ends the build. If the keys do not fit
             under a hash key, the work begins again with another.
 
+        Notes
+        -----
         While the map is frozen, writes by other threads wait, and writes by this one (in ``progress``, or in a signal
         handler) raise ``RuntimeError``. Besides the new map, building takes memory for its spare slots and for one part
         of it per thread.

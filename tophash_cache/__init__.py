@@ -1,7 +1,5 @@
 """A bounded, adaptive cache of XXH64 digests, and XXH64 itself, compiled.
 
-Owns the public names.
-
 Example:
     >>> from tophash_cache import TopHashCache, xxh64
     >>> cache = TopHashCache()

@@ -53,22 +53,24 @@ class Settings:
         8192
     """
 
-    enabled: bool = True
-    # A larger cache saves time if thousands of keys repeat. It costs time if none does, since finding that out takes
-    # as many look-ups. 8192 is a compromise. A full cache takes some 1.5 MB: about 180 bytes per entry (key, digest,
-    # places in tables).
+    enabled: bool = True  #: False: each call hashes, and nothing is kept
+    #: Entries at most. A larger cache saves time if thousands of keys repeat. It costs time if none does, since finding
+    #: that out takes as many look-ups. 8192 is a compromise. A full cache takes some 1.5 MB: about 180 bytes per entry
+    #: (key, digest, places in tables).
     max_entries: int = 8192
-    # Bytes of UTF-8. The limit of the article.
+    #: Longer keys are not kept. In bytes of UTF-8. The limit of the article.
     max_key_bytes: int = 32
-    # The article's rule. The rate at which a cache breaks even depends on the machine and the type of the keys.
+    #: Below this hit rate the cache turns itself off. The article's rule. The rate at which a cache breaks even depends
+    #: on the machine and the type of the keys.
     hit_rate_floor: float = 0.85
-    # Five points above the floor, three times the sampling error of a window, so that the cache does not oscillate.
+    #: From this hit rate on it turns itself on again. Five points above the floor, three times the sampling error of a
+    #: window, so that the cache does not oscillate.
     resume_at: float = 0.90
-    # Look-ups. At a hit rate of 0.85 the 95 % sampling error is 1.5 points (with 256 look-ups, 4.4). Failed probes take
-    # longer with longer windows.
+    #: Look-ups after which the hit rate is judged. At 0.85 the 95 % sampling error is 1.5 points (with 256 look-ups,
+    #: 4.4). Failed probes take longer with longer windows.
     window: int = 2048
-    # "hit-rate" turns the cache off while it misses too often. "cost" also turns it off if trials on the program's own
-    # calls do not find look-ups faster than hashing. "always" keeps it on.
+    #: "hit-rate" turns the cache off while it misses too often. "cost" also turns it off if trials on the program's own
+    #: calls do not find look-ups faster than hashing. "always" keeps it on.
     policy: str = "cost"
 
 

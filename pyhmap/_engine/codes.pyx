@@ -228,8 +228,8 @@ cdef class IndexEngine(TypedMap):
 
         Returns
         -------
-        int64 array of shape (n,): codes from 0 on. A null has the code -1, and so has, without ``add``, a key without a
-        code.
+        int64 array of shape (n,)
+            Codes from 0 on. A null has the code -1, and so has, without ``add``, a key without a code.
 
         Raises
         ------

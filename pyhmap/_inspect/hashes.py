@@ -27,8 +27,11 @@ def hash_words(words: npt.NDArray[np.uint64], hash_key: tuple[int, int, int, int
 
     Returns
     -------
-    uint64 array of the shape of ``words``. The low B bits are the main bucket, the top 8 bits the tophash.
+    uint64 array of the shape of ``words``
+        The low B bits are the main bucket, the top 8 bits the tophash.
 
+    Notes
+    -----
     Source: see ``_kernels/hash.pxd``.
 
     Examples

@@ -16,7 +16,8 @@ from pyhmap._inspect.state import MIN_TOPHASH, SLOTS, RawBuckets, RawTable, is_e
 class Header(NamedTuple):
     """The result of ``header()``: the fields of Go's ``hmap``, as the article lists them."""
 
-    count: int  # type: ignore[assignment]  # keys in the map
+    #: keys in the map
+    count: int  # type: ignore[assignment]
     flags: int  #: bits: 4, a batch write is running; 8, growing to the same size
     B: int  #: there are 2**B main buckets
     noverflow: int  #: overflow buckets in the chains of the current array; exact

@@ -62,6 +62,8 @@ class MapMethods(ReadMethods[_K, _V], MutableMapping[_K, _V]):
         capacity, hash, seed
             As for the constructor. There is room for at least n keys.
 
+        Notes
+        -----
         Raises what the constructor and ``set_many`` raise.
 
         Examples

@@ -58,6 +58,8 @@ class CollectorWatch:
     maps
         ``HMap`` or ``HSet`` objects whose headers are read after each collection. References to them are weak.
 
+    Notes
+    -----
     Raises ``TypeError`` if one of them is no map or set. The results can be read inside the block and after it. A watch
     can be used once: a second ``with`` raises ``RuntimeError``.
 

@@ -146,6 +146,8 @@ def compare(snapshots: Sequence[Snapshot], *, calls: int = 1, baseline: Snapshot
     baseline
         A snapshot from before the warm-up: room that maps already kept then is not reported.
 
+    Notes
+    -----
     Raises ``ValueError`` for fewer than four snapshots, or ``calls`` below 1.
 
     >>> from pyhmap import debug

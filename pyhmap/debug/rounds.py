@@ -74,6 +74,8 @@ def leakcheck(
     progress
         Called with a line of text after each trial.
 
+    Notes
+    -----
     Raises ``TypeError`` if ``function`` cannot be called without arguments, ``ValueError`` if a number is out of range,
     and ``RuntimeError`` if a coroutine is to be awaited while an event loop runs in this thread.
 

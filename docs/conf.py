@@ -1,0 +1,61 @@
+"""Sphinx over the whole project, so that the links between its Markdown files hold as they are: `make docs`."""
+
+import re
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import signatures
+
+import pyhmap
+
+project = "pyhmap"
+author = "The pyhmap authors"
+copyright = author
+version = release = pyhmap.__version__
+
+root_doc = "docs/index"
+include_patterns = ["docs/**", "*.md", "examples/*/README.md", "profiling/README.md"]
+exclude_patterns = [".*", "CODE_OF_CONDUCT.md", "build", "**/__pycache__"]
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+myst_heading_anchors = 4
+myst_enable_extensions = ["deflist"]
+highlight_language = "none"
+napoleon_use_ivar = True  # the attributes that a docstring lists are documented as members, too
+napoleon_use_param = False  # parameters that share a description stay together
+default_role = "literal"  # some docstrings have single backticks
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+suppress_warnings = ["mystnb.mime_priority"]  # the builder that checks links shows no outputs
+
+# References into pyhmap and tophash_cache must lead somewhere. Those to other projects' types cannot be looked up
+# without a network, and private types have no page.
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"(?!pyhmap\.|tophash_cache\.).*"), (r"py:.*", r".*\._.*")]
+
+html_theme = "furo"
+pygments_dark_style = "github-dark"
+html_title = f"pyhmap {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_extra_path = ["_root"]  # a page that leads from / to the start page
+html_show_sphinx = False
+html_copy_source = False
+python_maximum_signature_line_length = 80
+
+
+def without_last_blank_line(app: Sphinx, page: str, source: list[str]) -> None:
+    """Of examples: there, doctest needs one after the last output."""
+    source[0] = re.sub(r"\n\n```$", "\n```", source[0], flags=re.MULTILINE)
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", without_last_blank_line)
+    app.connect("autodoc-process-signature", signatures.as_written)
+    app.connect("autodoc-process-docstring", signatures.before_napoleon, priority=400)
+    app.connect("autodoc-process-docstring", signatures.after_napoleon, priority=600)
