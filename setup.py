@@ -8,8 +8,8 @@ PYHMAP_BUILD chooses the variant:
                          counters, by clang (run through `make asan` and `make fuzz`)
     coverage             no optimisation, and gcov's counters (run through `make coverage`)
 
-Each variant has a folder of its own below build/, and a source is compiled there only if it, or a .pxd that it
-cimports, is newer than the result. This holds for `pip install --editable` and for `build_ext --inplace`. The two
+Each variant has a folder of its own below build/, and a source is compiled there only if it, or any .pxd, is newer
+than the result. This holds for `pip install --editable` and for `build_ext --inplace`. The two
 variants with checks share the C that Cython writes, in build/checked/: they must not be built at the same time.
 
 Directives are set here and nowhere else: a decorator in a source file would win over these, and the
@@ -98,9 +98,11 @@ class Build(build_ext):
             self.build_temp, self.build_lib = f"{build}/temp", f"{build}/lib"
 
     def run(self):
-        # The flags and directives are in this file: if it has changed, everything has.
+        # The flags and directives are in this file: if it has changed, everything has. So it is with a .pxd, since
+        # Cython does not see every .pxd that a source cimports through others.
         written = [Path(translated, source).with_suffix(".c") for source in SOURCES]
-        changed = Path(__file__).stat().st_mtime
+        shared = [path for package in PACKAGES for path in Path(package).rglob("*.pxd")]
+        changed = max(path.stat().st_mtime for path in (Path(__file__), *shared))
         self.force = self.force or any(path.exists() and path.stat().st_mtime < changed for path in written)
         in_c = cythonize(
             self.extensions,

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from pyhmap._core cimport HMapCore
-from pyhmap._kernels.combine cimport Combine
+from pyhmap._kernels.writing cimport Combine
 
 cdef object get_many(HMapCore map, keys, default)
 cdef object lookup_many(HMapCore map, keys)

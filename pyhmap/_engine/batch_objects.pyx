@@ -21,12 +21,13 @@ from pyhmap._engine.one_write cimport OneWrite, begin_one, put_one, remove_loade
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
 from pyhmap._engine.typed cimport OBJECT
 from pyhmap._kernels.any_key cimport AnyKey
-from pyhmap._kernels.combine cimport Combine, combine_value
+from pyhmap._kernels.combine cimport combine_value
 from pyhmap._kernels.constants cimport FOUND, INSERTED, NOT_FOUND, OBJECT_KEY, TEXT
 from pyhmap._kernels.dispatch cimport get
 from pyhmap._kernels.hash cimport canonical_float
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.write_many cimport code_of
+from pyhmap._kernels.writing cimport Combine
 
 cdef enum:
     SIGNALS_EACH = 1 << 12      # keys between two checks for signals: few enough that Ctrl-C acts at once

@@ -6,7 +6,7 @@ from pyhmap._core cimport HMapCore
 from pyhmap._engine.batch_items cimport Items
 from pyhmap._engine.typed cimport TypedMap
 from pyhmap._kernels.constants cimport Status
-from pyhmap._kernels.write_many cimport Writing
+from pyhmap._kernels.writing cimport Writing
 
 
 cdef class Values:              # for n keys: n values, or one for all

@@ -17,7 +17,8 @@ from pyhmap._engine.one_item cimport NO_INDEX, add_object, remove_object
 from pyhmap._engine.typed cimport OBJECT, TypedMap
 from pyhmap._kernels.constants cimport CHUNK, LONG_CHAIN, Status
 from pyhmap._kernels.slot cimport copy_bytes, hand_out
-from pyhmap._kernels.write_many cimport SETDEFAULT, Writing, write_batch
+from pyhmap._kernels.write_many cimport write_batch
+from pyhmap._kernels.writing cimport SETDEFAULT, Writing
 
 cdef enum:
     # Keys between two exchanges of indices and objects: few enough that both are still in the cache, and that a batch

@@ -23,7 +23,6 @@ from pyhmap._engine.batch_values cimport ObjectValues, Values, defaults_for, mis
 from pyhmap._engine.one_write cimport find_next_code, last_code
 from pyhmap._engine.rwlock cimport begin_write, end_write
 from pyhmap._engine.typed cimport OBJECT
-from pyhmap._kernels.combine cimport ADD, MAXIMUM, MINIMUM, Number, Operation, RUNS, Run, TIME64
 from pyhmap._kernels.constants cimport (
     CHANGED,
     CHUNK,
@@ -41,17 +40,25 @@ from pyhmap._kernels.constants cimport (
 from pyhmap._kernels.grow cimport wants_shrink
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport arena_bytes
-from pyhmap._kernels.write_many cimport (
+from pyhmap._kernels.write_many cimport write_batch
+from pyhmap._kernels.writing cimport (
     ACCUMULATE,
+    ADD,
     Action,
     DISCARD,
     FACTORIZE,
     INSERT,
+    MAXIMUM,
+    MINIMUM,
+    Number,
+    Operation,
     POP,
+    RUNS,
+    Run,
     SET,
     SETDEFAULT,
+    TIME64,
     Writing,
-    write_batch,
 )
 
 NUMBERS = {dtype: number for number, dtype in enumerate(combining.NUMBERS)}     # as the kernels number them

@@ -20,8 +20,8 @@ from pyhmap._engine.memory cimport Block
 from pyhmap._engine.one_item cimport key_object
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport BUILT, CHUNK, PART_KEYS, ROWS_MAX, Status, TEXT, WORD32
-from pyhmap._kernels.frozen cimport Frozen
 from pyhmap._kernels.frozen_build cimport Part, build_part, taken_words
+from pyhmap._kernels.frozen_layout cimport Frozen
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.spilled cimport (
     CELL_BITS,

@@ -1,5 +1,5 @@
 """What the locks of maps ask about the process and the thread: how often the process was forked, whether it ends, and
-whether another thread waits for this one while it holds a lock.
+whether another thread waits for this one while it holds a lock. And a context that no interrupt leaves locked.
 
 A handler of the C library counts the forks, which runs before any Python code does.
 """
@@ -50,6 +50,32 @@ def enter_helper():
     """From here on, this thread never waits for a map: the thread that started it holds one, and waits for it."""
     global is_helper
     is_helper = True
+
+
+cdef class Turn:
+    """A context in which a lock is held. The lock itself will not do: from CPython 3.14 on, an interrupt may come after
+    its ``__enter__`` and before the block, and nothing would release it. This releases it then as well."""
+    cdef object lock
+    cdef bint held
+
+    def __init__(self, lock):
+        self.lock = lock
+
+    def __dealloc__(self):
+        self.leave()
+
+    def __enter__(self):
+        self.lock.acquire()
+        self.held = True
+
+    def __exit__(self, *exception):
+        self.leave()
+
+    cdef int leave(self) except -1:
+        if self.held and self.lock is not None:     # which the collector may have taken
+            self.held = False
+            self.lock.release()
+        return 0
 
 
 cdef int refuse_to_wait(bint for_itself) except -1:

@@ -6,8 +6,7 @@ from pyhmap._core cimport HMapCore
 from pyhmap._engine.batch_items cimport Items
 from pyhmap._engine.frozen_core cimport FrozenCore
 from pyhmap._engine.memory cimport Block
-from pyhmap._kernels.frozen cimport Frozen
-from pyhmap._kernels.frozen_build cimport PartScratch
+from pyhmap._kernels.frozen_layout cimport Frozen, PartScratch
 
 
 cdef class Scratch:

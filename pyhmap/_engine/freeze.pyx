@@ -36,7 +36,7 @@ from pyhmap._kernels.constants cimport (
     Status,
     TEXT,
 )
-from pyhmap._kernels.frozen cimport Frozen, bucket_of, slot_of
+from pyhmap._kernels.frozen cimport bucket_of, slot_of
 from pyhmap._kernels.frozen_build cimport (
     Part,
     Sorting,
@@ -51,6 +51,7 @@ from pyhmap._kernels.frozen_build cimport (
     sort_into_parts,
     taken_words,
 )
+from pyhmap._kernels.frozen_layout cimport Frozen
 from pyhmap._kernels.layout cimport growing
 
 cdef enum:

@@ -7,8 +7,7 @@ from pyhmap._engine.memory cimport Block
 from pyhmap._engine.one_item cimport bytes_of, object_of_detached, value_object
 from pyhmap._engine.typed cimport FLOAT, TypedMap
 from pyhmap._kernels.any_key cimport AnyKey
-from pyhmap._kernels.file_blocks cimport Verified
-from pyhmap._kernels.frozen cimport Frozen, loaded_text
+from pyhmap._kernels.frozen_layout cimport Frozen, Verified, loaded_text
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text_source cimport TextSource
 

@@ -31,7 +31,8 @@ from pyhmap._kernels.file_blocks cimport (
     unverified_of_key,
     unverified_of_keys,
 )
-from pyhmap._kernels.frozen cimport Frozen, first_bad_text
+from pyhmap._kernels.frozen cimport first_bad_text
+from pyhmap._kernels.frozen_layout cimport Frozen
 from pyhmap._kernels.text_source cimport TextSource
 
 cdef enum:

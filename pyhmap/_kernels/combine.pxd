@@ -3,6 +3,26 @@
 from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from pyhmap._kernels.writing cimport (
+    ADD,
+    Combine,
+    FLOAT32,
+    FLOAT64,
+    INT16,
+    INT32,
+    INT64,
+    INT8,
+    MINIMUM,
+    Number,
+    Operation,
+    RUNS,
+    Run,
+    UINT16,
+    UINT32,
+    UINT64,
+    UINT8,
+)
+
 ctypedef fused number_t:
     int8_t
     int16_t
@@ -14,41 +34,6 @@ ctypedef fused number_t:
     uint64_t
     float
     double
-
-
-cdef enum Operation:
-    ADD
-    MINIMUM
-    MAXIMUM
-
-
-cdef enum Number:           # in the order of the fused type
-    INT8
-    INT16
-    INT32
-    INT64
-    UINT8
-    UINT16
-    UINT32
-    UINT64
-    FLOAT32
-    FLOAT64
-    TIME64                  # datetime64, timedelta64
-    RUNS                    # several of these in one value
-
-
-cdef struct Run:            # numbers of one type that lie side by side in a value
-    uint64_t offset         # of the first
-    uint64_t count
-    uint64_t size           # bytes of each
-    uint64_t number         # a Number other than RUNS
-
-
-cdef struct Combine:
-    Operation operation
-    Number number
-    const Run *runs         # RUNS: which numbers a value has; bytes in none of them stay as they are
-    uint64_t n_runs
 
 
 cdef inline void combine_as(Operation operation, void *stored, const void *value, number_t a) noexcept nogil:

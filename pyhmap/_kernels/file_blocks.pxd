@@ -10,7 +10,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyhmap._kernels.any_key cimport AnyKey, hash_text
 from pyhmap._kernels.constants cimport FILE_BLOCK_BITS, INLINE_TEXT, TEXT, WINDOW, WORD32
-from pyhmap._kernels.frozen cimport Frozen, is_in_arena, read_once, row_of, row_of_code
+from pyhmap._kernels.frozen cimport row_of, row_of_code
+from pyhmap._kernels.frozen_layout cimport Frozen, Verified, is_in_arena, read_once
 from pyhmap._kernels.layout cimport Table, Text, key_t
 from pyhmap._kernels.slot cimport canonical, hash_of
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
@@ -21,11 +22,6 @@ cdef extern from *:
     #define PYHMAP_NO_FILE_BLOCK UINT32_C(0xFFFFFFFF)
     """
     const uint32_t NO_FILE_BLOCK "PYHMAP_NO_FILE_BLOCK"
-
-
-cdef struct Verified:
-    uint8_t *blocks             # of each, whether it has been verified
-    uint64_t texts_at           # bytes from the first block, which begins with the entries, to the texts
 
 
 cdef inline uint64_t unverified(const Verified *v, uint64_t begin, uint64_t size) noexcept nogil:

@@ -43,39 +43,13 @@ from pyhmap._kernels.constants cimport (
     WINDOW,
     WORD32,
 )
+from pyhmap._kernels.frozen_layout cimport Frozen, is_in_arena, loaded_text, read_once
 from pyhmap._kernels.layout cimport ObjectKey, Table, Text, key_t, lowest_bit
 from pyhmap._kernels.lookup_many cimport Reading, reading_from
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_each, hash_each_text, unlikely
 from pyhmap._kernels.slot cimport copy_bytes, hash_of
 from pyhmap._kernels.text cimport make_text, same_bytes
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
-
-
-cdef extern from *:
-    """
-    /* What lies in a mapped file may change at any time. The compiler must not read it again after a check. */
-    #if defined(_MSC_VER) && !defined(__clang__)
-    #include <intrin.h>
-    #define pyhmap_read_once(copy) ((void)(copy), _ReadWriteBarrier())
-    #else
-    #define pyhmap_read_once(copy) __asm__ volatile("" : : "r"(copy) : "memory")
-    #endif
-    """
-    void read_once "pyhmap_read_once"(void *copy) noexcept nogil
-
-
-cdef struct Frozen:
-    uint32_t nparts
-    uint32_t slots              # of a part
-    uint32_t buckets            # of a part
-    const uint8_t *pilots       # of each bucket
-    const uint32_t *remap       # of each slot from `count` on: its row
-    const uint8_t *entries
-    uint64_t count              # rows
-    uint64_t stride             # bytes of a row
-    uint64_t value_at           # offset of the value in it
-    bint far_pilots             # the pilots are not in the second-level cache: prefetch them
-    bint far_rows               # the same of the rows
 
 
 cdef inline uint64_t reduced(uint64_t word, uint32_t n) noexcept nogil:
@@ -122,21 +96,6 @@ cdef inline uint64_t row_of(const Frozen *f, uint64_t h) noexcept nogil:
 
 
 # ---- what a row holds ------------------------------------------------------------------------------------------------
-
-cdef inline bint is_in_arena(const Text *stored, uint64_t size) noexcept nogil:
-    return stored.size <= INLINE_TEXT or (stored.tail <= size and stored.size <= size - stored.tail)
-
-
-cdef inline Text loaded_text(const Table *t, const void *stored) noexcept nogil:
-    """A stored text, loaded; or an empty one, if it is not in the arena."""
-    cdef Text text = (<const Text *> stored)[0]
-    read_once(&text)
-    if text.size > INLINE_TEXT:
-        if unlikely(not is_in_arena(&text, t.arena.size)):
-            return make_text(NULL, 0)
-        text.tail += <uint64_t> t.arena.blocks[0]
-    return text
-
 
 cdef inline void load_key(const Table *t, const uint8_t *entry, key_t *key) noexcept nogil:
     if key_t is Text:

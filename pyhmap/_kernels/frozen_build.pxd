@@ -53,7 +53,8 @@ from pyhmap._kernels.constants cimport (
     TEXTS_AHEAD,
     WORD32,
 )
-from pyhmap._kernels.frozen cimport Frozen, bucket_of, first_slot_of, part_of, row_of, slot_of
+from pyhmap._kernels.frozen cimport bucket_of, first_slot_of, part_of, row_of, slot_of
+from pyhmap._kernels.frozen_layout cimport Frozen, PartScratch
 from pyhmap._kernels.layout cimport Table, Text, kernel_assert, key_t, lowest_bit, slot_at
 from pyhmap._kernels.pipeline cimport cloned, hash_each, hash_each_text, unlikely
 from pyhmap._kernels.slot cimport copy_bytes, hand_out, load_key
@@ -85,19 +86,6 @@ cdef struct Part:               # what the steps of one part need to know
     uint32_t keys
     uint32_t slots
     uint32_t buckets
-
-
-cdef struct PartScratch:        # for one part
-    uint64_t *hashes            # of each entry
-    uint64_t *sorted            # the same by bucket
-    uint32_t *entry             # of each sorted hash: its entry
-    uint8_t *size               # of each bucket: its keys
-    uint32_t *start             # of each bucket: its first sorted hash; one more for the end
-    uint32_t *order             # buckets, large ones first
-    uint32_t *waiting           # buckets that were displaced
-    uint32_t *owner             # of each slot: its bucket
-    uint64_t *taken             # of each slot: one bit, in taken_words() words
-    uint8_t *entries            # a copy of all
 
 
 cdef inline uint64_t slots_for(uint64_t keys) noexcept nogil:

@@ -24,7 +24,8 @@ from pyhmap._kernels.constants cimport (
     TEXT,
     WORD32,
 )
-from pyhmap._kernels.frozen cimport Frozen, part_of
+from pyhmap._kernels.frozen cimport part_of
+from pyhmap._kernels.frozen_layout cimport Frozen
 from pyhmap._kernels.frozen_build cimport hash_texts, is_taken
 from pyhmap._kernels.layout cimport Table, Text, key_t
 from pyhmap._kernels.pipeline cimport hash_each, unlikely

@@ -8,7 +8,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from _hmap_bytes.raw_bytes cimport prefetch_near
-from pyhmap._kernels.combine cimport Combine, combine_value
+from pyhmap._kernels.combine cimport combine_value
 from pyhmap._kernels.constants cimport (
     BLOCK,
     CHANGED,
@@ -29,31 +29,15 @@ from pyhmap._kernels.one_key cimport delete, get, is_stored_as_hashed, put, remo
 from pyhmap._kernels.pipeline cimport block_size, hash_block, unlikely
 from pyhmap._kernels.probe cimport first_slot, match, match_empty
 from pyhmap._kernels.slot cimport copy_bytes, hand_out
-
-
-cdef enum Action:
-    SET
-    SETDEFAULT
-    ACCUMULATE
-    FACTORIZE
-    INSERT                  # leaves the value of a key that is there
-    POP
-    DISCARD
-
-
-cdef struct Writing:        # what a write call is to do with each key
-    Action action
-    const uint8_t *values   # SET, SETDEFAULT, ACCUMULATE, INSERT: values, value_step bytes apart (0: one for all)
-    uint64_t value_step
-    uint8_t *out            # SETDEFAULT, POP: receives the values; FACTORIZE: int64 codes; INSERT: 1 or 0
-    const void *fill        # POP: the value of a missing key; NULL: `out` holds the defaults already
-    bint stop_at_miss       # POP
-    bint stop_at_long_chain     # the map can be moved to another hash key
-    Combine combine         # ACCUMULATE
-    int64_t next_code       # FACTORIZE: the code of the next new key, and the largest that a value can hold
-    int64_t last_code
-    bint signed_codes
-    uint64_t removed        # POP, DISCARD: counts
+from pyhmap._kernels.writing cimport (
+    ACCUMULATE,
+    DISCARD,
+    FACTORIZE,
+    POP,
+    SET,
+    SETDEFAULT,
+    Writing,
+)
 
 
 cdef inline void seek_block(const Buckets *b, const uint64_t *h, uint64_t n) noexcept nogil:

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyhmap import _system
+from pyhmap._engine.forks import Turn
 
 _P = TypeVar("_P", bound=Sized)
 
@@ -64,12 +65,12 @@ class Turns:
     def entered(self) -> AbstractContextManager[Any]:
         """A context in which no other thread is."""
         # Only this thread makes the answer change, so a handler that runs after the question does not spoil it. The
-        # lock itself is the context: one in Python could be interrupted between taking the lock and saying so.
+        # context is compiled: one in Python could be interrupted between taking the lock and saying so.
         if self._lock._is_owned():  # type: ignore[attr-defined]
             raise RuntimeError(self._refusal)
         if self.torn:
             raise RuntimeError("this process was forked while another thread made a change: make the object again here")
-        return self._lock
+        return Turn(self._lock)
 
     def _after_fork(self) -> None:
         if self._lock.acquire(blocking=False):
