@@ -38,7 +38,8 @@ from pyhmap._engine.typed cimport OBJECT, TypedMap
 from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, OBJECT_KEY, RELEASE_GIL_FROM
 from pyhmap._kernels.frozen cimport collect_rows, read_rows
 from pyhmap._kernels.layout cimport growing
-from pyhmap._kernels.lookup_many cimport Reading, collect, read_batch
+from pyhmap._kernels.lookup_many cimport collect, read_batch
+from pyhmap._kernels.reading cimport Reading
 
 cdef enum:
     THREAD_SHARE = 1 << 15      # the fewest keys worth a thread: their look-up takes several times as long as its start

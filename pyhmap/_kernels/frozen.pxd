@@ -45,8 +45,8 @@ from pyhmap._kernels.constants cimport (
 )
 from pyhmap._kernels.frozen_layout cimport Frozen, is_in_arena, loaded_text, read_once
 from pyhmap._kernels.layout cimport ObjectKey, Table, Text, key_t, lowest_bit
-from pyhmap._kernels.lookup_many cimport Reading, reading_from
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_each, hash_each_text, unlikely
+from pyhmap._kernels.reading cimport Reading, reading_from
 from pyhmap._kernels.slot cimport copy_bytes, hash_of
 from pyhmap._kernels.text cimport make_text, same_bytes
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window

@@ -18,6 +18,7 @@ from pyhmap._kernels.layout cimport Buckets, ObjectKey, Table, Text, growing, ke
 from pyhmap._kernels.one_key cimport get
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_block, unlikely
 from pyhmap._kernels.probe cimport chain_ends, find, first_slot, first_slot_by_product, match
+from pyhmap._kernels.reading cimport Reading, reading_from
 from pyhmap._kernels.slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
 
@@ -27,26 +28,6 @@ cdef extern from *:
     """
     # A key with no tophash match; the other bits are 0, so the place is still slot 0's.
     const uint64_t NO_MATCH "PYHMAP_NO_MATCH"
-
-
-cdef struct Reading:        # what a read call is to do with each key
-    uint8_t *values         # receives values, value_size bytes each, or NULL
-    uint8_t *found          # receives 0 or 1, or NULL
-    int64_t *rows           # receives the row of a frozen table, -1 for a missing key; NULL for other tables
-    const void *fill        # the value of a missing key
-    bint stop_at_miss       # only where values are wanted
-
-
-cdef inline Reading reading_from(const Reading *r, uint64_t start, uint64_t value_size) noexcept nogil:
-    """The same for the keys from position `start` on."""
-    cdef Reading shifted = r[0]
-    if r.values != NULL:
-        shifted.values = r.values + start * value_size
-    if r.found != NULL:
-        shifted.found = r.found + start
-    if r.rows != NULL:
-        shifted.rows = r.rows + start
-    return shifted
 
 
 cdef inline uint64_t all_ones(bint condition) noexcept nogil:
