@@ -20,8 +20,8 @@ LAYERS = """
     tophash_cache              controller stats config containers _hashing _arrow _cache __init__ break_even __main__
     pyhmap                     errors _release _system
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
-    pyhmap._kernels            one_key dispatch reading writing combine pipeline lookup_many write_many frozen_layout frozen
-    pyhmap._kernels            frozen_build file_blocks spilled codes
+    pyhmap._kernels            one_key dispatch reading writing combine pipeline lookup_many write_many
+    pyhmap._kernels            frozen_layout frozen frozen_build file_blocks spilled codes
     pyhmap._convert            sentinels scalars arrow_out arrow_values text_batch columns dtypes codec numbers times
     pyhmap._convert            texts records codecs combining infer arrow_table
     pyhmap._inspect            state views hashes stats check codes notebook

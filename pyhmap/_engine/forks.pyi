@@ -2,8 +2,11 @@
 
 from threading import RLock
 
+from typing_extensions import disjoint_base
+
 def enter_helper() -> None: ...
 
+@disjoint_base
 class Turn:
     def __init__(self, lock: RLock) -> None: ...
     def __enter__(self) -> None: ...
