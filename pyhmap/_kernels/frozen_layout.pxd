@@ -1,7 +1,7 @@
 # What a frozen table consists of, and what reads and builds it: frozen.pxd has the picture, and the look-up.
 #
-# Apart from the kernels, since classes have these structs in them: a module that only uses such a class is then compiled
-# without the kernels.
+# Apart from the kernels, since classes have these structs in them: a module that only uses such a class is then
+# compiled without the kernels.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
