@@ -109,7 +109,8 @@ def fake_wheel(path, names, *, module=b""):
 
 
 def test_what_is_wrong_in_a_wheel_is_named(tmp_path):
-    modules = {name.removesuffix(".pyx") + ".cpython-311-x86_64-linux-gnu.so" for name in contents.sources({".pyx"})}
+    compiled = {name.removesuffix(".pyx") for name in contents.sources({".pyx"})} | {contents.WRITTEN}
+    modules = {f"{name}.cpython-311-x86_64-linux-gnu.so" for name in compiled}
     right = contents.sources(contents.INSTALLED) | modules | {"pyhmap-1.dist-info/RECORD", "pyhmap/"}
     assert contents.faults(fake_wheel(tmp_path / "right.whl", right)) == []
     wrong = right - {"pyhmap/py.typed"} | {"tests/conftest.py", "pyhmap/_core.c", "pyhmap/_kernels/layout.pxd"}
