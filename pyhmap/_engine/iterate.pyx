@@ -27,10 +27,11 @@ cdef object iterator(HMapCore map, Part part):
 
 cdef class HMapIterator:
     """Walks the rows of a settled table in order."""
-    cdef HMapCore map
+    cdef HMapCore map           # for good: another thread may be about to lock it
     cdef Part part
     cdef uint64_t version, left, row
     cdef unsigned i
+    cdef bint ended
 
     def __iter__(self):
         return self
@@ -39,13 +40,8 @@ cdef class HMapIterator:
         return self.left
 
     def __next__(self):
-        cdef HMapCore map
-        with cython.critical_section(self):
-            map = self.map
-        if map is None:
-            raise StopIteration
-        with cython.critical_section(self, map):
-            return next_item(self, map)
+        with cython.critical_section(self, self.map):
+            return next_item(self, self.map)
 
     cdef inline void step(self):
         self.i += 1
@@ -60,12 +56,12 @@ cdef inline object next_item(HMapIterator it, HMapCore map):
     cdef AnyKey k
     cdef Table *t
     wait_to_read(&map.lock)
-    if it.map is None:
+    if it.ended:
         raise StopIteration
     if it.version != map.version:
         raise RuntimeError(f"H{map._key_codec.holder.capitalize()} changed size during iteration")
     if it.left == 0:
-        it.map = None
+        it.ended = True
         raise StopIteration
     t = &map.t
     while t.now.tophash[it.row * SLOTS + it.i] <= EMPTY_ONE:

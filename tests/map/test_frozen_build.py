@@ -238,7 +238,7 @@ def test_the_layout_does_not_depend_on_the_threads(monkeypatch, way, form):
         started.clear()
         f, _ = frozen_by(way, form, 100_000, seed=9, threads=threads)
         assert (len(started) > 0) == (threads > 1)
-        assert all(helper.done.is_set() for helper in started)
+        assert all(helper.ended for helper in started)
         layouts.add(as_bytes(f))
     assert len(layouts) == 1
     f.check()
