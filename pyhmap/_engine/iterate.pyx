@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine.one_item cimport detach_value, key_object, object_of_detached
-from pyhmap._engine.rwlock cimport wait_to_read
+from pyhmap._engine.rwlock cimport FREE_THREADED, wait_to_read
 from pyhmap._kernels.any_key cimport AnyKey, load_key
 from pyhmap._kernels.constants cimport EMPTY_ONE, SLOTS
 from pyhmap._kernels.layout cimport Table, slot_at
@@ -27,11 +27,10 @@ cdef object iterator(HMapCore map, Part part):
 
 cdef class HMapIterator:
     """Walks the rows of a settled table in order."""
-    cdef HMapCore map           # for good: another thread may be about to lock it
+    cdef HMapCore map           # None at the end
     cdef Part part
     cdef uint64_t version, left, row
     cdef unsigned i
-    cdef bint ended
 
     def __iter__(self):
         return self
@@ -40,8 +39,18 @@ cdef class HMapIterator:
         return self.left
 
     def __next__(self):
-        with cython.critical_section(self, self.map):
-            return next_item(self, self.map)
+        cdef HMapCore map
+        if FREE_THREADED:           # no section that is not needed: a step of a loop takes few instructions
+            with cython.critical_section(self):
+                map = self.map
+        else:
+            map = self.map
+        if map is None:
+            raise StopIteration
+        if FREE_THREADED:
+            with cython.critical_section(self, map):
+                return next_item(self, map)
+        return next_item(self, map)
 
     cdef inline void step(self):
         self.i += 1
@@ -56,12 +65,12 @@ cdef inline object next_item(HMapIterator it, HMapCore map):
     cdef AnyKey k
     cdef Table *t
     wait_to_read(&map.lock)
-    if it.ended:
+    if it.map is None:
         raise StopIteration
     if it.version != map.version:
         raise RuntimeError(f"H{map._key_codec.holder.capitalize()} changed size during iteration")
     if it.left == 0:
-        it.ended = True
+        it.map = None
         raise StopIteration
     t = &map.t
     while t.now.tophash[it.row * SLOTS + it.i] <= EMPTY_ONE:

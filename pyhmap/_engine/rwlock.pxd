@@ -32,6 +32,16 @@ from cpython.pythread cimport (
 
 from pyhmap._engine.forks cimport fork_count, refuse_to_wait
 
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define PYHMAP_FREE_THREADED 1
+    #else
+    #define PYHMAP_FREE_THREADED 0
+    #endif
+    """
+    const bint FREE_THREADED "PYHMAP_FREE_THREADED"
+
 
 cdef struct RWLock:
     PyThread_type_lock mutex    # held exactly while readers > 0 or writing

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,8 +18,7 @@ import xxhash
 import pyhmap
 from command_support import COMMAND, as_on_screen, on_a_terminal, refused
 from file_support import INDEXES, MAPS, header_in, rewritten, tensors_of
-from pyhmap import FrozenMap, FrozenSet, HIndex, HMap
-from pyhmap._file import read
+from pyhmap import FrozenMap, FrozenSet, HIndex, HMap, _system
 from pyhmap._file.header import BLOCK, PAGE
 from pyhmap._inspect.hashes import hash_words, siphash13_many
 from pyhmap._reference.frozen import PerfectHash, Shape
@@ -278,7 +276,7 @@ def test_a_file_that_cannot_be_read(run, verb, tmp_path):
 def test_no_permission(run, verb, monkeypatch):
     ints()
     denied = PermissionError(errno.EACCES, "Permission denied")  # root is denied nothing
-    monkeypatch.setattr(read, "os", SimpleNamespace(**vars(os) | {"open": lambda *_: raising(denied)}))
+    monkeypatch.setattr(_system, "open_to_read", lambda path: raising(denied))
     refused(run(verb, "ints.pyhmap"), 2, "ints.pyhmap: cannot read it: Permission denied")
 
 
