@@ -32,6 +32,7 @@ from libc.stdint cimport int64_t
 
 import_datetime()
 
+# Here, and viewed() apart: Cython warns of Python attributes within a critical section, which does not protect them.
 cdef object INT64 = np.int64, FLOAT64 = np.float64
 
 cdef enum:

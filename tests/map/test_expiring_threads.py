@@ -14,6 +14,7 @@ import pytest
 
 from expiring_models import FakeClock
 from pyhmap import ExpiringMap, ExpiringSet
+from pyhmap._engine.forks import Turn
 from support import interrupted_after
 
 SECONDS = 60  # a wait that takes longer counts as a deadlock
@@ -284,6 +285,19 @@ def test_calls_that_are_interrupted_at_any_moment_leave_a_whole_set(renew, sever
         clock.now += 10**6
         assert len(s) == 0
     assert interrupted == 60
+
+
+def test_a_turn_that_is_dropped_before_its_block_gives_the_lock_up():
+    """Where an interrupt comes between the two, as it can from CPython 3.14 on."""
+    lock = threading.RLock()
+    turn = Turn(lock)
+    turn.__enter__()
+    assert lock._is_owned()
+    del turn
+    assert not lock._is_owned()
+    with Turn(lock):
+        assert lock._is_owned()
+    assert not lock._is_owned()
 
 
 # ---- forks
