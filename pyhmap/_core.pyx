@@ -337,10 +337,11 @@ cdef class HMapCore(TypedMap):
 
     cdef int evacuate(self, uint64_t budget) except -1:
         """Evacuate up to `budget` old buckets, without the GIL."""
-        if growing(&self.t) and budget:
+        if self.old is not None and budget:     # the table tells only under the lock whether it grows still
             begin_write(&self.lock)
-            with nogil:
-                evacuate_some(&self.t, budget)
+            if growing(&self.t):
+                with nogil:
+                    evacuate_some(&self.t, budget)
             end_write(&self.lock)
             self.release_old()
         return 0

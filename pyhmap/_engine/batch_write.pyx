@@ -282,7 +282,7 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
                          ObjectValues objects) except? 0xFFFFFFFFFFFFFFFF:
     """The same of the first n keys."""
     cdef uint64_t i = 0, stop, done, count, needed
-    cdef uint64_t grown_at = 0, count_then = map.t.count    # at the last growth of this batch, or its start
+    cdef uint64_t grown_at = 0, count_then = 0, count_now = 0   # then: at the last growth of this batch, or its start
     cdef int first_B = map.B()
     cdef bint grown_at_once = False
     cdef Status status = FOUND
@@ -295,6 +295,8 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
         try:
             keys.keep_arena(map.texts)
             count = map.t.count
+            if i == 0:
+                count_then = count
             w.stop_at_long_chain = not map.rekeyed
             if w.action == FACTORIZE:
                 find_next_code(map, w.last_code, w.signed_codes)
@@ -311,7 +313,8 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
                 map._next_code = w.next_code
             elif w.action not in (POP, DISCARD):
                 map.other_values = True
-            map.version += map.t.count != count or w.removed != 0
+            count_now = map.t.count         # while the lock is held: afterwards others write
+            map.version += count_now != count or w.removed != 0
         finally:
             end_write(&map.lock)
         map.release_old()
@@ -319,12 +322,12 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
             objects.release()
         i = done
         if status == NEED_GROWTH:
-            if map.grow_at_once(n - i, i - grown_at, map.t.count - count_then):
+            if map.grow_at_once(n - i, i - grown_at, count_now - count_then):
                 grown_at_once = True
             else:
                 map.start_growth(True)
                 map.evacuate(EVACUATE_PER_KEY * (n - i))
-            grown_at, count_then = i, map.t.count
+            grown_at, count_then = i, count_now
         elif status == NEED_ARENA:
             needed = bytes_needed(map, keys, w, i)
             map.extend_arena(needed, needed * (n - i))      # as if the rest were as long
