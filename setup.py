@@ -84,6 +84,7 @@ DIRECTIVES = {
     # inspect.signature reads the signature that is embedded.
     "binding": False,
     "auto_pickle": False,  # MapMethods.__reduce__ does it
+    "freethreading_compatible": True,  # each method is a critical section of its object; see _engine/rwlock.pxd
     "embedsignature": True,
     "embedsignature.format": "clinic",
 }

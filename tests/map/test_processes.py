@@ -5,6 +5,7 @@ Forks are in test_threads.py.
 
 import subprocess
 import sys
+import sysconfig
 
 import numpy as np
 import pytest
@@ -153,16 +154,17 @@ def test_an_interrupt_ends_a_batch_between_two_pieces(call):
 
 @pytest.mark.parametrize("first", ["main", "second"])
 def test_a_second_interpreter_is_refused_or_works(first):
-    """NumPy refuses a second one, whichever of the two imported it first. The process goes on."""
+    """NumPy refuses a second one, whichever of the two imported it first; without a GIL, one that is not the main one.
+    The process goes on."""
     out, err = run(
         """
 import sys
 try:
     import _interpreters as interpreters  # from Python 3.13 on
-    legacy = ["legacy"]  # without a lock of its own: one with such a lock is refused, also if it is the first
+    create = lambda: interpreters.create("legacy")
 except ImportError:
     import _xxsubinterpreters as interpreters
-    legacy = []
+    create = lambda: interpreters.create(isolated=False)
 
 USE = '''
 try:
@@ -178,7 +180,7 @@ except ImportError:
 if sys.argv[1] == "main":
     exec(USE)
 for _ in range(2):
-    second = interpreters.create(*legacy)
+    second = create()  # without a GIL of its own: one that has its own is refused, also if it is the first
     interpreters.run_string(second, USE)
     interpreters.destroy(second)
 exec(USE)
@@ -188,6 +190,12 @@ exec(USE)
     said = out.split()
     assert err == ""
     assert set(said) <= {"works", "refused"}
-    assert said[0] == "works"
+    assert said[0] == "works" or (first == "second" and sysconfig.get_config_var("Py_GIL_DISABLED"))
     if first == "main":
         assert said[-1] == "works"
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
+def test_a_free_threaded_python_stays_without_a_gil():
+    out, err = run("import pyhmap, pyhmap.debug, tophash_cache, sys; print(sys._is_gil_enabled())")
+    assert (out, err) == ("False\n", "")
