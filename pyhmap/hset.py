@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar, overload
 import numpy as np
 
 from pyhmap import introspect
+from pyhmap._engine.map import HMapEngine
 from pyhmap._mapping.sets import TypedSet, WritableSet
 from pyhmap.frozen import Progress, halves
 from pyhmap.frozen_set import FrozenSet
@@ -117,6 +118,13 @@ class HSet(WritableSet[_K]):
         self._begin(key, capacity=capacity, hash=hash, seed=seed)
         if items is not None:
             self.update(items)
+
+    def _copied(self) -> HSet[_K] | None:
+        if type(self) is not HSet:  # which may keep more than a set does
+            return None
+        s: HSet[_K] = HSet.__new__(HSet)
+        s._map = HMapEngine.__new__(HMapEngine)
+        return s if self._map._copy_to(s._map) else None
 
     def freeze(self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None) -> FrozenSet[_K]:
         """A :class:`FrozenSet` of the same keys: it is read faster, in half the memory, and cannot be written.
