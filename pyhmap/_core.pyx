@@ -138,7 +138,7 @@ cdef class HMapCore(TypedMap):
         self.t.old.tophash = NULL
         self.t.count = 0
         self.t.nevacuate = 0
-        if texts is not None:
+        if self.texts is not None:
             self.t.arena = arena
         self.pop_row = 0
         self.floor_B = 0
@@ -287,7 +287,7 @@ cdef class HMapCore(TypedMap):
         done, where inserting each key is better: into fewer buckets, or where the items are objects."""
         cdef BucketMemory fresh
         cdef Arena arena
-        cdef ArenaBlocks texts = None, own_texts
+        cdef ArenaBlocks texts = None, _own_texts
         cdef uint64_t live
         cdef int B
         cdef uint8_t[::1] view
@@ -313,7 +313,7 @@ cdef class HMapCore(TypedMap):
             end_read(&self.lock)
         with nogil:
             copy_buckets(&self.t.now, &fresh.raw)
-        own_texts = self.texts          # what the copied slots refer to
+        _own_texts = self.texts          # what the copied slots refer to
         copy.t = self.t
         copy.t.now = fresh.raw
         copy.seed, copy.seed_state, copy.hash_name = self.seed, self.seed_state, self.hash_name

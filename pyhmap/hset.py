@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar, overload
 import numpy as np
 
 from pyhmap import introspect
-from pyhmap._engine.map import HMapEngine
 from pyhmap._mapping.sets import TypedSet, WritableSet
 from pyhmap.frozen import Progress, halves
 from pyhmap.frozen_set import FrozenSet
@@ -123,7 +122,7 @@ class HSet(WritableSet[_K]):
         if type(self) is not HSet:  # which may keep more than a set does
             return None
         s: HSet[_K] = HSet.__new__(HSet)
-        s._map = HMapEngine.__new__(HMapEngine)
+        s._map = HMap.__new__(HMap)
         return s if self._map._copy_to(s._map) else None
 
     def freeze(self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None) -> FrozenSet[_K]:

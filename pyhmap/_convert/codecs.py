@@ -16,15 +16,14 @@ from pyhmap._convert.records import RecordCodec, SubarrayCodec
 from pyhmap._convert.texts import FixedCodec, TextCodec
 from pyhmap._convert.times import TimeCodec, unit_of
 
-
 # The types that name a dtype by themselves, so that no other library has to be asked.
 NUMBERS: dict[type, np.dtype[Any]] = {np.dtype(code).type: np.dtype(code) for code in "?bBhHiIlLqQefd"}
 NUMBERS |= {each: np.dtype(each) for each in (bool, int, float)}
 
 
 def key_codec(spec: Any, holder: str = "map") -> Codec:
-    """The codec of a key type: ``str``, ``bytes``, ``object``, or anything that ``np.dtype`` accepts. ``holder`` is what
-    messages call that which holds the keys.
+    """The codec of a key type: ``str``, ``bytes``, ``object``, or anything that ``np.dtype`` accepts. Messages call what
+    holds the keys ``holder``.
 
     Raises ``TypeError`` if keys of this type are not supported.
 

@@ -1,5 +1,5 @@
-"""The memory of a map: aligned, zeroed, touched only where keys are, and returned piece by piece. Who looks into it gets
-NumPy arrays over it.
+"""The memory of a map: aligned, zeroed, touched only where keys are, and returned piece by piece. NumPy arrays over it
+are made for who looks into it.
 
 Hash maps stall where large arrays are allocated and freed: zeroing one at once, or returning all of its touched pages
 at once, takes milliseconds. Here the system provides zeroed pages one by one as they are touched, and an array that a
@@ -68,7 +68,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
-    ALIGNED_FROM = 1 << 12      # the cache holds smaller blocks as a whole, so that it does not matter where lines begin
+    ALIGNED_FROM = 1 << 12      # smaller blocks are in the cache as a whole, wherever their lines begin
     PAGE = 1 << 16              # of x86-64 4 KiB, of Apple's processors 16 KiB, of some Linux on ARM 64 KiB
     # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, which must zero
     # memory that it uses again: up to this size that is cheaper.
