@@ -22,7 +22,7 @@ from libc.string cimport memcpy
 from pyhmap._core cimport HMapCore
 from pyhmap._engine.batch_items cimport Items
 from pyhmap._engine.frozen_core cimport FrozenCore, index_size, point_into_index
-from pyhmap._engine.memory cimport Block, HUGE, new_memory
+from pyhmap._engine.memory cimport ArenaBlocks, Block, HUGE, new_memory
 from pyhmap._kernels.constants cimport (
     BUILT,
     CHANGED,
@@ -81,6 +81,7 @@ cdef class Building:
     """One build."""
     cdef FrozenCore target
     cdef Source source
+    cdef ArenaBlocks texts              # of a map, which its slots refer to; or None
     cdef uint64_t units, unit_keys      # of the source: rows of a map with SLOTS keys, or items; and keys of a unit
     cdef bint may_change                # the source's bytes
     cdef uint64_t n                     # keys
@@ -314,19 +315,19 @@ cdef int freeze_map(FrozenCore target, HMapCore map, threads, progress) except -
         with cython.critical_section(map):
             map.end_growth()
         with map._frozen():
-            _texts = source_of(map, b)
-            if _texts is not None:          # else another thread has written in between
+            if take_source(map, b):         # else another thread has written in between
                 return run(b, threads, None)
 
 
 @cython.critical_section
-cdef object source_of(HMapCore map, Building b):
-    """Build from the table of a map that nobody writes to. Returns what keeps its texts alive; None if it grows."""
+cdef bint take_source(HMapCore map, Building b) except -1:
+    """Build from the table of a map that nobody writes to. Returns False if it grows."""
     if growing(&map.t):
-        return None
+        return False
     b.source.map = &map.t
+    b.texts = map.texts
     b.units, b.unit_keys, b.n = map.t.now.next_row, SLOTS, map.t.count
-    return map.texts
+    return True
 
 
 cdef int freeze_items(FrozenCore target, Items keys, Items values, threads, progress, look_for_duplicates) except -1:
