@@ -31,7 +31,7 @@ from pyhmap._inspect.check import check
 from pyhmap._inspect.state import HASH_WRITING, SAME_SIZE_GROW, RawTable, RawTexts, slot_dtype
 
 from pyhmap._engine.forks cimport fork_count
-from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory, FreePlaces, new_block
+from pyhmap._engine.memory cimport ArenaBlocks, BucketMemory, FreePlaces, new_arena, new_block, new_buckets
 from pyhmap._engine.rwlock cimport (
     begin_read,
     begin_write,
@@ -54,9 +54,10 @@ from pyhmap._kernels.constants cimport (
     OBJECT_KEY,
     SHRINK_STEP,
     SLOTS,
+    TEXT,
 )
 from pyhmap._kernels.dispatch cimport evacuate_some, rebuild
-from pyhmap._kernels.grow cimport move_texts, must_grow, over_load, wants_shrink
+from pyhmap._kernels.grow cimport copy_buckets, move_texts, must_grow, over_load, wants_shrink
 from pyhmap._kernels.layout cimport DEBUG, Arena, Buckets, ObjectKey, Table, growing, slot_at
 from pyhmap._kernels.text cimport arena_has_room
 
@@ -71,6 +72,8 @@ cdef enum:
 
 cdef uint64_t CAPACITY_MAX = 13 * ((<uint64_t> 1 << MAX_B) // 2)
 
+cdef uint64_t no_keys = 0       # the tophashes of a bucket that nobody writes to
+
 
 cdef class HMapCore(TypedMap):
     """The table of :class:`pyhmap.HMap`; use that."""
@@ -80,9 +83,9 @@ cdef class HMapCore(TypedMap):
         lock_init(&self.lock)
         # "hmap" as text, then the version, then the size of the table: eight bytes that nothing else begins with.
         self.layout_mark = <uint64_t> 0x70616d68 | <uint64_t> LAYOUT_VERSION << 32 | <uint64_t> sizeof(Table) << 48
-        self.value_at, self.stride = 8, 16
-        self.t.value_size = 8
-        self.start_over(BucketMemory(0, 8, 16), NULL)
+        self.t.now.tophash = <uint8_t *> &no_keys
+        self.t.now.nmain = self.t.now.next_row = self.t.now.rows = 1
+        empty_arena(&self.t)
 
     def __dealloc__(self):
         lock_free(&self.lock)
@@ -95,7 +98,7 @@ cdef class HMapCore(TypedMap):
         cdef int B = smallest_B(capacity)
         self.take_seed(seed)
         self.shape_slots(key_codec, value_codec)
-        cdef BucketMemory arrays = BucketMemory(B, self.value_at, self.stride)
+        cdef BucketMemory arrays = new_buckets(B, self.value_at, self.stride)
         arrays.use_huge_pages()
         self.hash_name = hash
         self.draw_hash_key(self.t.hash_key)
@@ -116,9 +119,12 @@ cdef class HMapCore(TypedMap):
         and is released on return, when the map is whole.
         """
         cdef BucketMemory old = None
-        cdef ArenaBlocks texts = ArenaBlocks()
-        cdef list keys = [], values = []
-        cdef FreePlaces free_keys = FreePlaces(), free_values = FreePlaces()
+        cdef Arena arena
+        cdef ArenaBlocks texts = new_arena(&arena) if self.t.form == TEXT or self.t.text_values else None
+        cdef list keys = [] if self.t.form == OBJECT_KEY else None
+        cdef list values = [] if self.value_kind == OBJECT else None
+        cdef FreePlaces free_keys = None if keys is None else FreePlaces()
+        cdef FreePlaces free_values = None if values is None else FreePlaces()
         wait_to_write(&self.lock)
         self.now, arrays = arrays, self.now
         self.old, old = old, self.old
@@ -132,7 +138,8 @@ cdef class HMapCore(TypedMap):
         self.t.old.tophash = NULL
         self.t.count = 0
         self.t.nevacuate = 0
-        empty_arena(&self.t)
+        if self.texts is not None:
+            self.t.arena = arena
         self.pop_row = 0
         self.floor_B = 0
         self.rekeyed = False
@@ -153,7 +160,7 @@ cdef class HMapCore(TypedMap):
             B = self.B() + over_load(self.t.count + 1, self.t.now.nmain)
             if B > MAX_B:
                 raise OverflowError(f"a table holds at most {CAPACITY_MAX:,} keys: divide the keys among several")
-            fresh = BucketMemory(B, self.value_at, self.stride)             # may release the GIL
+            fresh = new_buckets(B, self.value_at, self.stride)              # may release the GIL
             if huge:
                 fresh.use_huge_pages()
             wait_to_write(&self.lock)
@@ -198,7 +205,7 @@ cdef class HMapCore(TypedMap):
         cdef BucketMemory fresh
         cdef int B = max(self.B() - SHRINK_STEP, self.floor_B)
         try:
-            fresh = BucketMemory(B, self.value_at, self.stride)         # may release the GIL
+            fresh = new_buckets(B, self.value_at, self.stride)          # may release the GIL
         except MemoryError:
             return False                # the key is deleted all the same; a later deletion asks again
         if huge:
@@ -232,7 +239,7 @@ cdef class HMapCore(TypedMap):
         cdef Buckets raw
         cdef bint fits
         self.end_growth()
-        fresh = BucketMemory(B, self.value_at, self.stride)
+        fresh = new_buckets(B, self.value_at, self.stride)
         fresh.use_huge_pages()
         begin_write(&self.lock)
         fits = not growing(&self.t) and not over_load(self.t.count, fresh.raw.nmain)
@@ -272,6 +279,54 @@ cdef class HMapCore(TypedMap):
             self.t.now.long_chain = False
         return 0
 
+    # ---- copying ----------------------------------------------------------------------------------------------------
+
+    @cython.critical_section
+    def _copy_to(self, HMapCore copy, /):
+        """Make a map whose ``__init__`` has not run a copy of this one, array by array. Returns False, with nothing
+        done, where inserting each key is better: into fewer buckets, or where the items are objects."""
+        cdef BucketMemory fresh
+        cdef Arena arena
+        cdef ArenaBlocks texts = None, _own_texts
+        cdef uint64_t live
+        cdef int B
+        cdef uint8_t[::1] view
+        self.check_initialised()
+        if self.t.form == OBJECT_KEY or self.value_kind == OBJECT:
+            return False
+        while True:
+            self.end_growth()
+            B, live = self.B(), self.t.arena.live
+            if B != smallest_B(self.t.count):
+                return False
+            fresh = new_buckets(B, self.value_at, self.stride)
+            fresh.use_huge_pages()
+            if self.texts is not None:
+                texts = new_arena(&arena)
+                if live:
+                    block = new_block(live, 0, live)
+                    view = block
+                    texts.add(block, view, &arena)
+            begin_read(&self.lock)
+            if not growing(&self.t) and self.B() == B and self.t.arena.live == live:    # since the arrays were made
+                break
+            end_read(&self.lock)
+        with nogil:
+            copy_buckets(&self.t.now, &fresh.raw)
+        _own_texts = self.texts          # what the copied slots refer to
+        copy.t = self.t
+        copy.t.now = fresh.raw
+        copy.seed, copy.seed_state, copy.hash_name = self.seed, self.seed_state, self.hash_name
+        copy._next_code, copy.other_values, copy.rekeyed = self._next_code, self.other_values, self.rekeyed
+        end_read(&self.lock)
+        copy.now, copy.texts = fresh, texts
+        copy.shape_slots(self._key_codec, self._value_codec)
+        if texts is not None:
+            with nogil:
+                move_texts(&copy.t, &arena)
+        copy.take_types(self._key_codec, self._value_codec)
+        return True
+
     # ---- the arena --------------------------------------------------------------------------------------------------
 
     cdef int extend_arena(self, uint64_t least, uint64_t expected) except -1:
@@ -294,12 +349,10 @@ cdef class HMapCore(TypedMap):
         """Move the live texts to a new arena of one block, with `spare` more bytes; for `expected` see new_block()."""
         cdef Arena fresh
         cdef Arena *a = &self.t.arena
-        cdef ArenaBlocks blocks = ArenaBlocks()
+        cdef ArenaBlocks blocks = new_arena(&fresh)
         cdef uint64_t live = a.live
         block = new_block(live + spare, 0, expected)
         cdef uint8_t[::1] view = block
-        fresh.current = -1
-        fresh.live = fresh.dead = 0
         blocks.add(block, view, &fresh)
         begin_write(&self.lock)
         if a.live == live:
@@ -394,10 +447,12 @@ cdef class HMapCore(TypedMap):
         """The map is empty: draw a new hash key, as Go does, so that knowledge of the old one is worthless; and release
         an arena that holds only dead texts."""
         cdef uint64_t hash_key[4]
-        cdef ArenaBlocks texts
+        cdef Arena arena
+        cdef ArenaBlocks texts = None
         try:
             self.draw_hash_key(hash_key)    # may release the GIL
-            texts = ArenaBlocks()           # may run any code
+            if self.t.arena.dead > DEAD_MINIMUM:
+                texts = new_arena(&arena)   # may run any code
         except MemoryError:
             return 0                        # the key is deleted all the same
         wait_to_write(&self.lock)
@@ -406,9 +461,9 @@ cdef class HMapCore(TypedMap):
             self.membership += 1            # a search of another thread has the old hash
             self._next_code = 0
             self.other_values = False
-            if self.t.arena.dead > DEAD_MINIMUM:
+            if texts is not None:
                 self.texts, texts = texts, self.texts       # released on return, when the map is whole
-                empty_arena(&self.t)
+                self.t.arena = arena
         return 0
 
     # ---- life -----------------------------------------------------------------------------------------------------
@@ -429,7 +484,7 @@ cdef class HMapCore(TypedMap):
         """
         self.check_initialised()
         cdef uint64_t hash_key[4]
-        arrays = BucketMemory(0, self.value_at, self.stride)
+        arrays = new_buckets(0, self.value_at, self.stride)
         self.draw_hash_key(hash_key)
         self.start_over(arrays, hash_key)
 
@@ -486,15 +541,16 @@ cdef class HMapCore(TypedMap):
     cdef int compact_objects(self) except -1:
         """Renumber the objects, without the free places. The lists are made before the first index changes."""
         cdef list keys, values
-        cdef FreePlaces free_keys = FreePlaces(), free_values = FreePlaces()
+        cdef FreePlaces free_keys = None if self.free_keys is None else FreePlaces()
+        cdef FreePlaces free_values = None if self.free_values is None else FreePlaces()
         cdef uint64_t n, row, next_key = 0, next_value = 0
         cdef int i
         cdef Buckets *b
         cdef uint64_t *index
         while True:
             n = self.t.count
-            keys = [None] * <Py_ssize_t> (n if self.t.form == OBJECT_KEY else 0)
-            values = [None] * <Py_ssize_t> (n if self.value_kind == OBJECT else 0)
+            keys = [None] * <Py_ssize_t> n if self.t.form == OBJECT_KEY else None
+            values = [None] * <Py_ssize_t> n if self.value_kind == OBJECT else None
             self.end_growth()
             wait_to_write(&self.lock)
             if not growing(&self.t) and self.t.count == n:
@@ -559,7 +615,8 @@ cdef class HMapCore(TypedMap):
         flags = (SAME_SIZE_GROW if same_size else 0) | (HASH_WRITING if self.lock.writing else 0)
         counters = self._growths, self._same_size_growths, self._shrinks, self._rekeys
         # In variables, too: Cython passes an attribute to a call without a reference of its own.
-        blocks, key_objects, value_objects = self.texts.blocks, self.key_objects, self.value_objects
+        blocks = [] if self.texts is None else self.texts.blocks
+        key_objects, value_objects = self.key_objects or [], self.value_objects or []
         texts = RawTexts(blocks, t.arena.used, t.arena.live, t.arena.dead)
         record = slot_dtype(self._key_codec, self._value_codec, self.value_at, self.stride)
         old_arrays, returned = None, 0
@@ -607,10 +664,11 @@ cdef class HMapCore(TypedMap):
         cdef list lists
         cdef uint64_t places
         with cython.critical_section(self):
-            lists = [self.key_objects, self.value_objects, self.texts.blocks]
-            places = self.free_keys.room + self.free_values.room
+            lists = [self.key_objects, self.value_objects, None if self.texts is None else self.texts.blocks]
+            places = 0 if self.free_keys is None else self.free_keys.room
+            places += 0 if self.free_values is None else self.free_values.room
         size = object.__sizeof__(self) + self._sizes()["blocks"]
-        return size + sum(map(sys.getsizeof, lists)) + 8 * places
+        return size + sum(sys.getsizeof(each) for each in lists if each is not None) + 8 * places
 
     @cython.critical_section
     def _sizes(self):
@@ -618,8 +676,9 @@ cdef class HMapCore(TypedMap):
         the figures may be from different moments."""
         cdef Table *t = &self.t
         old_block, old_rows, returned, texts = 0, 0, 0, 0
-        for block in self.texts.blocks:
-            texts += len(block)
+        if self.texts is not None:
+            for block in self.texts.blocks:
+                texts += len(block)
         if self.old is not None:
             old_block, returned = self.old.block.size, self.old.returned
             old_rows = t.old.next_row if growing(t) else self.old.raw.nmain
@@ -632,7 +691,7 @@ cdef class HMapCore(TypedMap):
             "returned": returned,               # bytes of them that the system has again
             "texts": texts - (t.arena.size - t.arena.used),
             "live_texts": t.arena.live,
-            "blocks": self.now.block.size + old_block + texts,
+            "blocks": (0 if self.now is None else self.now.block.size) + old_block + texts,
         }
 
     @contextmanager

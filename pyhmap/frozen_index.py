@@ -61,7 +61,7 @@ class FrozenIndex(IndexMethods[_K]):
     @classmethod
     def _over(cls, m: FrozenMap[Any, Any], rows: npt.NDArray[np.uint32]) -> Self:
         """The index that consists of these."""
-        m._key_codec.holder = "index"
+        m._hold_as("index")
         rows.setflags(write=False)
         f = cls.__new__(cls)
         f._map, f._rows, f._hash = m, rows, None

@@ -101,7 +101,7 @@ class FrozenSet(TypedSet[_K]):
     @classmethod
     def _over(cls, m: FrozenMap[Any, Any]) -> Self:
         """A set of the keys of a map, which a method that ends by returning the set may still fill."""
-        m._key_codec.holder = "set"
+        m._hold_as("set")
         f = cls.__new__(cls)
         f._map = m
         return f

@@ -90,6 +90,12 @@ class HMap(HMapEngine, MapMethods):
         if items is not None:
             self.update(items)
 
+    def _copied(self) -> HMap[Any, Any] | None:
+        if type(self) is not HMap:  # which may keep more than a map does
+            return None
+        m = HMap.__new__(HMap)
+        return m if self._copy_to(m) else None
+
     def freeze(
         self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None
     ) -> FrozenMap[Any, Any]:

@@ -118,6 +118,13 @@ class HSet(WritableSet[_K]):
         if items is not None:
             self.update(items)
 
+    def _copied(self) -> HSet[_K] | None:
+        if type(self) is not HSet:  # which may keep more than a set does
+            return None
+        s: HSet[_K] = HSet.__new__(HSet)
+        s._map = HMap.__new__(HMap)
+        return s if self._map._copy_to(s._map) else None
+
     def freeze(self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None) -> FrozenSet[_K]:
         """A :class:`FrozenSet` of the same keys: it is read faster, in half the memory, and cannot be written.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,21 @@ from pyhmap._convert.records import RecordCodec, SubarrayCodec
 from pyhmap._convert.texts import FixedCodec, TextCodec
 from pyhmap._convert.times import TimeCodec, unit_of
 
+# The types that name a dtype by themselves, so that no other library has to be asked.
+NUMBERS: dict[type, np.dtype[Any]] = {np.dtype(code).type: np.dtype(code) for code in "?bBhHiIlLqQefd"}
+NUMBERS |= {each: np.dtype(each) for each in (bool, int, float)}
 
-def key_codec(spec: Any) -> Codec:
-    """The codec of a key type: ``str``, ``bytes``, ``object``, or anything that ``np.dtype`` accepts.
+
+def key_codec(spec: Any, holder: str = "map") -> Codec:
+    """The codec of a key type: ``str``, ``bytes``, ``object``, or anything that ``np.dtype`` accepts. Messages call what
+    holds the keys ``holder``.
 
     Raises ``TypeError`` if keys of this type are not supported.
 
     >>> key_codec(">i8").dtype, key_codec(str).form, key_codec([("x", "i4"), ("y", "i4")]).form
     (dtype('int64'), 'text', 'text')
     """
-    return _codec(spec, "key")
+    return _codec(spec, "key", holder)
 
 
 def value_codec(spec: Any) -> Codec:
@@ -38,10 +44,26 @@ def value_codec(spec: Any) -> Codec:
     return _codec(spec, "value")
 
 
-def _codec(spec: Any, what: str) -> Codec:
+def _codec(spec: Any, what: str, holder: str = "map") -> Codec:
     if isinstance(spec, Codec):
         return spec
-    dtype = type_of(spec, what)
+    dtype = NUMBERS[spec] if type(spec) is type and spec in NUMBERS else type_of(spec, what)
+    if isinstance(dtype, type) or (dtype.kind in "biufMm" and dtype.metadata is None and dtype.subdtype is None):
+        return _shared_codec(dtype, getattr(dtype, "char", ""), what, holder)
+    codec = _new_codec(dtype, what)
+    codec.holder = holder
+    return codec
+
+
+@lru_cache(maxsize=256)
+def _shared_codec(dtype: Any, char: str, what: str, holder: str) -> Codec:
+    """The one codec of a simple type: small maps are made often. ``char`` tells the types of C apart that are equal."""
+    codec = _new_codec(dtype, what)
+    codec.holder = holder
+    return codec
+
+
+def _new_codec(dtype: Any, what: str) -> Codec:
     if dtype is str or dtype is bytes:
         return TextCodec(dtype, what)
     if dtype is object:

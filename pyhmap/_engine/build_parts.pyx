@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from pyhmap._engine.batch_items cimport Items, keys_of, values_of
 from pyhmap._engine.freeze cimport Scratch, take_part_sizes
 from pyhmap._engine.frozen_core cimport FrozenCore
-from pyhmap._engine.memory cimport Block
+from pyhmap._engine.memory cimport Block, new_memory
 from pyhmap._engine.one_item cimport key_object
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport BUILT, CHUNK, PART_KEYS, ROWS_MAX, Status, TEXT, WORD32
@@ -77,7 +77,7 @@ cdef class Spiller:
         self.counts = self.cells
         self.used = np.zeros(partitions, np.uint64)
         self.room = np.zeros(partitions, np.uint64)
-        self.pointers = Block(8 * <uint64_t> partitions)
+        self.pointers = new_memory(8 * <uint64_t> partitions)
         self.buffers = [None] * partitions
         self.s.partitions = partitions
         self.s.buffers = <uint8_t **> self.pointers.data
@@ -86,7 +86,7 @@ cdef class Spiller:
             self.take_buffer(p, room)
 
     cdef int take_buffer(self, uint64_t p, uint64_t room) except -1:
-        cdef Block block = Block(room)
+        cdef Block block = new_memory(room)
         self.buffers[p] = block
         self.s.buffers[p], self.room[p] = block.data, room
         return 0
@@ -183,11 +183,11 @@ cdef class Parts:
         self.pilots = np.zeros((at_once, shape.buckets), np.uint8)
         self.rows = np.zeros(shape.slots, np.uint32)
         self.taken_view, self.pilots_view = self.taken, self.pilots
-        self.entries = Block(max(<uint64_t> 1, at_once * shape.slots * shape.stride))
+        self.entries = new_memory(max(<uint64_t> 1, at_once * shape.slots * shape.stride))
         self.entries.advise(0, self.entries.size, True)
-        self.texts = Block(max(<uint64_t> 1, text_bytes))
+        self.texts = new_memory(max(<uint64_t> 1, text_bytes))
         self.texts.advise(0, self.texts.size, True)
-        self.out = Block(room)
+        self.out = new_memory(room)
         self.scratch = Scratch(most, shape.slots, shape.buckets, shape.stride)
         self.loading.next, self.loading.ends = &self.next[0], &self.ends[0]
         self.loading.entries, self.loading.texts = self.entries.data, self.texts.data
@@ -293,7 +293,7 @@ cdef class Parts:
             if at == stop:
                 break
             if self.out_used == 0:
-                self.out = Block(2 * self.out.size)
+                self.out = new_memory(2 * self.out.size)
             self.end_texts(write_texts)
         return memoryview(self.entries)[begin + slot * self.shape.stride:begin + stop * self.shape.stride]
 

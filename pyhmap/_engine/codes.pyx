@@ -27,7 +27,7 @@ from pyhmap._engine.batch_items cimport Items, empty_keys, finished_keys, keys_o
 from pyhmap._engine.batch_write cimport without_nulls
 from pyhmap._engine.freeze cimport freeze_items
 from pyhmap._engine.frozen_core cimport FrozenCore
-from pyhmap._engine.memory cimport ArenaBlocks, Block, new_block
+from pyhmap._engine.memory cimport Block, new_arena, new_block, new_memory
 from pyhmap._engine.one_item cimport key_from, key_object
 from pyhmap._engine.rwlock cimport (
     begin_read,
@@ -39,7 +39,7 @@ from pyhmap._engine.rwlock cimport (
     wait_to_read,
     wait_to_write,
 )
-from pyhmap._engine.typed cimport NO_KIND, TypedMap, empty_arena
+from pyhmap._engine.typed cimport NO_KIND, TypedMap
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.codes cimport (
     BUCKET,
@@ -77,7 +77,7 @@ cdef uint64_t MOST = <uint64_t> CODES_PER_BUCKET << MAX_CODES_B
 
 
 cdef Block bucket_block(int B):
-    cdef Block block = Block(<uint64_t> BUCKET << B)
+    cdef Block block = new_memory(<uint64_t> BUCKET << B)
     block.advise(0, block.size, True)
     return block
 
@@ -88,10 +88,9 @@ cdef class IndexEngine(TypedMap):
     def __cinit__(self, *args, **kwargs):
         # A valid empty table before anything else, so that an object whose __init__ never ran is safe to use.
         lock_init(&self.lock)
-        empty_arena(&self.t)
-        self.texts = ArenaBlocks()
+        self.texts = new_arena(&self.t.arena)
         self.width = 16
-        self.install(0, bucket_block(0), Block(CODES_PER_BUCKET * self.width))
+        self.install(0, bucket_block(0), new_memory(CODES_PER_BUCKET * self.width))
 
     def __dealloc__(self):
         lock_free(&self.lock)
@@ -100,10 +99,9 @@ cdef class IndexEngine(TypedMap):
         """Set the type of the keys."""
         if self.key_kind != NO_KIND:
             raise TypeError("HIndex.__init__ was called before: make a new index")
-        key_codec, value_codec = codecs.key_codec(key), codecs.value_codec("V0")
+        key_codec, value_codec = codecs.key_codec(key, "index"), codecs.value_codec("V0")
         if key_codec.form == "object":
             raise TypeError("keys of type object have no index: number them by HMap(object, np.int64).factorize()")
-        key_codec.holder = "index"
         self.take_seed(seed)
         self.shape_slots(key_codec, value_codec)
         self.draw_hash_key(self.t.hash_key)
@@ -129,7 +127,7 @@ cdef class IndexEngine(TypedMap):
         if B > MAX_CODES_B:
             raise OverflowError(f"an index holds at most {MOST:,} keys: divide the keys among several")
         buckets = bucket_block(B)
-        column = Block((<uint64_t> CODES_PER_BUCKET << B) * self.width)
+        column = new_memory((<uint64_t> CODES_PER_BUCKET << B) * self.width)
         column.advise(0, column.size, True)
         other.B, other.nbuckets, other.buckets = B, <uint64_t> 1 << B, buckets.data
         begin_write(&self.lock)

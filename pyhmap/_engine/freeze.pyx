@@ -22,7 +22,7 @@ from libc.string cimport memcpy
 from pyhmap._core cimport HMapCore
 from pyhmap._engine.batch_items cimport Items
 from pyhmap._engine.frozen_core cimport FrozenCore, index_size, point_into_index
-from pyhmap._engine.memory cimport Block, HUGE
+from pyhmap._engine.memory cimport ArenaBlocks, Block, HUGE, new_memory
 from pyhmap._kernels.constants cimport (
     BUILT,
     CHANGED,
@@ -65,7 +65,7 @@ cdef class Scratch:
     """The memory for building one part."""
 
     def __init__(self, uint64_t keys, uint64_t slots, uint64_t buckets, uint64_t stride):
-        self.block = Block(16 * keys + 4 * (keys + 3 * buckets + 1 + slots) + keys * stride + buckets)
+        self.block = new_memory(16 * keys + 4 * (keys + 3 * buckets + 1 + slots) + keys * stride + buckets)
         self.raw.hashes = <uint64_t *> self.block.data
         self.raw.sorted = self.raw.hashes + keys
         self.raw.entry = <uint32_t *> (self.raw.sorted + keys)
@@ -81,6 +81,7 @@ cdef class Building:
     """One build."""
     cdef FrozenCore target
     cdef Source source
+    cdef ArenaBlocks texts              # of a map, which its slots refer to; or None
     cdef uint64_t units, unit_keys      # of the source: rows of a map with SLOTS keys, or items; and keys of a unit
     cdef bint may_change                # the source's bytes
     cdef uint64_t n                     # keys
@@ -211,10 +212,10 @@ cdef class Building:
                 self.next[r, part] = at
                 at += self.keys[r, part]
                 self.ends[r, part] = at
-        self.index = Block(index_size(f))
+        self.index = new_memory(index_size(f))
         self.index.advise(0, self.index.size, True)
         self.taken = np.zeros((f.nparts, taken_words(f.slots)), np.uint64)
-        entries = Block(large_enough(f.nparts * (f.slots * f.stride)))
+        entries = new_memory(large_enough(f.nparts * (f.slots * f.stride)))
         entries.advise(0, entries.size, True)
         self.entries = entries
         if not self.in_threads(self.sort, ranges):
@@ -245,7 +246,7 @@ cdef class Building:
             size += self.keys[r, 0]
         if size == 0:
             return True
-        self.arena = Block(size)
+        self.arena = new_memory(size)
         self.arena.advise(0, size, True)
         return self.in_threads(self.place_texts, ranges)
 
@@ -256,7 +257,7 @@ cdef class Building:
         if self.entries.mapped:
             self.entries.shorten(size)
         else:
-            exact = Block(size)
+            exact = new_memory(size)
             memcpy(exact.data, self.entries.data, size)
         self.target.install(&self.f, self.index, exact, self.arena)
         return 0
@@ -314,19 +315,19 @@ cdef int freeze_map(FrozenCore target, HMapCore map, threads, progress) except -
         with cython.critical_section(map):
             map.end_growth()
         with map._frozen():
-            _texts = source_of(map, b)
-            if _texts is not None:          # else another thread has written in between
+            if take_source(map, b):         # else another thread has written in between
                 return run(b, threads, None)
 
 
 @cython.critical_section
-cdef object source_of(HMapCore map, Building b):
-    """Build from the table of a map that nobody writes to. Returns what keeps its texts alive; None if it grows."""
+cdef bint take_source(HMapCore map, Building b) except -1:
+    """Build from the table of a map that nobody writes to. Returns False if it grows."""
     if growing(&map.t):
-        return None
+        return False
     b.source.map = &map.t
+    b.texts = map.texts
     b.units, b.unit_keys, b.n = map.t.now.next_row, SLOTS, map.t.count
-    return map.texts
+    return True
 
 
 cdef int freeze_items(FrozenCore target, Items keys, Items values, threads, progress, look_for_duplicates) except -1:

@@ -17,6 +17,7 @@ cdef class FrozenCore(TypedMap):
     cdef Block index            # the remap, then the pilots
     cdef Block entries
     cdef Block arena            # None without long texts
+    cdef uint8_t *texts_start   # where its one block begins
     cdef object memory          # these three, or None once the map is closed
     cdef object content_hash    # once it is known
     cdef object verify_block    # of a file that is verified as it is read: a function of a block's number; or None

@@ -21,7 +21,7 @@ from libc.string cimport memcpy
 
 from pyhmap._convert import codecs
 
-from pyhmap._engine.memory cimport Block, borrowed
+from pyhmap._engine.memory cimport Block, borrowed, new_memory
 from pyhmap._engine.typed cimport NO_KIND, TypedMap, empty_arena
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport SHIFTS, TEXT
@@ -67,7 +67,7 @@ cdef object array_of(Block block, uint64_t begin, uint64_t size):
 cdef Block block_of(array):
     """A block with a copy of an array's bytes."""
     cdef const uint8_t[::1] view = array
-    cdef Block block = Block(max(1, len(view)))
+    cdef Block block = new_memory(max(1, len(view)))
     block.advise(0, block.size, True)
     if len(view):
         memcpy(block.data, &view[0], len(view))
@@ -95,7 +95,7 @@ cdef class FrozenCore(TypedMap):
         cdef Block index, entries
         empty_arena(&self.t)
         f.nparts, f.slots, f.buckets, f.count = 1, SHIFTS, 1, 0
-        index, entries = Block(index_size(&f)), Block(1)
+        index, entries = new_memory(index_size(&f)), new_memory(1)
         point_into_index(&f, index)
         self.install(&f, index, entries, None)
 
@@ -122,7 +122,8 @@ cdef class FrozenCore(TypedMap):
         self.t.count = f.count
         if arena is not None:
             self.t.arena.current = 0
-            self.t.arena.blocks[0] = arena.data
+            self.texts_start = arena.data
+            self.t.arena.blocks = &self.texts_start
             self.t.arena.used = self.t.arena.size = self.t.arena.live = arena.size
         return 0
 

@@ -1,13 +1,14 @@
 # The memory behind one bucket array, and behind an arena.
 #
-#     one mapping, of 2^(B+1) rows
+#     one mapping, of 2^(B+1) rows; of one row if B = 0, since one bucket grows before it overflows
 #
 #     slots of main rows │ slots of overflow rows │ tophashes │ overflow links
 #     ├── huge pages if built by a batch          ├─ of main rows: the same
 #     returned to the system from the left, as evacuation proceeds; then the rest, piece by piece
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
+from pyhmap._kernels.constants cimport ARENA_BLOCKS
 from pyhmap._kernels.layout cimport Arena, Buckets
 
 
@@ -16,7 +17,7 @@ cdef enum:
 
 
 cdef class Block:
-    cdef uint8_t *data          # zeroed, and aligned to a cache line; large ones to a huge page
+    cdef uint8_t *data          # zeroed, and aligned to a cache line unless it is small; large ones to a huge page
     cdef readonly uint64_t size
     cdef void *start            # what was allocated or mapped
     cdef uint64_t mapped        # bytes mapped, 0 for an allocated block
@@ -29,10 +30,7 @@ cdef class Block:
 
 cdef class BucketMemory:
     cdef Block block
-    cdef uint8_t[:, ::1] tophash
-    cdef uint8_t[:, :, ::1] slots
-    cdef uint32_t[::1] overflow
-    cdef Buckets raw            # pointers into them, with no overflow bucket taken yet
+    cdef Buckets raw            # pointers into it, with no overflow bucket taken yet
     cdef bint huge              # use_huge_pages() was called
     cdef bint lent              # a caller holds views of these arrays: their pages must stay
     cdef uint64_t returned      # bytes of the block, from its start, that the system has again
@@ -44,6 +42,7 @@ cdef class BucketMemory:
 
 cdef class ArenaBlocks:
     cdef list blocks            # keeps them alive: a reader of texts without the lock holds this object
+    cdef uint8_t *starts[ARENA_BLOCKS]      # of them: what Arena.blocks points to
 
     cdef int add(self, array, uint8_t[::1] view, Arena *a) except -1
 
@@ -58,5 +57,8 @@ cdef class FreePlaces:          # indices of the places of a list of objects tha
     cdef uint64_t pop(self) noexcept
 
 
+cdef Block new_memory(uint64_t size)
+cdef BucketMemory new_buckets(int B, uint64_t value_at, uint64_t stride)
+cdef ArenaBlocks new_arena(Arena *a)
 cdef Block borrowed(array)
 cdef object new_block(uint64_t least, uint64_t last, uint64_t expected)

@@ -1,4 +1,5 @@
-"""The memory of a map: NumPy arrays, aligned, zeroed, touched only where keys are, and returned piece by piece.
+"""The memory of a map: aligned, zeroed, touched only where keys are, and returned piece by piece. NumPy arrays over it
+are made for who looks into it.
 
 Hash maps stall where large arrays are allocated and freed: zeroing one at once, or returning all of its touched pages
 at once, takes milliseconds. Here the system provides zeroed pages one by one as they are touched, and an array that a
@@ -10,7 +11,7 @@ import numpy as np
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from pyhmap._inspect.state import RawBuckets
@@ -67,6 +68,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     LINE = 64                   # bytes of a cache line
+    ALIGNED_FROM = 1 << 12      # smaller blocks are in the cache as a whole, wherever their lines begin
     PAGE = 1 << 16              # of x86-64 4 KiB, of Apple's processors 16 KiB, of some Linux on ARM 64 KiB
     # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, which must zero
     # memory that it uses again: up to this size that is cheaper.
@@ -85,27 +87,6 @@ def block_memory():
 
 cdef class Block:
     """Zeroed memory. NumPy arrays over it keep it alive."""
-
-    def __init__(self, uint64_t size):
-        cdef uint64_t slack
-        self.size = size
-        if size < MAPPED_FROM:
-            self.start = calloc(size + LINE, 1)
-            if self.start == NULL:
-                raise MemoryError(f"no memory for {size:,} bytes of buckets")
-            slack = LINE
-        else:
-            slack = HUGE if size >= HUGE else PAGE
-            self.start = map_pages(size + slack)
-            if self.start == NULL:
-                raise MemoryError(f"no memory for {size:,} bytes of buckets")
-            self.mapped = size + slack
-        self.data = <uint8_t *> ((<uint64_t> self.start + slack - 1) // slack * slack)
-        count(&blocks_alive, 1)
-        count(&bytes_alive, size)
-        PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
-        if self.mapped:
-            self.advise(0, size, False)     # also where the system's own choice would be huge pages
 
     def __dealloc__(self):
         if self.start != NULL:
@@ -150,6 +131,27 @@ cdef class Block:
         PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
 
 
+cdef Block new_memory(uint64_t size):
+    """A block of so many bytes."""
+    cdef Block block = Block.__new__(Block)
+    cdef uint64_t slack = 1 if size < ALIGNED_FROM else LINE if size < MAPPED_FROM else HUGE if size >= HUGE else PAGE
+    if size < MAPPED_FROM:
+        block.start = calloc(size + slack, 1)
+    else:
+        block.start = map_pages(size + slack)
+        block.mapped = size + slack
+    if block.start == NULL:
+        raise MemoryError(f"no memory for {size:,} bytes of buckets")
+    block.size = size
+    block.data = <uint8_t *> ((<uint64_t> block.start + slack - 1) // slack * slack)
+    count(&blocks_alive, 1)
+    count(&bytes_alive, size)
+    PyTraceMalloc_Track(DOMAIN, <uint64_t> block.start, size)
+    if block.mapped:
+        block.advise(0, size, False)        # also where the system's own choice would be huge pages
+    return block
+
+
 cdef Block borrowed(array):
     """A block over the bytes of an array, such as a mapped file: it keeps the array alive, and is only read."""
     cdef const uint8_t[::1] view = array
@@ -160,34 +162,21 @@ cdef Block borrowed(array):
 
 
 cdef class BucketMemory:
-    """The three NumPy arrays of one bucket array, and the kernels' pointers into them."""
-
-    def __init__(self, int B, uint64_t value_at, uint64_t stride):
-        cdef uint64_t rows = <uint64_t> 2 << B, slots = rows * SLOTS * stride
-        cdef uint64_t tophash = (rows * SLOTS + LINE - 1) // LINE * LINE
-        self.block = Block(slots + tophash + rows * 4)
-        memory = np.frombuffer(self.block, np.uint8)    # asarray() hides a MemoryError, and takes the bytes for text
-        self.slots = memory[:slots].reshape(-1, SLOTS, stride)
-        self.tophash = memory[slots:slots + rows * SLOTS].reshape(-1, SLOTS)
-        self.overflow = memory[slots + tophash:].view(np.uint32)
-        self.raw.tophash = &self.tophash[0, 0]
-        self.raw.slots = &self.slots[0, 0, 0]
-        self.raw.overflow = &self.overflow[0]
-        self.raw.nmain = self.raw.next_row = <uint64_t> 1 << B
-        self.raw.rows = rows
-        self.raw.value_at = value_at
-        self.raw.stride = stride
+    """The memory of one bucket array, and the kernels' pointers into it."""
 
     cdef object rows_in_use(self, const Buckets *b, record):
-        """The rows in use as RawBuckets; `record` is the dtype of a slot."""
-        n = b.next_row
+        """The rows in use as RawBuckets: NumPy arrays over the memory. `record` is the dtype of a slot."""
+        n, nmain, free_row, nfree = b.next_row, b.nmain, b.free_row, b.nfree
+        tophash = b.tophash - b.slots
+        overflow = <const uint8_t *> b.overflow - b.slots
+        memory = np.frombuffer(self.block, np.uint8)    # asarray() hides a MemoryError, and takes the bytes for text
         return RawBuckets(
-            np.asarray(self.tophash)[:n],
-            np.asarray(self.slots)[:n].view(record)[:, :, 0],
-            np.asarray(self.overflow)[:n],
-            b.nmain,
-            b.free_row,
-            b.nfree,
+            memory[tophash:tophash + n * SLOTS].reshape(-1, SLOTS),
+            memory[:n * SLOTS * self.raw.stride].view(record).reshape(-1, SLOTS),
+            memory[overflow:overflow + 4 * n].view(np.uint32),
+            nmain,
+            free_row,
+            nfree,
         )
 
     cdef void use_huge_pages(self) noexcept:
@@ -214,11 +203,23 @@ cdef class BucketMemory:
         return self.returned == self.block.size
 
 
+cdef BucketMemory new_buckets(int B, uint64_t value_at, uint64_t stride):
+    """The memory of 2^B main buckets and their overflow buckets."""
+    cdef BucketMemory memory = BucketMemory.__new__(BucketMemory)
+    cdef Buckets *raw = &memory.raw
+    raw.nmain = raw.next_row = <uint64_t> 1 << B
+    raw.rows = 2 * raw.nmain if B else 1
+    raw.value_at = value_at
+    raw.stride = stride
+    memory.block = new_memory(raw.rows * (SLOTS * stride + SLOTS + 4))
+    raw.slots = memory.block.data
+    raw.tophash = raw.slots + raw.rows * SLOTS * stride
+    raw.overflow = <uint32_t *> (raw.tophash + raw.rows * SLOTS)
+    return memory
+
+
 cdef class ArenaBlocks:
     """The blocks of one arena."""
-
-    def __init__(self):
-        self.blocks = []
 
     cdef int add(self, array, uint8_t[::1] view, Arena *a) except -1:
         """Make a block the current one of the arena: an array, and a view of it, which must not be made here. Between
@@ -227,10 +228,20 @@ cdef class ArenaBlocks:
             raise OverflowError("the table cannot hold more text, its arena is full: divide the keys among several")
         self.blocks.append(array)
         a.current += 1
-        a.blocks[a.current] = &view[0]
+        self.starts[a.current] = &view[0]
         a.used = 0
         a.size = len(view)
         return 0
+
+
+cdef ArenaBlocks new_arena(Arena *a):
+    """An arena without blocks."""
+    cdef ArenaBlocks blocks = ArenaBlocks.__new__(ArenaBlocks)
+    blocks.blocks = []
+    a.blocks = blocks.starts
+    a.current = -1
+    a.used = a.size = a.live = a.dead = 0
+    return blocks
 
 
 cdef class FreePlaces:
@@ -264,6 +275,6 @@ cdef object new_block(uint64_t least, uint64_t last, uint64_t expected):
 
     Only the `expected` part, which will be used soon, gets huge pages: touching any byte of a huge page commits all of
     it."""
-    cdef Block block = Block(max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last))
+    cdef Block block = new_memory(max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last))
     block.advise(0, min(block.size, expected), True)
     return np.frombuffer(block, np.uint8)

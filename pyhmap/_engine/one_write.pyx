@@ -203,10 +203,10 @@ cdef object remove_loaded(HMapCore map, const AnyKey *k, bint found):
     when the map is whole. The caller must hold the value until then as well."""
     cdef uint64_t index = 0
     key = None
-    if found:
+    if found and map.t.form == OBJECT_KEY:
         map.free_keys.make_room(1)
-        map.free_values.make_room(1)
     if found and map.value_kind == OBJECT:
+        map.free_values.make_room(1)
         memcpy(&index, get(&map.t, k), 8)
     delete(&map.t, k, NULL)             # also of an absent key: each write evacuates
     if found and map.value_kind == OBJECT:

@@ -41,5 +41,6 @@ cdef class TypedMap:
 
 
 cdef inline void empty_arena(Table *t) noexcept:
+    t.arena.blocks = NULL
     t.arena.current = -1
     t.arena.used = t.arena.size = t.arena.live = t.arena.dead = 0

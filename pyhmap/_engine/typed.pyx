@@ -15,6 +15,7 @@ import numpy as np
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
+from pyhmap._convert import codecs
 from pyhmap._convert.codec import WordCodec
 
 from pyhmap._engine.counters cimport count
@@ -61,16 +62,20 @@ cdef class TypedMap:
         self.stride = (self.value_at + <uint64_t> value_codec.size + alignment - 1) // alignment * alignment
         self.t.form = <Form> form
         self.t.value_size = value_codec.size
+        self.value_kind = kind_of(value_codec)
+        self.t.text_values = value_codec.form == "text"
         return 0
 
     cdef int take_types(self, key_codec, value_codec) except -1:
         """From here on the map is initialised."""
         self._key_codec, self._value_codec = key_codec, value_codec
-        self.value_kind = kind_of(value_codec)
         self.key_kind = kind_of(key_codec)
         self.t.float_keys = self.key_kind == FLOAT
-        self.t.text_values = value_codec.form == "text"
         return 0
+
+    def _hold_as(self, holder):
+        """What messages call this map."""
+        self._key_codec = codecs.key_codec(self.key_dtype, holder)
 
     cdef int take_seed(self, seed) except -1:
         if seed is not None and not isinstance(seed, (int, np.integer)):

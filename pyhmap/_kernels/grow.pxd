@@ -22,7 +22,7 @@
 # Go counts overflow buckets in 16 bits, from B = 16 on only a random sample of them, and compares with 2^min(B, 15):
 # in expectation 2^B of them. Here both the count and the limit are exact.
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from _hmap_bytes.raw_bytes cimport prefetch_near
@@ -164,6 +164,15 @@ cdef inline void rebuild(Table *t, Buckets *fresh, const key_t *form) noexcept n
                 h = hash_of(t, &key)
                 place = find_place(fresh, h & (fresh.nmain - 1))
                 copy_slot(occupy(fresh, &place, tophash_of(h)), slot, fresh.stride)
+
+
+cdef inline void copy_buckets(const Buckets *b, Buckets *fresh) noexcept nogil:
+    """Copy all rows in use to an empty array of the same size."""
+    memcpy(fresh.slots, b.slots, b.next_row * SLOTS * b.stride)
+    memcpy(fresh.tophash, b.tophash, b.next_row * SLOTS)
+    memcpy(fresh.overflow, b.overflow, b.next_row * sizeof(uint32_t))
+    fresh.next_row, fresh.free_row, fresh.nfree = b.next_row, b.free_row, b.nfree
+    fresh.long_chain = b.long_chain
 
 
 cdef inline void move_texts(Table *t, Arena *fresh) noexcept nogil:

@@ -27,7 +27,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from pyhmap._kernels.constants cimport ARENA_BLOCKS, EVACUATED_X, Form, MIN_TOPHASH, SLOTS
+from pyhmap._kernels.constants cimport EVACUATED_X, Form, MIN_TOPHASH, SLOTS
 
 cdef extern from *:
     """
@@ -78,7 +78,7 @@ ctypedef fused key_t:           # kernels are written once over these
 
 
 cdef struct Arena:              # append-only bytes of the long texts, in blocks that never move; see text.pxd
-    uint8_t *blocks[ARENA_BLOCKS]
+    uint8_t *const *blocks      # where each begins
     int current                 # block that is being filled, -1 when there is none
     uint64_t used               # bytes taken of it
     uint64_t size               # bytes it has

@@ -99,14 +99,19 @@ class MapMethods(ReadMethods[_K, _V], MutableMapping[_K, _V]):
         return m
 
     def copy(self) -> Self:
-        """A map of the same types and items. It has its own hash key, unless the map was made with ``seed``.
+        """A map of the same types and items.
 
         >>> from pyhmap import HMap
         >>> m = HMap("i8", "i8", {1: 10})
         >>> m.copy() == m
         True
         """
-        return copy.copy(self)
+        m = self._copied()
+        return copy.copy(self) if m is None else m
+
+    def _copied(self) -> Self | None:
+        """A copy made at once, without inserting each key; None where that cannot be."""
+        return None
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = type(self), self.key_dtype, self.value_dtype, self._settings

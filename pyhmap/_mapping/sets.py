@@ -32,6 +32,7 @@ from pyhmap._mapping.reading import first_of
 _K = TypeVar("_K")
 
 NO_VALUE = b""  # the value of every key: the only one of dtype V0
+NOTHING = value_codec("V0")  # the values of the map below a set
 OBJECTS = value_codec(object)  # takes any elements as they are
 
 
@@ -326,9 +327,7 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
     __hash__ = None  # type: ignore[assignment]
 
     def _begin(self, key: Any, **settings: Any) -> None:
-        codec = key_codec(key)
-        codec.holder = "set"
-        self._map = self._map_type(codec, "V0", **settings)
+        self._map = self._map_type(key_codec(key, "set"), NOTHING, **settings)
 
     def add(self, key: _K, /) -> None:
         """Add a key, if it is absent.
@@ -526,14 +525,19 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
         return self
 
     def copy(self) -> Self:
-        """A set of the same type and keys. It has its own hash key, unless the set was made with ``seed``.
+        """A set of the same type and keys.
 
         >>> from pyhmap import HSet
         >>> s = HSet("i8", [1])
         >>> s.copy() == s
         True
         """
-        return copy.copy(self)
+        s = self._copied()
+        return copy.copy(self) if s is None else s
+
+    def _copied(self) -> Self | None:
+        """A copy made at once, without inserting each key; None where that cannot be."""
+        return None
 
     def _of(self, keys: Any) -> Self:
         return cast("Self", pickling.restored_set(type(self), self.key_dtype, self._map._settings, keys))

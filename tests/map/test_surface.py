@@ -9,13 +9,14 @@ import copy
 import inspect
 import pickle
 import re
+import sys
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
 import pyhmap
-from pyhmap import HMap, HSet
+from pyhmap import HIndex, HMap, HSet
 
 NAN = float("nan")
 
@@ -339,6 +340,73 @@ def test_copies_keep_hash_and_seed(hmap_type):
     for copied in (m.copy(), pickle.loads(pickle.dumps(m))):
         assert copied._settings == {"hash": "xxh64", "seed": 3}
         assert copied.header().hash0 == m.header().hash0
+
+
+@pytest.mark.parametrize("types", [(np.int64, np.int64), (np.int32, np.float32), (str, np.int64), (bytes, str)])
+def test_a_copy_is_a_map_of_its_own(hmap_type, types):
+    def key(i):
+        return {str: f"key number {i}", bytes: b"%d" % i}.get(types[0], i)
+
+    def value(i):
+        return f"value number {i}" if types[1] is str else i
+
+    m = hmap_type(*types, {key(i): value(i) for i in range(500)})
+    m.pop(key(7))
+    copied, before = m.copy(), dict(m)
+    assert copied == m
+    m.update({key(i): value(i + 1) for i in range(600)})
+    for i in range(300):
+        del m[key(i)]
+    m.compact()
+    assert copied == before
+    copied.check()
+    copied.clear()
+    assert len(m) == 300
+    m.check()
+
+
+def test_a_copy_of_a_growing_map_is_complete(hmap_type):
+    m = hmap_type(np.int64, np.int64, {i: -i for i in range(13 * 2**6 + 1)})
+    assert m.header().oldbuckets
+    copied = m.copy()
+    copied.check()
+    assert copied == {i: -i for i in range(13 * 2**6 + 1)}
+
+
+def test_a_copy_goes_on_numbering_keys(hmap_type):
+    m = hmap_type(np.int64, np.int64)
+    m.factorize([5, 6, 7])
+    del m[7]
+    assert m.copy().factorize([8, 5]).tolist() == [3, 0]
+
+
+def test_a_copy_of_a_set_is_a_set_of_its_own(set_type):
+    s = set_type(str, [f"key number {i}" for i in range(100)])
+    copied = s.copy()
+    s.discard("key number 5")
+    assert (type(copied), len(copied), len(s)) == (type(s), 100, 99)
+    assert "key number 5" in copied
+
+
+# ---- small maps
+
+
+def test_a_small_map_takes_little_memory():
+    for types in [(np.int64, np.int64), (str, np.int64), (object, object)]:
+        m = HMap(*types, {"a" if types[0] is str else 1: 1})
+        assert sys.getsizeof(m) < 1100
+
+
+def test_messages_name_what_holds_the_items():
+    for held, name in [(HMap(int, int), "map"), (HSet(int), "set"), (HIndex(int), "index")]:
+        with pytest.raises(TypeError, match=f"this {name} holds int64"):
+            "a" in held  # noqa: B015 - raises
+    with pytest.raises(TypeError, match="this set holds int64"):
+        HSet(int).freeze().contains_many(["a"])
+
+
+def test_equal_types_of_c_stay_what_they_are():
+    assert [HMap(dtype, dtype).key_dtype.char for dtype in (np.int64, np.longlong, "l", "q")] == ["l", "q", "l", "q"]
 
 
 # ---- repr, help, generics
