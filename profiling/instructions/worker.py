@@ -23,6 +23,8 @@ FULL_AT = 13 * 2**9
 GROWING = FULL_AT + 50
 # Calls of one key: each is some ten batch look-ups, and the count of so many is steady.
 SINGLES = 2_000
+# Keys of a small batch, as users loop over them: such a call is one operation, and costs more than its keys do.
+FEW = 10
 # Keys that come again and again, for what counts, codes and caches.
 DISTINCT = 1_000
 # Entries of a cache per key. The cache finds a key object by a hash of its address, and of two objects with one hash
@@ -106,6 +108,17 @@ def singles(keys: np.ndarray) -> list[int]:
 
 def frozen(keys: Any = KEYS, key_type: Any = np.int64) -> FrozenMap:
     return full(keys, key_type).freeze()
+
+
+def few(call: Callable[[np.ndarray], Any]) -> Case:
+    """Call with few keys at a time."""
+    batches = list(ASKED.reshape(-1, FEW))
+    return len(batches), lambda: call_each(call, batches)
+
+
+def set_few(m: HMap) -> Case:
+    values = POSITIONS[:FEW]
+    return few(lambda keys: m.set_many(keys, values))
 
 
 def freeze() -> Case:
@@ -204,6 +217,12 @@ CASES: dict[str, Callable[[], Case]] = {
     "add_many, int64": add_many,
     "factorize, int64": factorize,
     "discard_many, int64": discard_many,
+    "get_many, int64, 10 keys, per call": lambda: few(full().get_many),
+    "lookup_many, int64, 10 keys, per call": lambda: few(full().lookup_many),
+    "contains_many, int64, 10 keys, per call": lambda: few(full().contains_many),
+    "set_many, int64, 10 keys, per call": lambda: set_few(full()),
+    "add_many, int64, 10 keys, per call": lambda: few(full().add_many),
+    "discard_many, int64, 10 keys, per call": lambda: few(full().discard_many),
     "m[k], int64, hit": lambda: get_single(KEYS.tolist(), np.int64),
     "m[k], str of 17, hit": lambda: get_single(WORDS, str),
     "m[k], object, hit": lambda: get_single(WORDS, object),
@@ -214,9 +233,11 @@ CASES: dict[str, Callable[[], Case]] = {
     "get_many, frozen, int64, hit": lambda: get_many(frozen(), ASKED),
     "get_many, frozen, int64, miss": lambda: get_many(frozen(), OTHERS, -1),
     "get_many, frozen, str of 17, Arrow": lambda: get_many(frozen(WORDS, str), pyarrow.array(WORDS)),
+    "get_many, frozen, int64, 10 keys, per call": lambda: few(frozen().get_many),
     "f[k], frozen, int64, hit": lambda: get_single(KEYS.tolist(), np.int64, frozen),
     "encode, int64, known": lambda: encode(index(), ASKED),
     "encode, int64, new": lambda: encode(HIndex(np.int64, seed=1), ASKED),
+    "encode, int64, 10 keys, known, per call": lambda: few(index().encode),
     "encode, str of 17, Arrow, known": lambda: encode(index(WORDS, str), pyarrow.array(WORDS)),
     "decode, int64": decode,
     "TopHashCache.hash, str of 17, the object held": lambda: cache_hit(str),

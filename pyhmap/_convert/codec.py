@@ -48,6 +48,7 @@ class Codec:
     holder = "map"  # what holds the items, for messages; a set says so
     has_nan = has_nat = False  # whether NaN (NaT) is an item of the type; if not, it may stand for a null
     is_composite = is_array = False
+    plain: np.dtype[Any] | None = None  # arrays of this dtype are stored as they are; None: of none
     has_padding = False  # bytes that are part of no field: never copied from a caller's array, they may be anything
 
     def __init__(self, dtype: Spec, what: str) -> None:
@@ -233,6 +234,10 @@ class WordCodec(Codec):
         return "word64" if self.dtype.itemsize == 8 else "word32"
 
     _canonical = True  # whether every array of the dtype is canonical as it is
+
+    @property
+    def plain(self) -> np.dtype[Any] | None:  # type: ignore[override]
+        return self.dtype if self._canonical else None
 
     def many(self, items: Any) -> tuple[Array, Array | None]:
         if type(items) is np.ndarray and items.ndim == 1 and self._canonical and self._plain(items):

@@ -48,7 +48,8 @@ def type_of(spec: Any, what: str) -> Any:
         return str
     if dtype.kind in "SU" and dtype.itemsize == 0:
         return bytes if dtype.kind == "S" else str
-    return dtype.newbyteorder("=")
+    # The object of NumPy itself for a number, and no copy of it: batch calls know its arrays by it.
+    return dtype if dtype.kind in "biuf" and dtype.isnative else dtype.newbyteorder("=")
 
 
 def _of_items(spec: Any, what: str) -> TypeError:

@@ -1,11 +1,12 @@
 # Batches of keys and values as the batch calls use them.
 
+from cpython.buffer cimport Py_buffer
 from libc.stdint cimport uint8_t, uint64_t
 
 from pyhmap._convert.text_batch cimport TextBatch
-from pyhmap._engine.typed cimport TypedMap
 from pyhmap._engine.memory cimport ArenaBlocks
-from pyhmap._kernels.layout cimport Text
+from pyhmap._engine.one_item cimport AnyValue
+from pyhmap._engine.typed cimport TypedMap
 from pyhmap._kernels.text_source cimport TextSource
 
 
@@ -15,16 +16,20 @@ cdef class Items:
     cdef uint64_t step              # bytes from one item to the next; 0 when one value stands for all
     cdef TextSource texts           # the same items, where they are texts
     cdef object owner               # keeps the bytes alive
+    cdef Py_buffer held             # so does this, if they are an array's
     cdef object valid               # None, or a bool array, False at nulls
-    cdef Text text                  # a single text value
+    cdef AnyValue one               # the one value
     cdef list arenas                # those that answers to this batch may point to
 
     cdef int take_array(self, array, uint64_t step) except -1
+    cdef bint take_plain(self, array, dtype, uint64_t step) except -1
+    cdef void take_held(self, array, uint64_t step) noexcept
     cdef int take_texts(self, TextBatch texts) except -1
     cdef int keep_arena(self, ArenaBlocks texts) except -1
     cdef int refuse_nulls(self, what) except -1
 
 
+cdef Items items_of(array, uint64_t step)
 cdef uint8_t *no_bytes() noexcept
 cdef Items keys_of(TypedMap map, keys, bint by_windows)
 cdef Items values_of(TypedMap map, values, uint64_t n)

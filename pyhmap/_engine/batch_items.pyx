@@ -6,20 +6,23 @@ and times from the codec.
 
 import numpy as np
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_ND, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyhmap._convert.text_batch import text_batch
 
 from pyhmap._convert.text_batch cimport TextBatch, joined_texts, text_objects
-from pyhmap._engine.typed cimport STR, TypedMap
 from pyhmap._engine.memory cimport ArenaBlocks
+from pyhmap._engine.one_item cimport loaded_at_once
+from pyhmap._engine.typed cimport STR, TypedMap
 from pyhmap._kernels.constants cimport TEXT, WORD32, WORD64
 from pyhmap._kernels.layout cimport Text
 from pyhmap._kernels.text cimport make_text
 
 
 cdef uint8_t nothing = 0
+cdef object ndarray = np.ndarray
 
 
 cdef uint8_t *no_bytes() noexcept:
@@ -33,18 +36,37 @@ cdef class Items:
     def __cinit__(self):
         self.arenas = []
 
+    def __dealloc__(self):
+        PyBuffer_Release(&self.held)
+
     cdef int take_array(self, array, uint64_t step) except -1:
-        """The items of a contiguous array, `step` bytes each."""
-        cdef const uint8_t[::1] view
-        self.n = len(array)
+        """The items of a contiguous array of NumPy's own class, `step` bytes each."""
+        PyObject_GetBuffer(array, &self.held, PyBUF_ND)
+        self.take_held(array, step)
+        return 0
+
+    cdef bint take_plain(self, array, dtype, uint64_t step) except -1:
+        """take_array() for anything: False, with nothing taken, unless it is such an array of this dtype (None: of
+        none), one-dimensional and aligned. What is done to the array afterwards, such as giving it another shape,
+        changes nothing."""
+        if dtype is None or type(array) is not ndarray:
+            return False
+        own = array.dtype
+        if own is not dtype and own != dtype:           # NumPy has one object of each dtype of numbers, and copies
+            return False
+        PyObject_GetBuffer(array, &self.held, PyBUF_STRIDES)
+        if (self.held.ndim == 1 and <uint64_t> self.held.itemsize == step and <uint64_t> self.held.buf % step == 0
+                and (self.held.strides[0] == self.held.itemsize or self.held.shape[0] < 2)):
+            self.take_held(array, step)
+            return True
+        PyBuffer_Release(&self.held)
+        return False
+
+    cdef void take_held(self, array, uint64_t step) noexcept:
+        self.n = self.held.shape[0]
         self.step = step
         self.owner = array
-        if array.nbytes:
-            view = array.reshape(-1).view(np.uint8)
-            self.data = &view[0]
-        else:
-            self.data = no_bytes()
-        return 0
+        self.data = <const uint8_t *> self.held.buf if self.held.len else no_bytes()
 
     cdef int take_texts(self, TextBatch texts) except -1:
         self.texts = texts.source
@@ -68,6 +90,13 @@ cdef class Items:
         return 0
 
 
+cdef Items items_of(array, uint64_t step):
+    """The items of a contiguous array of NumPy's own class, which are read or written."""
+    cdef Items items = Items()
+    items.take_array(array, step)
+    return items
+
+
 # ---- in --------------------------------------------------------------------------------------------------------------
 
 cdef Items keys_of(TypedMap map, keys, bint by_windows):
@@ -76,10 +105,14 @@ cdef Items keys_of(TypedMap map, keys, bint by_windows):
     if map.t.form == TEXT:
         batch.take_texts(text_batch(keys, map._key_codec, by_windows))
         return batch
+    cdef uint64_t width = 4 if map.t.form == WORD32 else 8, size
+    if batch.take_plain(keys, map.plain_keys, width):
+        return batch
     array, batch.valid = map._key_codec.many(keys)
-    cdef uint64_t width = 4 if map.t.form == WORD32 else 8
-    words = array.view(f"u{array.dtype.itemsize}")
-    batch.take_array(words.astype(f"u{width}", copy=False), width)
+    size = array.dtype.itemsize
+    if size != width:
+        array = array.view(f"u{size}").astype(f"u{width}")
+    batch.take_array(array, width)
     return batch
 
 
@@ -87,20 +120,21 @@ cdef Items values_of(TypedMap map, values, uint64_t n):
     """The values for n keys: n of them, or one for all."""
     cdef Items batch = Items()
     codec = map._value_codec
-    if codec.is_scalar(values):
-        values = codec.single(values)
-        stored = codec.encode(values)
-        batch.owner = stored
-        batch.n = n
-        batch.data = <const uint8_t *> PyBytes_AS_STRING(stored)
+    if not batch.take_plain(values, map.plain_values, map.t.value_size):
+        if loaded_at_once(map, values, &batch.one):
+            batch.owner, batch.data, batch.n = values, <const uint8_t *> &batch.one, n
+            return batch
+        if codec.is_scalar(values):
+            stored = codec.encode(codec.single(values))
+            batch.owner, batch.data, batch.n = stored, <const uint8_t *> PyBytes_AS_STRING(stored), n
+            if map.t.text_values:
+                batch.one.text = make_text(batch.data, <uint32_t> PyBytes_GET_SIZE(stored))
+                batch.data = <const uint8_t *> &batch.one
+            return batch
         if map.t.text_values:
-            batch.text = make_text(batch.data, <uint32_t> PyBytes_GET_SIZE(stored))
-            batch.data = <const uint8_t *> &batch.text
-        return batch
-    if map.t.text_values:
-        batch.take_texts(text_batch(values, codec))
-    else:
-        batch.take_array(codec.many_values(values), codec.size)
+            batch.take_texts(text_batch(values, codec))
+        else:
+            batch.take_array(codec.many_values(values), codec.size)
     if batch.n != n:
         raise ValueError(f"{n} keys but {batch.n} values: give one value per key, or one for all")
     batch.refuse_nulls("values")
@@ -114,7 +148,7 @@ cdef object key_at(TypedMap map, Items keys, uint64_t i):
     if map.t.form == TEXT:
         text = (<TextBatch> keys.owner).text_at(i, codec)
         return codec.decode(text_objects(&text, 1, False)[0])
-    return codec.decode(keys.owner[i].tobytes()[:codec.size])
+    return codec.decode(PyBytes_FromStringAndSize(<const char *> keys.data + i * keys.step, codec.size))
 
 
 # ---- out -------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ until the indices are exchanged for the objects. batch_objects has the calls for
 import numpy as np
 
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
@@ -27,6 +27,7 @@ from pyhmap._engine.batch_items cimport (
     empty_values,
     finished_keys,
     finished_values,
+    items_of,
     key_at,
     keys_of,
 )
@@ -35,7 +36,7 @@ from pyhmap._engine.frozen_core cimport FrozenCore, memory_of
 from pyhmap._engine.one_item cimport NO_INDEX
 from pyhmap._engine.rwlock cimport begin_read, end_read
 from pyhmap._engine.typed cimport OBJECT, TypedMap
-from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, OBJECT_KEY, RELEASE_GIL_FROM
+from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, OBJECT_KEY, RELEASE_GIL_FROM, TEXT
 from pyhmap._kernels.frozen cimport collect_rows, read_rows
 from pyhmap._kernels.layout cimport growing
 from pyhmap._kernels.lookup_many cimport collect, read_batch
@@ -45,43 +46,40 @@ cdef enum:
     THREAD_SHARE = 1 << 15      # the fewest keys worth a thread: their look-up takes several times as long as its start
 
 cdef uint64_t no_index = NO_INDEX       # what a kernel returns for a missing key
+cdef uint8_t[64] zeros                  # the same, for values of up to so many bytes
 cdef object NOTHING = np.empty(0, np.uint8)
 
 
 cdef class ReadCall:
     """The arrays of one read call. A thread that works on them keeps them alive, even if the caller has left."""
     cdef Items keys
-    cdef object values, found       # the arrays that receive the answers, or None
+    cdef Items values, found        # the arrays that receive the answers, or None
     cdef object memory              # of a frozen map, which closing takes away from it, and texts in `values` point to
-    cdef Values default             # keeps the bytes of r.fill alive
-    cdef uint8_t[::1] values_view, found_view, zero
+    cdef Values default
+    cdef object fill                # keeps the bytes of r.fill alive
     cdef object[::1] objects        # receives the objects whose indices are in `values`
     cdef const uint8_t[::1] is_valid    # for these: False at nulls, if there are some
     cdef bint object_values
     cdef Reading r
 
-    def __init__(self, Items keys, uint64_t value_size):
-        self.keys = keys
-        self.zero = np.zeros(max(value_size, <uint64_t> 1), np.uint8)
-        self.r.fill = &self.zero[0]
-
-    cdef int receive_values(self, array) except -1:
-        self.values = array
-        self.values_view = array.reshape(-1).view(np.uint8)
-        if len(self.values_view):
-            self.r.values = &self.values_view[0]
+    cdef int receive_values(self, Items values) except -1:
+        """Receive values. For a missing key, that is zero."""
+        self.values = values
+        self.r.values = <uint8_t *> values.data
+        self.r.fill = zeros
+        if values.step > sizeof(zeros):
+            self.fill = bytes(values.step)
+            self.r.fill = PyBytes_AS_STRING(self.fill)
         return 0
 
     cdef int receive_found(self) except -1:
-        self.found = np.empty(self.keys.n, bool)
-        self.found_view = self.found.view(np.uint8)
-        if self.keys.n:
-            self.r.found = &self.found_view[0]
+        self.found = items_of(np.empty(self.keys.n, bool), 1)
+        self.r.found = <uint8_t *> self.found.data
         return 0
 
     cdef int receive_objects(self, array) except -1:
         """Receive object values. For a missing key, the array keeps its item."""
-        self.receive_values(np.empty(self.keys.n, np.uint64))
+        self.receive_values(items_of(np.empty(self.keys.n, np.uint64), 8))
         if self.keys.valid is not None:
             self.is_valid = self.keys.valid.view(np.uint8)
         self.object_values = True
@@ -93,18 +91,19 @@ cdef class ReadCall:
         """What missing keys get, instead of zero."""
         self.default = default
         if default.typed.step == 0:
+            self.fill = default.typed
             self.r.fill = default.typed.data
         else:
             self.receive_found()
         return 0
 
-    cdef int fill_each(self, uint64_t value_size) except -1:
+    cdef int fill_each(self) except -1:
         """If each key has a default of its own, copy it for the missing keys."""
-        cdef uint64_t i
-        if self.default is not None and self.default.typed.step != 0 and value_size:
+        cdef uint64_t i, size = self.values.step
+        if self.default is not None and self.default.typed.step != 0:
             for i in range(self.keys.n):
-                if not self.found_view[i]:
-                    memcpy(&self.values_view[i * value_size], self.default.bytes_at(i), value_size)
+                if not self.r.found[i]:
+                    memcpy(self.r.values + i * size, self.default.bytes_at(i), size)
         return 0
 
     cdef int take_objects(self, HMapCore map, uint64_t start, uint64_t stop) except -1:
@@ -117,39 +116,50 @@ cdef class ReadCall:
                 self.objects[i] = map.value_objects[index[i]]
         return 0
 
-    cdef int blank_nulls(self, uint64_t value_size) except -1:
+    cdef int blank_nulls(self) except -1:
         """A null key is a missing one, whatever bytes stand in its place."""
-        if self.keys.valid is None or self.keys.n == 0:
+        cdef Items valid
+        cdef uint64_t i
+        if self.keys.valid is None:
             return 0
-        nulls = ~self.keys.valid
-        if self.found is not None:
-            self.found[nulls] = False
-        if self.values is not None and not self.object_values:
-            fill = np.frombuffer(PyBytes_FromStringAndSize(<const char *> self.r.fill, value_size), np.uint8)
-            np.asarray(self.values_view).reshape(self.keys.n, -1)[nulls] = fill
+        valid = items_of(np.ascontiguousarray(self.keys.valid), 1)
+        for i in range(self.keys.n):
+            if valid.data[i]:
+                continue
+            if self.found is not None:
+                self.r.found[i] = False
+            if self.values is not None and not self.object_values:
+                memcpy(self.r.values + i * self.values.step, self.r.fill, self.values.step)
         return 0
+
+
+cdef ReadCall read_call(Items keys):
+    cdef ReadCall call = ReadCall.__new__(ReadCall)
+    call.keys = keys
+    return call
 
 
 cdef object get_many(TypedMap map, keys, default, out, threads):
     check_threads(threads)
     cdef bint strict = default is ...
-    cdef bint each = not strict and not map._value_codec.is_scalar(default)     # has a default of its own
     if map.t.form == OBJECT_KEY:
         return copied_to(map, batch_objects.get_many(<HMapCore> map, keys, NO_DEFAULT if strict else default), out)
     cdef Items batch = keys_of(map, keys, True)
     if strict:
         batch.refuse_nulls("keys")
     cdef Values fill = None if strict else defaults_for(map, default, batch.n)
-    array = None if out is None else check_out(map, out, batch.n)      # after all code of the caller's
-    cdef bint direct = not each and map.value_kind != OBJECT and takes_answers(map, array, batch)
-    cdef ReadCall call = ReadCall(batch, map.t.value_size)
+    cdef Items values = None if out is None else direct_answers(map, out, batch, fill)
+    cdef bint direct = values is not None
+    cdef ReadCall call = read_call(batch)
     if map.value_kind == OBJECT:
         answers = np.empty(batch.n, object)
         if not strict:
             set_objects(answers, fill)
         call.receive_objects(answers)
     else:
-        call.receive_values(array if direct else empty_values(map, batch.n))
+        if not direct:
+            values = items_of(empty_values(map, batch.n), map.t.value_size)
+        call.receive_values(values)
         if not strict:
             call.fill_with(fill)
     cdef uint64_t missed = read(map, call, strict, threads)
@@ -158,8 +168,8 @@ cdef object get_many(TypedMap map, keys, default, out, threads):
     if direct:
         return out
     if map.value_kind != OBJECT:
-        call.fill_each(map.t.value_size)
-        answers = finished_values(map, call.values)
+        call.fill_each()
+        answers = finished_values(map, values.owner)
     return copied_to(map, answers, out)
 
 
@@ -187,19 +197,19 @@ cdef object contains_many(TypedMap map, keys, threads):
 
 cdef tuple look_up(TypedMap map, Items keys, bint want_values, threads):
     """The values of keys, or None; and which of the keys are present."""
-    cdef ReadCall call = ReadCall(keys, map.t.value_size)
+    cdef ReadCall call = read_call(keys)
     answers = None
     if want_values:
         answers = empty_values(map, keys.n)
         if map.value_kind == OBJECT:
             call.receive_objects(answers)
         else:
-            call.receive_values(answers)
+            call.receive_values(items_of(answers, map.t.value_size))
     call.receive_found()
     read(map, call, False, threads)
     if want_values and map.value_kind != OBJECT:
         answers = finished_values(map, answers)
-    return answers, call.found
+    return answers, call.found.owner
 
 
 cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined=False, choose=None):
@@ -245,17 +255,14 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined
 
 cdef object positions(FrozenCore map, keys, threads):
     """The row of each key in a frozen map, -1 for a missing one."""
-    cdef int64_t[::1] view
     check_threads(threads)
-    cdef ReadCall call = ReadCall(keys_of(map, keys, True), map.t.value_size)
-    rows = np.empty(call.keys.n, np.int64)
-    if call.keys.n:
-        view = rows
-        call.r.rows = &view[0]
+    cdef ReadCall call = read_call(keys_of(map, keys, True))
+    cdef Items rows = items_of(np.empty(call.keys.n, np.int64), 8)
+    call.r.rows = <int64_t *> rows.data
     read(map, call, False, threads)
     if call.keys.valid is not None:
-        rows[~call.keys.valid] = -1
-    return rows
+        rows.owner[~call.keys.valid] = -1
+    return rows.owner
 
 
 cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values, bint joined=False, choose=None):
@@ -279,15 +286,27 @@ cdef object copy_rows(FrozenCore map, bint want_keys, bint want_values, bint joi
     )
 
 
-cdef bint takes_answers(TypedMap map, out, Items keys):
-    """Whether the kernel may write its answers to `out` directly, while it still reads the keys."""
-    if out is None or map.t.text_values or not isinstance(keys.owner, np.ndarray):
-        return False
-    return out.flags.carray and not np.may_share_memory(out, keys.owner)
+cdef Items direct_answers(TypedMap map, out, Items keys, Values fill):
+    """Check `out`, and return it if the kernel may write its answers there, while it still reads the keys. To be called
+    after all code of the caller's."""
+    cdef Items answers = Items()
+    if not answers.take_plain(out, map.plain_values, map.t.value_size) or answers.n != keys.n or answers.held.readonly:
+        out = check_out(map, out, keys.n)
+        if map.value_kind == OBJECT or map.t.text_values or not out.flags.carray:
+            return None
+        answers = items_of(out, map.t.value_size)
+    each = fill is not None and fill.typed is not None and fill.typed.step != 0     # has a default of its own
+    if each or map.t.form == TEXT or overlap(answers, keys):
+        return None
+    return answers
+
+
+cdef bint overlap(Items one, Items other) noexcept:
+    return one.data < other.data + other.n * other.step and other.data < one.data + one.n * one.step
 
 
 cdef int check_threads(threads) except -1:
-    if not isinstance(threads, (int, np.integer)) or threads < 1:
+    if not (isinstance(threads, int) or isinstance(threads, np.integer)) or threads < 1:
         raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
     return 0
 
@@ -296,15 +315,16 @@ cdef int check_threads(threads) except -1:
 
 cdef uint64_t read(TypedMap map, ReadCall call, bint stop_at_miss, threads) except? 0xFFFFFFFFFFFFFFFF:
     """Read all keys. Returns the position of the first miss if it stops there, or else their number."""
-    cdef uint64_t n = call.keys.n, done
+    cdef uint64_t n = call.keys.n, parts = 1, done
     call.r.stop_at_miss = stop_at_miss
     if not isinstance(map, FrozenCore):
         (<HMapCore> map).evacuate(EVACUATE_PER_KEY * n)
-    parts = max(1, min(threads, n // THREAD_SHARE))
+    if n >= 2 * THREAD_SHARE:
+        parts = min(threads, n // THREAD_SHARE)
     done = read_part(map, call, 0, n) if parts == 1 else read_in_threads(map, call, parts)
     if done < n and not stop_at_miss:
         key_at(map, call.keys, done)            # raises: nothing else stops the kernel
-    call.blank_nulls(map.t.value_size)
+    call.blank_nulls()
     return done
 
 
@@ -345,7 +365,8 @@ cdef int64_t read_table(HMapCore map, ReadCall call, uint64_t start, uint64_t st
         chunk_stop = min(stop, start + CHUNK)
         begin_read(&map.lock)
         try:
-            keys.keep_arena(map.texts)
+            if map.t.text_values:
+                keys.keep_arena(map.texts)
             if call.object_values:
                 first = start
                 start = read_batch(&map.t, &call.r, keys.data, &keys.texts, start, chunk_stop)

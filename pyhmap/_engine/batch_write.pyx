@@ -17,7 +17,7 @@ from pyhmap._convert.sentinels import NO_DEFAULT
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_objects
-from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, key_at, keys_of, no_bytes, values_of
+from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, items_of, key_at, keys_of, values_of
 from pyhmap._engine.batch_read cimport copy_out
 from pyhmap._engine.batch_values cimport ObjectValues, Values, defaults_for, missing, object_values, values_for
 from pyhmap._engine.one_write cimport find_next_code, last_code
@@ -69,13 +69,15 @@ cdef int set_many(HMapCore map, keys, values) except -1:
     if map.t.form == OBJECT_KEY:
         return batch_objects.set_many(map, keys, values)
     cdef Writing w
-    cdef Items batch = keys_of(map, keys, False)
-    cdef Values given = values_for(map, values, batch.n)
+    cdef Items batch = keys_of(map, keys, False), typed
+    cdef Values given
     if map.value_kind == OBJECT:
+        given = values_for(map, values, batch.n)
         start_writing(&w, SETDEFAULT, None)
         write_all(map, batch, &w, object_values(&w, given, None, True, batch.n))
     else:
-        start_writing(&w, SET, given.typed)
+        typed = values_of(map, values, batch.n)
+        start_writing(&w, SET, typed)
         write_all(map, batch, &w)
     return 0
 
@@ -91,8 +93,8 @@ cdef object setdefault_many(HMapCore map, keys, values):
     if map.value_kind == OBJECT:
         write_all(map, batch, &w, object_values(&w, given, out, False, batch.n))
         return out
-    cdef uint8_t[::1] view = out.reshape(-1).view(np.uint8)
-    w.out = &view[0] if len(view) else no_bytes()
+    cdef Items stored = items_of(out, map.t.value_size)
+    w.out = <uint8_t *> stored.data
     write_all(map, batch, &w)
     return finished_values(map, out)
 
@@ -103,14 +105,11 @@ cdef object insert_many(HMapCore map, keys):
         return batch_objects.insert_many(map, keys)
     cdef Writing w
     cdef Items batch = keys_of(map, keys, False)
-    cdef uint8_t[::1] view
-    new = np.empty(batch.n, bool)
+    cdef Items new = items_of(np.empty(batch.n, bool), 1)
     start_writing(&w, INSERT, values_of(map, b"", batch.n))
-    if batch.n:
-        view = new.view(np.uint8)
-        w.out = &view[0]
+    w.out = <uint8_t *> new.data
     write_all(map, batch, &w)
-    return new
+    return new.owner
 
 
 cdef int add_many(HMapCore map, keys, values, op) except -1:
@@ -122,8 +121,11 @@ cdef int add_many(HMapCore map, keys, values, op) except -1:
     start_writing(&w, ACCUMULATE, None)
     w.combine.operation = <Operation> <int> OPERATIONS[op]
     if map.value_kind != OBJECT:
-        runs = combining.runs_of(map._value_codec, op)
-        if map._value_codec.is_composite or map._value_codec.is_array:
+        number = NUMBERS.get(map._value_codec.dtype)
+        runs = combining.runs_of(map._value_codec, op) if number is None else None
+        if number is not None:
+            w.combine.number = <Number> <int> number
+        elif map._value_codec.is_composite or map._value_codec.is_array:
             table = table_of(runs)
             w.combine.number, w.combine.n_runs = RUNS, len(runs)
             w.combine.runs = <const Run *> &table[0, 0] if len(runs) else NULL
@@ -188,11 +190,10 @@ cdef tuple codes_of(HMapCore map, Items keys, bint signed_codes):
     if nulls:
         batch = without_nulls(keys)
     codes = np.empty(batch.n, np.int64)
-    cdef uint8_t[::1] view = codes.view(np.uint8)
+    cdef Items out = items_of(codes, 8)
     start_writing(&w, FACTORIZE, None)
     w.last_code, w.signed_codes = last_code(map), signed_codes
-    if batch.n:
-        w.out = &view[0]
+    w.out = <uint8_t *> out.data
     done = write_some(map, batch, &w, batch.n, None)
     if not nulls:
         return codes, done
@@ -215,10 +216,10 @@ cdef object pop_many(HMapCore map, keys, default):
     if map.t.form == OBJECT_KEY:
         return batch_objects.pop_many(map, keys, NO_DEFAULT if strict else default)
     cdef Writing w, back
-    cdef Items batch = keys_of(map, keys, False), popped
+    cdef Items batch = keys_of(map, keys, False)
     cdef Values filling = None if strict else defaults_for(map, default, batch.n)
+    cdef Items answers
     cdef ObjectValues objects = None
-    cdef uint8_t[::1] view
     cdef uint64_t done
     out = empty_values(map, batch.n)
     start_writing(&w, POP, None)
@@ -226,12 +227,12 @@ cdef object pop_many(HMapCore map, keys, default):
     if map.value_kind == OBJECT:
         objects = object_values(&w, filling, out, False, batch.n)
     else:
-        view = out.reshape(-1).view(np.uint8)
-        w.out = &view[0] if len(view) else no_bytes()
+        answers = items_of(out, map.t.value_size)
+        w.out = <uint8_t *> answers.data
         if not strict and filling.typed.step == 0:
             w.fill = filling.typed.data
-        elif not strict and len(view):
-            memcpy(w.out, filling.typed.data, len(view))        # defaults, overwritten where a key is found
+        elif not strict:
+            memcpy(w.out, filling.typed.data, answers.n * answers.step)     # overwritten where a key is found
     done = write_all(map, batch, &w, objects)
     if done < batch.n:
         if map.value_kind == OBJECT:
@@ -240,9 +241,7 @@ cdef object pop_many(HMapCore map, keys, default):
             filling.objects = out[:done].tolist()
             write_some(map, batch, &back, done, object_values(&back, filling, None, True, done))
         else:
-            popped = Items()
-            popped.take_array(out, map.t.value_size)
-            start_writing(&back, SET, popped)
+            start_writing(&back, SET, answers)
             write_some(map, batch, &back, done, None)
         raise missing(key_at(map, batch, done), done)
     return out if map.value_kind == OBJECT else finished_values(map, out)
@@ -293,7 +292,8 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
         stop = min(n, i + CHUNK)
         begin_write(&map.lock)
         try:
-            keys.keep_arena(map.texts)
+            if map.t.text_values:
+                keys.keep_arena(map.texts)
             count = map.t.count
             if i == 0:
                 count_then = count

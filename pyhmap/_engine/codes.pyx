@@ -23,7 +23,7 @@ from pyhmap._convert import codecs
 from pyhmap._inspect.codes import RawCodes, check
 from pyhmap._inspect.state import RawTexts
 
-from pyhmap._engine.batch_items cimport Items, empty_keys, finished_keys, keys_of, values_of
+from pyhmap._engine.batch_items cimport Items, empty_keys, finished_keys, items_of, keys_of, values_of
 from pyhmap._engine.batch_write cimport without_nulls
 from pyhmap._engine.freeze cimport freeze_items
 from pyhmap._engine.frozen_core cimport FrozenCore
@@ -256,7 +256,7 @@ cdef class IndexEngine(TypedMap):
             batch = without_nulls(keys_given)
         codes = np.empty(batch.n, np.int64)
         if batch.n:
-            encode_all(self, batch, codes, bool(add))
+            encode_all(self, batch, items_of(codes, 8), bool(add))
         if not nulls:
             return codes
         all_codes = np.full(keys_given.n, NO_CODE, np.int64)
@@ -451,10 +451,9 @@ cdef class IndexEngine(TypedMap):
 
 
 @cython.critical_section
-cdef int encode_all(IndexEngine index, Items keys, codes, bint add) except -1:
+cdef int encode_all(IndexEngine index, Items keys, Items codes, bint add) except -1:
     """The codes of n keys, from 1 on and without nulls, to an array."""
-    cdef int64_t[::1] view = codes
-    cdef int64_t *out = &view[0]
+    cdef int64_t *out = <int64_t *> codes.data
     cdef uint64_t n = keys.n, at = 0, stop, done
     cdef uint64_t grown_at = 0, count_then = index.c.count      # at the last growth of this batch, or its start
     cdef int first_B = index.c.B

@@ -28,6 +28,7 @@ cdef object remove_object(list objects, FreePlaces free, uint64_t index)
 cdef object hashed(HMapCore map, object key, uint64_t *number)
 cdef object key_from(TypedMap map, object key, AnyKey *k)
 cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) except -1
+cdef bint loaded_at_once(TypedMap map, value, AnyValue *v) except -1
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data)
 cdef object key_object(TypedMap map, const AnyKey *k)
 cdef object bytes_of(const Text *text)

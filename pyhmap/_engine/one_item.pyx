@@ -12,6 +12,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact, PyFloat_FromDo
 from cpython.long cimport PyLong_CheckExact, PyLong_FromLongLong, PyLong_FromUnsignedLongLong
 from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
+from libc.math cimport isinf
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -35,6 +36,9 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object)
     const void *PyUnicode_DATA(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
+
+cdef long long EXACT = <long long> 1 << 53      # up to here, a double holds each int
+
 
 cdef inline object number_object(uint64_t word, Kind kind):
     cdef double number
@@ -82,6 +86,7 @@ cdef object remove_object(list objects, FreePlaces free, uint64_t index):
 cdef inline bint word_of_number(Kind kind, object number, uint64_t *word) except -1:
     """The bits of an exact int or float, if they are those of this kind. If not, the codec converts it or raises."""
     cdef int overflow = 0
+    cdef long long whole
     cdef double real
     if kind == INT and PyLong_CheckExact(number):
         word[0] = <uint64_t> PyLong_AsLongLongAndOverflow(number, &overflow)
@@ -91,11 +96,34 @@ cdef inline bint word_of_number(Kind kind, object number, uint64_t *word) except
         if word[0] != <uint64_t> -1 or not PyErr_Occurred():
             return True
         PyErr_Clear()
-    elif kind == FLOAT and PyFloat_CheckExact(number):
-        real = PyFloat_AS_DOUBLE(number)
+    elif kind == FLOAT and (PyFloat_CheckExact(number) or PyLong_CheckExact(number)):
+        if PyFloat_CheckExact(number):
+            real = PyFloat_AS_DOUBLE(number)
+        else:
+            whole = PyLong_AsLongLongAndOverflow(number, &overflow)
+            if overflow or not -EXACT <= whole <= EXACT:
+                return False
+            real = <double> whole
         memcpy(word, &real, 8)
         return True
     return False
+
+
+cdef bint narrowed(Kind kind, object number, uint64_t size, uint64_t *word) noexcept:
+    """Make the word of an exact int or float one of fewer bytes. False if the codec has to do that, or to refuse it."""
+    cdef unsigned unused = <unsigned> (64 - 8 * size)
+    cdef double real
+    cdef float single
+    if kind == INT:
+        return <int64_t> (word[0] << unused) >> unused == <int64_t> word[0]
+    if kind == UINT:
+        return word[0] << unused >> unused == word[0]
+    if size != sizeof(float):
+        return False
+    memcpy(&real, word, 8)
+    single = <float> real
+    memcpy(word, &single, sizeof(float))
+    return single == real or (PyFloat_CheckExact(number) and not isinf(single))
 
 
 cdef object key_from(TypedMap map, object key, AnyKey *k):
@@ -205,18 +233,23 @@ cdef int find_object_key(HMapCore map, object key, uint64_t number, AnyKey *k) e
     raise RuntimeError(f"comparing {key!r} with other keys {changed}: its __eq__ must not")
 
 
+cdef bint loaded_at_once(TypedMap map, object value, AnyValue *v) except -1:
+    """Load a value, which keeps its bytes alive, if it is of the type that is common for this map. If not, the codec
+    converts it or raises. Such a value is never many."""
+    if word_of_number(map.value_number, value, &v.word):
+        return map.t.value_size == 8 or narrowed(map.value_number, value, map.t.value_size, &v.word)
+    if map.value_kind == STR and is_short_ascii(value):
+        v.text = make_text(<const uint8_t *> PyUnicode_DATA(value), <uint32_t> PyUnicode_GET_LENGTH(value))
+        return True
+    # The value of each key of a set.
+    return map.t.value_size == 0 and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == 0
+
+
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data):
     """Load a value; data points to its bytes as they are to be stored. Returns what keeps them alive."""
     data[0] = v
-    if word_of_number(map.value_kind, value, &v.word):
-        return None
-    if map.value_kind == STR and is_short_ascii(value):
-        v.text = make_text(<const uint8_t *> PyUnicode_DATA(value), <uint32_t> PyUnicode_GET_LENGTH(value))
+    if loaded_at_once(map, value, v) or map.value_kind == OBJECT:
         return value
-    elif map.value_kind == OBJECT:
-        return value
-    elif map.t.value_size == 0 and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == 0:
-        return None             # the value of each key of a set
     map.check_initialised()
     stored = encoded(map._value_codec, value)
     if map.t.text_values:

@@ -26,7 +26,9 @@ cdef class TypedMap:
     cdef Table t
     cdef ArenaBlocks texts          # the blocks of t.arena
     cdef readonly object _key_codec, _value_codec
+    cdef object plain_keys, plain_values    # the dtype of arrays that kernels read as they lie, or None
     cdef Kind key_kind, value_kind
+    cdef Kind value_number                  # INT, UINT or FLOAT, of any size, where values are numbers; else OTHER
     cdef uint64_t value_at, stride  # of a slot
     cdef object seed
     cdef uint64_t seed_state        # of splitmix64, when there is a seed

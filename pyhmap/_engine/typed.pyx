@@ -27,6 +27,11 @@ cdef uint64_t maps_made = 0, maps_gone = 0
 cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
+cdef Kind number_of(codec):
+    kind = codec.dtype.kind if isinstance(codec, WordCodec) else ""
+    return {"i": Kind.INT, "u": Kind.UINT, "f": Kind.FLOAT}.get(kind, Kind.OTHER)
+
+
 cdef Kind kind_of(codec):
     if codec.dtype is str:
         return Kind.STR
@@ -34,8 +39,7 @@ cdef Kind kind_of(codec):
         return Kind.BYTES
     if codec.dtype is object:
         return Kind.OBJECT
-    kind = codec.dtype.kind if codec.size == 8 and isinstance(codec, WordCodec) else ""
-    return {"i": Kind.INT, "u": Kind.UINT, "f": Kind.FLOAT}.get(kind, Kind.OTHER)
+    return number_of(codec) if codec.size == 8 else Kind.OTHER
 
 
 def map_counts():
@@ -62,13 +66,17 @@ cdef class TypedMap:
         self.stride = (self.value_at + <uint64_t> value_codec.size + alignment - 1) // alignment * alignment
         self.t.form = <Form> form
         self.t.value_size = value_codec.size
-        self.value_kind = kind_of(value_codec)
+        self.value_kind, self.value_number = kind_of(value_codec), number_of(value_codec)
         self.t.text_values = value_codec.form == "text"
         return 0
 
     cdef int take_types(self, key_codec, value_codec) except -1:
         """From here on the map is initialised."""
         self._key_codec, self._value_codec = key_codec, value_codec
+        self.plain_keys = key_codec.plain if key_codec.form in ("word32", "word64") else None
+        if self.plain_keys is not None and self.plain_keys.itemsize != (4 if self.t.form == WORD32 else 8):
+            self.plain_keys = None              # narrower ones are widened
+        self.plain_values = value_codec.plain
         self.key_kind = kind_of(key_codec)
         self.t.float_keys = self.key_kind == FLOAT
         return 0
