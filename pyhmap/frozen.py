@@ -172,7 +172,8 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         hash_key, shape, *sections = self._sections()
-        settings = type(self), self.key_dtype, self.value_dtype, self._settings["seed"]
+        types = map(pickling.portable, (self.key_dtype, self.value_dtype))
+        settings = type(self), *types, self._settings["seed"]
         return restored_frozen_map, (*settings, hash_key, shape, *map(pickling.Packed, sections)), self.__getstate__()
 
     def __hash__(self) -> int:

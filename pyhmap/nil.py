@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Self
 
 import numpy.typing as npt
 
+from pyhmap._mapping import pickling
 from pyhmap.errors import NilMapError
 from pyhmap.hmap import HMap
 
@@ -70,7 +71,7 @@ class NilMap(HMap[Any, Any]):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return nil, (self.key_dtype, self.value_dtype)
+        return nil, (pickling.portable(self.key_dtype), pickling.portable(self.value_dtype))
 
     def __or__(self, other: Any) -> Any:
         return HMap(self.key_dtype, self.value_dtype) | other

@@ -48,6 +48,7 @@ class Codec:
     holder = "map"  # what holds the items, for messages; a set says so
     has_nan = has_nat = False  # whether NaN (NaT) is an item of the type; if not, it may stand for a null
     is_composite = is_array = False
+    stored: Any = None  # what the compiled engine keeps of the type
     plain: np.dtype[Any] | None = None  # arrays of this dtype are stored as they are; None: of none
     has_padding = False  # bytes that are part of no field: never copied from a caller's array, they may be anything
 

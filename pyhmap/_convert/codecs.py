@@ -22,8 +22,8 @@ NUMBERS |= {each: np.dtype(each) for each in (bool, int, float)}
 
 
 def key_codec(spec: Any, holder: str = "map") -> Codec:
-    """The codec of a key type: ``str``, ``bytes``, ``object``, or anything that ``np.dtype`` accepts. Messages call what
-    holds the keys ``holder``.
+    """The codec of a key type: ``str``, ``bytes``, ``object``, or anything that ``np.dtype`` accepts. ``holder`` is the
+    name for what holds the keys, in messages.
 
     Raises ``TypeError`` if keys of this type are not supported.
 

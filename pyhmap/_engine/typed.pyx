@@ -27,19 +27,32 @@ cdef uint64_t maps_made = 0, maps_gone = 0
 cdef dict FORMS = {"word32": WORD32, "word64": WORD64, "text": TEXT, "object": OBJECT_KEY}
 
 
-cdef Kind number_of(codec):
-    kind = codec.dtype.kind if isinstance(codec, WordCodec) else ""
-    return {"i": Kind.INT, "u": Kind.UINT, "f": Kind.FLOAT}.get(kind, Kind.OTHER)
+cdef dict NUMBERS = {"i": INT, "u": UINT, "f": FLOAT}
+cdef dict TEXTS_AND_OBJECTS = {str: STR, bytes: BYTES, object: OBJECT}
 
 
-cdef Kind kind_of(codec):
-    if codec.dtype is str:
-        return Kind.STR
-    if codec.dtype is bytes:
-        return Kind.BYTES
-    if codec.dtype is object:
-        return Kind.OBJECT
-    return number_of(codec) if codec.size == 8 else Kind.OTHER
+cdef class StoredType:
+    """A key or value type as the engine sees it. Its codec keeps this: small maps are made often."""
+    cdef Form form              # of a key; TEXT and OBJECT_KEY of values too
+    cdef uint64_t size
+    cdef Kind kind, number
+    cdef object plain
+
+
+cdef StoredType stored_type(codec):
+    cdef StoredType stored = codec.stored
+    if stored is not None:
+        return stored
+    stored = StoredType.__new__(StoredType)
+    stored.form = <Form> <int> FORMS.get(codec.form, WORD64)
+    stored.size = codec.size
+    stored.number = <Kind> <int> (NUMBERS.get(codec.dtype.kind, OTHER) if isinstance(codec, WordCodec) else OTHER)
+    stored.kind = stored.number if stored.size == 8 else OTHER
+    if isinstance(codec.dtype, type):
+        stored.kind = <Kind> <int> TEXTS_AND_OBJECTS[codec.dtype]
+    stored.plain = codec.plain
+    codec.stored = stored
+    return stored
 
 
 def map_counts():
@@ -58,26 +71,24 @@ cdef class TypedMap:
 
     cdef int shape_slots(self, key_codec, value_codec) except -1:
         """How slots of these types are laid out."""
-        # A text or an object's index in a slot must be aligned: then a 4-byte key takes the 8 bytes' form.
-        wide = value_codec.form in ("text", "object") and key_codec.form == "word32"
-        cdef int form = FORMS["word64" if wide else key_codec.form]
+        cdef StoredType key = stored_type(key_codec), value = stored_type(value_codec)
+        cdef Form form = key.form
+        if form == WORD32 and value.form in (TEXT, OBJECT_KEY):
+            form = WORD64       # a text, or the index of an object, must be aligned in a slot
         cdef uint64_t alignment = 4 if form == WORD32 else 8
         self.value_at = 4 if form == WORD32 else 8 if form == WORD64 else 16
-        self.stride = (self.value_at + <uint64_t> value_codec.size + alignment - 1) // alignment * alignment
-        self.t.form = <Form> form
-        self.t.value_size = value_codec.size
-        self.value_kind, self.value_number = kind_of(value_codec), number_of(value_codec)
-        self.t.text_values = value_codec.form == "text"
+        self.stride = (self.value_at + value.size + alignment - 1) // alignment * alignment
+        self.t.form = form
+        self.t.value_size = value.size
+        self.t.text_values = value.form == TEXT
+        self.value_kind, self.value_number, self.plain_values = value.kind, value.number, value.plain
+        self.plain_keys = key.plain if form == key.form and key.size == (4 if form == WORD32 else 8) else None
         return 0
 
     cdef int take_types(self, key_codec, value_codec) except -1:
         """From here on the map is initialised."""
         self._key_codec, self._value_codec = key_codec, value_codec
-        self.plain_keys = key_codec.plain if key_codec.form in ("word32", "word64") else None
-        if self.plain_keys is not None and self.plain_keys.itemsize != (4 if self.t.form == WORD32 else 8):
-            self.plain_keys = None              # narrower ones are widened
-        self.plain_values = value_codec.plain
-        self.key_kind = kind_of(key_codec)
+        self.key_kind = stored_type(key_codec).kind
         self.t.float_keys = self.key_kind == FLOAT
         return 0
 

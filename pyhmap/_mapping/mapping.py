@@ -114,7 +114,8 @@ class MapMethods(ReadMethods[_K, _V], MutableMapping[_K, _V]):
         return None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kind = type(self), self.key_dtype, self.value_dtype, self._settings
+        types = map(pickling.portable, (self.key_dtype, self.value_dtype))
+        kind = type(self), *types, self._settings
         if object in kind:  # item by item, since the items may refer to the map
             begun = (*kind, len(self), self._next_code)
             return pickling.begun, begun, self.__getstate__(), None, self._iter_items()

@@ -12,6 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 
+def portable(spec: Any) -> Any:
+    """A key or value type as a pickle has it. A dtype of times is its text, such as ``<M8[s]``: from its version 2.4 on,
+    NumPy pickles units in a way that earlier ones cannot read."""
+    return spec.str if isinstance(spec, np.dtype) and spec.kind in "mM" else spec
+
+
 class Packed:
     """The keys or the values of a map without objects, in a form that the batch calls accept."""
 
@@ -28,7 +34,7 @@ class Packed:
         if array.dtype.kind != "O":
             # Viewed as bytes, since NumPy does not pass arrays of times out of band. It cannot view items of size 0.
             data = array.reshape(-1).view(np.uint8) if array.dtype.itemsize else np.empty(0, np.uint8)
-            return _array_column, (array.dtype, array.shape, data)
+            return _array_column, (portable(array.dtype), array.shape, data)
         texts = array.tolist()
         sizes = np.fromiter(map(len, texts), np.uint32, len(texts))
         as_str = bool(texts) and isinstance(texts[0], str)
@@ -36,7 +42,8 @@ class Packed:
         return _text_column, (as_str, sizes, np.frombuffer(whole, np.uint8))
 
 
-def _array_column(dtype: np.dtype[Any], shape: tuple[int, ...], data: npt.NDArray[np.uint8]) -> Packed:
+def _array_column(kind: np.dtype[Any] | str, shape: tuple[int, ...], data: npt.NDArray[np.uint8]) -> Packed:
+    dtype: np.dtype[Any] = np.dtype(kind)
     # NumPy would take the bytes for pointers. It takes -1 for as many items as there are, by a division by their size.
     if dtype.hasobject or min(shape, default=0) < 0:
         raise ValueError(f"the pickle is damaged, an array of dtype {dtype} and shape {shape}: write it again")

@@ -550,5 +550,5 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         keys = list(self) if self.key_dtype is object else pickling.Packed(self.to_array())
-        arguments = type(self), self.key_dtype, self._map._settings, keys
+        arguments = type(self), pickling.portable(self.key_dtype), self._map._settings, keys
         return pickling.restored_set, arguments, self.__getstate__()

@@ -82,7 +82,7 @@ def test_each_key_twice(n):
     [
         (np.array([0.0, 1.0, -0.0]), "keys[2] is 0.0, as keys[0] is"),
         (np.array([NAN, 1.0, -NAN]), "keys[2] is nan, as keys[0] is"),
-        (np.array(["NaT", "2000-01-01", "NaT"], "M8[s]"), "keys[2] is np.datetime64('NaT','s'), as keys[0] is"),
+        (np.array(["NaT", "2000-01-01", "NaT"], "M8[s]"), f"keys[2] is {np.datetime64('NaT', 's')!r}, as keys[0] is"),
         (["a", "b", "a"], "keys[2] is 'a', as keys[0] is"),
         (("a", "b", "a"), "keys[2] is 'a', as keys[0] is"),
         (iter([1, 2, 1]), "keys[2] is 1, as keys[0] is"),

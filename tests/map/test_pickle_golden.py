@@ -1,7 +1,7 @@
 """Pickles that earlier releases wrote: each stays readable.
 
-`python tests/map/test_pickle_golden.py` writes those of the present release, once, when their content is new. A pickle
-that is here is never written again.
+`PYTHONPATH=tests python tests/map/test_pickle_golden.py` writes those of the present release, once, when their content
+is new. A pickle of a release is never written again.
 """
 
 import pickle

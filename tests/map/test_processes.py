@@ -154,8 +154,8 @@ def test_an_interrupt_ends_a_batch_between_two_pieces(call):
 
 @pytest.mark.parametrize("first", ["main", "second"])
 def test_a_second_interpreter_is_refused_or_works(first):
-    """NumPy refuses a second one, whichever of the two imported it first; without a GIL, one that is not the main one.
-    The process goes on."""
+    """NumPy refuses a second one, whichever of the two imported it first; without a GIL, and before 2.4, one that is not
+    the main one. The process goes on."""
     out, err = run(
         """
 import sys
@@ -174,7 +174,7 @@ try:
     m.set_many(np.arange(1000), 1)
     m.check()
     print("works", flush=True)
-except ImportError:
+except (ImportError, RuntimeError):  # the latter by NumPy 2.3 and earlier
     print("refused", flush=True)
 '''
 if sys.argv[1] == "main":
@@ -190,7 +190,8 @@ exec(USE)
     said = out.split()
     assert err == ""
     assert set(said) <= {"works", "refused"}
-    assert said[0] == "works" or (first == "second" and sysconfig.get_config_var("Py_GIL_DISABLED"))
+    lone = not sysconfig.get_config_var("Py_GIL_DISABLED") and np.lib.NumpyVersion(np.__version__) >= "2.4.0"
+    assert said[0] == "works" or (first == "second" and not lone)
     if first == "main":
         assert said[-1] == "works"
 
