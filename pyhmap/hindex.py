@@ -152,7 +152,8 @@ class HIndex(IndexEngine, IndexMethods[_K]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         labels = pickling.Packed(self._labels(False))
-        return restored_index, (type(self), pickling.portable(self.key_dtype), self._settings["seed"], labels), self.__getstate__()
+        arguments = type(self), pickling.portable(self.key_dtype), self._settings["seed"], labels
+        return restored_index, arguments, self.__getstate__()
 
 
 def restored_index(cls: Any, key: Any, seed: int | None, labels: pickling.Packed) -> Any:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 
 def portable(spec: Any) -> Any:
-    """A key or value type as a pickle has it. A dtype of times is its text, such as ``<M8[s]``: from its version 2.4 on,
-    NumPy pickles units in a way that earlier ones cannot read."""
+    """A key or value type as a pickle has it. A dtype of times is its text, such as ``<M8[s]``: NumPy 2.4 pickles units
+    in a way that earlier ones cannot read."""
     return spec.str if isinstance(spec, np.dtype) and spec.kind in "mM" else spec
 
 

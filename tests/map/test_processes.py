@@ -154,8 +154,8 @@ def test_an_interrupt_ends_a_batch_between_two_pieces(call):
 
 @pytest.mark.parametrize("first", ["main", "second"])
 def test_a_second_interpreter_is_refused_or_works(first):
-    """NumPy refuses a second one, whichever of the two imported it first; without a GIL, and before 2.4, one that is not
-    the main one. The process goes on."""
+    """NumPy refuses a second one, whichever of the two imported it first; without a GIL, and before 2.4, one that is
+    not the main one. The process goes on."""
     out, err = run(
         """
 import sys
