@@ -260,11 +260,26 @@ def outcome(interpreter: str, options: argparse.Namespace) -> Outcome:
         return Outcome(cells, str(failure))
 
 
-def table(rows: list[dict[str, str]]) -> str:
-    """The matrix, for a document too."""
-    heads = [*HEADS, *(head for head in dict.fromkeys(head for row in rows for head in row) if head not in HEADS)]
-    heads = [head for head in heads if any(row.get(head) for row in rows)]
-    cells = [heads, *([row.get(head) or "-" for head in heads] for row in rows)]
+def matrix(rows: list[dict[str, str]]) -> str:
+    """What was built and tested; then the extras. For a document too."""
+    tested = [row for row in rows if row.get("form") != "extras"]
+    heads = [head for head in HEADS if any(row.get(head) for row in tested)]
+    extras = [
+        [row["Python"], name.removesuffix(", lowest"), row[name], row[name.replace("lowest", "newest")]]
+        for row in rows
+        for name in row
+        if name.endswith(", lowest") and name.replace("lowest", "newest") in row
+    ]
+    tables = []
+    if tested:
+        tables.append(table([heads, *([row.get(head) or "-" for head in heads] for row in tested)]))
+    if extras:
+        tables.append(table([["Python", "extra alone", "lowest", "newest"], *extras]))
+    return "\n\n".join(tables)
+
+
+def table(cells: list[list[str]]) -> str:
+    """In Markdown; the first row has the heads."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in cells]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
@@ -284,7 +299,7 @@ def merged(before: list[dict[str, str]], rows: list[dict[str, str]]) -> list[dic
 def page(text: str, rows: list[dict[str, str]]) -> str:
     """docs/compatibility.md with these rows."""
     start, end = text.index(OPENING) + len(OPENING), text.index(END)
-    return f"{text[:start]}\n\n{table(rows)}\n\n{text[end:]}"
+    return f"{text[:start]}\n\n{matrix(rows)}\n\n{text[end:]}"
 
 
 def main() -> int:
@@ -307,7 +322,7 @@ def main() -> int:
         start = time.monotonic()
         outcomes.append(outcome(interpreter, options))
         print(f"{time.monotonic() - start:.0f} s", outcomes[-1].said, file=sys.stderr, flush=True)
-    print(table([one.cells for one in outcomes]))
+    print(matrix([one.cells for one in outcomes]))
     if any(one.said for one in outcomes):
         return 1
     if options.write:

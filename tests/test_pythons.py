@@ -41,3 +41,19 @@ def test_a_later_run_takes_the_place_of_its_like_in_the_order_of_versions():
         ("3.13.0t", "short", "5"),
         ("3.13.4", "short", "4"),
     ]
+
+
+def test_extras_have_a_table_of_their_own():
+    rows = [
+        {"Python": "3.13.0", "compiler": "gcc 12.2.0", "form": "short", "passed": "1"},
+        {"Python": "3.13.0", "form": "extras", "files, lowest": "a 1", "files, newest": "a 2"},
+    ]
+    assert pythons.matrix(rows).splitlines() == [
+        "| Python | compiler   | form  | passed |",
+        "|--------|------------|-------|--------|",
+        "| 3.13.0 | gcc 12.2.0 | short | 1      |",
+        "",
+        "| Python | extra alone | lowest | newest |",
+        "|--------|-------------|--------|--------|",
+        "| 3.13.0 | files       | a 1    | a 2    |",
+    ]
