@@ -42,6 +42,15 @@ from supervisor import Supervisor
 
 pytestmark = pytest.mark.slow
 
+LONG = 60  # seconds: on a busy machine a worker that starts takes several
+
+
+@pytest.fixture(autouse=True, scope="module")
+def patience() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rollout, "PATIENCE", LONG)
+        yield
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -68,7 +77,7 @@ def ask(supervisor: Supervisor, *requests: bytes) -> list[traffic.Answer]:
 
 def figures(supervisor: Supervisor) -> list[dict[str, Any]]:
     """Of each worker. On a busy machine a request for them may time out."""
-    until, told = time.monotonic() + 20, []
+    until, told = time.monotonic() + LONG, []
     for port in supervisor.status_ports:
         while not (said := supervising.status(port)):
             assert time.monotonic() < until, f"the worker of port {port} does not answer"
@@ -123,7 +132,7 @@ def test_all_kinds_of_traffic_meet_what_they_must_while_a_worker_is_killed(run: 
     assert tally.rules["settlement"]["allowed"] > 0
     assert tally.rules["replay"]["replayed"] > 0
     assert demo.counts(run)["more_than_once"] == []
-    until = time.monotonic() + 20
+    until = time.monotonic() + LONG
     while running.starts("worker-1") == starts or not demo.all_answer(running):
         assert time.monotonic() < until, "the worker is not started again"
         time.sleep(0.05)
@@ -248,7 +257,7 @@ def test_back_leads_to_the_generation_before(run: Run, running: Supervisor) -> N
     ],
 )
 def test_what_is_no_http_is_answered_in_json(sent: bytes, status: int, running: Supervisor) -> None:
-    with socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=LONG) as connection:
         connection.sendall(sent)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))  # up to the end: the connection is closed
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -462,7 +471,7 @@ def test_no_process_outlives_a_supervisor_that_is_killed(gateway: Path, tmp_path
         pids = json.loads(run.processes.read_text())["pids"]
         assert main_of(gateway)(["start", "--run", str(tmp_path), "--port", "0"]) == 1  # there is one already
         started.kill()
-    until = time.monotonic() + 20
+    until = time.monotonic() + LONG
     while left := [name for name, pid in pids.items() if is_there(pid)]:
         assert time.monotonic() < until, left
         time.sleep(0.05)
