@@ -10,7 +10,6 @@ import textwrap
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -118,6 +117,7 @@ def test_more_units_than_partitions(path, monkeypatch):
 
 
 def test_batches_of_every_kind(path):
+    pl = pytest.importorskip("polars")
     items = {f"key number {i}": i / 2 for i in range(60)}
     pieces = [(list(items)[at : at + 10], list(items.values())[at : at + 10]) for at in range(0, 60, 10)]
     (record, table, frame, polars, pair, lazy) = pieces

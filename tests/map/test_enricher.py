@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pytest
 
 import pyhmap
 from pyhmap import FileFormatError, HIndex, HMap, HSet, enricher
 from pyhmap.enricher import KEPT_OPEN, Enricher
+
+pl = pytest.importorskip("polars")
 
 pytestmark = [
     pytest.mark.skipif(pd.__version__ < "3", reason="the names of pandas 3's dtypes"),
