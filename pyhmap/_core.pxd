@@ -8,6 +8,7 @@ from pyhmap._engine.typed cimport TypedMap
 
 
 cdef class HMapCore(TypedMap):
+    cdef bint begun                 # __init__ runs, or has run
     cdef uint64_t layout_mark       # identifies the layout to a reader of this object's memory
     cdef RWLock lock
     cdef BucketMemory now
@@ -26,6 +27,7 @@ cdef class HMapCore(TypedMap):
     cdef uint64_t _growths, _same_size_growths, _shrinks, _rekeys
     cdef object hash_name
 
+    cdef int begin(self, key, value, capacity, hash, seed, hash_cache) except -1
     # growing and shrinking
     cdef int start_over(self, BucketMemory arrays, const uint64_t *hash_key) except -1
     cdef int start_growth(self, bint huge) except -1

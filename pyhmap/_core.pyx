@@ -42,7 +42,7 @@ from pyhmap._engine.rwlock cimport (
     wait_to_read,
     wait_to_write,
 )
-from pyhmap._engine.typed cimport Digest, NO_KIND, OBJECT, TypedMap, empty_arena
+from pyhmap._engine.typed cimport Digest, OBJECT, TypedMap, empty_arena
 from pyhmap._kernels.constants cimport (
     EMPTY_ONE,
     EVACUATE_PER_KEY,
@@ -91,11 +91,25 @@ cdef class HMapCore(TypedMap):
         lock_free(&self.lock)
 
     def __init__(self, key, value, /, *, capacity=0, hash=None, seed=None, hash_cache=None):
-        if self.key_kind != NO_KIND:
-            raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
+        with cython.critical_section(self):
+            if self.begun:              # also by another thread that is in here, or by code that this call runs
+                raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
+            self.begun = True
+        try:
+            self.begin(key, value, capacity, hash, seed, hash_cache)
+        except BaseException:
+            self.begun = False          # it may be tried again
+            raise
+
+    @cython.critical_section
+    cdef int begin(self, key, value, capacity, hash, seed, hash_cache) except -1:
+        """What __init__ does, once per map."""
         key_codec, value_codec = codecs.key_codec(key), codecs.value_codec(value)
         capsule = codecs.check_hash(key_codec, hash, hash_cache)
+        cdef Digest digest = NULL
         cdef int B = smallest_B(capacity)
+        if capsule is not None:
+            digest = <Digest> PyCapsule_GetPointer(capsule, codecs.DIGEST_CAPSULE)
         self.take_seed(seed)
         self.shape_slots(key_codec, value_codec)
         cdef BucketMemory arrays = new_buckets(B, self.value_at, self.stride)
@@ -104,11 +118,10 @@ cdef class HMapCore(TypedMap):
         self.draw_hash_key(self.t.hash_key)
         self.start_over(arrays, NULL)
         self.floor_B = B
-        self.take_types(key_codec, value_codec)
         self.t.xxh64 = hash == "xxh64"
-        if capsule is not None:
-            self.cached_digest = <Digest> PyCapsule_GetPointer(capsule, codecs.DIGEST_CAPSULE)
-            self.hash_cache = hash_cache
+        self.cached_digest, self.hash_cache = digest, hash_cache
+        self.take_types(key_codec, value_codec)
+        return 0
 
     # ---- growing and shrinking -------------------------------------------------------------------------------------
 
@@ -140,6 +153,8 @@ cdef class HMapCore(TypedMap):
         self.t.nevacuate = 0
         if self.texts is not None:
             self.t.arena = arena
+        else:
+            empty_arena(&self.t)
         self.pop_row = 0
         self.floor_B = 0
         self.rekeyed = False
@@ -324,6 +339,7 @@ cdef class HMapCore(TypedMap):
         if texts is not None:
             with nogil:
                 move_texts(&copy.t, &arena)
+        copy.begun = True
         copy.take_types(self._key_codec, self._value_codec)
         return True
 

@@ -49,15 +49,16 @@ def _codec(spec: Any, what: str, holder: str = "map") -> Codec:
         return spec
     dtype = NUMBERS[spec] if type(spec) is type and spec in NUMBERS else type_of(spec, what)
     if isinstance(dtype, type) or (dtype.kind in "biufMm" and dtype.metadata is None and dtype.subdtype is None):
-        return _shared_codec(dtype, getattr(dtype, "char", ""), what, holder)
+        return _shared_codec(dtype, getattr(dtype, "char", ""), getattr(dtype, "str", ""), what, holder)
     codec = _new_codec(dtype, what)
     codec.holder = holder
     return codec
 
 
 @lru_cache(maxsize=256)
-def _shared_codec(dtype: Any, char: str, what: str, holder: str) -> Codec:
-    """The one codec of a simple type: small maps are made often. ``char`` tells the types of C apart that are equal."""
+def _shared_codec(dtype: Any, char: str, name: str, what: str, holder: str) -> Codec:
+    """The one codec of a simple type: small maps are made often. Dtypes that are equal may differ: in ``char``, which
+    is the type of C, or in the name, as M8[s] and M8[1000ms] do."""
     codec = _new_codec(dtype, what)
     codec.holder = holder
     return codec

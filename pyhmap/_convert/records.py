@@ -121,7 +121,8 @@ class RecordCodec(Codec):
         return out
 
     def decode(self, stored: bytes) -> Any:
-        record = np.frombuffer(stored, self.dtype)  # an array: the fields of a scalar lose their trailing NULs
+        # An array: the fields of a scalar lose their trailing NULs. NumPy reads no record without bytes.
+        record = np.frombuffer(stored, self.dtype) if stored else np.zeros(1, self.dtype)
         return tuple(codec.decode(np.ascontiguousarray(record[name]).tobytes()) for name, codec in self._in_record)
 
     def _typed(self, items: Sequence) -> Array | None:

@@ -21,7 +21,7 @@ from pyhmap._engine.single import item_of
 from pyhmap._core cimport HMapCore
 from pyhmap._engine.memory cimport FreePlaces
 from pyhmap._engine.rwlock cimport wait_to_read
-from pyhmap._engine.typed cimport BYTES, FLOAT, INT, Kind, OBJECT, OTHER, STR, TypedMap, UINT
+from pyhmap._engine.typed cimport BYTES, FLOAT, INT, Kind, NOTHING, OBJECT, OTHER, STR, TypedMap, UINT
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport MAX_TEXT, TEXT
 from pyhmap._kernels.hash cimport canonical_float, hash_word, tophash_of
@@ -174,6 +174,7 @@ cdef object encoded(codec, item):
 
 cdef object hashed(HMapCore map, object key, uint64_t *number):
     """One object key, or the item of a zero-dimensional array; `number` gets its hash()."""
+    map.check_initialised()
     cdef Py_hash_t h = PyObject_Hash(<PyObject *> key)
     if h == -1:                         # never the hash of an object
         return hashed_item(map, key, number)
@@ -241,8 +242,7 @@ cdef bint loaded_at_once(TypedMap map, object value, AnyValue *v) except -1:
     if map.value_kind == STR and is_short_ascii(value):
         v.text = make_text(<const uint8_t *> PyUnicode_DATA(value), <uint32_t> PyUnicode_GET_LENGTH(value))
         return True
-    # The value of each key of a set.
-    return map.t.value_size == 0 and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == 0
+    return map.value_number == NOTHING and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == 0
 
 
 cdef object value_from(HMapCore map, object value, AnyValue *v, const void **data):

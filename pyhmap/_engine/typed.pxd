@@ -16,6 +16,7 @@ cdef enum Kind:                 # how stored bytes become an object and back
     BYTES = 5
     OBJECT = 6
     OTHER = 7                   # through the codec
+    NOTHING = 8                 # V0, the values of the map below a set; as a value_number alone
 
 
 # What a hash cache gives in a capsule of the name DIGEST_CAPSULE: the XXH64 digest of an exact str or bytes.
@@ -28,7 +29,7 @@ cdef class TypedMap:
     cdef readonly object _key_codec, _value_codec
     cdef object plain_keys, plain_values    # the dtype of arrays that kernels read as they lie, or None
     cdef Kind key_kind, value_kind
-    cdef Kind value_number                  # INT, UINT or FLOAT, of any size, where values are numbers; else OTHER
+    cdef Kind value_number                  # INT, UINT or FLOAT, of any size; NOTHING; else OTHER
     cdef uint64_t value_at, stride  # of a slot
     cdef object seed
     cdef uint64_t seed_state        # of splitmix64, when there is a seed

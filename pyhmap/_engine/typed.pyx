@@ -50,6 +50,8 @@ cdef StoredType stored_type(codec):
     stored.kind = stored.number if stored.size == 8 else OTHER
     if isinstance(codec.dtype, type):
         stored.kind = <Kind> <int> TEXTS_AND_OBJECTS[codec.dtype]
+    elif codec.dtype.str == "|V0" and codec.dtype.names is None and codec.dtype.subdtype is None:
+        stored.number = NOTHING
     stored.plain = codec.plain
     codec.stored = stored
     return stored

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 
 def portable(spec: Any) -> Any:
-    """A key or value type as a pickle has it. A dtype of times is its text, such as ``<M8[s]``: NumPy 2.4 pickles units
-    in a way that earlier ones cannot read."""
-    return spec.str if isinstance(spec, np.dtype) and spec.kind in "mM" else spec
+    """A key or value type as a pickle has it. A dtype of times alone is its text, such as ``<M8[s]``: NumPy 2.4 pickles
+    units in a way that earlier ones cannot read."""
+    return spec.str if isinstance(spec, np.dtype) and spec.kind in "mM" and spec.metadata is None else spec
 
 
 class Packed:

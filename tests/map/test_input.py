@@ -3,6 +3,7 @@
 import decimal
 import fractions
 import math
+import os
 import struct
 
 import numpy as np
@@ -459,6 +460,71 @@ def test_a_map_made_without_init():
     assert list(m) == list(m.values()) == list(m.items()) == []
     with pytest.raises(KeyError, match="empty"):
         m.popitem()
+
+
+INIT_TYPES = [(object, object), (object, int), (object, str), (int, object), (str, str), (int, int)]
+
+
+def urandom_that(act, monkeypatch):
+    """Something happens while a map draws its hash key, which is in the middle of its __init__."""
+    drawn = os.urandom
+
+    def draw(n):
+        act()
+        return drawn(n)
+
+    monkeypatch.setattr(os, "urandom", draw)
+
+
+def no_memory():
+    raise MemoryError
+
+
+@pytest.mark.parametrize("types", INIT_TYPES)
+def test_a_map_whose_init_failed(types, monkeypatch):
+    """It is as one whose __init__ was not called, and __init__ may be called again."""
+    key, value = {str: "a"}.get(types[0], 1), {str: "b"}.get(types[1], 2)
+    m = HMap.__new__(HMap)
+    with monkeypatch.context() as patched:
+        urandom_that(no_memory, patched)
+        with pytest.raises(MemoryError):
+            m.__init__(*types)
+    for call in (*every_scalar_call(m, key), *every_batch_call(m, [key])):
+        with pytest.raises(RuntimeError, match="__init__ was not called"):
+            call()
+    m.__init__(*types)
+    m[key] = value
+    assert m == {key: value}
+    m.check()
+
+
+@pytest.mark.parametrize("types", INIT_TYPES)
+@pytest.mark.parametrize("others", INIT_TYPES)
+def test_init_within_init(types, others, monkeypatch):
+    m, key, errors = HMap.__new__(HMap), {str: "a"}.get(types[0], 1), []
+
+    def act():
+        for call in (lambda: m.__init__(*others), lambda: m.__setitem__(key, 2), lambda: m.setdefault("a", "b")):
+            with pytest.raises((TypeError, RuntimeError)) as raised:
+                call()
+            errors.append(str(raised.value))
+
+    with monkeypatch.context() as patched:
+        urandom_that(act, patched)
+        m.__init__(*types)
+    assert ["__init__ was called before" in errors[0], "__init__ was not called" in errors[1]] == [True, True]
+    m.check()
+    assert (len(m), m.nbytes) == (0, HMap(*types).nbytes)
+
+
+@pytest.mark.frozen_too(False)
+@pytest.mark.parametrize("dtype", [("f4", (0,)), [("a", "V0")], [("a", "V0"), ("b", "i4", (0,))]])
+def test_no_bytes_are_a_value_of_v0_alone(hmap_type, dtype):
+    m = hmap_type(np.int64, np.dtype(dtype))
+    for call in (lambda: m.__setitem__(1, b""), lambda: m.set_many([1], b""), lambda: m.setdefault(1, b"")):
+        with pytest.raises(TypeError):
+            call()
+    assert len(m) == 0
 
 
 def test_corrupt_map_error_is_an_exception_of_its_own():

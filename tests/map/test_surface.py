@@ -409,6 +409,14 @@ def test_equal_types_of_c_stay_what_they_are():
     assert [HMap(dtype, dtype).key_dtype.char for dtype in (np.int64, np.longlong, "l", "q")] == ["l", "q", "l", "q"]
 
 
+def test_types_of_times_that_numpy_calls_equal_are_two():
+    """M8[1000ms] == M8[s] to NumPy, but not the other way round."""
+    for first, second in [("M8[1000ms]", "M8[s]"), ("m8[s]", "m8[1000ms]"), ("M8[1000us]", "M8[ms]")]:
+        assert HMap(first, first).value_dtype.str == np.dtype(first).str
+        m = HMap(second, second)
+        assert m.key_dtype.str == m.value_dtype.str == np.dtype(second).str
+
+
 # ---- repr, help, generics
 
 
