@@ -77,7 +77,8 @@ def frozen_by(way, form, n, seed, **settings):
     keys, stored, values = made(form, n)
     key_type = str if isinstance(keys, list) else keys.dtype
     if way == "freeze" or n == 0:
-        m = HMap(key_type, FORMS[form][1], zip(keys, values, strict=True), seed=n)
+        m = HMap(key_type, FORMS[form][1], seed=n)
+        m.set_many(keys, values)
         return m.freeze(seed=seed, **settings), stored
     return FrozenMap.from_arrays(keys, values, seed=seed, **settings), stored
 
