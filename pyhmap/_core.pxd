@@ -27,7 +27,7 @@ cdef class HMapCore(TypedMap):
     cdef uint64_t _growths, _same_size_growths, _shrinks, _rekeys
     cdef object hash_name
 
-    cdef int begin(self, key, value, capacity, hash, seed, hash_cache) except -1
+    cdef int begin(self, key_codec, value_codec, int B, hash, seed) except -1
     # growing and shrinking
     cdef int start_over(self, BucketMemory arrays, const uint64_t *hash_key) except -1
     cdef int start_growth(self, bint huge) except -1

@@ -95,21 +95,21 @@ cdef class HMapCore(TypedMap):
             if self.begun:              # also by another thread that is in here, or by code that this call runs
                 raise TypeError("HMap.__init__ was called before: make a new map, or use clear() and update()")
             self.begun = True
+        cdef Digest digest = NULL
         try:
-            self.begin(key, value, capacity, hash, seed, hash_cache)
+            key_codec, value_codec = codecs.key_codec(key), codecs.value_codec(value)
+            capsule = codecs.check_hash(key_codec, hash, hash_cache)
+            if capsule is not None:
+                digest = <Digest> PyCapsule_GetPointer(capsule, codecs.DIGEST_CAPSULE)
+            self.begin(key_codec, value_codec, smallest_B(capacity), hash, seed)
+            self.cached_digest, self.hash_cache = digest, hash_cache
         except BaseException:
             self.begun = False          # it may be tried again
             raise
 
     @cython.critical_section
-    cdef int begin(self, key, value, capacity, hash, seed, hash_cache) except -1:
-        """What __init__ does, once per map."""
-        key_codec, value_codec = codecs.key_codec(key), codecs.value_codec(value)
-        capsule = codecs.check_hash(key_codec, hash, hash_cache)
-        cdef Digest digest = NULL
-        cdef int B = smallest_B(capacity)
-        if capsule is not None:
-            digest = <Digest> PyCapsule_GetPointer(capsule, codecs.DIGEST_CAPSULE)
+    cdef int begin(self, key_codec, value_codec, int B, hash, seed) except -1:
+        """Make an empty table for these types."""
         self.take_seed(seed)
         self.shape_slots(key_codec, value_codec)
         cdef BucketMemory arrays = new_buckets(B, self.value_at, self.stride)
@@ -118,8 +118,7 @@ cdef class HMapCore(TypedMap):
         self.draw_hash_key(self.t.hash_key)
         self.start_over(arrays, NULL)
         self.floor_B = B
-        self.t.xxh64 = hash == "xxh64"
-        self.cached_digest, self.hash_cache = digest, hash_cache
+        self.t.xxh64 = hash is not None     # there is no other
         self.take_types(key_codec, value_codec)
         return 0
 
