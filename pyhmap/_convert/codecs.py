@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,11 @@ from pyhmap._convert.times import TimeCodec, unit_of
 # The types that name a dtype by themselves, so that no other library has to be asked.
 NUMBERS: dict[type, np.dtype[Any]] = {np.dtype(code).type: np.dtype(code) for code in "?bBhHiIlLqQefd"}
 NUMBERS |= {each: np.dtype(each) for each in (bool, int, float)}
+
+
+# The codecs of simple types, by name: small maps are made often. There are as many names of times as there are units.
+MOST_SHARED = 256
+_shared: dict[tuple[Any, ...], Codec] = {}
 
 
 def key_codec(spec: Any, holder: str = "map") -> Codec:
@@ -48,19 +52,19 @@ def _codec(spec: Any, what: str, holder: str = "map") -> Codec:
     if isinstance(spec, Codec):
         return spec
     dtype = NUMBERS[spec] if type(spec) is type and spec in NUMBERS else type_of(spec, what)
-    if isinstance(dtype, type) or (dtype.kind in "biufMm" and dtype.metadata is None and dtype.subdtype is None):
-        return _shared_codec(dtype, getattr(dtype, "char", ""), getattr(dtype, "str", ""), what, holder)
-    codec = _new_codec(dtype, what)
-    codec.holder = holder
-    return codec
-
-
-@lru_cache(maxsize=256)
-def _shared_codec(dtype: Any, char: str, name: str, what: str, holder: str) -> Codec:
-    """The one codec of a simple type: small maps are made often. Dtypes that are equal may differ: in ``char``, which
-    is the type of C, or in the name, as M8[s] and M8[1000ms] do."""
-    codec = _new_codec(dtype, what)
-    codec.holder = holder
+    name: tuple[Any, ...] = ()
+    if isinstance(dtype, type):
+        name = dtype, what, holder
+    elif dtype.kind in "biufMm" and dtype.metadata is None and dtype.subdtype is None:
+        name = dtype.str, dtype.char, what, holder  # the type of C, too: int64 has two
+    codec = _shared.get(name)
+    if codec is None:
+        codec = _new_codec(dtype, what)
+        codec.holder = holder
+        if name:
+            if len(_shared) >= MOST_SHARED:
+                _shared.clear()
+            _shared[name] = codec
     return codec
 
 

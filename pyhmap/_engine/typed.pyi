@@ -10,6 +10,9 @@ from pyhmap._convert.codec import Codec
 def map_counts() -> tuple[int, int]: ...
 
 @disjoint_base
+class StoredType: ...
+
+@disjoint_base
 class TypedMap:
     _key_codec: Codec
     _value_codec: Codec
