@@ -174,7 +174,6 @@ cdef object encoded(codec, item):
 
 cdef object hashed(HMapCore map, object key, uint64_t *number):
     """One object key, or the item of a zero-dimensional array; `number` gets its hash()."""
-    map.check_initialised()
     cdef Py_hash_t h = PyObject_Hash(<PyObject *> key)
     if h == -1:                         # never the hash of an object
         return hashed_item(map, key, number)

@@ -25,7 +25,7 @@ from pyhmap._engine.one_item cimport (
     value_object,
 )
 from pyhmap._engine.rwlock cimport wait_to_read, wait_to_write
-from pyhmap._engine.typed cimport OBJECT, OTHER, STR
+from pyhmap._engine.typed cimport NO_KIND, OBJECT, OTHER, STR
 from pyhmap._kernels.any_key cimport AnyKey
 from pyhmap._kernels.constants cimport FOUND, INSERTED, NEED_GROWTH, NOT_FOUND, OBJECT_KEY, TEXT
 from pyhmap._kernels.dispatch cimport delete, get, put
@@ -44,6 +44,8 @@ cdef object write(HMapCore map, object key, object value, bint overwrite):
     cdef OneWrite w
     begin_one(&w, overwrite)
     if map.t.form == OBJECT_KEY:
+        if map.key_kind == NO_KIND:                     # the types are set before there is room for objects
+            map.check_initialised()
         key = hashed(map, key, &w.number)               # once, although the search may have to be repeated
         w.seen = map.membership - 1                     # nothing is known yet
         if not overwrite:
