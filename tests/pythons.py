@@ -35,7 +35,6 @@ from pip._vendor.packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "build" / "pythons"
 PAGE, RESULTS = ROOT / "docs" / "compatibility.md", ROOT / "tests" / "pythons.json"
-OPENING, END = "<!-- pythons -->", "<!-- pythons: end -->"
 COMPILER = os.environ.get("CC", "gcc")
 ASKED = "import sys, sysconfig; print(sys.version.split()[0] + 't' * bool(sysconfig.get_config_var('Py_GIL_DISABLED')))"
 IMPORTED = "import pyhmap, tophash_cache, numpy, xxhash; print(numpy.__version__, xxhash.VERSION)"
@@ -298,8 +297,14 @@ def merged(before: list[dict[str, str]], rows: list[dict[str, str]]) -> list[dic
 
 def page(text: str, rows: list[dict[str, str]]) -> str:
     """docs/compatibility.md with these rows."""
-    start, end = text.index(OPENING) + len(OPENING), text.index(END)
-    return f"{text[:start]}\n\n{matrix(rows)}\n\n{text[end:]}"
+    return filled(text, "pythons", matrix(rows))
+
+
+def filled(text: str, name: str, tables: str) -> str:
+    """A document with tables at the place that a comment names."""
+    opening, end = f"<!-- {name} -->", f"<!-- {name}: end -->"
+    before, after = text[: text.index(opening)], text[text.index(end) :]
+    return f"{before}{opening}\n\n{tables}\n\n{after}"
 
 
 def main() -> int:

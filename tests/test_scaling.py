@@ -1,36 +1,24 @@
 """The program that shows how reads scale with threads: what it prints, and what the page has of it."""
 
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 
-import pytest
-
-PROGRAM = Path(__file__).parent / "stress" / "scaling.py"
+import pythons
+import scaling
 
 
-@pytest.fixture(scope="module")
-def scaling() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("scaling", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_page_shows_what_is_recorded(scaling):
-    text = scaling.PAGE.read_text()
+def test_the_page_shows_what_is_recorded():
+    text = pythons.PAGE.read_text()
     assert scaling.page(text, json.loads(scaling.RESULTS.read_text())) == text
 
 
-def test_more_threads_are_told_by_how_many_times_as_fast_they_are(scaling):
+def test_more_threads_are_told_by_how_many_times_as_fast_they_are():
     row = {"python": "3.13.1t", "gil": True, "work": "m[k], one map"}
     printed = scaling.table([row | {"per_second": {"1": [1e6, 2e6, 9e6], "2": [3e6, 5e6, 4e6]}}])
 
     assert printed.splitlines()[2] == "| 3.13.1t, with the GIL | `m[k]`, one map | 2.0              | 2.00 times |"
 
 
-def test_all_look_ups_of_all_threads_count(scaling):
+def test_all_look_ups_of_all_threads_count():
     calls = [0, 0]
 
     def work(index, keys):
@@ -45,7 +33,7 @@ def test_all_look_ups_of_all_threads_count(scaling):
     assert 0 < rate <= (10 * calls[0] + calls[1]) / 0.05
 
 
-def test_each_row_has_each_number_of_threads(scaling, monkeypatch):
+def test_each_row_has_each_number_of_threads(monkeypatch):
     monkeypatch.setattr(scaling, "KEYS", 1000)
     monkeypatch.setattr(scaling, "SCALARS", 10)
     monkeypatch.setattr(scaling, "BATCH", 100)

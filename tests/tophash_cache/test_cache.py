@@ -198,7 +198,7 @@ def test_an_object_where_an_evicted_key_lay_gets_its_own_digest(entries, form, d
         addresses.add(id(key))
         assert cache.hash(key) == digest(key)
     assert cache.stats().evictions > 1000
-    assert len(addresses) < 5000  # half as many as there are keys
+    assert len(addresses) < 2000  # of 10,000 keys
 
 
 def test_an_object_where_a_key_lay_before_a_clear_gets_its_own_digest(digest):

@@ -1,7 +1,7 @@
 """How reads scale with threads: the same look-ups by one thread, by two, and by as many as there are processors.
 
-    python tests/stress/scaling.py             a table, with this Python
-    python tests/stress/scaling.py --write     also into scaling.json and docs/compatibility.md
+    python tests/scaling.py             a table, with this Python
+    python tests/scaling.py --write     also into scaling.json and docs/compatibility.md
 
 With a GIL, only batches run side by side. A free-threaded Python runs single reads side by side as well, but those of
 one map that can be written wait for each other: each is a critical section of the map. So there are two arrangements,
@@ -18,16 +18,14 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import pythons
 from pyhmap import HMap
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PAGE, RESULTS = ROOT / "docs" / "compatibility.md", ROOT / "tests" / "scaling.json"
-OPENING, END = "<!-- scaling -->", "<!-- scaling: end -->"
+RESULTS = pythons.ROOT / "tests" / "scaling.json"
 KEYS = 1_000_000
 SCALARS = 20_000  # keys that one call of a scalar loop looks up
 BATCH = 100_000  # keys of one call of get_many
@@ -127,15 +125,12 @@ def table(rows: list[dict[str, Any]]) -> str:
         python = row["python"] + (", with the GIL" if row["gil"] and row["python"].endswith("t") else "")
         times = [f"{rates[count] / rates['1']:.2f} times" if count in rates else "-" for count in counts]
         cells.append([python, f"`{row['work']}`".replace(",", "`,", 1)[:-1], f"{rates['1'] / 1e6:.1f}", *times])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+    return pythons.table(cells)
 
 
 def page(text: str, rows: list[dict[str, Any]]) -> str:
     """docs/compatibility.md with these rows."""
-    start, end = text.index(OPENING) + len(OPENING), text.index(END)
-    return f"{text[:start]}\n\n{table(rows)}\n\n{text[end:]}"
+    return pythons.filled(text, "scaling", table(rows))
 
 
 def main() -> None:
@@ -153,7 +148,7 @@ def main() -> None:
         rows += [row for row in kept if (row["python"], row["gil"]) != (rows[0]["python"], rows[0]["gil"])]
         rows.sort(key=lambda row: (row["python"].split("."), row["gil"]))
         RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
-        PAGE.write_text(page(PAGE.read_text(), rows))
+        pythons.PAGE.write_text(page(pythons.PAGE.read_text(), rows))
 
 
 if __name__ == "__main__":
