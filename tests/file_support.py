@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+import pyhmap
 from pyhmap import CorruptMapError, FrozenIndex, FrozenMap, HIndex, HMap
 from pyhmap._file.blocks import BlockWriter, checksum_of
 from pyhmap._file.header import PAGE, Header, header_of
@@ -128,3 +129,15 @@ def decoded(f: Any, codes: Any, to: str) -> Any:
     import pyarrow  # the tests of a wheel do without
 
     return pyarrow.array(keys).validate(full=True)
+
+
+def put_values(path: Path, queue: Any) -> None:
+    """In another process, which can import this file, but not that of a test: put two values into a queue."""
+    with pyhmap.open(path) as f:
+        queue.put([f[key] for key in ("a", "long enough to be elsewhere")])
+
+
+def put_codes(path: Path, queue: Any) -> None:
+    """The same with codes and keys of an index."""
+    with pyhmap.open(path) as f:
+        queue.put((f.encode(["b", "none"]).tolist(), f.decode([1, 0], to="list"), f.key(1)))

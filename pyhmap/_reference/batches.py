@@ -49,7 +49,10 @@ def combine(codec: Codec, op: str, old: bytes, value: bytes) -> bytes:
 
 def _combine_into(old: Array, op: str, value: Array) -> None:
     """Combine arrays in place. Fields are views, so bytes that are in none of them stay as they are."""
-    if old.dtype.names is None:
+    if op == "add" and old.dtype.kind == "m":  # as ints, which wrap around; NumPy 2.5 refuses such a sum of times
+        absent = np.isnat(old) | np.isnat(value)
+        old[...] = np.where(absent, np.timedelta64("NaT"), (old.view(np.int64) + value.view(np.int64)).view(old.dtype))
+    elif old.dtype.names is None:
         old[...] = OPERATIONS[op](old, value)
     else:
         for name in old.dtype.names:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pyhmap
-from file_support import INDEXES, MAPS, header_in, tensors_of
+from file_support import INDEXES, MAPS, header_in, put_codes, put_values, tensors_of
 from kinds import KINDS, VALUE_KINDS
 from pyhmap import FileFormatError, FrozenIndex, FrozenMap, FrozenSet, HIndex, HMap, HSet
 from pyhmap._engine.memory import block_memory
@@ -255,26 +255,16 @@ def test_sections_begin_at_pages(path, make):
     assert path.stat().st_size == header.file_bytes()
 
 
-def child(path, queue):
-    with pyhmap.open(path) as f:
-        queue.put([f[key] for key in ("a", "long enough to be elsewhere")])
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.slow
 def test_another_process_opens_it(path, method):
     HMap(str, int, {"a": 1, "long enough to be elsewhere": 2}).save(path)
     context = multiprocessing.get_context(method)
     queue = context.Queue()
-    process = context.Process(target=child, args=(path, queue))
+    process = context.Process(target=put_values, args=(path, queue))
     process.start()
     assert queue.get(timeout=60) == [1, 2]
     process.join()
-
-
-def child_with_an_index(path, queue):
-    with pyhmap.open(path) as f:
-        queue.put((f.encode(["b", "none"]).tolist(), f.decode([1, 0], to="list"), f.key(1)))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -283,7 +273,7 @@ def test_other_processes_open_an_index(path, method):
     HIndex(str, ["b", "long enough to be elsewhere"]).save(path)
     context = multiprocessing.get_context(method)
     queue = context.Queue()
-    processes = [context.Process(target=child_with_an_index, args=(path, queue)) for _ in range(3)]
+    processes = [context.Process(target=put_codes, args=(path, queue)) for _ in range(3)]
     for process in processes:
         process.start()
     expected = ([0, -1], ["long enough to be elsewhere", "b"], "long enough to be elsewhere")
