@@ -12,12 +12,12 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from _hmap_bytes.raw_bytes cimport cold, prefetch
-from pyhmap._kernels.constants cimport BLOCK, EMPTY_ONE, IN_FLIGHT, OBJECT_KEY, SLOTS, TEXT, WINDOW, WORD32
+from pyhmap._kernels.constants cimport BLOCK, IN_FLIGHT, OBJECT_KEY, SLOTS, TEXT, WINDOW, WORD32
 from pyhmap._kernels.hash cimport tophash_of
-from pyhmap._kernels.layout cimport Buckets, ObjectKey, Table, Text, growing, key_t, lowest_bit, slot_at
+from pyhmap._kernels.layout cimport Buckets, ObjectKey, Table, Text, growing, key_t, lowest_bit, slot_at, tophash_word
 from pyhmap._kernels.one_key cimport get
 from pyhmap._kernels.pipeline cimport block_size, cloned, hash_block, unlikely
-from pyhmap._kernels.probe cimport chain_ends, find, first_slot, first_slot_by_product, match
+from pyhmap._kernels.probe cimport chain_ends, find, first_slot, first_slot_by_product, match, match_full
 from pyhmap._kernels.reading cimport Reading, reading_from
 from pyhmap._kernels.slot cimport canonical, copy_bytes, hand_out, hash_of, load_key, prefetch_key, same_key, value_of
 from pyhmap._kernels.text_source cimport TextSource, loaded, read_window
@@ -92,7 +92,8 @@ cdef inline void prefetch_texts(const Table *t, const key_t *key, const uint64_t
 
 
 cdef inline cold find_again(const Table *t, uint64_t h, const key_t *key, uint8_t **slot) noexcept nogil:
-    slot[0] = find(t, &t.now, h & (t.now.nmain - 1), tophash_of(h), key)
+    cdef uint64_t number
+    slot[0] = find(t, &t.now, h & (t.now.nmain - 1), tophash_of(h), key, &number)
 
 
 cdef inline cloned take_all(const Table *t, const key_t *key, const uint64_t *h, const uint64_t *place, uint64_t n,
@@ -225,18 +226,45 @@ cdef inline uint64_t read_growing(const Table *t, const Reading *r, const key_t 
 
 cdef inline uint64_t collect_as(const Table *t, uint8_t *keys, uint8_t *values, const key_t *form) noexcept nogil:
     """collect() for one form; `form` only tells which."""
-    cdef uint64_t row, n = 0
-    cdef int i
+    cdef uint64_t row = 0, n = 0, matches
     cdef uint8_t *slot
-    for row in range(t.now.next_row):
-        for i in range(SLOTS):
-            if t.now.tophash[row * SLOTS + i] > EMPTY_ONE:
-                slot = slot_at(&t.now, row, i)
-                if keys != NULL:
-                    load_key(t, slot, &(<key_t *> keys)[n])
-                if values != NULL:
-                    hand_out(t, values + n * t.value_size, value_of(slot, form))
-                n += 1
+    if (key_t is uint32_t or key_t is uint64_t) and not t.text_values:
+        if t.value_size == 8:
+            n = collect_words(t, keys, values, &row, 8, form)
+        elif t.value_size == 4:
+            n = collect_words(t, keys, values, &row, 4, form)
+    while row < t.now.next_row:
+        matches = match_full(tophash_word(&t.now, row))
+        while matches:
+            slot = slot_at(&t.now, row, first_slot(matches))
+            matches &= matches - 1
+            if keys != NULL:
+                load_key(t, slot, &(<key_t *> keys)[n])
+            if values != NULL:
+                hand_out(t, values + n * t.value_size, value_of(slot, form))
+            n += 1
+        row += 1
+    return n
+
+
+cdef inline uint64_t collect_words(const Table *t, uint8_t *keys, uint8_t *values, uint64_t *row, uint64_t size,
+                                   const key_t *form) noexcept nogil:
+    """The same for the rows from the first on, as long as there is room for all slots of a row in the targets: without
+    a branch, each slot is copied, and what is empty is overwritten by the next. Returns how many keys came, and in
+    `row` the first row that is left."""
+    cdef uint64_t i, word, n = 0
+    cdef uint8_t *slot
+    while row[0] < t.now.next_row and n + SLOTS <= t.count:
+        word = match_full(tophash_word(&t.now, row[0])) >> 7
+        slot = slot_at(&t.now, row[0], 0)
+        for i in range(<uint64_t> SLOTS):
+            if keys != NULL:
+                (<key_t *> keys)[n] = (<const key_t *> slot)[0]
+            if values != NULL:
+                copy_bytes(values + n * size, value_of(slot, form), size)
+            n += word >> 8 * i & 1
+            slot += t.now.stride
+        row[0] += 1
     return n
 
 
