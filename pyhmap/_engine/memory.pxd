@@ -2,7 +2,8 @@
 #
 #     one mapping, of 2^(B+1) rows; of one row if B = 0, since one bucket grows before it overflows
 #
-#     slots of main rows │ slots of overflow rows │ tophashes │ overflow links
+#     slots of main rows │ slots of overflow rows │ tophashes │ overflow links      all zeroed, but for the slots of
+#                                                                                   overflow rows of a small array
 #     ├── huge pages if built by a batch          ├─ of main rows: the same
 #     returned to the system from the left, as evacuation proceeds; then the rest, piece by piece
 
@@ -17,7 +18,7 @@ cdef enum:
 
 
 cdef class Block:
-    cdef uint8_t *data          # zeroed, and aligned to a cache line unless it is small; large ones to a huge page
+    cdef uint8_t *data          # aligned to a cache line unless it is small; large ones to a huge page
     cdef readonly uint64_t size
     cdef void *start            # what was allocated or mapped
     cdef uint64_t mapped        # bytes mapped, 0 for an allocated block
@@ -57,7 +58,7 @@ cdef class FreePlaces:          # indices of the places of a list of objects tha
     cdef uint64_t pop(self) noexcept
 
 
-cdef Block new_memory(uint64_t size)
+cdef Block new_memory(uint64_t size, uint64_t any_from=*, uint64_t any_to=*)
 cdef BucketMemory new_buckets(int B, uint64_t value_at, uint64_t stride)
 cdef ArenaBlocks new_arena(Arena *a)
 cdef Block borrowed(array)

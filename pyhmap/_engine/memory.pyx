@@ -12,7 +12,8 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from pyhmap._inspect.state import RawBuckets
 
@@ -70,8 +71,8 @@ cdef enum:
     LINE = 64                   # bytes of a cache line
     ALIGNED_FROM = 1 << 12      # smaller blocks are in the cache as a whole, wherever their lines begin
     PAGE = 1 << 16              # of x86-64 4 KiB, of Apple's processors 16 KiB, of some Linux on ARM 64 KiB
-    # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, which must zero
-    # memory that it uses again: up to this size that is cheaper.
+    # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, whose memory may
+    # be used already, and is zeroed here: up to this size that is cheaper.
     MAPPED_FROM = 1 << 20
     PIECE = HUGE // 4           # bytes returned at once: 128 small pages, well under a tenth of a millisecond
     DOMAIN = 0                  # of tracemalloc: shown beside the memory of Python itself
@@ -131,12 +132,13 @@ cdef class Block:
         PyTraceMalloc_Track(DOMAIN, <uint64_t> self.start, size)
 
 
-cdef Block new_memory(uint64_t size):
-    """A block of so many bytes."""
+cdef Block new_memory(uint64_t size, uint64_t any_from=0, uint64_t any_to=0):
+    """A block of so many bytes, zeroed but for a range that may hold anything: where the allocator zeroes memory, it
+    touches it, and so takes pages of the system for what may never be used."""
     cdef Block block = Block.__new__(Block)
     cdef uint64_t slack = 1 if size < ALIGNED_FROM else LINE if size < MAPPED_FROM else HUGE if size >= HUGE else PAGE
     if size < MAPPED_FROM:
-        block.start = calloc(size + slack, 1)
+        block.start = malloc(size + slack)
     else:
         block.start = map_pages(size + slack)
         block.mapped = size + slack
@@ -144,6 +146,9 @@ cdef Block new_memory(uint64_t size):
         raise MemoryError(f"no memory for {size:,} bytes of buckets")
     block.size = size
     block.data = <uint8_t *> ((<uint64_t> block.start + slack - 1) // slack * slack)
+    if not block.mapped:
+        memset(block.data, 0, any_from)
+        memset(block.data + any_to, 0, size - any_to)
     count(&blocks_alive, 1)
     count(&bytes_alive, size)
     PyTraceMalloc_Track(DOMAIN, <uint64_t> block.start, size)
@@ -211,7 +216,8 @@ cdef BucketMemory new_buckets(int B, uint64_t value_at, uint64_t stride):
     raw.rows = 2 * raw.nmain if B else 1
     raw.value_at = value_at
     raw.stride = stride
-    memory.block = new_memory(raw.rows * (SLOTS * stride + SLOTS + 4))
+    memory.block = new_memory(raw.rows * (SLOTS * stride + SLOTS + 4),
+                              raw.nmain * SLOTS * stride, raw.rows * SLOTS * stride)
     raw.slots = memory.block.data
     raw.tophash = raw.slots + raw.rows * SLOTS * stride
     raw.overflow = <uint32_t *> (raw.tophash + raw.rows * SLOTS)
@@ -275,6 +281,7 @@ cdef object new_block(uint64_t least, uint64_t last, uint64_t expected):
 
     Only the `expected` part, which will be used soon, gets huge pages: touching any byte of a huge page commits all of
     it."""
-    cdef Block block = new_memory(max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last))
+    cdef uint64_t size = max(least, <uint64_t> 1 << ARENA_FIRST, 2 * last)
+    cdef Block block = new_memory(size, 0, size)
     block.advise(0, min(block.size, expected), True)
     return np.frombuffer(block, np.uint8)

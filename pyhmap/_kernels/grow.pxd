@@ -48,9 +48,13 @@ from pyhmap._kernels.slot cimport hash_of, load_key
 from pyhmap._kernels.text cimport move_text
 
 
+cdef inline uint64_t load_limit(uint64_t nmain) noexcept nogil:
+    """The keys that so many buckets may hold: 6.5 for each. A single bucket may be full."""
+    return max(<uint64_t> SLOTS, LOAD_NUM * (nmain // LOAD_DEN))
+
+
 cdef inline bint over_load(uint64_t count, uint64_t nmain) noexcept nogil:
-    """Whether there are more than 6.5 keys per bucket. A single bucket may be full."""
-    return count > SLOTS and count > LOAD_NUM * (nmain // LOAD_DEN)
+    return count > load_limit(nmain)
 
 
 cdef inline bint too_many_overflow(const Buckets *b) noexcept nogil:

@@ -6,7 +6,7 @@
 #     2^B - 1    ── main buckets end ──
 #     2^B        first overflow bucket taken
 #     ...
-#     next_row   first overflow row never yet taken (rows behind it are untouched, still zero: they cost no memory)
+#     next_row   first overflow row never yet taken (rows behind it are untouched: they cost no memory)
 #
 #     free_row   an overflow row that became empty and was unlinked, 0 for none; its link leads to the next such row.
 #                Free rows are taken before next_row is.
@@ -133,6 +133,11 @@ cdef inline uint64_t tophash_word(const Buckets *b, uint64_t row) noexcept nogil
 cdef inline uint8_t *slot_at(const Buckets *b, uint64_t row, unsigned i) noexcept nogil:
     kernel_assert(row < b.next_row and i < SLOTS)
     return b.slots + (row * SLOTS + i) * b.stride
+
+
+cdef inline uint64_t slot_number(const Buckets *b, const uint8_t *inside) noexcept nogil:
+    """The number of the slot that this byte lies in, counted through all rows."""
+    return <uint64_t> (inside - b.slots) // b.stride
 
 
 cdef inline bint evacuated(const Buckets *b, uint64_t bucket) noexcept nogil:

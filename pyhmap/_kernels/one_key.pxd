@@ -19,7 +19,8 @@ from pyhmap._kernels.constants cimport FOUND, INLINE_TEXT, INSERTED, NOT_FOUND, 
 cdef inline uint8_t *get(const Table *t, const key_t *key, uint64_t h) noexcept nogil:
     """The value of key in its slot, or NULL."""
     cdef const Buckets *b = home(t, h)
-    cdef uint8_t *slot = find(t, b, h & (b.nmain - 1), tophash_of(h), key)
+    cdef uint64_t number
+    cdef uint8_t *slot = find(t, b, h & (b.nmain - 1), tophash_of(h), key, &number)
     return NULL if slot == NULL else value_of(slot, key)
 
 
@@ -52,11 +53,12 @@ cdef inline Status put(Table *t, const key_t *key, uint64_t h, const void *value
     return INSERTED
 
 
-cdef inline void remove(Table *t, uint64_t bucket, uint8_t *slot, const key_t *key) noexcept nogil:
+cdef inline void remove(Table *t, uint64_t bucket, uint64_t number, const key_t *key) noexcept nogil:
     """Empty the slot of a key in the new array."""
+    cdef uint8_t *slot = t.now.slots + number * t.now.stride
     drop_key(t, slot, key)
     drop_value(t, value_of(slot, key))
-    erase(&t.now, bucket, slot)
+    erase(&t.now, bucket, number)
     t.count -= 1
 
 
@@ -74,15 +76,15 @@ cdef inline bint is_stored_as_hashed(const Table *t, const uint8_t *slot, const 
 cdef inline Status delete(Table *t, const key_t *key, uint64_t h, void *value) noexcept nogil:
     """Remove key. If value is not NULL it receives the value first; a long text stays readable in the arena.
     FOUND or NOT_FOUND."""
-    cdef uint64_t bucket
+    cdef uint64_t bucket, number
     cdef uint8_t *slot
     if growing(t):
         grow_work(t, h, key)
     bucket = h & (t.now.nmain - 1)
-    slot = find(t, &t.now, bucket, tophash_of(h), key)
+    slot = find(t, &t.now, bucket, tophash_of(h), key, &number)
     if slot == NULL:
         return NOT_FOUND
     if value != NULL:
         hand_out(t, value, value_of(slot, key))
-    remove(t, bucket, slot, key)
+    remove(t, bucket, number, key)
     return FOUND

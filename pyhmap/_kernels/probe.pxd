@@ -45,6 +45,13 @@ cdef inline uint64_t match_empty(uint64_t word) noexcept nogil:
     return zero_bytes(word & NOT_LOW)
 
 
+cdef inline uint64_t match_full(uint64_t word) noexcept nogil:
+    """The full slots of a row of a settled table: those in another state than EMPTY_REST and EMPTY_ONE; exact for all.
+    """
+    word &= NOT_LOW
+    return (((word & ~HIGH) + ~HIGH) | word) & HIGH
+
+
 cdef inline bint chain_ends(uint64_t word) noexcept nogil:
     """Whether the last slot of the row is EMPTY_REST, as it is when any is: the chain has no keys behind the row."""
     return word >> 56 == EMPTY_REST
@@ -62,9 +69,9 @@ cdef inline uint64_t first_slot_by_product(uint64_t matches) noexcept nogil:
     return (((matches & -matches) >> 7) * <uint64_t> 0x0001020304050607) >> 56
 
 
-cdef inline uint8_t *find(const Table *t, const Buckets *b, uint64_t row, uint64_t tophash,
-                          const key_t *key) noexcept nogil:
-    """The slot of key in the chain that starts at row, or NULL."""
+cdef inline uint8_t *find(const Table *t, const Buckets *b, uint64_t row, uint64_t tophash, const key_t *key,
+                          uint64_t *number) noexcept nogil:
+    """The slot of key in the chain that starts at row, and the number of that slot in the array; or NULL."""
     cdef uint64_t word, matches
     cdef uint8_t *slot
     while True:
@@ -73,6 +80,7 @@ cdef inline uint8_t *find(const Table *t, const Buckets *b, uint64_t row, uint64
         while matches:
             slot = slot_at(b, row, first_slot(matches))
             if same_key(t, slot, key):
+                number[0] = row * SLOTS + first_slot(matches)
                 return slot
             matches &= matches - 1
         if chain_ends(word):
@@ -140,6 +148,7 @@ cdef inline uint64_t take_row(Buckets *b) noexcept nogil:
         kernel_assert(b.next_row < b.rows)
         row = b.next_row
         b.next_row += 1
+        memset(b.slots + row * SLOTS * b.stride, 0, SLOTS * b.stride)   # what a row held that was freed is zeros already
     return row
 
 
@@ -157,15 +166,21 @@ cdef inline uint8_t *occupy(Buckets *b, Place *place, uint64_t tophash) noexcept
     return slot_at(b, place.row, place.i)
 
 
-cdef inline void erase(Buckets *b, uint64_t bucket, uint8_t *slot) noexcept nogil:
-    """Empty a slot of the chain of a main bucket, keep EMPTY_REST true for the slots before it, and free the overflow
-    rows at the chain's end that have become empty. Free rows are used again, so keys that come and go at constant count
-    do not need a same-size growth."""
-    cdef uint64_t position = <uint64_t> (slot - b.slots) // b.stride
-    cdef uint64_t row = position // SLOTS
-    cdef unsigned i = <unsigned> (position % SLOTS)
+cdef inline void clear_slot(uint8_t *slot, uint64_t stride) noexcept nogil:
+    if stride == 16:            # a constant: two stores instead of a call
+        memset(slot, 0, 16)
+    else:
+        memset(slot, 0, stride)
+
+
+cdef inline void erase(Buckets *b, uint64_t bucket, uint64_t number) noexcept nogil:
+    """Empty the slot of this number, which is in the chain of a main bucket; keep EMPTY_REST true for the slots before
+    it, and free the overflow rows at the chain's end that have become empty. Free rows are used again, so keys that
+    come and go at constant count do not need a same-size growth."""
+    cdef uint64_t row = number // SLOTS
+    cdef unsigned i = <unsigned> (number % SLOTS)
     cdef uint64_t before
-    memset(slot, 0, b.stride)
+    clear_slot(b.slots + number * b.stride, b.stride)
     b.tophash[row * SLOTS + i] = EMPTY_ONE
     if i < SLOTS - 1:
         if b.tophash[row * SLOTS + i + 1] != EMPTY_REST:

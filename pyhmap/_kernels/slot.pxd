@@ -69,12 +69,12 @@ cdef inline uint8_t *value_of(uint8_t *slot, const key_t *key) noexcept nogil:
 
 
 cdef inline void copy_bytes(void *target, const void *source, uint64_t size) noexcept nogil:
-    """memcpy with the common sizes as constants: a load and a store instead of a call."""
+    """memcpy with the common sizes as constants: a load and a store instead of a call. A set has none to copy."""
     if size == 8:
         memcpy(target, source, 8)
     elif size == 4:
         memcpy(target, source, 4)
-    else:
+    elif size:
         memcpy(target, source, size)
 
 

@@ -2,7 +2,9 @@
 #
 # Writes go through the stages of pipeline.pxd, and are done one after the other in the last of them, so that of equal
 # keys in a batch each sees the writes before it. The first two stages only bring the lines that the last one will touch
-# into the cache, also in a growing table; nothing else of their results is used.
+# into the cache, also in a growing table. In a settled one, where keys keep their slots as long as none is removed, the
+# last stage begins with the slot that the second one found, and most new keys go to their main bucket: it searches
+# chains only where that does not settle it.
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -23,12 +25,13 @@ from pyhmap._kernels.constants cimport (
     TEXT,
     WORD32,
 )
+from pyhmap._kernels.grow cimport load_limit, too_many_overflow
 from pyhmap._kernels.hash cimport tophash_of
-from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, slot_at
+from pyhmap._kernels.layout cimport Buckets, Table, Text, growing, key_t, slot_at, slot_number, tophash_word
 from pyhmap._kernels.one_key cimport delete, get, is_stored_as_hashed, put, remove
 from pyhmap._kernels.pipeline cimport block_size, hash_block, unlikely
-from pyhmap._kernels.probe cimport first_slot, match, match_empty
-from pyhmap._kernels.slot cimport copy_bytes, hand_out
+from pyhmap._kernels.probe cimport chain_ends, first_slot, match, match_empty
+from pyhmap._kernels.slot cimport copy_bytes, hand_out, same_key, store_key, value_of
 from pyhmap._kernels.writing cimport (
     ACCUMULATE,
     DISCARD,
@@ -39,9 +42,16 @@ from pyhmap._kernels.writing cimport (
     Writing,
 )
 
+cdef extern from *:
+    """
+    #define PYHMAP_NO_SLOT UINT64_MAX
+    """
+    const uint64_t NO_SLOT "PYHMAP_NO_SLOT"     # the number of no slot
 
-cdef inline void seek_block(const Buckets *b, const uint64_t *h, uint64_t n) noexcept nogil:
-    """Second stage: prefetch the slot of each key that will probably be written, matched or empty."""
+
+cdef inline void seek_block(const Buckets *b, const uint64_t *h, uint64_t n, uint64_t *number) noexcept nogil:
+    """Second stage: the number of the slot that matched first, NO_SLOT if none did. Prefetches that slot, or the one
+    where a new key goes."""
     cdef uint64_t i, row, word, likely
     cdef uint64_t mask = b.nmain - 1
     cdef const uint64_t *rows = <const uint64_t *> b.tophash
@@ -49,8 +59,12 @@ cdef inline void seek_block(const Buckets *b, const uint64_t *h, uint64_t n) noe
         row = h[i] & mask
         word = rows[row]
         likely = match(word, tophash_of(h[i]))
-        if not likely:
-            likely = match_empty(word)
+        if likely:
+            number[i] = row * SLOTS + first_slot(likely)
+            prefetch_near(b.slots + number[i] * b.stride)
+            continue
+        number[i] = NO_SLOT
+        likely = match_empty(word)
         if unlikely(not likely):
             prefetch_near(&b.overflow[row])
         else:
@@ -86,6 +100,20 @@ cdef inline int64_t largest_code_of(const Table *t, const Buckets *b, bint signe
     return largest
 
 
+cdef inline void act_on(const Table *t, Writing *w, uint64_t position, uint8_t *stored, bint new) noexcept nogil:
+    """What an action other than SET does with the value of a key in its slot, which has just come there if `new`."""
+    if w.action == ACCUMULATE:
+        if not new:
+            combine_value(&w.combine, stored, w.values + position * w.value_step)
+    elif w.action == SETDEFAULT:
+        hand_out(t, w.out + position * t.value_size, stored)
+    elif w.action == FACTORIZE:
+        w.next_code += new
+        (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)
+    else:
+        w.out[position] = new
+
+
 cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h) noexcept nogil:
     """Set, insert, combine or number one key. FOUND or INSERTED when it is done."""
     cdef uint8_t *stored
@@ -97,25 +125,61 @@ cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t 
             stored = get(t, key, h)
             if stored == NULL:
                 return NOT_FOUND
-            (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)
+            act_on(t, w, position, stored, False)
             return FOUND
     status = put(t, key, h, value, w.action == SET, &stored)
     if status == INSERTED and unlikely(not is_stored_as_hashed(t, stored - t.now.value_at, key, h)):
-        remove(t, h & (t.now.nmain - 1), stored - t.now.value_at, key)
+        remove(t, h & (t.now.nmain - 1), slot_number(&t.now, stored), key)
         return CHANGED
-    if w.action == SET or status > INSERTED:
-        return status
-    if w.action == ACCUMULATE:
-        if status == FOUND:
-            combine_value(&w.combine, stored, <const uint8_t *> value)
-    elif w.action == SETDEFAULT:
-        hand_out(t, w.out + position * t.value_size, stored)
-    elif w.action == FACTORIZE:
-        w.next_code += status == INSERTED
-        (<int64_t *> w.out)[position] = code_of(stored, t.value_size, w.signed_codes)
-    else:
-        w.out[position] = status == INSERTED
+    if w.action != SET and status <= INSERTED:
+        act_on(t, w, position, stored, status == INSERTED)
     return status
+
+
+cdef inline Status put_at_once(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h, uint64_t number,
+                               uint64_t limit) noexcept nogil:
+    """put_one() for what is common in a settled table without text values, `limit` being the keys it may hold: the slot
+    of this number has the key; or nothing matches in its bucket, which has an empty slot at the end and so no overflow
+    bucket. NOT_FOUND, with nothing done, in all other cases."""
+    cdef uint8_t *slot
+    cdef uint64_t row, word, tophash
+    cdef const void *value = w.values + position * w.value_step
+    if number != NO_SLOT:
+        slot = t.now.slots + number * t.now.stride
+        if unlikely(not same_key(t, slot, key)):
+            return NOT_FOUND
+        if w.action == SET:
+            copy_bytes(value_of(slot, key), value, t.value_size)
+        else:
+            act_on(t, w, position, value_of(slot, key), False)
+        return FOUND
+    if key_t is uint32_t or key_t is uint64_t:
+        row = h & (t.now.nmain - 1)
+        word = tophash_word(&t.now, row)
+        tophash = tophash_of(h)
+        if match(word, tophash) or not chain_ends(word) or unlikely(t.count >= limit):
+            return NOT_FOUND
+        if w.action == FACTORIZE:
+            if unlikely(w.next_code > w.last_code):
+                return NOT_FOUND
+            value = &w.next_code
+        number = row * SLOTS + first_slot(match_empty(word))
+        slot = t.now.slots + number * t.now.stride
+        t.now.tophash[number] = <uint8_t> tophash
+        store_key(t, slot, key)
+        copy_bytes(value_of(slot, key), value, t.value_size)
+        t.count += 1
+        if w.action != SET:
+            act_on(t, w, position, value_of(slot, key), True)
+        return INSERTED
+    return NOT_FOUND
+
+
+cdef inline uint64_t limit_at_once(const Table *t) noexcept nogil:
+    """The keys that the table may hold; 0 where put_at_once() must not be used."""
+    if growing(t) or t.text_values or too_many_overflow(&t.now):
+        return 0
+    return load_limit(t.now.nmain)
 
 
 cdef inline Status remove_one(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h) noexcept nogil:
@@ -138,8 +202,10 @@ cdef inline uint64_t write_batch_as(Table *t, Writing *w, const key_t *keys, uin
     cdef key_t ring[IN_FLIGHT][BLOCK]
     cdef const key_t *key[IN_FLIGHT]
     cdef uint64_t h[IN_FLIGHT][BLOCK]
+    cdef uint64_t number[IN_FLIGHT][BLOCK]
     cdef uint64_t b, i, j, base, blocks = (stop - start + BLOCK - 1) // BLOCK
     cdef bint removing = w.action == POP or w.action == DISCARD
+    cdef uint64_t limit
     status[0] = FOUND
     for b in range(blocks + 2):
         if b < blocks:
@@ -147,15 +213,19 @@ cdef inline uint64_t write_batch_as(Table *t, Writing *w, const key_t *keys, uin
             key[j] = hash_block(t, keys + start + b * BLOCK, block_size(b, start, stop), ring[j], h[j])
         if 1 <= b < blocks + 1:
             j = (b - 1) % IN_FLIGHT
-            seek_block(&t.now, h[j], block_size(b - 1, start, stop))
+            seek_block(&t.now, h[j], block_size(b - 1, start, stop), number[j])
         if b >= 2:
             j = (b - 2) % IN_FLIGHT
             base = start + (b - 2) * BLOCK
+            limit = 0 if removing else limit_at_once(t)
             for i in range(block_size(b - 2, start, stop)):
+                if limit and put_at_once(t, w, base + i, &key[j][i], h[j][i], number[j][i], limit) != NOT_FOUND:
+                    continue
                 if removing:
                     status[0] = remove_one(t, w, base + i, &key[j][i], h[j][i])
                 else:
                     status[0] = put_one(t, w, base + i, &key[j][i], h[j][i])
+                    limit = limit_at_once(t)
                 if status[0] == FOUND:
                     continue
                 if unlikely(status[0] > INSERTED):

@@ -50,8 +50,9 @@ def combine(codec: Codec, op: str, old: bytes, value: bytes) -> bytes:
 def _combine_into(old: Array, op: str, value: Array) -> None:
     """Combine arrays in place. Fields are views, so bytes that are in none of them stay as they are."""
     if op == "add" and old.dtype.kind == "m":  # as ints, which wrap around; NumPy 2.5 refuses such a sum of times
-        absent = np.isnat(old) | np.isnat(value)
-        old[...] = np.where(absent, np.timedelta64("NaT"), (old.view(np.int64) + value.view(np.int64)).view(old.dtype))
+        sums = old.view(np.int64) + value.view(np.int64)
+        sums[np.isnat(old) | np.isnat(value)] = np.iinfo(np.int64).min  # NaT
+        old.view(np.int64)[...] = sums
     elif old.dtype.names is None:
         old[...] = OPERATIONS[op](old, value)
     else:
