@@ -1,4 +1,4 @@
-"""Calls that systems know under different names, or do not know: of files, locks, and forks."""
+"""Calls that systems know under different names, or do not know: of files, locks, forks, and cores."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def at_fork(**handlers: Callable[[], object]) -> None:
     """As ``os.register_at_fork``. Without forks there is nothing to do."""
     if sys.platform != "win32":
         os.register_at_fork(**handlers)
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may use."""
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def open_to_read(path: str) -> int:

@@ -12,6 +12,7 @@ from pyhmap._convert import infer
 from pyhmap._convert.codec import Many
 from pyhmap._engine.frozen import FrozenEngine
 from pyhmap._engine.map import HMapEngine
+from pyhmap._engine.threads import Threads
 from pyhmap._file.write import save as save_file
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import hashable
@@ -66,7 +67,7 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
         *,
         on_duplicate: Literal["raise", "last"] = "raise",
         seed: int | None = None,
-        threads: int = 1,
+        threads: Threads = 1,
         progress: Progress | None = None,
     ) -> Self:
         """A frozen map from ``keys[i]`` to ``values[i]``, whose types are inferred from the data.

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 from pyhmap._convert.codec import Many
 from pyhmap._engine.frozen import FrozenEngine
+from pyhmap._engine.threads import Threads
 from pyhmap._mapping.reading import ReadMethods
 
 _K = TypeVar("_K")
@@ -23,7 +24,7 @@ class FrozenMap(FrozenEngine[_K, _V], ReadMethods[_K, _V]):
         *,
         on_duplicate: Literal["raise", "last"] = "raise",
         seed: int | None = None,
-        threads: int = 1,
+        threads: Threads = 1,
         progress: Progress | None = None,
     ) -> Self: ...
     @classmethod

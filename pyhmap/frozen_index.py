@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pyhmap._convert.codec import Many
 from pyhmap._engine.codes import IndexEngine
+from pyhmap._engine.threads import Threads
 from pyhmap._file.write import save as save_file
 from pyhmap._mapping.equality import hashable
 from pyhmap._mapping.ids import IndexMethods
@@ -50,7 +51,7 @@ class FrozenIndex(IndexMethods[_K]):
         raise TypeError("FrozenIndex cannot be called: freeze an index with HIndex.freeze(), or open a file")
 
     @classmethod
-    def _of_index(cls, ix: IndexEngine, seed: int | None, threads: int, progress: Progress | None) -> Self:
+    def _of_index(cls, ix: IndexEngine, seed: int | None, threads: Threads, progress: Progress | None) -> Self:
         """An index of the keys and codes of another one; see :meth:`HIndex.freeze`."""
         m: FrozenMap[Any, Any] = FrozenMap._empty(ix.key_dtype, np.int64, seed)
         ix._freeze_into(m, threads, progress)
@@ -102,7 +103,7 @@ class FrozenIndex(IndexMethods[_K]):
         """
         return self._map.get(key, default)
 
-    def encode(self, keys: Many[_K], add: bool = False, *, threads: int = 1) -> npt.NDArray[np.int64]:
+    def encode(self, keys: Many[_K], add: bool = False, *, threads: Threads = 1) -> npt.NDArray[np.int64]:
         """The codes of n keys, -1 for a key without a code and for a null: an int64 array of shape (n,).
 
         Takes ``keys`` and ``threads``, and raises, as :meth:`FrozenMap.get_many` does. ``add`` is that of

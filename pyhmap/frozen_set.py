@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pyhmap._convert import infer
 from pyhmap._convert.codec import Many
+from pyhmap._engine.threads import Threads
 from pyhmap._file.write import save as save_file
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import hashable
@@ -56,7 +57,7 @@ class FrozenSet(TypedSet[_K]):
 
     @classmethod
     def from_array(
-        cls, keys: Many[Any], *, seed: int | None = None, threads: int = 1, progress: Progress | None = None
+        cls, keys: Many[Any], *, seed: int | None = None, threads: Threads = 1, progress: Progress | None = None
     ) -> Self:
         """A frozen set of n keys, whose type is inferred from the data. Keys that occur several times are one key.
 
@@ -92,7 +93,7 @@ class FrozenSet(TypedSet[_K]):
         return s
 
     @classmethod
-    def _of_set(cls, s: WritableSet[Any], seed: int | None, threads: int, progress: Progress | None) -> Self:
+    def _of_set(cls, s: WritableSet[Any], seed: int | None, threads: Threads, progress: Progress | None) -> Self:
         """A frozen set of the keys of another set; see :meth:`HSet.freeze`."""
         f = cls._over(FrozenMap._empty(s.key_dtype, "V0", s._map._settings["seed"] if seed is None else seed))
         f._map._freeze_map(s._map, threads, progress)
@@ -144,7 +145,7 @@ class FrozenSet(TypedSet[_K]):
 
     # ---- reading
 
-    def positions(self, keys: Many[_K], *, threads: int = 1) -> npt.NDArray[np.int64]:
+    def positions(self, keys: Many[_K], *, threads: Threads = 1) -> npt.NDArray[np.int64]:
         """The rows of n keys in :meth:`to_array`: an int64 array of shape (n,), -1 for a missing key and for a null.
 
         Rows are 0 to ``len(f) - 1``, so an array with one item per row can stand beside the set. Takes and raises what

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pyhmap._convert import infer
 from pyhmap._convert.codec import Many
 from pyhmap._engine.codes import IndexEngine
+from pyhmap._engine.threads import Threads
 from pyhmap._mapping import pickling
 from pyhmap._mapping.ids import IndexMethods, check_labels
 from pyhmap.frozen import Progress, halves
@@ -114,7 +115,9 @@ class HIndex(IndexEngine, IndexMethods[_K]):
             raise TypeError(f"merge() takes an HIndex or a FrozenIndex, not {type(other).__name__}: use encode()")
         return self.encode(other._batch())
 
-    def freeze(self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None) -> FrozenIndex[_K]:
+    def freeze(
+        self, *, seed: int | None = None, threads: Threads = 1, progress: Progress | None = None
+    ) -> FrozenIndex[_K]:
         """A :class:`FrozenIndex` of the same keys and codes: it can be saved, mapped by many processes, and hashed.
 
         Takes and raises what :meth:`HMap.freeze` does.
@@ -126,7 +129,7 @@ class HIndex(IndexEngine, IndexMethods[_K]):
         """
         return FrozenIndex._of_index(self, self._settings["seed"] if seed is None else seed, threads, progress)
 
-    def save(self, path: str | os.PathLike[str], *, threads: int = 1, progress: Progress | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, threads: Threads = 1, progress: Progress | None = None) -> None:
         """Freeze the index and write that to a file, which :func:`pyhmap.open` opens; see :meth:`HMap.save`.
 
         >>> import os, tempfile

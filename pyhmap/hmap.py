@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from pyhmap._engine.map import HMapEngine
+from pyhmap._engine.threads import Threads
 from pyhmap._mapping.mapping import MapMethods
 from pyhmap._mapping.reading import ReadMethods
 from pyhmap.frozen import FrozenMap, Progress, halves
@@ -97,7 +98,7 @@ class HMap(HMapEngine, MapMethods):
         return m if self._copy_to(m) else None
 
     def freeze(
-        self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None
+        self, *, seed: int | None = None, threads: Threads = 1, progress: Progress | None = None
     ) -> FrozenMap[Any, Any]:
         """A :class:`FrozenMap` of the same items: it is read faster, in half the memory, and cannot be written.
 
@@ -139,7 +140,7 @@ class HMap(HMapEngine, MapMethods):
         f._freeze_map(self, threads, progress)
         return f
 
-    def save(self, path: str | os.PathLike[str], *, threads: int = 1, progress: Progress | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, threads: Threads = 1, progress: Progress | None = None) -> None:
         """Freeze the map and write that to a file, which :func:`pyhmap.open` opens; see :meth:`FrozenMap.save`.
 
         Takes and raises what that and :meth:`freeze` do. ``HMap(pyhmap.open(path))`` is a map to go on writing.

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, overload
 import numpy as np
 
 from pyhmap._engine.map import HMapEngine
+from pyhmap._engine.threads import Threads
 from pyhmap._mapping.mapping import MapMethods
 from pyhmap._mapping.reading import ReadMethods
 from pyhmap.frozen import FrozenMap, Progress
@@ -80,6 +81,6 @@ class HMap(HMapEngine[_K, _V], MapMethods[_K, _V]):
     @overload
     def fromkeys(cls, keys: Iterable[_K], value: _V, /) -> HMap[_K, _V]: ...
     def freeze(
-        self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None
+        self, *, seed: int | None = None, threads: Threads = 1, progress: Progress | None = None
     ) -> FrozenMap[_K, _V]: ...
-    def save(self, path: str | os.PathLike[str], *, threads: int = 1, progress: Progress | None = None) -> None: ...
+    def save(self, path: str | os.PathLike[str], *, threads: Threads = 1, progress: Progress | None = None) -> None: ...

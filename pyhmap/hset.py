@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar, overload
 import numpy as np
 
 from pyhmap import introspect
+from pyhmap._engine.threads import Threads
 from pyhmap._mapping.sets import TypedSet, WritableSet
 from pyhmap.frozen import Progress, halves
 from pyhmap.frozen_set import FrozenSet
@@ -125,7 +126,9 @@ class HSet(WritableSet[_K]):
         s._map = HMap.__new__(HMap)
         return s if self._map._copy_to(s._map) else None
 
-    def freeze(self, *, seed: int | None = None, threads: int = 1, progress: Progress | None = None) -> FrozenSet[_K]:
+    def freeze(
+        self, *, seed: int | None = None, threads: Threads = 1, progress: Progress | None = None
+    ) -> FrozenSet[_K]:
         """A :class:`FrozenSet` of the same keys: it is read faster, in half the memory, and cannot be written.
 
         Takes and raises what :meth:`HMap.freeze` does.
@@ -136,7 +139,7 @@ class HSet(WritableSet[_K]):
         """
         return FrozenSet._of_set(self, seed, threads, progress)
 
-    def save(self, path: str | os.PathLike[str], *, threads: int = 1, progress: Progress | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, threads: Threads = 1, progress: Progress | None = None) -> None:
         """Freeze the set and write that to a file, which :func:`pyhmap.open` opens; see :meth:`HMap.save`.
 
         >>> import os, tempfile

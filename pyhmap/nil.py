@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Self
 
 import numpy.typing as npt
 
+from pyhmap._engine.threads import Threads
 from pyhmap._mapping import pickling
 from pyhmap.errors import NilMapError
 from pyhmap.hmap import HMap
@@ -55,7 +56,7 @@ class NilMap(HMap[Any, Any]):
         """The zero value, or ``default`` if it is given."""
         return super().get(key, self._value_codec.zero() if default is ... else default)
 
-    def get_many(self, keys: Any, default: Any = ..., *, out: Any = None, threads: int = 1) -> npt.NDArray[Any]:
+    def get_many(self, keys: Any, default: Any = ..., *, out: Any = None, threads: Threads = 1) -> npt.NDArray[Any]:
         """The zero value, or ``default`` if it is given, for each of n keys. Returns an array of shape (n,)."""
         default = self._value_codec.zero() if default is ... else default
         return super().get_many(keys, default, out=out, threads=threads)
@@ -123,15 +124,15 @@ class NilMap(HMap[Any, Any]):
         """Raises ``NilMapError``, as all writes do."""
         self._refuse()
 
-    def set_many(self, keys: Any, values: Any) -> NoReturn:
+    def set_many(self, keys: Any, values: Any, *, threads: Threads = 1) -> NoReturn:
         """Raises ``NilMapError``, as all writes do."""
         self._refuse(keys)
 
-    def setdefault_many(self, keys: Any, values: Any) -> NoReturn:
+    def setdefault_many(self, keys: Any, values: Any, *, threads: Threads = 1) -> NoReturn:
         """Raises ``NilMapError``, as all writes do."""
         self._refuse(keys)
 
-    def add_many(self, keys: Any, values: Any = 1, *, op: str = "add") -> NoReturn:
+    def add_many(self, keys: Any, values: Any = 1, *, op: str = "add", threads: Threads = 1) -> NoReturn:
         """Raises ``NilMapError``, as all writes do."""
         self._refuse(keys)
 

@@ -21,6 +21,7 @@ LAYERS = """
     pyhmap                     errors _release _system
     pyhmap._kernels            constants layout hash siphash text text_buffers text_source slot any_key probe grow
     pyhmap._kernels            one_key dispatch reading writing combine pipeline lookup_many write_many
+    pyhmap._kernels            write_shared
     pyhmap._kernels            frozen_layout frozen frozen_build file_blocks spilled codes
     pyhmap._convert            sentinels scalars arrow_out arrow_values text_batch columns dtypes codec numbers times
     pyhmap._convert            texts records codecs combining infer arrow_table
@@ -28,7 +29,7 @@ LAYERS = """
     pyhmap._engine             forks threads rwlock counters memory typed
     pyhmap                     _core
     pyhmap._engine             single one_item one_write iterate batch_items batch_values batch_objects frozen_core
-    pyhmap._engine             batch_read batch_write map freeze build_parts frozen codes parted
+    pyhmap._engine             batch_read write_shared batch_write map freeze build_parts frozen codes parted
     pyhmap._mapping            equality views pickling reading mapping sets ids batches windows frames
     pyhmap._file               replace types header blocks write build read parts lock places fetch manifest dataset
     pyhmap                     introspect frozen hmap frozen_set frozen_index hset hindex nil files generations

@@ -1,8 +1,8 @@
 """What the verb ``peers`` measures besides whole workloads, for pyhmap and the libraries compared with it there.
 
-Owns ``m[k]`` in a Python loop, one thread beside two, freezing, large frozen maps, the map's memory between two
-growths, and the worst single insert. As a program it is the measuring process of all but the last, which is
-``growth.latency_worker``.
+Owns ``m[k]`` in a Python loop, one thread beside two, small maps and batches, freezing, large frozen maps, the map's
+memory between two growths, and the worst single insert. As a program it is the measuring process of all but the last,
+which is ``growth.latency_worker``.
 """
 
 import argparse
@@ -44,8 +44,13 @@ def steps(plan: Plan, left_out: dict[str, str], folder: Path) -> list[Step]:
                 Step("threads", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "threads", size, block))
             )
             made.append(
+                Step("writing", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "writing", size, block))
+            )
+            made.append(
                 Step("freezing", f"{size:,} keys", 1 + size / 1e6, partial(worker, block, "freezing", size, block))
             )
+    for block in range(plan.extra_blocks):
+        made.append(Step("small maps", "of two keys, of ten", 2, partial(worker, block, "small", block)))
     for size in plan.frozen_sizes:
         for block in range(min(HUGE_BLOCKS, plan.extra_blocks)):
             call = partial(worker, block, "frozen", size, block)
@@ -116,6 +121,91 @@ def threads(size: int, seed: int) -> dict[str, Any]:
             raise AssertionError(f"wrong answers: threads={way}")
         del answers
     return {"size": size, "wall": {way: float(np.median(each)) for way, each in taken.items()}}
+
+
+def writing(size: int, seed: int) -> dict[str, Any]:
+    """Wall nanoseconds per key of writes with one thread and with two, in turn in one process, by the name of the
+    write. Both leave the same table."""
+    from pyhmap import HMap, HSet
+
+    asked = peers_keys.questions("int64", "random", size, seed)
+    keys, values, again = asked.keys, asked.values, np.resize(asked.hits, size)
+    kept = HMap.from_arrays(keys, values, seed=peers_keys.SEED)
+    made: dict[str, Callable[[], Any]] = {
+        "set_many from empty": lambda: HMap(np.int64, np.int64, seed=peers_keys.SEED),
+        "set_many into a sized map": lambda: HMap(np.int64, np.int64, capacity=size, seed=peers_keys.SEED),
+        "set_many of keys that are there": lambda: kept,
+        "setdefault_many of keys that are there": lambda: kept,
+        "add_many of keys that are there": lambda: kept,
+        "HSet.add_many from empty": lambda: HSet(np.int64, seed=peers_keys.SEED),
+    }
+    calls: dict[str, Callable[[Any, int], Any]] = {
+        "set_many": lambda m, threads: m.set_many(keys, values, threads=threads),
+        "setdefault_many": lambda m, threads: m.setdefault_many(again, values, threads=threads),
+        "add_many": lambda m, threads: m.add_many(again, 1, threads=threads),
+        "HSet.add_many": lambda m, threads: m.add_many(keys, threads=threads),
+    }
+    taken: dict[str, dict[str, list[float]]] = {name: {"1": [], "2": []} for name in made}
+    for name, make in made.items():
+        for way in ("2", "1") * TURNS:
+            m = make()
+            began = time.perf_counter_ns()
+            calls[name.split()[0]](m, int(way))
+            taken[name][way].append((time.perf_counter_ns() - began) / size)
+            if len(m) != size:
+                raise AssertionError(f"{name}, threads={way}: {len(m)} of {size} keys")
+    # The first of each pair found memory that the process had not touched, or the caches of another write.
+    wall = {name: {way: float(np.median(each[1:])) for way, each in ways.items()} for name, ways in taken.items()}
+    return {"size": size, "wall": wall}
+
+
+SMALL_CALLS, MANY_MAPS = 2000, 20_000
+
+
+def small(seed: int) -> dict[str, Any]:
+    """CPU nanoseconds per call of batches of ten int64 keys, and of what is done with whole maps of two; private bytes
+    per map. ``dict`` and ``np.take`` beside them, in the same process."""
+    import pickle
+
+    from pyhmap import HMap
+
+    rng = np.random.default_rng(seed)
+    keys, ten = rng.integers(2**62, size=1000), np.arange(10)
+    m, d = HMap.from_arrays(keys, np.arange(1000)), dict(zip(keys.tolist(), range(1000), strict=True))
+    some, room, values = keys[rng.permutation(1000)[:10]], np.empty(10, np.int64), np.arange(1000)
+    listed = some.tolist()
+    two: Any = HMap(np.int64, np.int64, {1: 2, 3: 4})
+    two_in_dict = {1: 2, 3: 4}
+    calls: dict[str, Callable[[], Any]] = {
+        "get_many": lambda: m.get_many(some),
+        "get_many, default": lambda: m.get_many(some, -1),
+        "get_many, out": lambda: m.get_many(some, out=room),
+        "set_many": lambda: m.set_many(some, ten),
+        "add_many": lambda: m.add_many(some, 1),
+        "contains_many": lambda: m.contains_many(some),
+        "np.take": lambda: np.take(values, ten),
+        "dict, ten look-ups": lambda: [d[key] for key in listed],
+        "new map": lambda: HMap(np.int64, np.int64, {1: 2, 3: 4}),
+        "new dict": lambda: {1: 2, 3: 4},
+        "copy": two.copy,
+        "copy of a dict": two_in_dict.copy,
+        "pickle and back": lambda: pickle.loads(pickle.dumps(two)),
+        "pickle and back, dict": lambda: pickle.loads(pickle.dumps(two_in_dict)),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for name in tuple(calls) * TURNS:
+        call = calls[name]
+        began = time.process_time_ns()
+        for _ in range(SMALL_CALLS):
+            call()
+        taken[name].append((time.process_time_ns() - began) / SMALL_CALLS)
+    bytes_each = {}
+    for name, make in {"map": two.copy, "dict": two_in_dict.copy}.items():
+        before = private_bytes()
+        kept = [make() for _ in range(MANY_MAPS)]
+        bytes_each[name] = (private_bytes() - before) / len(kept)
+        del kept
+    return {"ns": {name: float(np.median(each)) for name, each in taken.items()}, "bytes": bytes_each}
 
 
 def freezing(size: int, seed: int) -> dict[str, Any]:
@@ -235,13 +325,22 @@ def main(arguments: list[str]) -> None:
     verbs = parser.add_subparsers(dest="what", required=True)
     one = verbs.add_parser("scalar")
     one.add_argument("library", choices=SCALAR)
-    both = [verbs.add_parser(name) for name in ("threads", "freezing", "frozen")]
+    both = [verbs.add_parser(name) for name in ("threads", "writing", "freezing", "frozen")]
     for verb in (one, *both):
         verb.add_argument("size", type=int)
         verb.add_argument("seed", type=int)
+    verbs.add_parser("small").add_argument("seed", type=int)
     verbs.add_parser("memory").add_argument("buckets", type=int)
     options = vars(parser.parse_args(arguments))
-    ways = {"scalar": scalar, "threads": threads, "freezing": freezing, "frozen": frozen, "memory": memory}
+    ways = {
+        "scalar": scalar,
+        "threads": threads,
+        "writing": writing,
+        "small": small,
+        "freezing": freezing,
+        "frozen": frozen,
+        "memory": memory,
+    }
     print(json.dumps(ways[options.pop("what")](**options)))
 
 

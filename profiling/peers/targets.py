@@ -82,6 +82,10 @@ SCALAR = (
 FREEZING, ITS_THREADS = 40.0, 1.8  # ns per key from a settled map of 10^7; times as fast with two threads
 HUGE_BESIDE_TAKE = 2.0  # times np.take, at 10^8
 FROZEN_BYTES = (("int64", 10**6, FROZEN, 17.0), ("int64", 10**7, FROZEN, 17.0), ("str17", 10**6, FROZEN_LIST, 44.0))
+# Microseconds per call, and bytes.
+SMALL_CALLS = dict.fromkeys(("get_many", "get_many, default", "set_many", "add_many", "contains_many"), 1.2)
+SMALL_CALLS |= {"new map": 2.0, "copy": 2.0}
+WHOLE_MAPS, SMALL_BYTES = ("new map", "copy"), 600.0
 WORST_INSERT_NS, ITS_INSERTS = 1e6, 10**7
 BEFORE_GROWTH, MEAN = 27.0, 35.0  # bytes per entry, int64 to int64
 TEXT_BYTES, TEXT_POINT = 72.0, ("str17", 10**6)
@@ -95,7 +99,7 @@ def judge(samples: list[Sample]) -> list[Found]:
         blocks = measured.get((target.kind, "random", target.size, target.operation), {})
         ratio = figures.pair(blocks.get(target.over, {}), blocks.get(target.under, {}))
         judged.append(verdict(target.what, "times", ratio, target.bound, target.at_most))
-    judged += threads(samples) + scalars(samples) + memory(samples) + worst(samples)
+    judged += threads(samples) + writing(samples) + small(samples) + scalars(samples) + memory(samples) + worst(samples)
     return judged + huge(samples) + freezing(samples) + frozen_memory(samples)
 
 
@@ -125,6 +129,39 @@ def threads(samples: list[Sample]) -> list[Found]:
         )
         for size, each in ratios.items()
     ] or [verdict("hit, int64: one thread over threads=2, wall time", "times", None, THREADS, False)]
+
+
+def writing(samples: list[Sample]) -> list[Found]:
+    """The same for writes."""
+    ratios: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for sample in samples:
+        if sample["measure"] == "writing":
+            for name, wall in sample["wall"].items():
+                ratios[sample["size"], name].append(wall["1"] / wall["2"])
+    return [
+        verdict(
+            f"{name}, int64, {power(size)}: one thread over threads=2, wall time",
+            "times",
+            estimates.paired_ratio(each, [1.0] * len(each)),
+            THREADS,
+            False,
+        )
+        for (size, name), each in ratios.items()
+    ]
+
+
+def small(samples: list[Sample]) -> list[Found]:
+    """Batches of ten keys, and maps of two."""
+    found = [sample for sample in samples if sample["measure"] == "small"]
+    made = []
+    for name, bound in SMALL_CALLS.items():
+        each = [sample["ns"][name] / 1000 for sample in found]
+        of = "a map of two int64 keys" if name in WHOLE_MAPS else "ten int64 keys"
+        value = estimates.paired_ratio(each, [1.0] * len(each)) if each else None
+        made.append(verdict(f"{name}, {of}", "µs", value, bound, True))
+    each = [sample["bytes"]["map"] for sample in found]
+    value = estimates.paired_ratio(each, [1.0] * len(each)) if each else None
+    return [*made, verdict("a map of two int64 keys: private memory", "B", value, SMALL_BYTES, True)]
 
 
 def scalars(samples: list[Sample]) -> list[Found]:

@@ -16,6 +16,7 @@ from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import NO_DEFAULT
 from pyhmap._engine.threads import in_threads
+from pyhmap._engine.threads import thread_count as count_of
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_objects
@@ -140,7 +141,7 @@ cdef ReadCall read_call(Items keys):
 
 
 cdef object get_many(TypedMap map, keys, default, out, threads):
-    check_threads(threads)
+    cdef uint64_t n_threads = thread_count(threads)
     cdef bint strict = default is ...
     if map.t.form == OBJECT_KEY:
         return copied_to(map, batch_objects.get_many(<HMapCore> map, keys, NO_DEFAULT if strict else default), out)
@@ -162,7 +163,7 @@ cdef object get_many(TypedMap map, keys, default, out, threads):
         call.receive_values(values)
         if not strict:
             call.fill_with(fill)
-    cdef uint64_t missed = read(map, call, strict, threads)
+    cdef uint64_t missed = read(map, call, strict, n_threads)
     if missed < batch.n:
         raise missing(key_at(map, batch, missed), missed)
     if direct:
@@ -182,20 +183,20 @@ cdef int set_objects(array, Values values) except -1:
 
 
 cdef object lookup_many(TypedMap map, keys, threads):
-    check_threads(threads)
+    cdef uint64_t n_threads = thread_count(threads)
     if map.t.form == OBJECT_KEY:
         return batch_objects.lookup_many(<HMapCore> map, keys)
-    return look_up(map, keys_of(map, keys, True), True, threads)
+    return look_up(map, keys_of(map, keys, True), True, n_threads)
 
 
 cdef object contains_many(TypedMap map, keys, threads):
-    check_threads(threads)
+    cdef uint64_t n_threads = thread_count(threads)
     if map.t.form == OBJECT_KEY:
         return batch_objects.contains_many(<HMapCore> map, keys)
-    return look_up(map, keys_of(map, keys, True), False, threads)[1]
+    return look_up(map, keys_of(map, keys, True), False, n_threads)[1]
 
 
-cdef tuple look_up(TypedMap map, Items keys, bint want_values, threads):
+cdef tuple look_up(TypedMap map, Items keys, bint want_values, uint64_t threads):
     """The values of keys, or None; and which of the keys are present."""
     cdef ReadCall call = read_call(keys)
     answers = None
@@ -255,11 +256,11 @@ cdef object copy_out(HMapCore map, bint want_keys, bint want_values, bint joined
 
 cdef object positions(FrozenCore map, keys, threads):
     """The row of each key in a frozen map, -1 for a missing one."""
-    check_threads(threads)
+    cdef uint64_t n_threads = thread_count(threads)
     cdef ReadCall call = read_call(keys_of(map, keys, True))
     cdef Items rows = items_of(np.empty(call.keys.n, np.int64), 8)
     call.r.rows = <int64_t *> rows.data
-    read(map, call, False, threads)
+    read(map, call, False, n_threads)
     if call.keys.valid is not None:
         rows.owner[~call.keys.valid] = -1
     return rows.owner
@@ -305,15 +306,16 @@ cdef bint overlap(Items one, Items other) noexcept:
     return one.data < other.data + other.n * other.step and other.data < one.data + one.n * one.step
 
 
-cdef int check_threads(threads) except -1:
-    if not (isinstance(threads, int) or isinstance(threads, np.integer)) or threads < 1:
-        raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
-    return 0
+cdef uint64_t thread_count(threads) except 0:
+    """The number of threads that an argument asks for."""
+    if type(threads) is int and threads == 1:       # in most calls
+        return 1
+    return count_of(threads)
 
 
 # ---- the reading loop ------------------------------------------------------------------------------------------------
 
-cdef uint64_t read(TypedMap map, ReadCall call, bint stop_at_miss, threads) except? 0xFFFFFFFFFFFFFFFF:
+cdef uint64_t read(TypedMap map, ReadCall call, bint stop_at_miss, uint64_t threads) except? 0xFFFFFFFFFFFFFFFF:
     """Read all keys. Returns the position of the first miss if it stops there, or else their number."""
     cdef uint64_t n = call.keys.n, parts = 1, done
     call.r.stop_at_miss = stop_at_miss

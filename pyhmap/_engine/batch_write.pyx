@@ -18,11 +18,12 @@ from pyhmap._convert.sentinels import NO_DEFAULT
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_objects
 from pyhmap._engine.batch_items cimport Items, empty_values, finished_values, items_of, key_at, keys_of, values_of
-from pyhmap._engine.batch_read cimport copy_out
+from pyhmap._engine.batch_read cimport copy_out, thread_count
 from pyhmap._engine.batch_values cimport ObjectValues, Values, defaults_for, missing, object_values, values_for
 from pyhmap._engine.one_write cimport find_next_code, last_code
 from pyhmap._engine.rwlock cimport begin_write, end_write
 from pyhmap._engine.typed cimport OBJECT
+from pyhmap._engine.write_shared cimport SharedWrite, shared_write
 from pyhmap._kernels.constants cimport (
     CHANGED,
     CHUNK,
@@ -65,7 +66,8 @@ NUMBERS = {dtype: number for number, dtype in enumerate(combining.NUMBERS)}     
 OPERATIONS = {"add": ADD, "min": MINIMUM, "max": MAXIMUM}
 
 
-cdef int set_many(HMapCore map, keys, values) except -1:
+cdef int set_many(HMapCore map, keys, values, threads) except -1:
+    cdef uint64_t n_threads = thread_count(threads)
     if map.t.form == OBJECT_KEY:
         return batch_objects.set_many(map, keys, values)
     cdef Writing w
@@ -78,11 +80,12 @@ cdef int set_many(HMapCore map, keys, values) except -1:
     else:
         typed = values_of(map, values, batch.n)
         start_writing(&w, SET, typed)
-        write_all(map, batch, &w)
+        write_all(map, batch, &w, None, n_threads)
     return 0
 
 
-cdef object setdefault_many(HMapCore map, keys, values):
+cdef object setdefault_many(HMapCore map, keys, values, threads):
+    cdef uint64_t n_threads = thread_count(threads)
     if map.t.form == OBJECT_KEY:
         return batch_objects.setdefault_many(map, keys, values)
     cdef Writing w
@@ -95,12 +98,13 @@ cdef object setdefault_many(HMapCore map, keys, values):
         return out
     cdef Items stored = items_of(out, map.t.value_size)
     w.out = <uint8_t *> stored.data
-    write_all(map, batch, &w)
+    write_all(map, batch, &w, None, n_threads)
     return finished_values(map, out)
 
 
-cdef object insert_many(HMapCore map, keys):
+cdef object insert_many(HMapCore map, keys, threads):
     """Set n keys of a map without values. Returns which of them were new."""
+    cdef uint64_t n_threads = thread_count(threads)
     if map.t.form == OBJECT_KEY:
         return batch_objects.insert_many(map, keys)
     cdef Writing w
@@ -108,14 +112,15 @@ cdef object insert_many(HMapCore map, keys):
     cdef Items new = items_of(np.empty(batch.n, bool), 1)
     start_writing(&w, INSERT, values_of(map, b"", batch.n))
     w.out = <uint8_t *> new.data
-    write_all(map, batch, &w)
+    write_all(map, batch, &w, None, n_threads)
     return new.owner
 
 
-cdef int add_many(HMapCore map, keys, values, op) except -1:
+cdef int add_many(HMapCore map, keys, values, op, threads) except -1:
     cdef Writing w
     cdef Items batch, stored
     cdef const uint64_t[:, ::1] table
+    cdef uint64_t n_threads = thread_count(threads)
     if op not in OPERATIONS:
         raise ValueError(f"op={op!r}: choose one of {', '.join(OPERATIONS)}")
     start_writing(&w, ACCUMULATE, None)
@@ -136,7 +141,7 @@ cdef int add_many(HMapCore map, keys, values, op) except -1:
     batch = keys_of(map, keys, False)
     stored = values_of(map, values, batch.n)
     w.values, w.value_step = stored.data, stored.step
-    write_all(map, batch, &w)
+    write_all(map, batch, &w, None, n_threads)
     return 0
 
 
@@ -271,14 +276,15 @@ cdef void start_writing(Writing *w, Action action, Items values) noexcept:
     w.signed_codes = False
 
 
-cdef uint64_t write_all(HMapCore map, Items keys, Writing *w, ObjectValues objects=None) except? 0xFFFFFFFFFFFFFFFF:
+cdef uint64_t write_all(HMapCore map, Items keys, Writing *w, ObjectValues objects=None,
+                        uint64_t threads=1) except? 0xFFFFFFFFFFFFFFFF:
     """Write the whole batch. Returns its length, or the position of the missing key at which it stopped."""
     keys.refuse_nulls("keys")
-    return write_some(map, keys, w, keys.n, objects)
+    return write_some(map, keys, w, keys.n, objects, threads)
 
 
-cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
-                         ObjectValues objects) except? 0xFFFFFFFFFFFFFFFF:
+cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n, ObjectValues objects,
+                         uint64_t threads=1) except? 0xFFFFFFFFFFFFFFFF:
     """The same of the first n keys."""
     cdef uint64_t i = 0, stop, done, count, needed
     cdef uint64_t grown_at = 0, count_then = 0, count_now = 0   # then: at the last growth of this batch, or its start
@@ -287,6 +293,7 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
     cdef Status status = FOUND
     if n == 0:
         return 0
+    cdef SharedWrite shared = shared_write(map, w, n, threads)
     map.evacuate(EVACUATE_PER_KEY * n)
     while i < n:
         stop = min(n, i + CHUNK)
@@ -302,7 +309,10 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n,
                 find_next_code(map, w.last_code, w.signed_codes)
                 # No code is given twice in this batch, even if the map was cleared between two chunks.
                 w.next_code = max(w.next_code, map._next_code)
-            if objects is not None:
+            if shared is not None and shared.takes(map, i, n):
+                stop = shared.stop
+                done = shared.write(map, w, keys.data, i, &status)
+            elif objects is not None:
                 objects.write(map, w, keys, i, stop, &done, &status)
             elif stop - i < RELEASE_GIL_FROM:
                 done = write_batch(&map.t, w, keys.data, i, stop, &status)

@@ -12,7 +12,7 @@ frozen is locked for readers all the while.
 
 import numpy as np
 
-from pyhmap._engine.threads import Stopped, in_threads
+from pyhmap._engine.threads import Stopped, in_threads, thread_count
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
@@ -277,9 +277,9 @@ cdef uint64_t large_enough(uint64_t size) noexcept:
     return max(size, <uint64_t> HUGE) if size > HUGE // 4 * 3 else size
 
 
-cdef int run(Building b, threads, look_for_duplicates) except -1:
+cdef int run(Building b, uint64_t threads, look_for_duplicates) except -1:
     """Build until a hash key works."""
-    cdef uint64_t ranges = max(<uint64_t> 1, min(<uint64_t> threads, b.n // THREAD_SHARE))
+    cdef uint64_t ranges = max(<uint64_t> 1, min(threads, b.n // THREAD_SHARE))
     if b.n > ROWS_MAX:
         raise OverflowError(f"{b.n:,} keys are more than a frozen map holds ({ROWS_MAX:,}): divide them among several")
     for _ in range(MAX_DRAWS):
@@ -298,9 +298,7 @@ cdef int run(Building b, threads, look_for_duplicates) except -1:
     raise RuntimeError(f"no hash key of {MAX_DRAWS} works for these keys, which is a bug in pyhmap: please report it")
 
 
-cdef int check_arguments(threads, progress) except -1:
-    if not isinstance(threads, (int, np.integer)) or threads < 1:
-        raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
+cdef int check_arguments(progress) except -1:
     if progress is not None and not callable(progress):
         raise TypeError(f"progress={progress!r}: give a function that takes a fraction, or None")
     return 0
@@ -308,7 +306,8 @@ cdef int check_arguments(threads, progress) except -1:
 
 cdef int freeze_map(FrozenCore target, HMapCore map, threads, progress) except -1:
     """Fill a frozen map of the same types with the items of a map."""
-    check_arguments(threads, progress)
+    cdef uint64_t n_threads = thread_count(threads)
+    check_arguments(progress)
     cdef Building b = Building()
     b.target, b.progress = target, progress
     while True:
@@ -316,7 +315,7 @@ cdef int freeze_map(FrozenCore target, HMapCore map, threads, progress) except -
             map.end_growth()
         with map._frozen():
             if take_source(map, b):         # else another thread has written in between
-                return run(b, threads, None)
+                return run(b, n_threads, None)
 
 
 @cython.critical_section
@@ -333,14 +332,15 @@ cdef bint take_source(HMapCore map, Building b) except -1:
 cdef int freeze_items(FrozenCore target, Items keys, Items values, threads, progress, look_for_duplicates) except -1:
     """Fill a frozen map with n keys and their values. If they do not fit under the first hash key,
     `look_for_duplicates` is called, which raises if two are equal; None if they are known to be distinct."""
-    check_arguments(threads, progress)
+    cdef uint64_t n_threads = thread_count(threads)
+    check_arguments(progress)
     cdef Building b = Building()
     b.target, b.progress = target, progress
     b.source.map = NULL
     b.source.keys, b.source.values, b.source.value_step = keys.data, values.data, values.step
     b.units, b.unit_keys, b.n = keys.n, 1, keys.n
     b.may_change = target.t.form == TEXT
-    return run(b, threads, look_for_duplicates)
+    return run(b, n_threads, look_for_duplicates)
 
 
 def build_one_part(hashes):

@@ -186,7 +186,8 @@ cdef class HMapEngine(HMapCore):
             A writable array of shape (n,) and the map's value dtype, which receives the values. It may overlap
             ``keys``. After an error it may hold the values of some of the keys.
         threads
-            The number of threads that share the keys.
+            The number of threads that share the keys, from 1 on; or "auto" for one thread for each core that the
+            process may use. A batch of fewer than some 65,000 keys is read by one thread.
 
         Returns
         -------
@@ -198,7 +199,7 @@ cdef class HMapEngine(HMapCore):
             A key is missing and there is no default. The message names the key and its position.
         ValueError
             A key is null and there is no default, or ``keys`` is not one-dimensional; ``default`` has neither one nor n
-            values; ``out`` has another shape or is read-only; ``threads`` is below 1.
+            values; ``out`` has another shape or is read-only; ``threads`` is another number or word.
         TypeError, OverflowError
             The key type cannot hold a key (the message names its position), or the value type ``default``; ``out`` has
             another dtype.
@@ -247,12 +248,17 @@ cdef class HMapEngine(HMapCore):
         return batch_read.contains_many(self, keys, threads)
 
     @cython.critical_section
-    def set_many(self, keys, values):
+    def set_many(self, keys, values, *, threads=1):
         """Set ``keys[i]`` to ``values[i]``, in order: of equal keys the last wins. ``values`` may be a single value.
+
+        With ``threads``, several threads write keys and values that are numbers, times or other words, from some 65,000
+        keys on; each writes to buckets of its own, so the map is the same as with one. Other types are written by one
+        thread. Give a number from 1 on, or "auto" for one thread for each core that the process may use.
 
         Takes n keys as ``get_many`` does, and n values likewise. Everything is converted and checked before anything is
         set: ``TypeError``, ``OverflowError``, or ``ValueError`` (a null, or another number of values) leave the map as
-        it was. If memory runs out while the map grows (``MemoryError``), the keys before that point are set.
+        it was. If memory runs out while the map grows (``MemoryError``), the keys before that point are set; with
+        several threads, some of those after it, too.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -263,16 +269,16 @@ cdef class HMapEngine(HMapCore):
         [(0, 5), (1, 6), (2, 0), (3, 0)]
         """
         self.check_initialised()
-        batch_write.set_many(self, keys, values)
+        batch_write.set_many(self, keys, values, threads)
 
     @cython.critical_section
-    def _insert_many(self, keys):
+    def _insert_many(self, keys, threads=1):
         """Set n keys of a map without values. Returns which of them were new, a bool array of shape (n,)."""
         self.check_initialised()
-        return batch_write.insert_many(self, keys)
+        return batch_write.insert_many(self, keys, threads)
 
     @cython.critical_section
-    def setdefault_many(self, keys, values):
+    def setdefault_many(self, keys, values, *, threads=1):
         """Set the keys that are missing. Returns the values that are then stored, of shape (n,).
 
         Takes and raises what ``set_many`` does.
@@ -283,10 +289,10 @@ cdef class HMapEngine(HMapCore):
         array([10,  8,  8])
         """
         self.check_initialised()
-        return batch_write.setdefault_many(self, keys, values)
+        return batch_write.setdefault_many(self, keys, values, threads)
 
     @cython.critical_section
-    def add_many(self, keys, values=1, *, op="add"):
+    def add_many(self, keys, values=1, *, op="add", threads=1):
         """Combine each value with the stored one, in order: ``m[key] = m[key] + value``. Missing keys are set.
 
         ``op`` is "add", "min" or "max"; ``ValueError`` for others. Ints wrap around as in NumPy; the result is NaN or
@@ -307,7 +313,7 @@ cdef class HMapEngine(HMapCore):
         ((2.0, 2), (2.0, 1))
         """
         self.check_initialised()
-        batch_write.add_many(self, keys, values, op)
+        batch_write.add_many(self, keys, values, op, threads)
 
     @cython.critical_section
     def factorize(self, keys):

@@ -71,8 +71,8 @@ cdef enum:
     LINE = 64                   # bytes of a cache line
     ALIGNED_FROM = 1 << 12      # smaller blocks are in the cache as a whole, wherever their lines begin
     PAGE = 1 << 16              # of x86-64 4 KiB, of Apple's processors 16 KiB, of some Linux on ARM 64 KiB
-    # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, whose memory may
-    # be used already, and is zeroed here: up to this size that is cheaper.
+    # Mapping takes two system calls, and a page fault per page. Smaller blocks come from the allocator, whose memory
+    # may be used already, and is zeroed here: up to this size that is cheaper.
     MAPPED_FROM = 1 << 20
     PIECE = HUGE // 4           # bytes returned at once: 128 small pages, well under a tenth of a millisecond
     DOMAIN = 0                  # of tracemalloc: shown beside the memory of Python itself

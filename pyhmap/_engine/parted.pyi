@@ -8,6 +8,7 @@ import numpy.typing as npt
 from typing_extensions import disjoint_base
 
 from pyhmap._convert.codec import Many
+from pyhmap._engine.threads import Threads
 from pyhmap._engine.typed import TypedMap
 
 _K = TypeVar("_K")
@@ -41,7 +42,7 @@ class PartedEngine(TypedMap, Generic[_K, _V]):
         default: Many[_V] | _V | np.generic = ...,
         *,
         out: npt.NDArray[Any] | None = None,
-        threads: int = 1,
+        threads: Threads = 1,
     ) -> npt.NDArray[Any]: ...
-    def lookup_many(self, keys: Many[_K], *, threads: int = 1) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool]]: ...
-    def contains_many(self, keys: Many[_K], *, threads: int = 1) -> npt.NDArray[np.bool]: ...
+    def lookup_many(self, keys: Many[_K], *, threads: Threads = 1) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool]]: ...
+    def contains_many(self, keys: Many[_K], *, threads: Threads = 1) -> npt.NDArray[np.bool]: ...

@@ -20,7 +20,7 @@ from pyhmap._convert import codecs
 from pyhmap._convert.sentinels import ABSENT
 
 from pyhmap._engine.batch_items cimport Items, check_out, copied_to, empty_values, finished_values, key_at, keys_of
-from pyhmap._engine.batch_read cimport check_threads, look_up
+from pyhmap._engine.batch_read cimport look_up, thread_count
 from pyhmap._engine.batch_values cimport Values, defaults_for, missing
 from pyhmap._engine.frozen_core cimport FrozenCore, memory_of, value_of
 from pyhmap._engine.one_item cimport key_from
@@ -114,14 +114,14 @@ cdef class PartedEngine(TypedMap):
         cdef bint strict = default is ...
         cdef uint64_t first
         self.check_initialised()
-        check_threads(threads)
+        cdef uint64_t n_threads = thread_count(threads)
         cdef Items batch = keys_of(self, keys, False)
         if strict:
             batch.refuse_nulls("keys")
         cdef Values fill = None if strict else defaults_for(self, default, batch.n)
         if out is not None:
             check_out(self, out, batch.n)
-        values, found = look_up_in_parts(self, batch, True, threads)
+        values, found = look_up_in_parts(self, batch, True, n_threads)
         missed = np.flatnonzero(~found)
         if len(missed):
             if strict:
@@ -133,14 +133,14 @@ cdef class PartedEngine(TypedMap):
     def lookup_many(self, keys, *, threads=1):
         """The values of n keys, and which of the keys are present; see :meth:`HMap.lookup_many`."""
         self.check_initialised()
-        check_threads(threads)
-        return look_up_in_parts(self, keys_of(self, keys, False), True, threads)
+        cdef uint64_t n_threads = thread_count(threads)
+        return look_up_in_parts(self, keys_of(self, keys, False), True, n_threads)
 
     def contains_many(self, keys, *, threads=1):
         """Which of n keys are in the map; see :meth:`HMap.contains_many`."""
         self.check_initialised()
-        check_threads(threads)
-        return look_up_in_parts(self, keys_of(self, keys, False), False, threads)[1]
+        cdef uint64_t n_threads = thread_count(threads)
+        return look_up_in_parts(self, keys_of(self, keys, False), False, n_threads)[1]
 
 
 cdef FrozenCore part_in(PartedEngine map, number):
@@ -161,7 +161,7 @@ cdef object numbers_of(PartedEngine map, Items keys):
     return numbers
 
 
-cdef tuple look_up_in_parts(PartedEngine map, Items keys, bint want_values, threads):
+cdef tuple look_up_in_parts(PartedEngine map, Items keys, bint want_values, uint64_t threads):
     """The values of keys, or None; and which of the keys are present."""
     cdef uint8_t[::1] view
     cdef const int64_t[::1] order_view

@@ -6,10 +6,26 @@ import _thread
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
+
+import numpy as np
 
 from pyhmap._engine.forks import enter_helper
+from pyhmap._system import usable_cores
 
 START = 1.0  # seconds in which a thread begins, if an interrupt has hidden whether it was started; else it need not
+MOST = 1 << 10  # threads of one call: more than any machine has cores
+
+Threads = int | Literal["auto"]  # what a caller may give as ``threads``
+
+
+def thread_count(threads: Threads) -> int:
+    """How many threads an argument asks for: "auto" is one for each core that the process may use."""
+    if isinstance(threads, str) and threads == "auto":
+        return usable_cores()
+    if not isinstance(threads, int | np.integer) or threads < 1:
+        raise ValueError(f'threads={threads!r}: give a whole number from 1 on, or "auto"')
+    return int(min(threads, MOST))
 
 
 class Stopped(Exception):

@@ -46,8 +46,7 @@ cdef inline uint64_t match_empty(uint64_t word) noexcept nogil:
 
 
 cdef inline uint64_t match_full(uint64_t word) noexcept nogil:
-    """The full slots of a row of a settled table: those in another state than EMPTY_REST and EMPTY_ONE; exact for all.
-    """
+    """The slots of a row that are neither EMPTY_REST nor EMPTY_ONE; exact for all."""
     word &= NOT_LOW
     return (((word & ~HIGH) + ~HIGH) | word) & HIGH
 
@@ -148,7 +147,7 @@ cdef inline uint64_t take_row(Buckets *b) noexcept nogil:
         kernel_assert(b.next_row < b.rows)
         row = b.next_row
         b.next_row += 1
-        memset(b.slots + row * SLOTS * b.stride, 0, SLOTS * b.stride)   # what a row held that was freed is zeros already
+        memset(b.slots + row * SLOTS * b.stride, 0, SLOTS * b.stride)   # a row that was freed is zeroed
     return row
 
 

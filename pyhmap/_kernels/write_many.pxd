@@ -172,7 +172,8 @@ cdef inline Status put_at_once(Table *t, Writing *w, uint64_t position, const ke
         if w.action != SET:
             act_on(t, w, position, value_of(slot, key), True)
         return INSERTED
-    return NOT_FOUND
+    else:
+        return NOT_FOUND
 
 
 cdef inline uint64_t limit_at_once(const Table *t) noexcept nogil:

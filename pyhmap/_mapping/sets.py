@@ -24,6 +24,7 @@ from pyhmap._convert.codec import Many
 from pyhmap._convert.codecs import key_codec, value_codec
 from pyhmap._convert.columns import Column
 from pyhmap._engine.map import HMapEngine
+from pyhmap._engine.threads import Threads
 from pyhmap._inspect import notebook
 from pyhmap._mapping import pickling
 from pyhmap._mapping.equality import compared
@@ -92,7 +93,7 @@ class TypedSet(Set[_K]):
     def __iter__(self) -> Iterator[_K]:
         return iter(self._map)
 
-    def contains_many(self, keys: Many[_K], *, threads: int = 1) -> npt.NDArray[np.bool_]:
+    def contains_many(self, keys: Many[_K], *, threads: Threads = 1) -> npt.NDArray[np.bool_]:
         """Look up n keys: an array of shape (n,), a sequence, or an Arrow column. Returns a bool array of shape (n,):
         which of them are present.
 
@@ -387,18 +388,20 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
     # ---- many keys
 
     @overload
-    def add_many(self, keys: Many[_K], *, return_new: Literal[False] = False) -> int: ...
+    def add_many(self, keys: Many[_K], *, return_new: Literal[False] = False, threads: Threads = 1) -> int: ...
     @overload
-    def add_many(self, keys: Many[_K], *, return_new: Literal[True]) -> npt.NDArray[np.bool_]: ...
+    def add_many(self, keys: Many[_K], *, return_new: Literal[True], threads: Threads = 1) -> npt.NDArray[np.bool_]: ...
     @overload
-    def add_many(self, keys: Many[_K], *, return_new: bool) -> int | npt.NDArray[np.bool_]: ...
-    def add_many(self, keys: Many[_K], *, return_new: bool = False) -> int | npt.NDArray[np.bool_]:
+    def add_many(self, keys: Many[_K], *, return_new: bool, threads: Threads = 1) -> int | npt.NDArray[np.bool_]: ...
+    def add_many(
+        self, keys: Many[_K], *, return_new: bool = False, threads: Threads = 1
+    ) -> int | npt.NDArray[np.bool_]:
         """Add n keys: an array of shape (n,), a sequence, or an Arrow column. Returns how many of them were new; with
         ``return_new=True`` which of them, a bool array of shape (n,): of equal new keys, the first.
 
         All keys are checked before one is added: ``TypeError``, ``OverflowError`` or ``ValueError`` (a null) names the
         position of an invalid one. The number includes keys that other threads add at the same time. If several threads
-        add the same key, it is new for one of them.
+        add the same key, it is new for one of them. ``threads`` is that of :meth:`HMap.set_many`.
 
         >>> from pyhmap import HSet
         >>> HSet(str).add_many(["to", "be", "or", "not", "to", "be"])
@@ -407,9 +410,9 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
         array([ True,  True, False,  True, False, False])
         """
         if return_new:
-            return self._map._insert_many(keys)
+            return self._map._insert_many(keys, threads)
         before = len(self._map)
-        self._map.set_many(keys, NO_VALUE)
+        self._map.set_many(keys, NO_VALUE, threads=threads)
         return len(self._map) - before
 
     def discard_many(self, keys: Many[_K]) -> int:

@@ -21,6 +21,7 @@ from pyhmap._convert import codecs
 from pyhmap._convert.combining import runs_of
 from pyhmap._convert.sentinels import ABSENT, NO_DEFAULT
 from pyhmap._engine.single import item_of
+from pyhmap._engine.threads import Threads
 from pyhmap._inspect.hashes import siphash13
 from pyhmap._inspect.state import SAME_SIZE_GROW, SLOTS, RawTable, RawTexts
 from pyhmap._mapping.mapping import MapMethods
@@ -525,7 +526,7 @@ class ReferenceEngine:
             self._shrink_to_fit(batch)
             self._tidy(removed=False)
 
-    def get_many(self, keys: Any, default: Any = ..., *, out: Array | None = None, threads: int = 1) -> Array:
+    def get_many(self, keys: Any, default: Any = ..., *, out: Array | None = None, threads: Threads = 1) -> Array:
         check_threads(threads)
         stored = self._keys(keys, nulls=default is not ...)
         defaults = None if default is ... else self._defaults(default, len(stored))
@@ -552,28 +553,30 @@ class ReferenceEngine:
         out[...] = array
         return out
 
-    def lookup_many(self, keys: Any, *, threads: int = 1) -> tuple[Array, Array]:
+    def lookup_many(self, keys: Any, *, threads: Threads = 1) -> tuple[Array, Array]:
         values = self._read_many(keys, threads)
         zero = self._value_codec.zero()
         found = np.array([value is not ABSENT for value in values], bool)
         objects = [zero if value is ABSENT else self._value_object(value) for value in values]
         return batches.array_of(self._value_codec, objects), found
 
-    def contains_many(self, keys: Any, *, threads: int = 1) -> Array:
+    def contains_many(self, keys: Any, *, threads: Threads = 1) -> Array:
         return np.array([value is not ABSENT for value in self._read_many(keys, threads)], bool)
 
-    def _read_many(self, keys: Any, threads: int) -> list[Any]:
+    def _read_many(self, keys: Any, threads: Threads) -> list[Any]:
         check_threads(threads)
         stored = self._keys(keys)
         self._work(stored)
         with self._as_batch():
             return [ABSENT if key is None else self._read_stored(key) for key in stored]
 
-    def set_many(self, keys: Any, values: Any) -> None:
+    def set_many(self, keys: Any, values: Any, *, threads: Threads = 1) -> None:
+        check_threads(threads)
         for h, key, value, batch in self._writes(*self._keys_and_values(keys, values)):
             self._write(h, key, value, None, batch)
 
-    def _insert_many(self, keys: Any) -> Array:
+    def _insert_many(self, keys: Any, threads: Threads = 1) -> Array:
+        check_threads(threads)
         stored: list[Any] = self._keys(keys, nulls=False)
         new = []
         for h, key, value, batch in self._writes(stored, [b""] * len(stored)):
@@ -582,7 +585,8 @@ class ReferenceEngine:
             new.append(self._count > before)
         return np.array(new, bool)
 
-    def setdefault_many(self, keys: Any, values: Any) -> Array:
+    def setdefault_many(self, keys: Any, values: Any, *, threads: Threads = 1) -> Array:
+        check_threads(threads)
         stored = []
         for h, key, value, batch in self._writes(*self._keys_and_values(keys, values)):
             # Like setdefault(), a batch of object keys does not touch a key that is there.
@@ -590,7 +594,8 @@ class ReferenceEngine:
             stored.append(self._write(h, key, value, _keep, batch) if before is ABSENT else before)
         return batches.array_of(self._value_codec, list(map(self._value_object, stored)))
 
-    def add_many(self, keys: Any, values: Any = 1, *, op: str = "add") -> None:
+    def add_many(self, keys: Any, values: Any = 1, *, op: str = "add", threads: Threads = 1) -> None:
+        check_threads(threads)
         batches.check_operation(op)
         if self._value_codec.form != "object":
             runs_of(self._value_codec, op)  # raises if the values cannot be combined
@@ -752,9 +757,9 @@ def _keep(value: Any) -> Any:
     return value
 
 
-def check_threads(threads: int) -> None:
-    if not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"threads={threads!r}: give a whole number from 1 on")
+def check_threads(threads: Threads) -> None:
+    if threads != "auto" and (not isinstance(threads, int) or threads < 1):
+        raise ValueError(f'threads={threads!r}: give a whole number from 1 on, or "auto"')
 
 
 class ReferenceMap(ReferenceEngine, MapMethods[Any, Any]):

@@ -112,6 +112,8 @@ def test_a_run_measures_prints_draws_and_writes(tmp_path, capsys, monkeypatch):
         "workload",
         "scalar",
         "threads",
+        "writing",
+        "small",
         "freezing",
         "frozen",
         "memory",
