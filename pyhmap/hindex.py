@@ -102,7 +102,7 @@ class HIndex(IndexEngine, IndexMethods[_K]):
         Returns an int64 array of shape (len(other),): the code in this index of each code in the other one. So
         ``merge(other)[codes]`` translates codes of the other index.
 
-        Raises ``TypeError`` if ``other`` is no index. If this index cannot hold one of its keys, it raises
+        Raises ``TypeError`` if ``other`` is not an index. If this index cannot hold one of its keys, it raises
         ``TypeError`` or ``OverflowError``, and adds none.
 
         >>> from pyhmap import HIndex
