@@ -21,7 +21,7 @@ _K = TypeVar("_K")
 
 
 class HIndex(IndexEngine, IndexMethods[_K]):
-    """Ids for keys, and the way back: keys get the codes 0, 1, 2, ... in the order of first sight, and keep them.
+    """Ids for keys, and the way back: keys get the codes 0, 1, 2, ... in order of first appearance, and keep them.
 
     So a code is the row of a key in a matrix, in an index of vectors, or in a column beside the index. Keys cannot be
     removed.
