@@ -393,7 +393,7 @@ class Enricher:
         Returns
         -------
         A column of the same kind as the first one
-            It has as many items, and of a pandas Series also the index. Missing values are those of a frame of that
+            It has as many items, and the index of a pandas Series. Missing values are those of a frame of that
             library; in a list, they are ``None``.
 
         Raises

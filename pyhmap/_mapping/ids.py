@@ -108,8 +108,8 @@ class IndexMethods(Mapping[_K, int]):
         IndexError
             No key has a code. The message names its position. Without ``missing``, so for the code -1.
         TypeError
-            The codes are not ints; the keys are not strings; ``missing`` is of another type than the keys, or Arrow has
-            not the type of the keys.
+            The codes are not ints; the keys are not strings; ``missing`` is of another type than the keys, or Arrow
+            does not have the type of the keys.
         ValueError
             Codes of several dimensions, for a list or an Arrow array; another ``to`` or ``missing`` than those above;
             a str that is not valid UTF-8, with ``"string"`` or ``"arrow"``.
@@ -147,7 +147,7 @@ class IndexMethods(Mapping[_K, int]):
     def labels(self, to: Literal["array", "list", "string", "arrow"] = "array") -> Any:
         """All keys in the order of their codes, in what :meth:`decode` returns them.
 
-        Of an :class:`HIndex` of keys of 4 or 8 bytes, the array is a read-only view of the keys as they are at this
+        For an :class:`HIndex` of keys of 4 or 8 bytes, the array is a read-only view of the keys as they are at this
         moment. It is not a copy, and later keys are not in it.
 
         >>> from pyhmap import HIndex
