@@ -53,7 +53,7 @@ def is_arrow(obj):
 
     Three kinds of objects are excepted: those whose ``dtype`` is a NumPy one, since a pandas Series of NumPy data would
     be copied into Arrow first; those whose ``dtype`` is ``Object``, since polars exports the addresses of its objects;
-    and mappings and sets, whose items are what iteration gives, also if they export a table, as pyhmap's do.
+    and mappings and sets, whose items are what iteration gives, even if they export a table, as pyhmap's do.
 
     >>> import numpy as np
     >>> is_arrow(np.arange(3)), is_arrow(["a", "b"])

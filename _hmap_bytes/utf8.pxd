@@ -26,7 +26,7 @@ cdef inline Py_ssize_t encode_utf8(int kind, const void *data, Py_ssize_t n, uin
     With `surrogates`, a lone surrogate takes three bytes, like other characters of its plane (Python's
     "surrogatepass"). Every str then has an encoding, and no two have the same.
 
-    Returns the number of bytes written; or -1 for a number above U+10FFFF, which is no code point, and, without
+    Returns the number of bytes written; or -1 for a number above U+10FFFF, which is not a code point, and, without
     `surrogates`, for a surrogate, which UTF-8 cannot encode.
     """
     cdef uint8_t *end = out

@@ -395,7 +395,7 @@ cdef class HMapCore(TypedMap):
 
     cdef int evacuate_on_read(self) except -1:
         """A scalar read has met an old array: one read in READS_PER_STEP evacuates a bucket, so that a map
-        which is only read does not keep two arrays for ever; none does so while batches read without the GIL."""
+        which is only read does not keep two arrays indefinitely; none does so while batches read without the GIL."""
         if self.lock.readers == 0 and not self.lock.writing:
             self.reads_growing += 1
             if self.reads_growing % READS_PER_STEP == 0:
@@ -617,8 +617,8 @@ cdef class HMapCore(TypedMap):
 
     @cython.critical_section
     def _state(self, lend=False):
-        """Views of the live arrays, as a RawTable. They are valid while nobody writes; with ``lend`` for ever: then the
-        arrays are released as a whole, when nobody holds them any more."""
+        """Views of the live arrays, as a RawTable. They are valid while nobody writes; with ``lend`` indefinitely: then
+        the arrays are released as a whole, when nobody holds them any more."""
         self.check_initialised()
         wait_to_read(&self.lock)
         self.now.lent |= bool(lend)

@@ -123,7 +123,7 @@ def lookup(
 
     Notes
     -----
-    It also raises what :class:`pyhmap.Enricher` raises, also when the result is computed.
+    It also raises what :class:`pyhmap.Enricher` raises, even when the result is computed.
     """
     if how not in ("map", "shuffle"):
         raise ValueError(f"how={how!r}: give 'map' or 'shuffle'")

@@ -35,7 +35,7 @@ def build_dataset(
     progress: Progress | None = None,
 ) -> None:
     """Write a dataset: a map that is divided among ``partitions`` files, by the hashes of its keys. A dataset that is
-    in the folder is replaced as a whole: up to the end, who opens it gets the old one.
+    in the folder is replaced as a whole: up to the end, anyone who opens it gets the old one.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def build_dataset(
     BlockingIOError
         Another process or thread builds in this folder.
     FileFormatError
-        The folder has a ``manifest.json`` that is none of a dataset, or is damaged.
+        The folder has a ``manifest.json`` that is not one of a dataset, or is damaged.
     ValueError, TypeError, OSError
         As for :func:`build_file`; ``partitions`` is not as said above.
 

@@ -364,7 +364,7 @@ class Enricher:
             ``frame`` is something else; the keys are of a type that the file's keys are not taken from; the library of
             the frame has no columns of the type of the values.
         OverflowError
-            A key is none that the type of the file's keys holds exactly.
+            A key that the type of the file's keys does not hold exactly.
         FileFormatError
             In the first call of a process: the file was replaced by another, or is damaged.
         OSError
@@ -387,13 +387,13 @@ class Enricher:
         Parameters
         ----------
         keys
-            A pyarrow Array or ChunkedArray, a pandas or polars Series, a NumPy array, or a list. Of structured keys, a
+            A pyarrow Array or ChunkedArray, a pandas or polars Series, a NumPy array, or a list. For structured keys, a
             column of structs, or one column for each field.
 
         Returns
         -------
         A column of the same kind as the first one
-            It has as many items, and of a pandas Series also the index. Missing values are those of a frame of that
+            It has as many items, and the index of a pandas Series. Missing values are those of a frame of that
             library; in a list, they are ``None``.
 
         Raises

@@ -4,7 +4,7 @@
 class CorruptMapError(Exception):
     """``check()`` found a broken invariant. The message names the first one and its place.
 
-    No use of the public interface may lead to this. It means a bug in pyhmap, which please report, or that other native
+    No use of the public interface may lead to this. It means a bug in pyhmap (please report it), or that other native
     code has overwritten memory. Rebuild the map.
     """
 

@@ -293,7 +293,7 @@ class Expiring(ABC, Generic[_K]):
             fresh, names = {}, {}
             with self._ring.turns.entered():
                 ring = self._turn()
-                self._none.freeze()  # which refuses objects, also if there are no keys
+                self._none.freeze()  # which refuses objects, even if there are no keys
                 about = self._about()
                 for number, part in ring.parts():
                     named = number, ring.versions[number]

@@ -211,7 +211,7 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
     def __setitem__(self, key: _K, value: _V, /) -> None:
         with self._ring.turns.entered():
             ring = self._turn()
-            self._none.pop(key, None)  # raises for what is no key
+            self._none.pop(key, None)  # raises for what is not a key
             self._values.check(value)
             holders = [number for number, part in ring.parts() if key in part]
             if not holders:
@@ -241,7 +241,7 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
         """
         with self._ring.turns.entered():
             ring = self._turn()
-            self._none.pop(key, None)  # raises for what is no key
+            self._none.pop(key, None)  # raises for what is not a key
             ring.turns.changing = True
             values = [ring.part(number).pop(key) for number, part in ring.parts() if key in part]
             ring.turns.changing = False
@@ -291,7 +291,7 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
             return values
 
     def set_many(self, keys: Many[_K], values: Many[_V] | _V | np.generic, *, at: At = None) -> None:
-        """Set n keys to n values, or all to one. Of equal keys, the last one counts.
+        """Set n keys to n values, or all to one. Among equal keys, the last one counts.
 
         ``at`` and errors are those of :meth:`ExpiringSet.add_many`; ``ValueError`` if the numbers of keys and values
         differ. A key whose time is so old that its part is dropped already is left as it is. If memory fails in the
@@ -356,7 +356,7 @@ class ExpiringMap(Expiring[_K], Generic[_K, _V]):
 
         Notes
         -----
-        Raises what :meth:`ExpiringSet.add_many` does; ``TypeError`` if the values are no ints, floats or timedeltas;
+        Raises what :meth:`ExpiringSet.add_many` does; ``TypeError`` if the values are not ints, floats or timedeltas;
         ``ValueError`` if the numbers of keys and values differ. If memory fails in the middle, some of the events may
         be counted.
 

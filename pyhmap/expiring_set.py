@@ -48,7 +48,7 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
     Raises
     ------
     TypeError
-        The type is not supported; the clock is no function.
+        The type is not supported; the clock is not a function.
     ValueError
         ``window``, ``parts`` or ``max_keys`` is not as said above.
 
@@ -148,7 +148,7 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
         with self._ring.turns.entered():
             ring = self._turn()
             target = cast("int", ring.numbers(when))
-            self._none.discard(key)  # raises for what is no key
+            self._none.discard(key)  # raises for what is not a key
             holder = next((number for number, part in ring.parts() if key in part), NOWHERE)
             if target < ring.oldest or holder >= target or (holder != NOWHERE and not self._renew):
                 return False
@@ -174,7 +174,7 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
         """
         with self._ring.turns.entered():
             ring = self._turn()
-            self._none.discard(key)  # raises for what is no key
+            self._none.discard(key)  # raises for what is not a key
             for number, part in ring.parts():
                 if key in part:
                     ring.part(number).discard(key)
@@ -183,7 +183,7 @@ class ExpiringSet(Expiring[_K], Collection[_K]):
 
     def add_many(self, keys: Many[_K], *, at: At = None) -> npt.NDArray[np.bool_]:
         """Add n keys: an array of shape (n,), a sequence, or an Arrow column. Returns a bool array of shape (n,): which
-        keys were new; of equal new keys, the first.
+        keys were new; among equal new keys, the first.
 
         Parameters
         ----------

@@ -44,7 +44,7 @@ def open(
         * ``"full"``: all checksums, the structure, and that each key and each code is found.
     prefetch
         ``None``: pages are read from the disk when they are first used. ``"touch"``: all at once. ``"copy"``: into
-        memory of this process. Then a file that others cut off or write over is no danger, and network file systems,
+        memory of this process. Then a file that others cut off or write over is not a danger, and network file systems,
         where mapped files are slow, are read at full speed.
     sha256
         The SHA-256 of the file in hexadecimal, from a source that you trust: the whole file is read, and must have it.
@@ -116,14 +116,14 @@ def build_file(
         batch differ in number; there is no batch; an argument has another value than those above. The message has the
         number of the batch, counted from 0.
     TypeError
-        A batch is no pair, or is of a type that the file does not hold.
+        A batch is not a pair, or is of a type that the file does not hold.
     OSError
         The disk is full, or the folder is missing or read-only.
 
     Notes
     -----
     Temporary files in the folder of ``path`` take as much room as the rows, in addition to the file; long texts take
-    theirs once more. They have no names, so nothing is left of them, also if the process is killed.
+    theirs once more. They have no names, so nothing is left of them, even if the process is killed.
 
     Examples
     --------

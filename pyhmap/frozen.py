@@ -121,8 +121,8 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
 
     def save(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
         """Write the map to a file, which :func:`pyhmap.open` opens. A file of that name is replaced as a whole: at
-        every moment, and after a failure, the name leads to the old file or to the new one. Who has the old one open
-        keeps it.
+        every moment, and after a failure, the name leads to the old file or to the new one. A process that has the old
+        one open keeps it.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class FrozenMap(FrozenEngine, ReadMethods[_K, _V]):
         return restored_frozen_map, (*settings, hash_key, shape, *map(pickling.Packed, sections)), self.__getstate__()
 
     def __hash__(self) -> int:
-        """The hash of the items, in any order. Equal frozen maps have equal hashes, also if their types differ. The
+        """The hash of the items, in any order. Equal frozen maps have equal hashes, even if their types differ. The
         first call takes time in proportion to the number of items."""
         if self._hash is None:
             items: Iterator[tuple[Any, Any]] = self._iter_items()

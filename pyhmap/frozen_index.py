@@ -120,7 +120,7 @@ class FrozenIndex(IndexMethods[_K]):
     # ---- from codes to keys
 
     def key(self, code: Any, /) -> _K:
-        """The key of a code. Raises ``IndexError`` if no key has it, also for a negative code.
+        """The key of a code. Raises ``IndexError`` if no key has it, even for a negative code.
 
         >>> from pyhmap import HIndex
         >>> HIndex(str, ["a", "b"]).freeze().key(1)
@@ -231,7 +231,7 @@ class FrozenIndex(IndexMethods[_K]):
         return self
 
     def __hash__(self) -> int:
-        """The hash of the keys in the order of their codes. Equal frozen indexes have equal hashes, also if their types
+        """The hash of the keys in the order of their codes. Equal frozen indexes have equal hashes, even if their types
         differ. The first call takes time in proportion to the number of keys."""
         if self._hash is None:
             self._hash = hash((len(self), *map(hashable, self)))

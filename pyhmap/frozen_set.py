@@ -160,7 +160,7 @@ class FrozenSet(TypedSet[_K]):
         return self._map.positions(keys, threads=threads)
 
     def __hash__(self) -> int:
-        """The hash of the keys, in any order. Equal frozen sets have equal hashes, also if their types differ. The
+        """The hash of the keys, in any order. Equal frozen sets have equal hashes, even if their types differ. The
         first call takes time and memory in proportion to the number of keys."""
         if self._map._hash is None:
             self._map._hash = hash(frozenset(map(hashable, self)))

@@ -1,6 +1,6 @@
 """Generations: files of one name that one process publishes, one after the other, and any number of readers follow.
 
-Of the name ``users``, a folder holds ``users.00000042.pyhmap``, a generation, which never changes; ``users.CURRENT``,
+For the name ``users``, a folder holds ``users.00000042.pyhmap``, a generation, which never changes; ``users.CURRENT``,
 one line that names the generation to read; and ``users.lock``, which the one publisher holds. docs/files.md says what a
 crash leaves.
 """
@@ -65,7 +65,7 @@ class _Files:
         return os.path.join(self.folder, f"{self.name}.{number:08d}.pyhmap")
 
     def number_of(self, file: str) -> int:
-        """The number of the generation in a file of this name; 0 if it is no generation."""
+        """The number of the generation in a file of this name; 0 if it is not a generation."""
         found = re.fullmatch(rf"{self.name}\.([0-9]{{8,}})\.pyhmap", file)
         number = int(found[1]) if found else 0
         return number if file == os.path.basename(self.path(number)) else 0
@@ -205,7 +205,7 @@ class Publisher:
         ValueError
             The Publisher is closed.
         TypeError
-            ``m`` is no map, set or index of pyhmap; or it holds objects.
+            ``m`` is not a map, set or index of pyhmap; or it holds objects.
         OSError
             As for ``save``: the disk is full, the folder is read-only, ... The Publisher can be used again.
 
@@ -262,7 +262,7 @@ class Publisher:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Refuses a call in a child, and one during publish(), also in the same thread: by a callback, by a signal."""
+        """Refuses a call in a child, and one during publish(), even in the same thread: by a callback, by a signal."""
         if self._process != os.getpid():
             raise RuntimeError(
                 f"this Publisher belongs to process {self._process}, from which this one was forked: publish there, or "
@@ -368,7 +368,7 @@ class Subscriber:
         """The newest generation, or one that was the newest at most ``every`` seconds ago.
 
         It is mapped, as by :func:`pyhmap.open`, and the same object until there is a newer one. It stays whole and
-        unchanged for as long as it is used, also when its file was removed. Don't close it: others have it, too.
+        unchanged for as long as it is used, even when its file was removed. Don't close it: others have it, too.
 
         In most calls this reads a clock, and once in ``every`` seconds, the state of CURRENT. A new generation is
         opened in the call that finds it, while other threads go on with the one before.

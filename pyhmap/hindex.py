@@ -22,7 +22,7 @@ _K = TypeVar("_K")
 
 
 class HIndex(IndexEngine, IndexMethods[_K]):
-    """Ids for keys, and the way back: keys get the codes 0, 1, 2, ... in the order of first sight, and keep them.
+    """Ids for keys, and the way back: keys get the codes 0, 1, 2, ... in order of first appearance, and keep them.
 
     So a code is the row of a key in a matrix, in an index of vectors, or in a column beside the index. Keys cannot be
     removed.
@@ -103,7 +103,7 @@ class HIndex(IndexEngine, IndexMethods[_K]):
         Returns an int64 array of shape (len(other),): the code in this index of each code in the other one. So
         ``merge(other)[codes]`` translates codes of the other index.
 
-        Raises ``TypeError`` if ``other`` is no index. If this index cannot hold one of its keys, it raises
+        Raises ``TypeError`` if ``other`` is not an index. If this index cannot hold one of its keys, it raises
         ``TypeError`` or ``OverflowError``, and adds none.
 
         >>> from pyhmap import HIndex

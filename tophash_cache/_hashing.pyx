@@ -201,7 +201,7 @@ def xxh64(key, seed=0):
         The digest, 0 <= digest < 2**64. It equals that of `xxhash.xxh64_intdigest`.
 
     Raises:
-        TypeError: the key is of another type, or the seed is no int.
+        TypeError: the key is of another type, or the seed is not an int.
         UnicodeEncodeError: the str has a lone surrogate, which UTF-8 cannot encode.
         BufferError: the memoryview is not contiguous.
 

@@ -58,10 +58,11 @@ class Settings:
     #: that out takes as many look-ups. 8192 is a compromise. A full cache takes some 1.5 MB: about 180 bytes per entry
     #: (key, digest, places in tables).
     max_entries: int = 8192
-    #: Longer keys are not kept. In bytes of UTF-8. The limit of the article.
+    #: Longer keys are not kept. In bytes of UTF-8. The default is the limit of the article on Go's map that this
+    #: project follows (README, "The article").
     max_key_bytes: int = 32
-    #: Below this hit rate the cache turns itself off. The article's rule. The rate at which a cache breaks even depends
-    #: on the machine and the type of the keys.
+    #: Below this hit rate the cache turns itself off. The default is the rule of that article. The rate at which a
+    #: cache breaks even depends on the machine and the type of the keys.
     hit_rate_floor: float = 0.85
     #: From this hit rate on it turns itself on again. Five points above the floor, three times the sampling error of a
     #: window, so that the cache does not oscillate.

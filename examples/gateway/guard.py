@@ -1,10 +1,10 @@
 """The guard: one process that says of each request whether it was seen before, so that all workers share one truth.
 
-It listens on a Unix socket. A worker sends the requests of a moment as one frame (guard_frames.py). Of each the guard
+It listens on a Unix socket. A worker sends the requests of a moment as one frame (guard_frames.py). For each, the guard
 sees three numbers: a keyed hash of issuer, client and transaction id, a keyed hash of client and route, and the limit
 of the latter. The limit is counted first: an id is burnt only when nothing else can refuse the request.
 
-An id is kept for the window after it was last seen, also when it was refused: a token that was refused as a replay
+An id is kept for the window after it was last seen, even when it was refused: a token that was refused as a replay
 once is never accepted later. Ids are in the journal before they are answered. The counts of the limits are not: a
 guard that restarts counts from zero.
 
@@ -106,7 +106,7 @@ async def serve(guard: Guard, path: str) -> None:
             while True:
                 (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
                 if length % RECORD.itemsize or length > MOST_RECORDS * RECORD.itemsize:
-                    break  # no frame: who sends it is no worker
+                    break  # not a frame: whoever sends it is not a worker
                 asked = np.frombuffer(await reader.readexactly(length), RECORD)
                 said = guard.decide(asked).tobytes() if length else json.dumps(guard.figures()).encode()
                 writer.write(LENGTH.pack(len(said)) + said)

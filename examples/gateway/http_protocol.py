@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it, but for two things: what is no HTTP is answered in JSON, and a head has a largest size.
+"""HTTP as uvicorn speaks it, but for two things: what is not HTTP is answered in JSON, and a head has a largest size.
 
 httptools keeps a head in memory for as long as it does not end.
 """

@@ -76,9 +76,9 @@ def sentence(document: Document) -> str:
     build, machine = document["build"], document["environment"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return (
-        f"{document['keys']:,} made travellers, {build['cities']:,} real cities, {build['visits']:,} visits: numbered "
-        f"in {short(build['encode_s'])} s, ids saved in {short(build['save_s']['hindex'])} s. Each process answers "
-        f"{document['requests']} requests of {document['asked']} travellers; the matrix takes "
+        f"{document['keys']:,} synthetic travellers, {build['cities']:,} real cities, {build['visits']:,} visits: "
+        f"numbered in {short(build['encode_s'])} s, ids saved in {short(build['save_s']['hindex'])} s. Each process "
+        f"answers {document['requests']} requests of {document['asked']} travellers; the matrix takes "
         f"{short(document['figures']['hindex']['work_ms']['median'])} ms of CPU time for each. Times and memory are "
         f"medians; rounds of fresh processes: {document['rounds']}. {machine['cpu']}, {machine['cores']} cores, "
         f"Python {machine['python']}; {versions}."

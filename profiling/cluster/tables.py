@@ -201,7 +201,7 @@ def stops(document: Document) -> Part:
     ]
     return Part(
         "The model: where a map stops paying",
-        ("nodes", "a map takes longer than a shuffle from so many keys on"),
+        ("nodes", "number of keys from which a map takes longer than a shuffle"),
         1,
         shown,
     )

@@ -1,7 +1,7 @@
 """`python -m pyhmap leakcheck module:function`: does this function leak?
 
-Exit status: 0 if nothing leaks (memory that the system can take back is no leak), 1 for a leak, 2 if the check cannot
-be made. Progress goes to stderr, the report or the JSON to stdout. Only this module imports ``pyhmap.debug``.
+Exit status: 0 if nothing leaks (memory that the system can take back is not a leak), 1 for a leak, 2 if the check
+cannot be made. Progress goes to stderr, the report or the JSON to stdout. Only this module imports ``pyhmap.debug``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def checked(target: str, rounds: int, calls: int) -> Any:
 
 
 def leakchecked(debug: Any, target: str, rounds: int, calls: int) -> Any:
-    """The diagnosis. Whatever the function raises becomes a refusal, even ``SystemExit``: its status is no verdict."""
+    """The diagnosis. Whatever the function raises becomes a refusal, even ``SystemExit``: its status is not a
+    verdict."""
     function = resolved(target)
     try:
         return debug.leakcheck(function, rounds=rounds, calls=calls, progress=lambda line: print(line, file=sys.stderr))

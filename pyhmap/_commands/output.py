@@ -87,7 +87,7 @@ def columns() -> int:
 
 
 class Progress:
-    """A line on stderr, which is written again and again and is gone at the end. Nothing, if that is no terminal.
+    """A line on stderr, which is written again and again and is gone at the end. Nothing, if that is not a terminal.
 
     ``say(part, text)`` shows which part is done, a float up to 1.0 (None: not known), and a text of a few words.
     """

@@ -23,7 +23,7 @@ Batches = Iterator[tuple[float, Any]]  # the part that has been read, and a pyar
 def batches_of(path: str, columns: list[str], types: dict[str, Any]) -> Batches:
     """The columns of a file, a batch at a time, converted to the types that are named for some of them.
 
-    Raises ``Refusal``: also while the batches are read.
+    Raises ``Refusal``, even while the batches are read.
     """
     suffixes = [suffix for suffix in READERS if path.lower().endswith(suffix)]
     if not suffixes:

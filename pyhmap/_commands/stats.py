@@ -180,7 +180,7 @@ def first_rows(m: Any, file: read.OpenFile, n: int) -> list[tuple[Any, ...]]:
     """The first rows of the map: key and value, or in a set the key alone."""
     try:
         return list(islice(((key,) for key in m) if file.header.kind == "set" else m.items(), n))
-    except (ValueError, SystemError) as error:  # NumPy raises the latter where an item of dtype U is no text
+    except (ValueError, SystemError) as error:  # NumPy raises the latter where an item of dtype U is not text
         raise Refusal(f"{file.path} is damaged: a row cannot be shown ({error})", DAMAGED) from None
 
 

@@ -53,7 +53,7 @@ def table_stream(codecs: Sequence[Codec], read: Callable[[], Sequence[Any]]) -> 
     TypeError
         A type has no equal in Arrow. The message names the column.
     ValueError, OverflowError
-        A str is no valid UTF-8; a date is outside date32.
+        A str is not valid UTF-8; a date is outside date32.
     """
     for codec in codecs:
         _column(codec, np.empty(0, object if isinstance(codec.dtype, type) else codec.dtype), codec.what)

@@ -155,7 +155,7 @@ DIGEST_CAPSULE = b"tophash_cache.digest"
 def check_hash(codec: Any, hash: object, hash_cache: Any) -> object:
     """Check that keys of this codec can have this hash, and a cache of it. Returns the capsule of the cache, or None.
 
-    Raises ``ValueError`` if they cannot, and ``TypeError`` if ``hash_cache`` is no cache.
+    Raises ``ValueError`` if they cannot, and ``TypeError`` if ``hash_cache`` is not a cache.
 
     >>> check_hash(key_codec(str), "xxh64", None)
     >>> check_hash(key_codec("i8"), None, object())

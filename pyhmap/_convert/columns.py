@@ -185,7 +185,7 @@ def column_of(items: Any, codec: Any) -> Column:
     Raises
     ------
     TypeError
-        The container is no collection, or its items are of a kind that no type takes: decimals, times of day, lists,
+        The container is not a collection, or its items are of a kind that no type takes: decimals, times of day, lists,
         periods, times in other zones than UTC. The message says how to convert them.
     """
     if isinstance(items, Column):
@@ -217,7 +217,7 @@ def column_of(items: Any, codec: Any) -> Column:
 
 
 def no_sequence(items: Any, codec: Any) -> TypeError:
-    """The error for an argument that is no collection."""
+    """The error for an argument that is not a collection."""
     given = type(items).__name__
     return TypeError(
         f"{codec.what}s must be an array, a column or a sequence, not {given}: give a list for a single one"
@@ -429,7 +429,7 @@ def _python_list(items: Any, method: str, codec: Any) -> Any:
         )
     try:
         return getattr(items, method)()
-    except BaseException as error:  # a panic of polars is no Exception
+    except BaseException as error:  # a panic of polars is not an Exception
         if isinstance(error, Exception | KeyboardInterrupt | SystemExit) and not isinstance(
             error, OverflowError | ValueError
         ):

@@ -21,7 +21,7 @@ class Run(NamedTuple):
 
 
 def runs_of(codec: Codec, op: str) -> list[Run]:
-    """The numbers in each value of a type. Raises ``TypeError``, which names the field, if one of them is no number,
+    """The numbers in each value of a type. Raises ``TypeError``, which names the field, if one of them is not a number,
     or has no such operation.
 
     >>> from pyhmap._convert.codecs import value_codec

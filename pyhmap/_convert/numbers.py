@@ -81,7 +81,7 @@ class IntCodec(WordCodec):
 
 
 class FloatCodec(WordCodec):
-    """Floats of 16, 32 and 64 bits. Of keys, all NaN are one, -0.0 is 0.0, and a number must be held exactly. Of
+    """Floats of 16, 32 and 64 bits. For keys, all NaN are one, -0.0 is 0.0, and a number must be held exactly. For
     values, only a wider float is rounded; an int must be held exactly, and no finite number becomes infinite."""
 
     has_nan = True

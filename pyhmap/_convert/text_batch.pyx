@@ -322,7 +322,7 @@ cdef tuple joined_texts(const Text *texts, Py_ssize_t n, codec):
     """The bytes of n texts one behind the other, as Arrow has them.
 
     Returns n + 1 offsets, int64, and the bytes, uint8: text i is data[offsets[i]:offsets[i + 1]]. Raises ``ValueError``
-    for a str that is no UTF-8: one with a lone surrogate, or bytes of an Arrow column that was malformed.
+    for a str that is not UTF-8: one with a lone surrogate, or bytes of an Arrow column that was malformed.
     """
     cdef int64_t[::1] offsets_view
     cdef uint8_t[::1] data_view

@@ -142,7 +142,7 @@ cdef Items values_of(TypedMap map, values, uint64_t n):
 
 
 cdef object key_at(TypedMap map, Items keys, uint64_t i):
-    """The key at a position of a batch, as an object. Raises if the item is no key."""
+    """The key at a position of a batch, as an object. Raises if the item is not a key."""
     cdef Text text
     codec = map._key_codec
     if map.t.form == TEXT:

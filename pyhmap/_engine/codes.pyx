@@ -266,7 +266,7 @@ cdef class IndexEngine(TypedMap):
     # ---- from codes to keys ---------------------------------------------------------------------------------------
 
     def key(self, code, /):
-        """The key of a code. Raises ``IndexError`` if no key has it, also for a negative code.
+        """The key of a code. Raises ``IndexError`` if no key has it, even for a negative code.
 
         >>> from pyhmap import HIndex
         >>> HIndex(str, ["a", "b"]).key(1)

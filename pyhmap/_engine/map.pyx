@@ -222,8 +222,8 @@ cdef class HMapEngine(HMapCore):
     def lookup_many(self, keys, *, threads=1):
         """The values of n keys, and which of the keys are present.
 
-        Returns ``(values, found)``, both of shape (n,). Where ``found`` is False, also for nulls, the value is the zero
-        of its type. Takes ``keys`` and ``threads`` as ``get_many`` does. A missing key or a null raises nothing.
+        Returns ``(values, found)``, both of shape (n,). Where ``found`` is False, as it is for nulls, the value is the
+        zero of its type. Takes ``keys`` and ``threads`` as ``get_many`` does. A missing key or a null raises nothing.
 
         >>> import numpy as np
         >>> from pyhmap import HMap
@@ -342,7 +342,7 @@ cdef class HMapEngine(HMapCore):
 
         For a missing key, and for the second of two equal keys, the value is ``default``: one for all, or one per key.
         Without a default it raises ``KeyError``, which names the key and its position, and the map keeps all keys.
-        Takes and raises what ``set_many`` does, also for nulls.
+        Takes and raises what ``set_many`` does, even for nulls.
 
         >>> import numpy as np
         >>> from pyhmap import HMap

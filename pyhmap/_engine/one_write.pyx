@@ -80,7 +80,7 @@ cdef object value_found(HMapCore map, const uint8_t *stored):
     """after_write(), and the value that is stored. Apart from write(), which a try statement would slow down."""
     try:
         detached = detach_value(map, stored)
-    finally:                                            # also if there is no memory for the answer
+    finally:                                            # even if there is no memory for the answer
         map.after_write(False)
     return object_of_detached(map, detached)
 

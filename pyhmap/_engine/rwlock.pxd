@@ -14,10 +14,10 @@
 #
 # Waiting releases the GIL, so afterwards the table's state must be read again: others have run. Never run Python code
 # while holding the lock: a callback that used the same map would wait for itself. Where Python code has to run (check()
-# under `held_by`), a write by the same thread raises instead of waiting for ever. After a fork() the threads that held
-# the lock do not exist in the child: its readers are forgotten, a half-done write is an error. Each call that looks at
-# more than `writing` asks for that first. When the interpreter exits, a daemon thread that holds the lock never gets
-# the GIL again, so a finaliser that would wait for it raises.
+# under `held_by`), a write by the same thread raises instead of waiting indefinitely. After a fork() the threads that
+# held the lock do not exist in the child: its readers are forgotten, a half-done write is an error. Each call that
+# looks at more than `writing` asks for that first. When the interpreter exits, a daemon thread that holds the lock
+# never gets the GIL again, so a finaliser that would wait for it raises.
 
 from cpython.pythread cimport (
     NOWAIT_LOCK,

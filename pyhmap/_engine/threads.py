@@ -109,7 +109,7 @@ class Helper:
             self.end.release()
 
     def wait_until_done(self) -> None:
-        """Wait for the work, also if an interrupt has hidden whether the thread was started."""
+        """Wait for the work, even if an interrupt has hidden whether the thread was started."""
         last = time.monotonic() + START
         while not self.ended:
             self.end.acquire(timeout=0.1)

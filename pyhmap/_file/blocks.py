@@ -1,6 +1,6 @@
 """The checksums of a file: XXH3-128 of each MiB behind the header, up to the section of checksums.
 
-They find damage, by accident or by a disk. They are no protection against who wants to deceive: whoever can change the
+They find damage, by accident or by a disk. They do not protect against deliberate tampering: whoever can change the
 file can change them.
 """
 

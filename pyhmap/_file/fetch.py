@@ -46,13 +46,13 @@ def fetched(source: str, id: str, cache: str) -> str:
     Raises
     ------
     FileFormatError
-        The file at the source has another id, is damaged, was cut off, or is no file of pyhmap.
+        The file at the source has another id, is damaged, was cut off, or is not a pyhmap file.
     ImportError
         ``source`` is a URL, and fsspec is not installed.
     OSError
         The source cannot be read, or the cache cannot be written. fsspec may raise other errors for a URL.
     ValueError
-        ``id`` is no id.
+        ``id`` is not an id.
     """
     if not isinstance(id, str) or not ID.fullmatch(id):
         raise ValueError(f"id={id!r}: give the {2 * DIGEST} hexadecimal digits of a file's id")
@@ -73,7 +73,7 @@ def id_of(source: str) -> str:
     Raises
     ------
     FileFormatError
-        It is no file of pyhmap, or it is damaged or cut off.
+        It is not a pyhmap file, or it is damaged or cut off.
     ImportError
         ``source`` is a URL, and fsspec is not installed.
     OSError

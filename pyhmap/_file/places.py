@@ -32,7 +32,7 @@ def joined(folder: str, name: str) -> str:
 
 @contextmanager
 def open_source(source: str, at_once: int = LONGEST) -> Iterator[BinaryIO]:
-    """A file at a path or URL, open for reading. It can seek. Of a URL, some more than so many bytes are asked for at
+    """A file at a path or URL, open for reading. It can seek. From a URL, some more than so many bytes are asked for at
     once: as many as a header has, unless you say so."""
     if is_url(source):
         try:

@@ -14,7 +14,7 @@ from pyhmap._inspect.state import MIN_TOPHASH, SLOTS, RawBuckets, RawTable, is_e
 
 
 class Header(NamedTuple):
-    """The result of ``header()``: the fields of Go's ``hmap``, as the article lists them."""
+    """The result of ``header()``: the fields of Go's ``hmap``."""
 
     #: keys in the map
     count: int  # type: ignore[assignment]
@@ -28,7 +28,7 @@ class Header(NamedTuple):
 
 
 class FieldLayout(NamedTuple):
-    """The place of one field of a bucket, one item of ``layout()``: the article's ``unsafe.Offsetof``."""
+    """The place of one field of a bucket, one item of ``layout()``, as Go's ``unsafe.Offsetof`` gives it."""
 
     name: str
     array: str  #: the array that holds it: tophash, slots or overflow

@@ -1,6 +1,6 @@
 # The table of an id map: from a key to its code, and back.
 #
-#     keys      one per code, in the order of first sight: a word, or a Text whose long bytes are in the arena
+#     keys      one per code, in order of first appearance: a word, or a Text whose long bytes are in the arena
 #
 #               k0 │ k1 │ k2 │ ... │ k(count - 1) │ room, never touched
 #                         ^

@@ -91,7 +91,7 @@ cdef enum:
     PILOTS = 256            # a byte
     SHIFTS = 64             # pilots of a group, which lead a key to slots side by side: their bits are one word
     BUCKET_MAX = 64         # keys of one bucket; a random hash has 22 in the largest one of 10^9
-    LAST_PLACED = 4         # buckets that are not displaced again at once: pairs would displace each other for ever
+    LAST_PLACED = 4         # buckets that are not displaced again at once: pairs would displace each other endlessly
     DISPLACED_MAX = 16      # buckets displaced per bucket of a part, before the hash is drawn again
 
     # Of a file, what has a checksum of its own: a look-up that verifies what it reads waits for a fraction of a

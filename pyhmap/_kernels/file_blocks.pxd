@@ -68,7 +68,7 @@ cdef inline uint64_t unverified_as(const Frozen *f, const Table *t, const Verifi
 
 cdef inline uint64_t unverified_texts(const Frozen *f, const Table *t, const Verified *v, const TextSource *source,
                                       uint64_t start, uint64_t stop, uint64_t *block) noexcept nogil:
-    """unverified_of_keys() for texts. Also stops at an item that is no text, with NO_FILE_BLOCK."""
+    """unverified_of_keys() for texts. Also stops at an item that is not text, with NO_FILE_BLOCK."""
     cdef Text window[WINDOW]
     cdef uint64_t n, done
     if loaded(source):

@@ -162,8 +162,8 @@ cdef inline const uint8_t *find_entry(const Frozen *f, const Table *t, const Any
 #     block b - 1       compute the rows from the pilots, prefetch the rows
 #     block b - 2       compare the keys, copy the values out (texts: prefetch the stored text, and compare at b - 3)
 #
-# Where a key may be missing, that is no branch: its row is read in any case. In a table that the caches hold, a look-up
-# waits for no memory, and what is left counts:
+# Where a key may be missing, that is not a branch: its row is read in any case. In a table that the caches hold, a
+# look-up waits for no memory, and what is left counts:
 #
 # * Pilots are loaded one by one and used eight at a time. A vector cannot be loaded from stores that are still under
 #   way: therefore the hashing of the next block comes between.
@@ -391,7 +391,7 @@ cdef inline uint64_t read_rows_as(const Frozen *f, const Table *t, const Reading
 
 cdef inline uint64_t read_text_rows(const Frozen *f, const Table *t, const Reading *r, const TextSource *source,
                                     uint64_t start, uint64_t stop) noexcept nogil:
-    """read_rows_as() for the texts of a source; a column is read by windows. Also stops at an item that is no text."""
+    """read_rows_as() for the texts of a source; a column is read by windows. Also stops at an item that is not text."""
     cdef Text window[WINDOW]
     cdef Reading shifted
     cdef uint64_t n, done

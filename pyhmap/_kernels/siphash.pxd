@@ -1,7 +1,7 @@
 # SipHash-1-3, the keyed hash of texts.
 #
 # Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; with one round per word and three at the end,
-# as in Rust's and CPython's dictionaries. The key has 128 bits. XXH64 is no substitute: a family of 16-byte keys
+# as in Rust's and CPython's dictionaries. The key has 128 bits. XXH64 is not a substitute: a family of 16-byte keys
 # collides under each of its seeds, so it is only for keys that no attacker can choose.
 
 from libc.stdint cimport uint8_t, uint64_t

@@ -73,7 +73,7 @@ cdef inline Py_ssize_t read_fixed(Text *out, Py_ssize_t n, const uint8_t *data, 
 cdef inline Py_ssize_t read_points(Text *out, Py_ssize_t start, Py_ssize_t n, const uint8_t *data, Py_ssize_t step,
                                    Py_ssize_t size, Scratch *scratch) noexcept nogil:
     """Items of `size` bytes that are aligned 4-byte code points, from position `start` on. Stops where the scratch has
-    less room than `size`, the bytes that an item may take, or else at an item that is no text."""
+    less room than `size`, the bytes that an item may take, or else at an item that is not text."""
     cdef Py_ssize_t i, points, written
     for i in range(start, n):
         if scratch.room < size:
@@ -173,7 +173,7 @@ cdef inline void add_sizes(int64_t *offsets, const Text *texts, Py_ssize_t n) no
 
 
 cdef inline Py_ssize_t join_texts(uint8_t *out, const Text *texts, Py_ssize_t n, bint as_utf8) noexcept nogil:
-    """Write the bytes of the texts one behind the other. With `as_utf8`, stops at a text that is no UTF-8. Returns n,
+    """Write the bytes of the texts one behind the other. With `as_utf8`, stops at a text that is not UTF-8. Returns n,
     or the position of that text."""
     cdef Py_ssize_t i
     cdef const uint8_t *data

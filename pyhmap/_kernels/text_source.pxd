@@ -26,13 +26,13 @@ cdef inline bint loaded(const TextSource *source) noexcept nogil:
 
 
 cdef inline uint64_t read_window(const TextSource *source, uint64_t start, uint64_t n, Text *window) noexcept nogil:
-    """Load up to WINDOW of the n texts from position `start` on. Returns how many: none if the first is no text."""
+    """Load up to WINDOW of the n texts from position `start` on. Returns how many: none if the first is not text."""
     return read_offsets(window, min(n, <uint64_t> WINDOW), source.offsets + start * source.width, source.width,
                         source.data, source.last, NULL)
 
 
 cdef inline bint text_from(const TextSource *source, uint64_t i, Text *text) noexcept nogil:
-    """Load one text. False if item i of a column is no text."""
+    """Load one text. False if item i of a column is not text."""
     if not loaded(source):
         return read_window(source, i, 1, text) == 1
     text[0] = source.texts[i]

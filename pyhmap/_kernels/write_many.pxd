@@ -2,7 +2,7 @@
 #
 # Writes go through the stages of pipeline.pxd, and are done one after the other in the last of them, so that of equal
 # keys in a batch each sees the writes before it. The first two stages only bring the lines that the last one will touch
-# into the cache, also in a growing table. In a settled one, where keys keep their slots as long as none is removed, the
+# into the cache, even in a growing table. In a settled one, where keys keep their slots as long as none is removed, the
 # last stage begins with the slot that the second one found, and most new keys go to their main bucket: it searches
 # chains only where that does not settle it.
 

@@ -64,7 +64,7 @@ def compared(m: Any, elements: list[Any], typed: Any = None) -> tuple[list[Any],
 
 
 def identity(m: Any, key: Any) -> Any:
-    """A hashable object that is equal for equal keys of a map, also for two NaN of a map of floats, and no others."""
+    """A hashable object that is equal for equal keys of a map, even for two NaN of a map of floats, and no others."""
     if (type(key) in (int, float) and key == key) or m.key_dtype is object or m.key_dtype is type(key):
         return key
     codec = m._key_codec
@@ -75,7 +75,7 @@ def identity(m: Any, key: Any) -> Any:
 
 
 def hashable(item: Any) -> Any:
-    """An object whose hash is equal for keys or values that are equal, also in maps of different types: numbers, times
+    """An object whose hash is equal for keys or values that are equal, even in maps of different types: numbers, times
     in any unit, every NaN, texts with and without NULs at the end. Arrays, which only values can be, have one hash."""
     if isinstance(item, tuple):
         return tuple(map(hashable, item))

@@ -8,8 +8,8 @@
     dict of arrays                 its array         NumPy arrays; NaN, NaT, None of texts; TypeError of others
 
 The type of a new column follows from the type of its values and from whether some may be missing, never from the values
-themselves: so each part of a large frame gets the same type. No other library is imported here: who gives a frame of a
-library has imported it.
+themselves: so each part of a large frame gets the same type. No other library is imported here: whoever gives a frame
+of a library has imported it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Values:
 def columns_named(frame: Any, names: Sequence[str]) -> list[Any]:
     """The columns of a frame that have these names.
 
-    Raises ``TypeError`` if it is no frame; ``ValueError`` if it has no column of a name, or several.
+    Raises ``TypeError`` if it is not a frame; ``ValueError`` if it has no column of a name, or several.
     """
     library = _library_of_frame(frame)
     there = _names(frame, library)
@@ -182,7 +182,7 @@ def _exported(column: Values) -> ArrowArray:
     except TypeError:
         given = f"new column {column.name!r} would be of {column.codec.name}, which Arrow has not"
         raise TypeError(f"{given}: give a dict of arrays, or save values of another type") from None
-    except (ValueError, OverflowError) as error:  # a str that is no valid UTF-8; a date that is too far away
+    except (ValueError, OverflowError) as error:  # a str that is not valid UTF-8; a date that is too far away
         raise type(error)(f"new column {column.name!r}: {error}") from None
 
 

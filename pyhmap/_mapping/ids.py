@@ -3,8 +3,8 @@
     IndexMethods ──> HIndex         keys get codes
             └──────> FrozenIndex    built once, in memory or in a file
 
-An engine provides the look-ups of keys. Of the way back it provides the keys of many codes, and all keys; in which form
-they are returned is decided here.
+An engine provides the look-ups of keys. For the way back it provides the keys of many codes, and all keys; in which
+form they are returned is decided here.
 """
 
 from __future__ import annotations
@@ -108,11 +108,11 @@ class IndexMethods(Mapping[_K, int]):
         IndexError
             No key has a code. The message names its position. Without ``missing``, so for the code -1.
         TypeError
-            The codes are no ints; the keys are no strings; ``missing`` is of another type than the keys, or Arrow has
-            not the type of the keys.
+            The codes are not ints; the keys are not strings; ``missing`` is of another type than the keys, or Arrow
+            does not have the type of the keys.
         ValueError
             Codes of several dimensions, for a list or an Arrow array; another ``to`` or ``missing`` than those above;
-            a str that is no valid UTF-8, with ``"string"`` or ``"arrow"``.
+            a str that is not valid UTF-8, with ``"string"`` or ``"arrow"``.
 
         Examples
         --------
@@ -147,8 +147,8 @@ class IndexMethods(Mapping[_K, int]):
     def labels(self, to: Literal["array", "list", "string", "arrow"] = "array") -> Any:
         """All keys in the order of their codes, in what :meth:`decode` returns them.
 
-        Of an :class:`HIndex` of keys of 4 or 8 bytes, the array is a read-only view of the keys as they are at this
-        moment. It is no copy, and later keys are not in it.
+        For an :class:`HIndex` of keys of 4 or 8 bytes, the array is a read-only view of the keys as they are at this
+        moment. It is not a copy, and later keys are not in it.
 
         >>> from pyhmap import HIndex
         >>> HIndex("i8", [30, 10]).labels()
@@ -237,7 +237,7 @@ class IndexMethods(Mapping[_K, int]):
         try:
             values, valid = arrow_values(ArrowArray(self._key_codec, self._labels(True), None), "keys")
             return Column(values, valid)
-        except ValueError:  # a str that is no valid UTF-8
+        except ValueError:  # a str that is not valid UTF-8
             return self._labels(False)
 
     def __repr__(self) -> str:

@@ -109,11 +109,11 @@ class ReadMethods(Mapping[_K, _V]):
         """The n items with the largest values, largest first; with ``smallest=True`` with the smallest, smallest first.
 
         Returns ``(keys, values)``, both of shape (min(n, len),), as :meth:`to_arrays` has them and as they are at one
-        moment. Of equal values, the first in iteration order comes first. NaN and NaT come last in both directions. No
-        Python object is made of a key that is not returned.
+        moment. Among equal values, the first in iteration order comes first. NaN and NaT come last in both directions.
+        No Python object is made of a key that is not returned.
 
-        Raises ``TypeError`` if the values are not ints, floats, bools or times, or ``n`` is no int; ``ValueError`` if
-        ``n`` is negative.
+        Raises ``TypeError`` if the values are not ints, floats, bools or times, or ``n`` is not an int; ``ValueError``
+        if ``n`` is negative.
 
         >>> from pyhmap import HMap
         >>> words = HMap(str, "i8")
@@ -153,7 +153,7 @@ class ReadMethods(Mapping[_K, _V]):
         is made per item. NaT is null. ``requested_schema`` is ignored, as the protocol allows.
 
         Raises ``TypeError`` if the type of a column has no equal in Arrow: object, complex, long double, times in other
-        units than s, ms, us, ns and, for dates, D. ``ValueError`` if a str is no valid UTF-8, since it has a lone
+        units than s, ms, us, ns and, for dates, D. ``ValueError`` if a str is not valid UTF-8, since it has a lone
         surrogate; ``OverflowError`` if a date is outside date32.
 
         >>> from pyhmap import HMap
@@ -199,7 +199,7 @@ class ReadMethods(Mapping[_K, _V]):
         return f"{type(self).__name__}({self._key_codec.name}, {self._value_codec.name}, {{{items}}})"
 
     def _repr_html_(self) -> str | None:
-        """What a notebook shows: types, keys and memory; of a map that can be written, also its load, and a picture of
+        """What a notebook shows: types, keys and memory; for a map that can be written, its load too, and a picture of
         the full slots of up to 64 buckets. It takes the same time for a map of any size.
 
         >>> from pyhmap import HMap

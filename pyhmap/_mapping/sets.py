@@ -40,14 +40,14 @@ OBJECTS = value_codec(object)  # takes any elements as they are
 class _Compared(NamedTuple):
     """Another collection, compared with a set."""
 
-    elements: npt.NDArray[Any]  # those of the collection that are no nulls
+    elements: npt.NDArray[Any]  # those of the collection that are not null
     found: npt.NDArray[np.bool_]  # which of them equal keys of the set
     common: npt.NDArray[Any] | list[Any]  # the keys of the set that equal some, maybe repeatedly
     null: int | None  # the position of the first null
 
 
 def _without_nulls(array: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> tuple[npt.NDArray[Any], int | None]:
-    """The items of a batch that are no nulls, and the position of the first null."""
+    """The items of a batch that are not null, and the position of the first null."""
     if valid is None or valid.all():
         return array, None
     return array[valid], int(valid.argmin())
@@ -397,7 +397,7 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
         self, keys: Many[_K], *, return_new: bool = False, threads: Threads = 1
     ) -> int | npt.NDArray[np.bool_]:
         """Add n keys: an array of shape (n,), a sequence, or an Arrow column. Returns how many of them were new; with
-        ``return_new=True`` which of them, a bool array of shape (n,): of equal new keys, the first.
+        ``return_new=True`` which of them, a bool array of shape (n,): among equal new keys, the first.
 
         All keys are checked before one is added: ``TypeError``, ``OverflowError`` or ``ValueError`` (a null) names the
         position of an invalid one. The number includes keys that other threads add at the same time. If several threads
@@ -430,7 +430,7 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
         """Add the elements of other collections: iterables, arrays or Arrow columns, each in one batch.
 
         An element that the key type cannot hold raises ``TypeError`` or ``OverflowError``, and nothing of its
-        collection is added. It is no error if it equals a key: ``HSet("i8", [1]) | {1.0}`` has nothing to add.
+        collection is added. It is not an error if it equals a key: ``HSet("i8", [1]) | {1.0}`` has nothing to add.
 
         >>> from pyhmap import HSet
         >>> s = HSet("i8", [1])

@@ -60,8 +60,8 @@ class CollectorWatch:
 
     Notes
     -----
-    Raises ``TypeError`` if one of them is no map or set. The results can be read inside the block and after it. A watch
-    can be used once: a second ``with`` raises ``RuntimeError``.
+    Raises ``TypeError`` if one of them is not a map or set. The results can be read inside the block and after it. A
+    watch can be used once: a second ``with`` raises ``RuntimeError``.
 
     >>> import numpy as np, gc
     >>> from pyhmap import HMap, debug

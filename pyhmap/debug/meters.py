@@ -1,7 +1,7 @@
 """The five meters, read at one moment.
 
     process        pages as the system counts them: private, resident, and of files
-    C heap         what malloc has allocated, also after unused memory was returned to the system
+    C heap         what malloc has allocated, even after unused memory was returned to the system
     CPython        blocks, tracked objects, and the objects that a collection finds in cycles
     tracemalloc    bytes of all domains, including bucket memory, if it is tracing
     pyhmap         the maps' own accounts, beside the blocks that exist

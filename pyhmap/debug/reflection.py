@@ -44,8 +44,9 @@ class FieldComparison:
 def header_by_reflection(m: HMapCore) -> Header:
     """The header of a map, from its bytes in memory. Writes by other threads wait while it is read.
 
-    Raises ``LayoutMismatch`` if the interpreter is not CPython with a GIL, if the object is no compiled :class:`HMap`
-    or has fields of its own (some subclasses), or if its size or layout mark differs from those of this version.
+    Raises ``LayoutMismatch`` if the interpreter is not CPython with a GIL, if the object is not a compiled
+    :class:`HMap` or has fields of its own (some subclasses), or if its size or layout mark differs from those of this
+    version.
 
     >>> import numpy as np
     >>> from pyhmap import HMap, debug

@@ -33,7 +33,7 @@ def theil_sen(values: Sequence[float]) -> Slope:
 
     >>> theil_sen([10, 12, 14, 16, 18])
     Slope(value=2.0, low=2.0, high=2.0)
-    >>> theil_sen([10, 10, 10, 50, 50, 50])  # one jump is no growth
+    >>> theil_sen([10, 10, 10, 50, 50, 50])  # one jump is not growth
     Slope(value=10.0, low=0.0, high=20.0)
     """
     n = len(values)

@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
     @property
     def is_leak(self) -> bool:
-        """Whether something must be fixed. Memory that the system can take back at any time is no leak.
+        """Whether something must be fixed. Memory that the system can take back at any time is not a leak.
 
         >>> Verdict.NATIVE_LEAK.is_leak, Verdict.ALLOCATOR_RETENTION.is_leak
         (True, False)

@@ -216,7 +216,7 @@ def test_a_page_is_filled_between_its_marks_and_nowhere_else(document: Document)
     page = f"before\n\n{shown.BEGINS}\n\nold\n\n{shown.ENDS}\nafter\n"
     filled = shown.filled(page, document)
 
-    assert filled.startswith(f"before\n\n{shown.BEGINS}\n\n1,000 made travellers, ")
+    assert filled.startswith(f"before\n\n{shown.BEGINS}\n\n1,000 synthetic travellers, ")
     assert filled.endswith(f"|\n\n{shown.ENDS}\nafter\n")
     assert shown.filled(filled, document) == filled
     assert shown.shown(page) == "old"
