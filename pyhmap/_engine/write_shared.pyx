@@ -9,9 +9,7 @@ A batch is written in pieces: as many keys as the table has room for, were all o
 its marked keys are written, for which the caller may have to make the table grow in between.
 """
 
-import numpy as np
-
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pythread cimport (
     PyThread_acquire_lock,
     PyThread_allocate_lock,
@@ -72,10 +70,9 @@ cdef SharedWrite shared_write(HMapCore map, const Writing *w, uint64_t n, uint64
             or w.action not in (SET, SETDEFAULT, ACCUMULATE, INSERT)):
         return None
     shared = SharedWrite.__new__(SharedWrite)
-    shared.marks_array = np.empty(min(n, CHUNK), np.uint8)
-    shared.marks = <uint8_t *> <uint64_t> shared.marks_array.ctypes.data
+    shared.marks = <uint8_t *> PyMem_Malloc(min(n, <uint64_t> CHUNK))
     shared.workers = <Worker *> PyMem_Calloc(parts, sizeof(Worker))
-    if shared.workers == NULL:
+    if shared.marks == NULL or shared.workers == NULL:
         raise MemoryError(f"no memory for {parts} threads")
     for i in range(parts):
         shared.workers[i].done = PyThread_allocate_lock()
@@ -93,6 +90,7 @@ cdef class SharedWrite:
         for i in range(self.n_workers):
             PyThread_free_lock(self.workers[i].done)
         PyMem_Free(self.workers)
+        PyMem_Free(self.marks)
 
     cdef bint takes(self, HMapCore map, uint64_t i, uint64_t n) noexcept:
         """Whether write() shall write the keys from i on, of n; it will write those before `stop`."""

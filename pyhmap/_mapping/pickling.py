@@ -12,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 
+IN_BAND = 512  # bytes up to which a column is bytes in the pickle: an array of its own takes as many, and more time
+
+
 def portable(spec: Any) -> Any:
-    """A key or value type as a pickle has it. A dtype of times alone is its text, such as ``<M8[s]``: NumPy 2.4 pickles
-    units in a way that earlier ones cannot read."""
-    return spec.str if isinstance(spec, np.dtype) and spec.kind in "mM" and spec.metadata is None else spec
+    """A key or value type as a pickle has it. A dtype of one number or time is its text, such as ``<i8``: that is
+    shorter; and NumPy 2.4 pickles units of times in a way that earlier ones cannot read."""
+    return spec.str if isinstance(spec, np.dtype) and spec.kind in "biufmM" and spec.metadata is None else spec
 
 
 class Packed:
@@ -33,7 +36,9 @@ class Packed:
         array = cast("npt.NDArray[Any]", self.items)  # only unpickling makes lists
         if array.dtype.kind != "O":
             # Viewed as bytes, since NumPy does not pass arrays of times out of band. It cannot view items of size 0.
-            data = array.reshape(-1).view(np.uint8) if array.dtype.itemsize else np.empty(0, np.uint8)
+            data: Any = array.reshape(-1).view(np.uint8) if array.dtype.itemsize else np.empty(0, np.uint8)
+            if data.nbytes <= IN_BAND:
+                data = data.tobytes()
             return _array_column, (portable(array.dtype), array.shape, data)
         texts = array.tolist()
         sizes = np.fromiter(map(len, texts), np.uint32, len(texts))
@@ -42,7 +47,7 @@ class Packed:
         return _text_column, (as_str, sizes, np.frombuffer(whole, np.uint8))
 
 
-def _array_column(kind: np.dtype[Any] | str, shape: tuple[int, ...], data: npt.NDArray[np.uint8]) -> Packed:
+def _array_column(kind: np.dtype[Any] | str, shape: tuple[int, ...], data: npt.NDArray[np.uint8] | bytes) -> Packed:
     dtype: np.dtype[Any] = np.dtype(kind)
     # NumPy would take the bytes for pointers. It takes -1 for as many items as there are, by a division by their size.
     if dtype.hasobject or min(shape, default=0) < 0:
