@@ -103,3 +103,27 @@ def run_blocks(name):
             names = test.globs
         else:
             exec(compile(block, f"{name}, block {number}", "exec"), names)
+
+
+TEXTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/README.md")]
+TEXTS = [path.relative_to(ROOT).as_posix() for path in sorted([*TEXTS, ROOT / "profiling" / "README.md"])]
+ITEM = re.compile(r" *[-+*] ")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_line_of_a_paragraph_begins_with_markup(name):
+    """The site leaves out a line that begins with `%`: a comment. A sign followed by a space begins a list: one that
+    is meant comes after a blank line, a colon, or an item of a list."""
+    wrong, block, fenced = [], [], False
+    for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").splitlines(), start=1):
+        fenced ^= line.lstrip().startswith("```")
+        if fenced or not line.strip():
+            block = []
+            continue
+        if item := ITEM.match(line):
+            expected = not block or block[-1].endswith((":", "```")) or ITEM.match(block[-1])
+            item = not expected and not any(before.startswith(item[0]) for before in block)
+        if item or line.lstrip().startswith("%"):
+            wrong.append(f"{name}:{number}: {line}")
+        block.append(line)
+    assert wrong == []
