@@ -25,7 +25,6 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ex
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
 highlight_language = "none"
-napoleon_use_ivar = True  # the attributes that a docstring lists are documented as members, too
 napoleon_use_param = False  # parameters that share a description stay together
 default_role = "literal"  # some docstrings have single backticks
 nb_execution_mode = "force"
@@ -59,3 +58,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", signatures.as_written)
     app.connect("autodoc-process-docstring", signatures.before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", signatures.after_napoleon, priority=600)
+    app.connect("object-description-transform", signatures.type_of_compiled)

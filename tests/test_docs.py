@@ -1,7 +1,10 @@
 """Runs the examples in the docstrings of every public module, in README.md and in every page of docs/."""
 
+import ast
+import builtins
 import doctest
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -62,6 +65,44 @@ def test_examples_of_the_leak_lab(name):
 
 def run_docstrings(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+PUBLIC = ["pyhmap", "pyhmap.debug", "pyhmap.introspect", "tophash_cache"]
+
+
+def public_docstrings(module):
+    """The names of a module and of its classes' members, with their docstrings. What is inherited counts, too."""
+    for name in module.__all__:
+        item = getattr(module, name)
+        yield f"{module.__name__}.{name}", inspect.getdoc(item)
+        members = {member for base in item.__mro__ for member in vars(base)} if inspect.isclass(item) else ()
+        for member in members:
+            if not member.startswith("_"):
+                yield f"{module.__name__}.{name}.{member}", inspect.getdoc(inspect.getattr_static(item, member))
+
+
+def names_from_elsewhere(text):
+    """The names in an example that it neither makes, nor imports, nor has from Python."""
+    tree = ast.parse("".join(example.source for example in doctest.DocTestParser().get_examples(text)))
+    made, used = set(dir(builtins)), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
+        elif isinstance(node, ast.alias):
+            made.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            made.add(node.name)
+        elif isinstance(node, ast.arg):
+            made.add(node.arg)
+    return used - made
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_an_example_imports_what_it_uses(module):
+    """Otherwise it fails where somebody pastes it: the reference shows each by itself, without its file's names."""
+    examples = public_docstrings(importlib.import_module(module))
+    missing = {name: names for name, text in examples if text and (names := names_from_elsewhere(text))}
+    assert missing == {}
 
 
 def test_the_map_has_examples():
