@@ -3,7 +3,9 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -53,8 +55,28 @@ def without_last_blank_line(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = re.sub(r"\n\n```$", "\n```", source[0], flags=re.MULTILINE)
 
 
+def name_contract_lines(app: Sphinx, tree: nodes.document) -> None:
+    """Each numbered line of the contract gets an address, such as ``semantics.md#line-62``."""
+    if app.env.docname != "docs/semantics":
+        return
+    for items in tree.findall(nodes.enumerated_list):
+        for number, item in enumerate(items, start=items.get("start", 1)):
+            item["ids"].append(f"line-{number}")
+            app.env.metadata[app.env.docname]["myst_slugs"][f"line-{number}"] = (item.line, f"line-{number}", "")
+
+
+def without_compiled_modules(app: Sphinx) -> list[tuple[str, dict[str, Any], str]]:
+    """The list of sources would lead to pages that they do not have. Makes no page of its own."""
+    known = app.env._viewcode_modules  # type: ignore[attr-defined]
+    for name in [name for name, source in known.items() if not source]:
+        del known[name]
+    return []
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", without_last_blank_line)
+    app.connect("doctree-read", name_contract_lines)
+    app.connect("html-collect-pages", without_compiled_modules, priority=400)
     app.connect("autodoc-process-signature", signatures.as_written)
     app.connect("autodoc-process-docstring", signatures.before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", signatures.after_napoleon, priority=600)
