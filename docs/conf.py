@@ -73,9 +73,22 @@ def without_compiled_modules(app: Sphinx) -> list[tuple[str, dict[str, Any], str
     return []
 
 
+def with_places_to_break(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Long code in a cell of a table may go on in the next line after a sign, such as ``_``."""
+
+    def code(found: re.Match[str]) -> str:
+        return re.sub(r"(_+|\.|::|[/(,=])(?=\w)", r"\1<wbr>", found[0])
+
+    def cell(found: re.Match[str]) -> str:
+        return re.sub(r'(?<=<span class="pre">)[^<]{14,}', code, found[0])
+
+    context["body"] = re.sub(r"<td\b.*?</td>", cell, context.get("body", ""), flags=re.DOTALL)
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", without_last_blank_line)
     app.connect("doctree-read", name_contract_lines)
+    app.connect("html-page-context", with_places_to_break)
     app.connect("html-collect-pages", without_compiled_modules, priority=400)
     app.connect("autodoc-process-signature", signatures.as_written)
     app.connect("autodoc-process-docstring", signatures.before_napoleon, priority=400)
