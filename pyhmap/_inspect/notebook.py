@@ -41,7 +41,7 @@ def buckets(raw: RawTable) -> Buckets:
     drawn = np.arange(n) if n <= COLUMNS else np.arange(COLUMNS) * n // COLUMNS
     full = (raw.now.tophash[drawn] >= MIN_TOPHASH).sum(1).tolist()
     old = raw.old
-    evacuated = np.count_nonzero(is_evacuated(old.tophash[: old.nmain, 0])) if old else 0
+    evacuated = int(is_evacuated(old.tophash[: old.nmain, 0]).sum()) if old else 0
     return Buckets(full, n, raw.now.noverflow, raw.count / n, evacuated, old.nmain if old else 0)
 
 
