@@ -11,12 +11,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.python._annotations import _parse_annotation
 from sphinx.errors import PycodeError
 from sphinx.pycode import ModuleAnalyzer
 
-ATTRIBUTES = ("attribute", "data")
+ATTRIBUTES = ("attribute", "data", "property")
+NOT_CALLED = "(*args: object, **kwargs: object)"  # a class whose objects are made by other calls refuses all arguments
 kept: dict[str, list[str]] = {}  # the texts of attributes, while Napoleon is at work
+PAGE = re.compile(r"`+(docs/[\w/-]+)\.md`+")
 NOISE = re.compile(r"\b(?:_|views\.|stats\.|introspect\.)(?=[A-Z])")  # before a type variable, or a public name: _K
 
 
@@ -31,7 +35,8 @@ def as_written(
         for owner in obj.__mro__:
             for constructor in ("__init__", "__new__"):
                 if found := definitions(owner.__module__, f"{owner.__qualname__}.{constructor}"):
-                    return shown(found)[0], ""
+                    arguments = shown(found)[0]
+                    return "" if arguments == NOT_CALLED else arguments, ""
     if what in ("function", "method"):
         owner = getattr(obj, "__objclass__", None)
         function = inspect.unwrap(getattr(obj, "__func__", obj))
@@ -50,9 +55,30 @@ def before_napoleon(app: Sphinx, what: str, name: str, obj: Any, options: Any, l
 
 
 def after_napoleon(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """For the same event. What Python says of a field of a tuple that has no text is left out."""
+    """For the same event. What Python says of a field of a tuple, or of an int, that has no text is left out. A page of
+    ours that a text names becomes a link."""
     if what in ATTRIBUTES:
         lines[:] = [line for line in kept.pop(name) if not line.startswith("Alias for field number")]
+    if what == "data" and "\n".join(lines).strip() == inspect.getdoc(type(obj)):
+        lines.clear()
+    lines[:] = [PAGE.sub(r":doc:`\1.md </\1>`", line) for line in lines]
+
+
+def type_of_compiled(app: Sphinx, domain: str, kind: str, content: addnodes.desc_content) -> None:
+    """For the event ``object-description-transform``. The interpreter knows neither the type of a compiled property
+    nor that it is one."""
+    assert content.parent is not None
+    for signature in content.parent[:-1] if kind == "attribute" else ():
+        owner, _, name = signature["fullname"].rpartition(".")
+        item = inspect.getattr_static(getattr(importlib.import_module(signature["module"]), owner, None), name, None)
+        owner = getattr(item, "__objclass__", None)
+        if owner and (found := definitions(owner.__module__, f"{owner.__qualname__}.{name}")):
+            for annotation in [one for one in signature if isinstance(one, addnodes.desc_annotation)]:
+                signature.remove(annotation)
+            signature.insert(0, addnodes.desc_annotation("", "property", addnodes.desc_sig_space()))
+            colon = addnodes.desc_sig_punctuation("", ":")
+            returns = _parse_annotation(shown(found)[1], app.env)
+            signature += addnodes.desc_annotation("", "", colon, addnodes.desc_sig_space(), *returns)
 
 
 @functools.cache
@@ -84,13 +110,16 @@ def definitions(module: str, qualname: str) -> tuple[ast.FunctionDef | ast.Async
 
 
 def shown(found: tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]) -> tuple[str, str]:
-    """Arguments and result. Of overloads, the last is the most general one; what another may leave out is ``...``."""
+    """Arguments and result. Of overloads, the last is the most general one. What another may leave out has the default
+    that it has there, or ``...``."""
     node = found[-1]
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
-    fewest = min(len(one.args.posonlyargs + one.args.args) - len(one.args.defaults) for one in found)
-    missing = len(positional) - fewest - len(arguments.defaults)
-    defaults = [*[ast.Constant(...)] * missing, *arguments.defaults]
+    shortest = min((one.args for one in found), key=lambda one: len(one.posonlyargs + one.args) - len(one.defaults))
+    theirs = len(shortest.posonlyargs + shortest.args)
+    missing = len(positional) - theirs + len(shortest.defaults) - len(arguments.defaults)
+    others = shortest.defaults if theirs == len(positional) else [ast.Constant(...)] * missing
+    defaults = [*others[:missing], *arguments.defaults]
     bound = not any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in node.decorator_list)
     if bound and positional and positional[0].arg in ("self", "cls"):
         (arguments.posonlyargs or arguments.args).pop(0)

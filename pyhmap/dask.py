@@ -35,6 +35,8 @@ try:
 except ImportError as missing:
     raise ImportError(f"pyhmap.dask needs Dask ({missing}): pip install 'pyhmap[dask]'") from None
 
+__all__ = ["build", "lookup"]
+
 PARTITION = "pyhmap: partition"  # the column that rows are shuffled by
 
 Names = str | Sequence[str]

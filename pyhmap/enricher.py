@@ -297,6 +297,7 @@ class Enricher:
     >>> import os, tempfile
     >>> import numpy as np
     >>> import pyhmap
+    >>> from pyhmap import Enricher
     >>> path = os.path.join(tempfile.mkdtemp(), "prices.pyhmap")
     >>> pyhmap.HMap(str, float, {"tea": 2.5, "cake": 4.0}).save(path)
     >>> with_price = Enricher(path, on="item", out="price")

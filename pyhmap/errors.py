@@ -1,5 +1,7 @@
 """The exceptions that pyhmap defines. All others that it raises are built in."""
 
+__all__ = ["CorruptMapError", "FileFormatError", "NilMapError"]
+
 
 class CorruptMapError(Exception):
     """``check()`` found a broken invariant. The message names the first one and its place.

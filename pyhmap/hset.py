@@ -133,6 +133,7 @@ class HSet(WritableSet[_K]):
 
         Takes and raises what :meth:`HMap.freeze` does.
 
+        >>> from pyhmap import HSet
         >>> f = HSet("i8", [1, 2]).freeze()
         >>> f == {1, 2}, HSet(f) == f
         (True, True)
@@ -145,7 +146,7 @@ class HSet(WritableSet[_K]):
         >>> import os, tempfile
         >>> import pyhmap
         >>> path = os.path.join(tempfile.mkdtemp(), "known.pyhmap")
-        >>> HSet("i8", [1, 2]).save(path)
+        >>> pyhmap.HSet("i8", [1, 2]).save(path)
         >>> sorted(pyhmap.open(path))
         [1, 2]
         """

@@ -1,5 +1,8 @@
 """Looking into a map: the types that ``header()``, ``stats()``, ``layout()``, ``bucket_arrays()`` and ``occupancy()``
 return, the state they are read from, and the hashes of the map in NumPy.
+
+Call the methods of a map, such as ``m.check()``. The functions here that take a ``raw`` work on a state that was read
+before. Only ``m._state()`` reads one: it is private, and may change in any release.
 """
 
 from pyhmap._inspect.check import check

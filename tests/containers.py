@@ -264,7 +264,7 @@ def buffers(code: str, letter: str, ctype: Any) -> dict[str, Callable[[Items], A
         "memoryview": lambda items: memoryview(np.array(items, letter)),
         "memoryview with a stride": lambda items: memoryview(np.repeat(np.array(items, letter), 2))[::2],
         "ctypes array": lambda items: (ctype * len(items))(*items),
-        "object with __array__": lambda items: HasArray(np.array(items, letter)),
+        "object with `__array__`": lambda items: HasArray(np.array(items, letter)),
     }
     return made | ({"array.array": lambda items: array.array(code, items)} if code else {})
 
@@ -452,7 +452,7 @@ def arrow_variants(build: Callable[[Items], Any]) -> dict[str, Callable[[Items],
         "array": build,
         "slice": lambda items: build(padded(items)).slice(1, len(items)),
         "chunks (one of them empty)": lambda items: in_chunks(build(items)),
-        "object with __arrow_c_array__": lambda items: HasArrow(build(items)),
+        "object with `__arrow_c_array__`": lambda items: HasArrow(build(items)),
     }
 
 

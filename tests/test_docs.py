@@ -1,7 +1,10 @@
 """Runs the examples in the docstrings of every public module, in README.md and in every page of docs/."""
 
+import ast
+import builtins
 import doctest
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -65,6 +68,44 @@ def run_docstrings(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
+PUBLIC = ["pyhmap", "pyhmap.debug", "pyhmap.introspect", "tophash_cache"]
+
+
+def public_docstrings(module):
+    """The names of a module and of its classes' members, with their docstrings. What is inherited counts, too."""
+    for name in module.__all__:
+        item = getattr(module, name)
+        yield f"{module.__name__}.{name}", inspect.getdoc(item)
+        members = {member for base in item.__mro__ for member in vars(base)} if inspect.isclass(item) else ()
+        for member in members:
+            if not member.startswith("_"):
+                yield f"{module.__name__}.{name}.{member}", inspect.getdoc(inspect.getattr_static(item, member))
+
+
+def names_from_elsewhere(text):
+    """The names in an example that it neither makes, nor imports, nor has from Python."""
+    tree = ast.parse("".join(example.source for example in doctest.DocTestParser().get_examples(text)))
+    made, used = set(dir(builtins)), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
+        elif isinstance(node, ast.alias):
+            made.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            made.add(node.name)
+        elif isinstance(node, ast.arg):
+            made.add(node.arg)
+    return used - made
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_an_example_imports_what_it_uses(module):
+    """Otherwise it fails where somebody pastes it: the reference shows each by itself, without its file's names."""
+    examples = public_docstrings(importlib.import_module(module))
+    missing = {name: names for name, text in examples if text and (names := names_from_elsewhere(text))}
+    assert missing == {}
+
+
 def test_the_map_has_examples():
     """The tests above pass without examples, and doctest finds those of a compiled module only if it is built so."""
     finder = doctest.DocTestFinder(exclude_empty=True)
@@ -121,3 +162,27 @@ def run_blocks(name):
             names = test.globs
         else:
             exec(compile(block, f"{name}, block {number}", "exec"), names)
+
+
+TEXTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/README.md")]
+TEXTS = [path.relative_to(ROOT).as_posix() for path in sorted([*TEXTS, ROOT / "profiling" / "README.md"])]
+ITEM = re.compile(r" *[-+*] ")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_line_of_a_paragraph_begins_with_markup(name):
+    """The site leaves out a line that begins with `%`: a comment. A sign followed by a space begins a list: one that
+    is meant comes after a blank line, a colon, or an item of a list."""
+    wrong, block, fenced = [], [], False
+    for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").splitlines(), start=1):
+        fenced ^= line.lstrip().startswith("```")
+        if fenced or not line.strip():
+            block = []
+            continue
+        if item := ITEM.match(line):
+            expected = not block or block[-1].endswith((":", "```")) or ITEM.match(block[-1])
+            item = not expected and not any(before.startswith(item[0]) for before in block)
+        if item or line.lstrip().startswith("%"):
+            wrong.append(f"{name}:{number}: {line}")
+        block.append(line)
+    assert wrong == []

@@ -64,8 +64,11 @@ def test_each_public_name_is_in_the_reference(site: Path) -> None:
     ("name", "signature"),
     [
         ("maps:pyhmap.HMap.factorize", "factorize(keys: Many[K]) → npt.NDArray[np.int64]"),  # compiled
-        ("maps:pyhmap.HMap.get", "get(key: K, default: T = ..., /) → V | T"),  # compiled, and overloaded
+        ("maps:pyhmap.HMap.get", "get(key: K, default: T = None, /) → V | T"),  # compiled, and overloaded
         ("maps:pyhmap.HMap.pop", "pop(key: K, default: T = ..., /) → V | T"),
+        ("maps:pyhmap.FrozenMap", "class pyhmap.FrozenMap"),  # cannot be called
+        ("maps:pyhmap.FrozenMap.closed", "property closed: bool"),  # compiled
+        ("ids:pyhmap.HIndex.value_dtype", "property value_dtype: np.dtype[np.int64]"),
         ("maps:pyhmap.HMap.fromkeys", "classmethod fromkeys(keys: Iterable[Any], value: Any = None, /) → Self"),
         ("ids:pyhmap.HIndex", "class pyhmap.HIndex(key: Any, labels: Any = None, *, seed: int | None = None)"),
         ("tophash_cache:tophash_cache.TopHashCache", "class tophash_cache.TopHashCache(**settings: Unpack[Options])"),
@@ -79,6 +82,14 @@ def test_a_signature_is_the_one_of_the_source(site: Path, name: str, signature: 
     assert found
     shown = html.unescape(re.sub("<[^>]*>", "", found[1])).split("[source]")[0].replace("¶", "")
     assert " ".join(shown.split()) == signature
+
+
+def test_no_text_of_a_property_is_taken_for_a_type(site: Path) -> None:
+    """Napoleon would take what stands before a colon."""
+    for path in sorted((site / "docs" / "api").glob("*.html")):
+        page = path.read_text(encoding="utf-8")
+        assert ">Type<" not in page, path.name
+        assert path.stem != "expiring" or "In how many parts the window is cut:" in page
 
 
 def test_the_notebook_was_run(site: Path) -> None:

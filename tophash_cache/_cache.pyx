@@ -270,6 +270,7 @@ cdef class TopHashCache:
     Any thread may call any method at any time. A cache cannot be pickled or copied: build one from its settings.
 
     Example:
+        >>> from tophash_cache import TopHashCache, xxh64
         >>> cache = TopHashCache(max_entries=1000)
         >>> cache.hash("user:42") == xxh64("user:42")
         True
@@ -339,6 +340,7 @@ cdef class TopHashCache:
             TypeError, UnicodeEncodeError, BufferError: as for `xxh64`. Such a call is not counted.
 
         Example:
+            >>> from tophash_cache import TopHashCache
             >>> TopHashCache().hash("") == 0xEF46DB3751D8E999
             True
         """
@@ -358,6 +360,7 @@ cdef class TopHashCache:
             TypeError, UnicodeEncodeError, BufferError: as for `hash`.
 
         Example:
+            >>> from tophash_cache import TopHashCache
             >>> TopHashCache().tophash("") == 0xEF
             True
         """
@@ -386,6 +389,7 @@ cdef class TopHashCache:
             OSError: an Arrow stream failed; the message is that of its producer.
 
         Example:
+            >>> from tophash_cache import TopHashCache
             >>> [hex(digest) for digest in TopHashCache().hash_many(["", b"a"])]
             ['0xef46db3751d8e999', '0xd24ec4f1a98c6e5b']
         """
@@ -403,6 +407,7 @@ cdef class TopHashCache:
         """A `CacheInfo`: hits, misses, the maximum and the current number of entries, as in `functools.lru_cache`.
 
         Example:
+            >>> from tophash_cache import TopHashCache
             >>> TopHashCache(max_entries=10).cache_info()
             CacheInfo(hits=0, misses=0, maxsize=10, currsize=0)
         """
@@ -418,6 +423,7 @@ cdef class TopHashCache:
         """A `CacheStats`: the mode of the cache and all counters.
 
         Example:
+            >>> from tophash_cache import TopHashCache
             >>> TopHashCache(enabled=False).stats().mode
             <Mode.DISABLED: 'disabled'>
         """
@@ -459,6 +465,7 @@ cdef class TopHashCache:
         """Turn the cache on. Later changes of the configuration do not apply to it. No effect if it is on.
 
         Example:
+            >>> from tophash_cache import TopHashCache
             >>> cache = TopHashCache(enabled=False)
             >>> cache.enable()
             >>> cache.stats().mode
@@ -471,6 +478,7 @@ cdef class TopHashCache:
         """Turn the cache off and release its memory. Later changes of the configuration do not apply to it.
 
         Example:
+            >>> from tophash_cache import TopHashCache
             >>> cache = TopHashCache()
             >>> cache.disable()
             >>> cache.stats().mode
@@ -483,6 +491,7 @@ cdef class TopHashCache:
         """Drop all entries. A cache in use warms up again; one that is off or in bypass stays as it is.
 
         Example:
+            >>> from tophash_cache import TopHashCache, xxh64
             >>> cache = TopHashCache()
             >>> cache.hash("a") == xxh64("a")
             True

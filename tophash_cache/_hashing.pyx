@@ -208,6 +208,7 @@ def xxh64(key, seed=0):
     Source: XXH64 by Yann Collet, doc/xxhash_spec.md in github.com/Cyan4973/xxHash.
 
     Example:
+        >>> from tophash_cache import xxh64
         >>> hex(xxh64(""))
         '0xef46db3751d8e999'
     """

@@ -49,6 +49,7 @@ class Settings:
     """The settings of one cache, with their defaults.
 
     Example:
+        >>> from tophash_cache import Settings
         >>> Settings().max_entries
         8192
     """
@@ -124,7 +125,7 @@ def configure(**settings: Unpack[Options]) -> None:
         ConfigError: a name or value is invalid; nothing has changed.
 
     Example:
-        >>> from tophash_cache import TopHashCache
+        >>> from tophash_cache import TopHashCache, configure
         >>> cache = TopHashCache()
         >>> configure(enabled=False)
         >>> cache.stats().mode
@@ -155,11 +156,12 @@ def load_config(path: str | os.PathLike[str]) -> None:
 
     Example:
         >>> import pathlib, tempfile
+        >>> from tophash_cache import TopHashCache, load_config
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "tophash_cache.toml")
         ...     _ = path.write_text("window = 4096")
         ...     load_config(path)
-        ...     current()["window"][0]
+        ...     TopHashCache().settings.window
         ...     _ = path.write_text("")
         ...     load_config(path)
         4096
@@ -183,7 +185,7 @@ def option_context(**settings: Unpack[Options]) -> Iterator[None]:
         ConfigError: a name or value is invalid.
 
     Example:
-        >>> from tophash_cache import TopHashCache
+        >>> from tophash_cache import TopHashCache, option_context
         >>> with option_context(max_entries=100):
         ...     cache = TopHashCache()
         >>> cache.cache_info().maxsize
@@ -202,6 +204,7 @@ def show_config() -> None:
     """Print each setting, the value that a cache built now would have, and the origin of the value.
 
     Example:
+        >>> from tophash_cache import option_context, show_config
         >>> with option_context(window=128):
         ...     show_config()  # doctest: +ELLIPSIS
         enabled         ...

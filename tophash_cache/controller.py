@@ -81,7 +81,7 @@ TRIAL_EVERY = 64
 
 
 class Mode(StrEnum):
-    """The mode of a cache; the head of this file has their transitions."""
+    """The mode of a cache. `docs/tophash_cache.md`, *On and off by itself*, says when it changes."""
 
     DISABLED = "disabled"
     WARM_UP = "warm-up"

@@ -307,7 +307,8 @@ def sentences(document: Document) -> list[tuple[str, str]]:
     }
     hit, miss = (rows["int64", 10**6, operation]["pyhmap"] for operation in ("hit", "miss"))
     large, small = (rows["int64", size, "memory"] for size in (10**7, 10**6))
-    text = rows["str17", 10**6, "memory"]
+    text, longest = rows["str17", 10**6, "memory"], rows["str40", 10**6, "memory"]
+    shares = large["pyhmap"] / large["dict"], longest["pyhmap (Arrow)"] / longest["dict"]
     with_two = [target for target in document["figures"]["targets"] if "threads=2" in target["what"]]
     threads = [f"{target['value']:.2f}" for target in with_two if target["what"].startswith("hit")]
     freezes = [s["wall"] for s in document["samples"] if s["measure"] == "freezing" and s["size"] == LARGEST]
@@ -315,6 +316,7 @@ def sentences(document: Document) -> list[tuple[str, str]]:
     worst = {name: f"{ns / 1e3:.0f} µs" for name, ns in document["figures"]["worst_inserts"]["ns"].items()}
     shared = f"divided by {threads[0]} at 10^6 keys and by {threads[1]} at 10^7"
     return [
+        ("README.md", f"{shares[0]:.0%} (int64) to {shares[1]:.0%} (strings of 40 characters)".replace("%", " %")),
         ("README.md", f"{digits(hit)} ns per key that is present and {digits(miss)} ns per key that is absent"),
         (
             "README.md",

@@ -91,6 +91,9 @@ cdef class HMapEngine(HMapCore):
     def setdefault(self, key, default=None, /):
         """The value of ``key``. If it is missing, it is first set to ``default``.
 
+        Give a ``default``: without one it is None, and only a map whose values are objects can hold None. Others raise
+        ``TypeError`` if the key is missing.
+
         >>> from pyhmap import HMap
         >>> m = HMap(str, "i8")
         >>> m.setdefault("a", 1), m.setdefault("a", 2)

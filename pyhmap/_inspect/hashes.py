@@ -36,6 +36,8 @@ def hash_words(words: npt.NDArray[np.uint64], hash_key: tuple[int, int, int, int
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from pyhmap.introspect import hash_words
     >>> hash_words(np.array([0, 1 << 32], np.uint64), (0, 1, 1, 1))
     array([         0, 4294967304], dtype=uint64)
     """
@@ -50,6 +52,7 @@ def hash_words(words: npt.NDArray[np.uint64], hash_key: tuple[int, int, int, int
 def siphash13(message: bytes, k0: int, k1: int) -> int:
     """SipHash-1-3 of one message. Source: see ``_kernels/siphash.pxd``.
 
+    >>> from pyhmap.introspect import siphash13
     >>> hex(siphash13(b"", 0, 0))
     '0xd1fba762150c532c'
     """
@@ -61,6 +64,7 @@ def siphash13(message: bytes, k0: int, k1: int) -> int:
 def siphash13_many(messages: list[bytes], k0: int, k1: int) -> npt.NDArray[np.uint64]:
     """SipHash-1-3 of many messages. Messages of equal length are hashed together, word by word.
 
+    >>> from pyhmap.introspect import siphash13, siphash13_many
     >>> int(siphash13_many([b""], 0, 0)[0]) == siphash13(b"", 0, 0)
     True
     """

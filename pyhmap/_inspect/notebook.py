@@ -1,8 +1,9 @@
 """What a notebook shows in place of the ``repr``: a small table and, of a map that changes, a picture of its buckets.
 
 The picture has a column for each bucket, 8 cells high, with a filled cell for each full slot; more than 64 buckets are
-drawn by 64 of them at equal distances, so that it takes the same time for a map of any size. Colours come from the
-page (``currentColor``), so it fits a dark one too.
+drawn by 64 of them at equal distances, so that the picture takes the same time for a map of any size; of a map that
+grows, the evacuated buckets are counted besides. Colours come from the page (``currentColor``), so it fits a dark one
+too.
 
     █ ▁ ▄ █ ▂ ▅    full slots of each bucket
 """
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyhmap._inspect.state import MIN_TOPHASH, SLOTS, RawTable
+from pyhmap._inspect.state import MIN_TOPHASH, SLOTS, RawTable, is_evacuated
 
 COLUMNS = 64  # buckets in the picture: as wide as the table beside it
 CELL = 5  # pixels of a cell with its gap
@@ -30,7 +31,7 @@ class Buckets(NamedTuple):
     nmain: int  #: main buckets
     noverflow: int  #: overflow buckets in chains
     load: float  #: keys per main bucket
-    nevacuate: int  #: old buckets below this one are all evacuated
+    evacuated: int  #: main buckets of the old array that have moved
     nold: int  #: main buckets of the old array; 0 when not growing
 
 
@@ -39,7 +40,9 @@ def buckets(raw: RawTable) -> Buckets:
     n = raw.now.nmain
     drawn = np.arange(n) if n <= COLUMNS else np.arange(COLUMNS) * n // COLUMNS
     full = (raw.now.tophash[drawn] >= MIN_TOPHASH).sum(1).tolist()
-    return Buckets(full, n, raw.now.noverflow, raw.count / n, raw.nevacuate, raw.old.nmain if raw.old else 0)
+    old = raw.old
+    evacuated = int(is_evacuated(old.tophash[: old.nmain, 0]).sum()) if old else 0
+    return Buckets(full, n, raw.now.noverflow, raw.count / n, evacuated, old.nmain if old else 0)
 
 
 def page(title: str, count: int, nbytes: int | None, of_kind: Iterable[Line] = (), table: Buckets | None = None) -> str:
@@ -66,7 +69,7 @@ def lines_of(table: Buckets) -> Iterator[Line]:
     yield "buckets", f"{table.nmain:,}{overflow}"
     yield "load", f"{table.load:.2f} keys per bucket"
     if table.nold:
-        yield "growing", f"{table.nevacuate:,} of {table.nold:,} old buckets evacuated"
+        yield "growing", f"{table.evacuated:,} of {table.nold:,} old buckets evacuated"
 
 
 def drawing(table: Buckets) -> str:

@@ -432,6 +432,7 @@ class WritableSet(TypedSet[_K], MutableSet[_K]):
         An element that the key type cannot hold raises ``TypeError`` or ``OverflowError``, and nothing of its
         collection is added. It is not an error if it equals a key: ``HSet("i8", [1]) | {1.0}`` has nothing to add.
 
+        >>> import numpy as np
         >>> from pyhmap import HSet
         >>> s = HSet("i8", [1])
         >>> s.update([2], np.array([3]))

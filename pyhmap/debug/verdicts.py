@@ -34,6 +34,7 @@ class Verdict(StrEnum):
     def is_leak(self) -> bool:
         """Whether something must be fixed. Memory that the system can take back at any time is not a leak.
 
+        >>> from pyhmap.debug import Verdict
         >>> Verdict.NATIVE_LEAK.is_leak, Verdict.ALLOCATOR_RETENTION.is_leak
         (True, False)
         """

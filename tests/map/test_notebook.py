@@ -54,10 +54,11 @@ def test_many_buckets_are_drawn_by_64_of_them_at_equal_distances():
 
 
 def test_a_growing_map_says_how_far_it_is(hmap_type):
-    m = hmap_type(np.int64, np.int64, {i: i for i in range(105)})
+    m = hmap_type(np.int64, np.int64, {i: i for i in range(105)}, seed=1)
     header = m.header()
-    assert header.oldbuckets
-    assert shown(m)[1]["growing"] == f"{header.nevacuate} of {header.oldbuckets} old buckets evacuated"
+    evacuated = m.occupancy().evacuated.sum()
+    assert evacuated > header.nevacuate  # some lie above the mark
+    assert shown(m)[1]["growing"] == f"{evacuated} of {header.oldbuckets} old buckets evacuated"
 
 
 def test_overflow_buckets_are_counted(hmap_type):

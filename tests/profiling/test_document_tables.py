@@ -47,6 +47,8 @@ def test_the_prose_on_peers_has_times_memory_threads_and_the_worst_insert() -> N
 
     text = row("str17", 10**6, "memory", dict=154.0)
     text["spreads"]["pyhmap (Arrow)"] = {"median": 46.0}
+    long_text = row("str40", 10**6, "memory", dict=200.0)
+    long_text["spreads"]["pyhmap (Arrow)"] = {"median": 112.0}
     rows = [
         row("int64", 10**6, "hit", pyhmap=5.44),
         row("int64", 10**6, "hit", "zipf", pyhmap=99.0),
@@ -54,6 +56,7 @@ def test_the_prose_on_peers_has_times_memory_threads_and_the_worst_insert() -> N
         row("int64", 10**7, "memory", pyhmap=30.6, dict=106.4),
         row("int64", 10**6, "memory", pyhmap=37.7, dict=116.0),
         text,
+        long_text,
     ]
     targets = [{"what": "hit, 10^6: threads=2", "value": 1.876}, {"what": "hit, 10^7: threads=2", "value": 1.9}]
     targets.insert(1, {"what": "hit", "value": 5.0})
@@ -66,6 +69,7 @@ def test_the_prose_on_peers_has_times_memory_threads_and_the_worst_insert() -> N
     said = peers.sentences({"figures": figures, "samples": [{"measure": "workload"}, *freezes]})
 
     assert said == [
+        ("README.md", "29 % (int64) to 56 % (strings of 40 characters)"),
         ("README.md", "5.4 ns per key that is present and 12 ns per key that is absent"),
         (
             "README.md",
