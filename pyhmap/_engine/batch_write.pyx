@@ -311,7 +311,7 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n, Objec
                 w.next_code = max(w.next_code, map._next_code)
             if shared is not None and shared.takes(map, i, n):
                 stop = shared.stop
-                done = shared.write(map, w, keys.data, i, &status)
+                done = shared.write(map, w, keys.data, &status)
             elif objects is not None:
                 objects.write(map, w, keys, i, stop, &done, &status)
             elif stop - i < RELEASE_GIL_FROM:

@@ -18,7 +18,7 @@ from cpython.pythread cimport (
     PyThread_type_lock,
     WAIT_LOCK,
 )
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
 from pyhmap._core cimport HMapCore
@@ -70,7 +70,7 @@ cdef SharedWrite shared_write(HMapCore map, const Writing *w, uint64_t n, uint64
             or w.action not in (SET, SETDEFAULT, ACCUMULATE, INSERT)):
         return None
     shared = SharedWrite.__new__(SharedWrite)
-    shared.marks = <uint8_t *> PyMem_Malloc(min(n, <uint64_t> CHUNK))
+    shared.marks = <uint64_t *> PyMem_Malloc((min(n, <uint64_t> CHUNK) + 63) // 64 * 8)
     shared.workers = <Worker *> PyMem_Calloc(parts, sizeof(Worker))
     if shared.marks == NULL or shared.workers == NULL:
         raise MemoryError(f"no memory for {parts} threads")
@@ -127,8 +127,8 @@ cdef class SharedWrite:
             share.limit = limit
             share.marks = self.marks
 
-    cdef uint64_t write(self, HMapCore map, Writing *w, const void *keys, uint64_t i, Status *status) noexcept:
-        """Write the keys from i to `stop`. Returns as write_batch() does."""
+    cdef uint64_t write(self, HMapCore map, Writing *w, const void *keys, Status *status) noexcept:
+        """Write the keys of a piece, or what is left of them. Returns as write_batch() does."""
         cdef bint first = not self.shared
         if first:
             self.shared = True
@@ -136,12 +136,12 @@ cdef class SharedWrite:
         with nogil:
             if first:
                 self.finish_workers(&map.t)
-            return write_marked(&map.t, w, keys, self.marks - self.start, i, self.stop, status)
+            return write_marked(&map.t, w, keys, self.marks, self.start, self.stop, status)
 
     cdef void start_workers(self, Writing *w, const void *keys) noexcept:
         cdef Worker *worker
         cdef uint64_t k
-        memset(self.marks, 0, self.stop - self.start)
+        memset(self.marks, 0, (self.stop - self.start + 63) // 64 * 8)
         for k in range(self.n_workers):
             worker = &self.workers[k]
             worker.share.writing, worker.share.keys = w, keys

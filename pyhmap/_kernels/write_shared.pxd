@@ -14,15 +14,26 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from _hmap_bytes.raw_bytes cimport load64, prefetch
+from _hmap_bytes.raw_bytes cimport prefetch
 from pyhmap._kernels.constants cimport BLOCK, FOUND, IN_FLIGHT, INSERTED, LONG_CHAIN, NOT_FOUND, SLOTS, Status, WORD32
 from pyhmap._kernels.hash cimport tophash_of
-from pyhmap._kernels.layout cimport Table, key_t
+from pyhmap._kernels.layout cimport Table, key_t, lowest_bit
 from pyhmap._kernels.pipeline cimport hash_each, unlikely
 from pyhmap._kernels.probe cimport Place, find_or_place, occupy
 from pyhmap._kernels.slot cimport canonical, copy_bytes, hash_of, store_key, value_of
 from pyhmap._kernels.write_many cimport act_on, put_at_once, put_one, seek_block
 from pyhmap._kernels.writing cimport SET, Writing
+
+cdef extern from *:
+    """
+    #ifdef _MSC_VER
+    #include <intrin.h>
+    #define pyhmap_set_bits(word, bits) _InterlockedOr64((volatile __int64 *)(word), (__int64)(bits))
+    #else
+    #define pyhmap_set_bits(word, bits) __atomic_fetch_or(word, bits, __ATOMIC_RELAXED)
+    #endif
+    """
+    void set_bits "pyhmap_set_bits"(uint64_t *word, uint64_t bits) noexcept nogil   # though others set some, too
 
 
 cdef struct Share:          # what one thread is to write
@@ -34,7 +45,7 @@ cdef struct Share:          # what one thread is to write
     uint64_t first_row      # of its main buckets, and how many they are
     uint64_t rows
     uint64_t limit          # keys that the table may hold: a thread that reaches it marks all further new ones
-    uint8_t *marks          # one byte for each key from `start` on: 1 for those that are left
+    uint64_t *marks         # one bit for each key from `start` on, which all threads share: 1 for those that are left
 
 
 cdef struct Picked:         # some blocks of the keys of one thread, as the stages need them
@@ -67,11 +78,12 @@ cdef inline bint put_in_chain(Table *t, Writing *w, uint64_t position, const key
 cdef inline void write_picked(Share *s, Picked *p, const key_t *key, uint64_t first, uint64_t n) noexcept nogil:
     """Last stage: write the n picked keys from the first on."""
     cdef Table *t = &s.table
-    cdef uint64_t i
+    cdef uint64_t i, at
     for i in range(first, first + n):
         if put_at_once(t, s.writing, p.position[i], &key[i], p.h[i], p.number[i], s.limit) == NOT_FOUND:
             if unlikely(not put_in_chain(t, s.writing, p.position[i], &key[i], p.h[i], s.limit)):
-                s.marks[p.position[i] - s.start] = 1
+                at = p.position[i] - s.start
+                set_bits(&s.marks[at // 64], <uint64_t> 1 << at % 64)
 
 
 cdef inline void advance(Share *s, Picked *p, const key_t *key, uint64_t block, const uint64_t *n) noexcept nogil:
@@ -95,15 +107,22 @@ cdef inline void write_share_as(Share *s, const key_t *keys) noexcept nogil:
     cdef Picked p
     cdef uint64_t *full = [BLOCK, BLOCK, BLOCK]
     cdef uint64_t *ending = [0, 0, 0, BLOCK, BLOCK]
-    cdef uint64_t i, some, mask = s.table.now.nmain - 1, at = s.start, block = 0, first = 0, n = 0
+    cdef uint8_t own[BLOCK]
+    cdef uint64_t i, j, some, picked, mask = s.table.now.nmain - 1, first_row = s.first_row, rows = s.rows
+    cdef uint64_t at = s.start, block = 0, first = 0, n = 0
     while at < s.stop:
         some = min(<uint64_t> BLOCK, s.stop - at)
         hash_each(&s.table, keys + at, some, loaded, hashes)
-        for i in range(some):       # each is copied, and overwritten by the next if it is not picked
-            key[first + n] = loaded[i]
-            p.h[first + n] = hashes[i]
-            p.position[first + n] = at + i
-            n += (hashes[i] & mask) - s.first_row < s.rows
+        picked = 0
+        for i in range(some):       # each is listed, without a branch; the next takes its place if it is not picked
+            own[picked] = <uint8_t> i
+            picked += (hashes[i] & mask) - first_row < rows
+        for i in range(picked):
+            j = own[i]
+            key[first + n] = loaded[j]
+            p.h[first + n] = hashes[j]
+            p.position[first + n] = at + j
+            n += 1
             if unlikely(n == BLOCK):
                 advance(s, &p, key, block, full)
                 block += 1
@@ -123,43 +142,50 @@ cdef inline void write_share(Share *s) noexcept nogil:
         write_share_as(s, <const uint64_t *> s.keys)
 
 
-cdef inline uint64_t write_marked_as(Table *t, Writing *w, const key_t *keys, const uint8_t *marks, uint64_t start,
+cdef inline uint64_t write_marked_as(Table *t, Writing *w, const key_t *keys, uint64_t *marks, uint64_t start,
                                      uint64_t stop, Status *status) noexcept nogil:
     cdef key_t key[BLOCK]
     cdef uint64_t h[BLOCK]
     cdef uint64_t position[BLOCK]
-    cdef uint64_t i, n
+    cdef uint64_t i, n, word = 0, words = (stop - start + 63) // 64
     status[0] = FOUND
-    while start < stop:
+    while word < words:
         n = 0
-        while start < stop and n < BLOCK:
-            if stop - start >= 8 and load64(marks + start) == 0:
-                start += 8
+        while word < words and n < BLOCK:
+            if marks[word] == 0:
+                word += 1
                 continue
-            if marks[start]:
-                key[n] = keys[start]
-                canonical(t, &key[n])
-                h[n] = hash_of(t, &key[n])
-                prefetch(&t.now.tophash[(h[n] & (t.now.nmain - 1)) * SLOTS])
-                position[n] = start
-                n += 1
-            start += 1
+            position[n] = start + 64 * word + lowest_bit(marks[word])
+            marks[word] &= marks[word] - 1
+            key[n] = keys[position[n]]
+            canonical(t, &key[n])
+            h[n] = hash_of(t, &key[n])
+            prefetch(&t.now.tophash[(h[n] & (t.now.nmain - 1)) * SLOTS])
+            n += 1
         for i in range(n):
             status[0] = put_one(t, w, position[i], &key[i], h[i])
             if unlikely(status[0] > INSERTED):
+                mark_again(marks, start, position + i, n - i)
                 return position[i]
             if unlikely(t.now.long_chain):
                 if w.stop_at_long_chain:
                     status[0] = LONG_CHAIN
+                    mark_again(marks, start, position + i + 1, n - i - 1)
                     return position[i] + 1
                 t.now.long_chain = False
     return stop
 
 
-cdef inline uint64_t write_marked(Table *t, Writing *w, const void *keys, const uint8_t *marks, uint64_t start,
+cdef inline void mark_again(uint64_t *marks, uint64_t start, const uint64_t *position, uint64_t n) noexcept nogil:
+    cdef uint64_t i
+    for i in range(n):
+        marks[(position[i] - start) // 64] |= <uint64_t> 1 << (position[i] - start) % 64
+
+
+cdef inline uint64_t write_marked(Table *t, Writing *w, const void *keys, uint64_t *marks, uint64_t start,
                                   uint64_t stop, Status *status) noexcept nogil:
-    """Write the keys from start to stop that are marked, in order; marks[i] is that of key i. Returns as write_batch()
-    does."""
+    """Write the keys from start to stop that are marked, in order, and remove their marks. Returns as write_batch()
+    does; then it may be called again with the same range."""
     if t.form == WORD32:
         return write_marked_as(t, w, <const uint32_t *> keys, marks, start, stop, status)
     return write_marked_as(t, w, <const uint64_t *> keys, marks, start, stop, status)
