@@ -2,6 +2,7 @@
 
 import os
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -148,6 +149,21 @@ def test_another_number_of_threads_is_refused(hmap_type, threads):
         with pytest.raises(ValueError, match=r'threads=.*: give a whole number from 1 on, or "auto"'):
             call()
     assert dict(m) == {1: 2}
+
+
+def test_a_shared_write_keeps_no_memory():
+    keys = np.arange(ENOUGH)
+    m = HMap(np.int64, np.int64, capacity=ENOUGH)
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            m.set_many(keys, keys, threads=4)
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(50):
+            m.set_many(keys, keys, threads=4)
+        assert tracemalloc.get_traced_memory()[0] - before < ENOUGH // 8
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="the threads of a process are listed by Linux")
