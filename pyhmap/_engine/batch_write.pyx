@@ -336,7 +336,7 @@ cdef uint64_t write_some(HMapCore map, Items keys, Writing *w, uint64_t n, Objec
                 grown_at_once = True
             else:
                 map.start_growth(True)
-                map.evacuate(EVACUATE_PER_KEY * (n - i))
+                map.evacuate(EVACUATE_PER_KEY * n)
             grown_at, count_then = i, count_now
         elif status == NEED_ARENA:
             needed = bytes_needed(map, keys, w, i)

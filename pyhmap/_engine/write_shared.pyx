@@ -23,7 +23,7 @@ from libc.string cimport memset
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine.typed cimport OBJECT
-from pyhmap._kernels.constants cimport CHUNK, Status, WORD32, WORD64
+from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, Status, WORD32, WORD64
 from pyhmap._kernels.grow cimport load_limit, too_many_overflow
 from pyhmap._kernels.layout cimport Table, growing
 from pyhmap._kernels.write_shared cimport Share, write_marked, write_share
@@ -105,7 +105,8 @@ cdef class SharedWrite:
         room = limit - t.count if t.count < limit else 0
         if min(n - i, room) >= 2 * LEAST:
             self.stop = i + min(min(n - i, room), <uint64_t> CHUNK)
-        elif n - i >= 2 * LEAST and t.count >= n - i:
+        # No new keys: so long as a growth in the middle ends at once, it comes where it would with one thread.
+        elif n - i >= 2 * LEAST and t.count >= n - i and EVACUATE_PER_KEY * n >= t.now.nmain:
             self.stop = i + min(n - i, <uint64_t> FULL_PIECE)
             limit = 0
         else:                               # one thread, which will soon make the table grow

@@ -64,7 +64,7 @@ class Batch:
 
     @property
     def left(self) -> int:
-        """Keys still to write, including the current one. They do the work of the growth that it starts."""
+        """Keys still to write, including the current one."""
         return self.length - self.position
 
 
@@ -328,7 +328,7 @@ class ReferenceEngine:
         if self._old is None and (overloaded or self._now.noverflow >= self._now.nmain):
             if not (batch and overloaded and self._grow_at_once(batch)):
                 self._grow(self._now.B + overloaded)
-                self._evacuate(EVACUATE_PER_KEY * batch.left if batch else 0)
+                self._evacuate(EVACUATE_PER_KEY * batch.length if batch else 0)
             if batch:
                 batch.grown_at, batch.count_then = batch.position, self._count
             self._grow_work(h)

@@ -151,6 +151,19 @@ def test_another_number_of_threads_is_refused(hmap_type, threads):
     assert dict(m) == {1: 2}
 
 
+def test_a_growth_near_the_end_of_a_batch():
+    """With one thread, the rest of the batch would go on with the work of the growth."""
+    rng = np.random.default_rng(4)
+    keys = rng.permutation(np.arange(13 << 14))  # what 2^15 buckets hold
+    for new in (0, 1, 700):
+        shared, alone = HMap(np.int64, np.int64, seed=5), HMap(np.int64, np.int64, seed=5)
+        for m, threads in ((shared, 4), (alone, 1)):
+            m.set_many(keys, 0)
+            m.set_many(np.r_[keys[:ENOUGH], -5 - np.arange(new), keys[:900]], 1, threads=threads)
+            m.set_many(-5000 - np.arange(2 * ENOUGH), 1, threads=threads)
+        assert_equal_tables(shared, alone)
+
+
 def test_a_shared_write_keeps_no_memory():
     keys = np.arange(ENOUGH)
     m = HMap(np.int64, np.int64, capacity=ENOUGH)
