@@ -153,14 +153,16 @@ def writing(samples: list[Sample]) -> list[Found]:
 def small(samples: list[Sample]) -> list[Found]:
     """Batches of ten keys, and maps of two."""
     found = [sample for sample in samples if sample["measure"] == "small"]
+    if not found:
+        return []
     made = []
     for name, bound in SMALL_CALLS.items():
         each = [sample["ns"][name] / 1000 for sample in found]
         of = "a map of two int64 keys" if name in WHOLE_MAPS else "ten int64 keys"
-        value = estimates.paired_ratio(each, [1.0] * len(each)) if each else None
+        value = estimates.paired_ratio(each, [1.0] * len(each))
         made.append(verdict(f"{name}, {of}", "µs", value, bound, True))
     each = [sample["bytes"]["map"] for sample in found]
-    value = estimates.paired_ratio(each, [1.0] * len(each)) if each else None
+    value = estimates.paired_ratio(each, [1.0] * len(each))
     return [*made, verdict("a map of two int64 keys: private memory", "B", value, SMALL_BYTES, True)]
 
 

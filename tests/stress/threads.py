@@ -471,10 +471,10 @@ def get_many_in_two_threads(w: Worker, place: Owned) -> None:
 
 
 def write_constants_again(w: Worker, place: Owned) -> None:
-    """With the values that they have: a batch so long that forks fall into it."""
+    """With the values that they have: a batch so long that forks fall into it, and that threads of its own share."""
     if place.kind.key_type is not object:
         numbers = w.rng.choices(place.constants, k=LARGE)
-        place.map.set_many(place.kind.keys(numbers), place.values(numbers, 0))
+        place.map.set_many(place.kind.keys(numbers), place.values(numbers, 0), threads=w.rng.choice([1, 2, 3]))
 
 
 def look_up_keys_of_all(w: Worker, place: Owned) -> None:
