@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-
 IN_BAND = 512  # bytes up to which a column is bytes in the pickle: an array of its own takes as many, and more time
 
 
