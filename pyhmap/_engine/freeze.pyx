@@ -180,6 +180,7 @@ cdef class Building:
             self.tick((stop - at) / 2.0, r == 0)
             at = stop
 
+    @cython.critical_section
     def stop(self):
         """End all threads of a step."""
         self.stopped = True
