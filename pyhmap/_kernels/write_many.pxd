@@ -116,7 +116,7 @@ cdef inline void act_on(const Table *t, Writing *w, uint64_t position, uint8_t *
 
 cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h) noexcept nogil:
     """Set, insert, combine or number one key. FOUND or INSERTED when it is done."""
-    cdef uint8_t *stored
+    cdef uint8_t *stored = NULL       # which a compiler does not see put() set, where it does not inline it
     cdef const void *value = w.values + position * w.value_step
     cdef Status status
     if w.action == FACTORIZE:
