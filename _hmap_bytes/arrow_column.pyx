@@ -1,7 +1,7 @@
 """Columns of other libraries, through the Arrow PyCapsule interface. No Arrow library is imported.
 
 Owns the import and the release of Arrow columns, and the reading of their validity bitmaps. Each array is checked as
-soon as it is here (`arrow_check`), so whoever has a Column may follow its pointers. A column is read in place. Arrays
+soon as it is here (`arrow_check`), so code that has a Column may follow its pointers. A column is read in place. Arrays
 over its memory keep that memory alive, and the producer's release callback is called once, when the last of them is
 deallocated.
 """

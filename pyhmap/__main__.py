@@ -1,7 +1,7 @@
 """`python -m pyhmap VERB ...`: files, and leaks. `python -m pyhmap --help` lists the verbs.
 
 Owns the command line; each verb is a module of ``_commands``. A refusal is one line on stderr, never a traceback. When
-whoever reads the output has gone (``| head``), and after Ctrl-C, the process ends silently by that signal, as shells
+nothing reads the output any more (``| head``), and after Ctrl-C, the process ends silently by that signal, as shells
 expect.
 """
 

@@ -112,7 +112,7 @@ def replace(path: str, target: str) -> None:
 
 def is_in_use(error: OSError) -> bool:
     """Whether an error may say that somebody has a file open, which is then neither replaced nor removed: on Windows.
-    Elsewhere, whoever has it open keeps it."""
+    Elsewhere, a process that has it open keeps it."""
     return sys.platform == "win32" and isinstance(error, PermissionError)
 
 

@@ -106,7 +106,7 @@ async def serve(guard: Guard, path: str) -> None:
             while True:
                 (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
                 if length % RECORD.itemsize or length > MOST_RECORDS * RECORD.itemsize:
-                    break  # not a frame: whoever sends it is not a worker
+                    break  # not a frame: no worker sends that
                 asked = np.frombuffer(await reader.readexactly(length), RECORD)
                 said = guard.decide(asked).tobytes() if length else json.dumps(guard.figures()).encode()
                 writer.write(LENGTH.pack(len(said)) + said)

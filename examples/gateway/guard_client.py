@@ -64,7 +64,7 @@ class GuardClient:
                     raise GuardGoneError
             except GuardGoneError as error:
                 for _, future in batch:
-                    if not future.done():  # done: whoever asked has hung up
+                    if not future.done():  # done: the caller has hung up
                         future.set_exception(error)
             else:
                 for (_, future), answer in zip(batch, answers, strict=True):

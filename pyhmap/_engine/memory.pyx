@@ -1,5 +1,5 @@
 """The memory of a map: aligned, zeroed, touched only where keys are, and returned piece by piece. NumPy arrays over it
-are made for whoever looks into it.
+are made when it is looked into.
 
 Hash maps stall where large arrays are allocated and freed: zeroing one at once, or returning all of its touched pages
 at once, takes milliseconds. Here the system provides zeroed pages one by one as they are touched, and an array that a

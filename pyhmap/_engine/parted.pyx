@@ -4,8 +4,8 @@
                                                                                           │
     answers in the order of the keys <────────────────────────scatter────────────────────┘
 
-The hash has the key PARTITION_KEY, which is part of the format of datasets: whoever divides rows among partitions, on
-whatever machine, divides them alike. Each part has a hash key of its own, so that keys which were chosen to collide
+The hash has the key PARTITION_KEY, which is part of the format of datasets: all programs, on all machines, divide rows
+among partitions alike. Each part has a hash key of its own, so that keys which were chosen to collide
 make some parts larger than others, and nothing slower.
 """
 

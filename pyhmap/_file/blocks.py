@@ -1,7 +1,7 @@
 """The checksums of a file: XXH3-128 of each MiB behind the header, up to the section of checksums.
 
-They find damage, by accident or by a disk. They do not protect against deliberate tampering: whoever can change the
-file can change them.
+They find damage, by accident or by a disk. They do not protect against deliberate tampering: anyone who can change
+the file can change them.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     batches ──> rows in a temporary file, by partition ──> a part: as build.py makes a file, from these rows ──> ...
                                                                        all parts are there ──> the manifest
 
-The file of a part is named by a digest of its rows. So whoever builds again what was interrupted finds the parts that
-are done, and a part never takes the name of another content. The manifest comes last: what it does not name is not part
+The file of a part is named by a digest of its rows. So a build that goes on after an interrupt finds the parts that are
+done, and a part never takes the name of another content. The manifest comes last: what it does not name is not part
 of the dataset, and is removed when it has been written.
 """
 

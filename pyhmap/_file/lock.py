@@ -1,7 +1,7 @@
 """A lock that processes and threads of a machine share: a file, which one of them at a time has locked.
 
-The lock belongs to an open file, and ends with it, even if the process is killed. Whoever holds it removes the file at
-the end. So who gets the lock of a file that has no name any more tries again with the one that has.
+The lock belongs to an open file, and ends with it, even if the process is killed. Its holder removes the file at the
+end. So a process that gets the lock of a file that has no name any more tries again with the one that has.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     write a temporary file beside it  ->  flush it  ->  rename it onto the old one  ->  flush the folder
 
-At every moment the name leads to the old file or to the new one, whole; after a crash of the machine, too. Whoever has
-the old file open or mapped keeps it.
+At every moment the name leads to the old file or to the new one, whole; after a crash of the machine, too. A process
+that has the old file open or mapped keeps it.
 
 Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014: a rename without the flush before it may
 leave an empty file, and without the one after it may be lost.

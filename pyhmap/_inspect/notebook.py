@@ -1,8 +1,8 @@
 """What a notebook shows in place of the ``repr``: a small table and, of a map that changes, a picture of its buckets.
 
 The picture has a column for each bucket, 8 cells high, with a filled cell for each full slot; more than 64 buckets are
-drawn by 64 of them at equal distances, so that the picture takes the same time for a map of any size; of a map that
-grows, the evacuated buckets are counted besides. Colours come from the page (``currentColor``), so it fits a dark one
+drawn by 64 of them at equal distances, so that the picture takes the same time for a map of any size. While a map
+grows, its evacuated buckets are counted too. Colours come from the page (``currentColor``), so it fits a dark one
 too.
 
     █ ▁ ▄ █ ▂ ▅    full slots of each bucket

@@ -8,8 +8,8 @@
     dict of arrays                 its array         NumPy arrays; NaN, NaT, None of texts; TypeError of others
 
 The type of a new column follows from the type of its values and from whether some may be missing, never from the values
-themselves: so each part of a large frame gets the same type. No other library is imported here: whoever gives a frame
-of a library has imported it.
+themselves: so each part of a large frame gets the same type. No other library is imported here: a caller that gives a
+frame of a library has imported it.
 """
 
 from __future__ import annotations

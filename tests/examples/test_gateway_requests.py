@@ -384,7 +384,7 @@ def test_bodies_that_are_no_settlement_are_refused(body: bytes, rule: str, worke
 
 
 def test_what_was_judged_is_what_is_passed_on(worker: Worker) -> None:
-    """A field that is there twice: whoever reads the other one would settle what nobody has judged."""
+    """A field that is there twice: a service that reads the other one would settle what nobody has judged."""
     usual = json.dumps(traffic.settlement())
     twice = usual.replace('"amount": 1200', '"amount": 99999999, "amount": 1200').encode()
 
