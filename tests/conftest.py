@@ -114,6 +114,12 @@ def failing_malloc(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return preloaded("failing_malloc.c", tmp_path_factory.mktemp("library")) | {"PYTHONMALLOC": "malloc"}
 
 
+@pytest.fixture(scope="session")
+def refused_threads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The same for making threads."""
+    return preloaded("no_threads.c", tmp_path_factory.mktemp("library"))
+
+
 def pytest_runtest_teardown() -> None:
     """Measuring processes turn the collector off; tests of profiling/ run their code in a process of the suite."""
     gc.enable()

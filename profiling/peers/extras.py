@@ -8,6 +8,7 @@ which is ``growth.latency_worker``.
 import argparse
 import json
 import multiprocessing
+import pickle
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +30,8 @@ REPEATS = 3  # of single inserts: the least of three times is what an insert cos
 POINTS = 16  # counts between two growths at which memory is read
 TURNS = 5  # of one thread and two
 FREEZES = 3  # with each number of threads, and by two processes
+CALLS = 2000  # of small maps and batches: some milliseconds for the clock
+MANY = 20_000  # small maps whose memory is read: more pages than chance makes a difference of
 
 
 def steps(plan: Plan, left_out: dict[str, str], folder: Path) -> list[Step]:
@@ -159,14 +162,9 @@ def writing(size: int, seed: int) -> dict[str, Any]:
     return {"size": size, "wall": wall}
 
 
-SMALL_CALLS, MANY_MAPS = 2000, 20_000
-
-
 def small(seed: int) -> dict[str, Any]:
     """CPU nanoseconds per call of batches of ten int64 keys, and of what is done with whole maps of two; private bytes
     per map. ``dict`` and ``np.take`` beside them, in the same process."""
-    import pickle
-
     from pyhmap import HMap
 
     rng = np.random.default_rng(seed)
@@ -196,13 +194,13 @@ def small(seed: int) -> dict[str, Any]:
     for name in tuple(calls) * TURNS:
         call = calls[name]
         began = time.process_time_ns()
-        for _ in range(SMALL_CALLS):
+        for _ in range(CALLS):
             call()
-        taken[name].append((time.process_time_ns() - began) / SMALL_CALLS)
+        taken[name].append((time.process_time_ns() - began) / CALLS)
     bytes_each = {}
     for name, make in {"map": two.copy, "dict": two_in_dict.copy}.items():
         before = private_bytes()
-        kept = [make() for _ in range(MANY_MAPS)]
+        kept = [make() for _ in range(MANY)]
         bytes_each[name] = (private_bytes() - before) / len(kept)
         del kept
     return {"ns": {name: float(np.median(each)) for name, each in taken.items()}, "bytes": bytes_each}

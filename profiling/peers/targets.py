@@ -119,16 +119,9 @@ def threads(samples: list[Sample]) -> list[Found]:
     for sample in samples:
         if sample["measure"] == "threads":
             ratios[sample["size"]].append(sample["wall"]["1"] / sample["wall"]["2"])
-    return [
-        verdict(
-            f"hit, int64, {power(size)}: one thread over threads=2, wall time",
-            "times",
-            estimates.paired_ratio(each, [1.0] * len(each)),
-            THREADS,
-            False,
-        )
-        for size, each in ratios.items()
-    ] or [verdict("hit, int64: one thread over threads=2, wall time", "times", None, THREADS, False)]
+    return [two_threads(f"hit, int64, {power(size)}", each) for size, each in ratios.items()] or [
+        two_threads("hit, int64", [])
+    ]
 
 
 def writing(samples: list[Sample]) -> list[Found]:
@@ -138,16 +131,13 @@ def writing(samples: list[Sample]) -> list[Found]:
         if sample["measure"] == "writing":
             for name, wall in sample["wall"].items():
                 ratios[sample["size"], name].append(wall["1"] / wall["2"])
-    return [
-        verdict(
-            f"{name}, int64, {power(size)}: one thread over threads=2, wall time",
-            "times",
-            estimates.paired_ratio(each, [1.0] * len(each)),
-            THREADS,
-            False,
-        )
-        for (size, name), each in ratios.items()
-    ]
+    return [two_threads(f"{name}, int64, {power(size)}", each) for (size, name), each in ratios.items()]
+
+
+def two_threads(what: str, ratios: list[float]) -> Found:
+    """The wall time of one thread over that of two, in each block."""
+    value = estimates.paired_ratio(ratios, [1.0] * len(ratios)) if ratios else None
+    return verdict(f"{what}: one thread over threads=2, wall time", "times", value, THREADS, False)
 
 
 def small(samples: list[Sample]) -> list[Found]:

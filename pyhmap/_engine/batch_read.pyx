@@ -15,8 +15,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from pyhmap._convert.sentinels import NO_DEFAULT
-from pyhmap._engine.threads import in_threads
-from pyhmap._engine.threads import thread_count as count_of
+from pyhmap._engine.threads import in_threads, thread_count as count_of
 
 from pyhmap._core cimport HMapCore
 from pyhmap._engine cimport batch_objects

@@ -299,7 +299,7 @@ cdef int run(Building b, uint64_t threads, look_for_duplicates) except -1:
     raise RuntimeError(f"no hash key of {MAX_DRAWS} works for these keys, which is a bug in pyhmap: please report it")
 
 
-cdef int check_arguments(progress) except -1:
+cdef int check_progress(progress) except -1:
     if progress is not None and not callable(progress):
         raise TypeError(f"progress={progress!r}: give a function that takes a fraction, or None")
     return 0
@@ -308,7 +308,7 @@ cdef int check_arguments(progress) except -1:
 cdef int freeze_map(FrozenCore target, HMapCore map, threads, progress) except -1:
     """Fill a frozen map of the same types with the items of a map."""
     cdef uint64_t n_threads = thread_count(threads)
-    check_arguments(progress)
+    check_progress(progress)
     cdef Building b = Building()
     b.target, b.progress = target, progress
     while True:
@@ -334,7 +334,7 @@ cdef int freeze_items(FrozenCore target, Items keys, Items values, threads, prog
     """Fill a frozen map with n keys and their values. If they do not fit under the first hash key,
     `look_for_duplicates` is called, which raises if two are equal; None if they are known to be distinct."""
     cdef uint64_t n_threads = thread_count(threads)
-    check_arguments(progress)
+    check_progress(progress)
     cdef Building b = Building()
     b.target, b.progress = target, progress
     b.source.map = NULL

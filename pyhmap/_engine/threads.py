@@ -14,7 +14,7 @@ from pyhmap._engine.forks import enter_helper
 from pyhmap._system import usable_cores
 
 START = 1.0  # seconds in which a thread begins, if an interrupt has hidden whether it was started; else it need not
-MOST = 1 << 10  # threads of one call: more than any machine has cores
+MOST = 1 << 16  # threads of one call, so that any int of a caller fits into a number of the kernels
 
 Threads = int | Literal["auto"]  # what a caller may give as ``threads``
 

@@ -14,6 +14,7 @@ cdef struct Worker
 cdef class SharedWrite:
     cdef Worker *workers
     cdef uint64_t n_workers
+    cdef uint64_t n_shares      # of the piece: a short one has fewer
     cdef uint64_t *marks        # of a piece of the batch: which keys one thread has to write, see the kernel
     cdef uint64_t start         # the piece that is being written; all but its marked keys are, once `shared`
     cdef uint64_t stop

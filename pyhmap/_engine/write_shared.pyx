@@ -25,7 +25,7 @@ from pyhmap._core cimport HMapCore
 from pyhmap._engine.typed cimport OBJECT
 from pyhmap._kernels.constants cimport CHUNK, EVACUATE_PER_KEY, Status, WORD32, WORD64
 from pyhmap._kernels.grow cimport load_limit, too_many_overflow
-from pyhmap._kernels.layout cimport Table, growing
+from pyhmap._kernels.layout cimport DEBUG, Table, growing
 from pyhmap._kernels.write_shared cimport Share, write_marked, write_share
 from pyhmap._kernels.writing cimport ACCUMULATE, INSERT, SET, SETDEFAULT, Writing
 
@@ -33,16 +33,9 @@ cdef extern from *:
     unsigned long PyThread_start_new_thread(void (*work)(void *) noexcept nogil, void *)
     unsigned long PYTHREAD_INVALID_THREAD_ID
 
-cdef extern from *:
-    """
-    #ifndef PYHMAP_DEBUG
-    #define PYHMAP_DEBUG 0
-    #endif
-    #define PYHMAP_LEAST (PYHMAP_DEBUG ? UINT64_C(64) : UINT64_C(1) << 15)
-    """
-    # The fewest keys worth a thread: their writing takes several times as long as its start. Few in the build with
-    # checks, where small batches shall test it.
-    const uint64_t LEAST "PYHMAP_LEAST"
+# The fewest keys worth a thread: their writing takes several times as long as its start. Few in the build with checks,
+# so that small batches test it.
+cdef uint64_t LEAST = 64 if DEBUG else 1 << 15
 
 cdef enum:
     # Keys of a piece of which no new one may come, since the table is nearly full: if most are new all the same, they
@@ -118,13 +111,14 @@ cdef class SharedWrite:
     cdef void divide(self, const Table *t, uint64_t limit) noexcept:
         """Give each worker its range of buckets."""
         cdef uint64_t k
+        self.n_shares = min(self.n_workers, (self.stop - self.start) // LEAST)
         cdef Share *share
-        for k in range(self.n_workers):
+        for k in range(self.n_shares):
             share = &self.workers[k].share
             share.table = t[0]
             share.start, share.stop = self.start, self.stop
-            share.first_row = t.now.nmain * k // self.n_workers
-            share.rows = t.now.nmain * (k + 1) // self.n_workers - share.first_row
+            share.first_row = t.now.nmain * k // self.n_shares
+            share.rows = t.now.nmain * (k + 1) // self.n_shares - share.first_row
             share.limit = limit
             share.marks = self.marks
 
@@ -143,7 +137,7 @@ cdef class SharedWrite:
         cdef Worker *worker
         cdef uint64_t k
         memset(self.marks, 0, (self.stop - self.start + 63) // 64 * 8)
-        for k in range(self.n_workers):
+        for k in range(self.n_shares):
             worker = &self.workers[k]
             worker.share.writing, worker.share.keys = w, keys
             worker.started = False
@@ -154,12 +148,12 @@ cdef class SharedWrite:
                     PyThread_release_lock(worker.done)
 
     cdef void finish_workers(self, Table *t) noexcept nogil:
-        """Do the work of those that are no threads, wait for the others, and add their counts up."""
+        """Do the work of those that are not threads, wait for the others, and add their counts up."""
         cdef uint64_t k, count = t.count
-        for k in range(self.n_workers):
+        for k in range(self.n_shares):
             if not self.workers[k].started:
                 write_share(&self.workers[k].share)
-        for k in range(self.n_workers):
+        for k in range(self.n_shares):
             if self.workers[k].started:
                 PyThread_acquire_lock(self.workers[k].done, WAIT_LOCK)
                 PyThread_release_lock(self.workers[k].done)

@@ -229,7 +229,9 @@ cdef inline uint64_t collect_as(const Table *t, uint8_t *keys, uint8_t *values, 
     cdef uint64_t row = 0, n = 0, matches
     cdef uint8_t *slot
     if (key_t is uint32_t or key_t is uint64_t) and not t.text_values:
-        if t.value_size == 8:
+        if values == NULL or t.value_size == 0:
+            n = collect_words(t, keys, NULL, &row, 0, form)
+        elif t.value_size == 8:
             n = collect_words(t, keys, values, &row, 8, form)
         elif t.value_size == 4:
             n = collect_words(t, keys, values, &row, 4, form)

@@ -136,6 +136,17 @@ cdef inline Status put_one(Table *t, Writing *w, uint64_t position, const key_t 
     return status
 
 
+cdef inline void put_value(const Table *t, Writing *w, uint64_t position, uint8_t *stored, const void *value,
+                           bint new) noexcept nogil:
+    """Do what the action asks for with the value of a slot, which is not a text; the key is `new`, or was there."""
+    if w.action == SET:
+        copy_bytes(stored, value, t.value_size)
+        return
+    if new:
+        copy_bytes(stored, value, t.value_size)
+    act_on(t, w, position, stored, new)
+
+
 cdef inline Status put_at_once(Table *t, Writing *w, uint64_t position, const key_t *key, uint64_t h, uint64_t number,
                                uint64_t limit) noexcept nogil:
     """put_one() for what is common in a settled table without text values, `limit` being the keys it may hold: the slot
@@ -148,10 +159,7 @@ cdef inline Status put_at_once(Table *t, Writing *w, uint64_t position, const ke
         slot = t.now.slots + number * t.now.stride
         if unlikely(not same_key(t, slot, key)):
             return NOT_FOUND
-        if w.action == SET:
-            copy_bytes(value_of(slot, key), value, t.value_size)
-        else:
-            act_on(t, w, position, value_of(slot, key), False)
+        put_value(t, w, position, value_of(slot, key), value, False)
         return FOUND
     if key_t is uint32_t or key_t is uint64_t:
         row = h & (t.now.nmain - 1)
@@ -167,10 +175,8 @@ cdef inline Status put_at_once(Table *t, Writing *w, uint64_t position, const ke
         slot = t.now.slots + number * t.now.stride
         t.now.tophash[number] = <uint8_t> tophash
         store_key(t, slot, key)
-        copy_bytes(value_of(slot, key), value, t.value_size)
         t.count += 1
-        if w.action != SET:
-            act_on(t, w, position, value_of(slot, key), True)
+        put_value(t, w, position, value_of(slot, key), value, True)
         return INSERTED
     else:
         return NOT_FOUND

@@ -20,9 +20,9 @@ from pyhmap._kernels.hash cimport tophash_of
 from pyhmap._kernels.layout cimport Table, key_t, lowest_bit
 from pyhmap._kernels.pipeline cimport hash_each, unlikely
 from pyhmap._kernels.probe cimport Place, find_or_place, occupy
-from pyhmap._kernels.slot cimport canonical, copy_bytes, hash_of, store_key, value_of
-from pyhmap._kernels.write_many cimport act_on, put_at_once, put_one, seek_block
-from pyhmap._kernels.writing cimport SET, Writing
+from pyhmap._kernels.slot cimport canonical, hash_of, store_key, value_of
+from pyhmap._kernels.write_many cimport put_at_once, put_one, put_value, seek_block
+from pyhmap._kernels.writing cimport Writing
 
 cdef extern from *:
     """
@@ -68,10 +68,7 @@ cdef inline bint put_in_chain(Table *t, Writing *w, uint64_t position, const key
         slot = occupy(&t.now, &place, tophash_of(h))
         store_key(t, slot, key)
         t.count += 1
-    if new or w.action == SET:
-        copy_bytes(value_of(slot, key), value, t.value_size)
-    if w.action != SET:
-        act_on(t, w, position, value_of(slot, key), new)
+    put_value(t, w, position, value_of(slot, key), value, new)
     return True
 
 

@@ -1,6 +1,8 @@
 """Batch writes with `threads=`: the map is the same, slot by slot, as one thread makes it."""
 
 import os
+import subprocess
+import sys
 import threading
 import tracemalloc
 
@@ -177,6 +179,43 @@ def test_a_shared_write_keeps_no_memory():
         assert tracemalloc.get_traced_memory()[0] - before < ENOUGH // 8
     finally:
         tracemalloc.stop()
+
+
+PROGRAM = """
+import ctypes, numpy as np
+from pyhmap import HMap
+refused = ctypes.c_int.in_dll(ctypes.CDLL(None), "refused")
+keys = np.arange(1 << 17) * 3
+shared, alone = HMap(np.int64, np.int64, seed=5), HMap(np.int64, np.int64, seed=5)
+refused.value = 0
+shared.set_many(keys, keys, threads=3)
+shared.add_many(keys[::-1], keys, threads=3)
+attempts, refused.value = refused.value, -1
+alone.set_many(keys, keys)
+alone.add_many(keys[::-1], keys)
+shared.check()
+print(attempts > 0, list(shared.items()) == list(alone.items()))
+"""
+
+
+def test_threads_that_cannot_be_started(refused_threads):
+    """The calling thread does their work."""
+    assert run_alone(PROGRAM, refused_threads) == "True True"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not say which cores may be used")
+def test_auto_is_the_number_of_cores_that_the_process_may_use():
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+    code += "from pyhmap._engine.threads import thread_count; print(thread_count('auto'), thread_count(2**70))"
+    assert run_alone(code) == "1 65536"
+
+
+def run_alone(code, environment=()):
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | dict(environment), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="the threads of a process are listed by Linux")

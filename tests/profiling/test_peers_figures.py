@@ -125,6 +125,8 @@ def test_targets_that_were_not_measured_are_neither_met_nor_missed():
 def test_the_other_targets():
     samples = [
         {"measure": "threads", "block": 0, "size": 10**6, "wall": {"1": 19.0, "2": 10.0}},
+        {"measure": "writing", "block": 0, "size": 10**6, "wall": {"add_many": {"1": 17.0, "2": 10.0}}},
+        {"measure": "small", "block": 0, "ns": dict.fromkeys(targets.SMALL_CALLS, 1600.0), "bytes": {"map": 700.0}},
         {"measure": "scalar", "block": 0, "library": "dict", "size": 1000, "ns": 20.0},
         {"measure": "scalar", "block": 0, "library": "pyhmap", "size": 1000, "ns": 32.0},
         {"measure": "scalar", "block": 0, "library": "dict", "size": 10**6, "ns": 300.0},
@@ -142,6 +144,10 @@ def test_the_other_targets():
     ]
     for words, value, met in [
         ("hit, int64, 10^6: one thread over threads=2", 1.9, True),
+        ("add_many, int64, 10^6: one thread over threads=2", 1.7, False),
+        ("get_many, ten int64 keys", 1.6, False),
+        ("copy, a map of two int64 keys", 1.6, True),
+        ("a map of two int64 keys: private memory", 700, False),
         ("m[k] in a loop, int64, 10^3: pyhmap over dict", 1.6, False),
         ("m[k] in a loop, int64, 10^6: dict over", 2.0, True),
         ("just before a growth: own", 26, True),
